@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Whole files, bounded, and the folder work that several modules need. Blocking: not for bodies. */
+
+#include "base/buf.h"
+
+/* Appends the file to `out`; `out`'s bound is the limit. -ENOENT, -EISDIR, -ENOBUFS (too long), … */
+int file_read(const char *path, struct buf *out);
+/* Replaces the file atomically (temporary file, fsync, rename, fsync of the folder): after a power
+ * cut either the old or the new content is there. */
+int file_write_atomic(const char *path, struct slice content, unsigned mode);
+/* mkdir -p. */
+int file_make_dirs(const char *path, unsigned mode);
+/* rm -r, never following links. Missing is fine. */
+int file_remove_tree(const char *path);

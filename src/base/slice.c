@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/slice.h"
+
+#include "base/mem.h"
+
+static char slice_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+bool slice_ieq(struct slice a, struct slice b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (slice_lower(a.p[i]) != slice_lower(b.p[i]))
+			return false;
+	return true;
+}
+
+bool slice_starts(struct slice s, struct slice prefix)
+{
+	return s.n >= prefix.n && slice_eq(slice_make(s.p, prefix.n), prefix);
+}
+
+bool slice_istarts(struct slice s, struct slice prefix)
+{
+	return s.n >= prefix.n && slice_ieq(slice_make(s.p, prefix.n), prefix);
+}
+
+bool slice_ends(struct slice s, struct slice suffix)
+{
+	return s.n >= suffix.n && slice_eq(slice_make(s.p + s.n - suffix.n, suffix.n), suffix);
+}
+
+struct slice slice_trim(struct slice s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) {
+		s.p++;
+		s.n--;
+	}
+	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
+ptrdiff_t slice_find(struct slice s, char c)
+{
+	const char *at = s.n ? memchr(s.p, c, s.n) : NULL;
+
+	return at ? at - s.p : -1;
+}
+
+struct slice slice_cut(struct slice *rest, char c)
+{
+	struct slice head = *rest;
+	ptrdiff_t at = slice_find(*rest, c);
+
+	if (at < 0) {
+		*rest = SLICE_NULL;
+		return head;
+	}
+	head.n = (size_t)at;
+	rest->p += at + 1;
+	rest->n -= (size_t)at + 1;
+	return head;
+}
+
+bool slice_u64(struct slice s, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (!s.n)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned d = (unsigned char)s.p[i] - '0';
+
+		if (d > 9 || __builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, d, &v))
+			return false;
+	}
+	*ret = v;
+	return true;
+}
+
+bool slice_i64(struct slice s, int64_t *ret)
+{
+	bool minus = s.n && s.p[0] == '-';
+	uint64_t v;
+
+	if (s.n && (s.p[0] == '-' || s.p[0] == '+')) {
+		s.p++;
+		s.n--;
+	}
+	if (!slice_u64(s, &v) || v > (uint64_t)INT64_MAX + minus)
+		return false;
+	*ret = minus ? (int64_t)(0 - v) : (int64_t)v;
+	return true;
+}
+
+char *slice_dup(struct slice s)
+{
+	return mem_strndup(s.p, s.n);
+}

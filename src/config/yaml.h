@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * YAML as it occurs in model-config.yaml and metrics.yaml: one document, mappings, sequences,
+ * scalars, anchors/aliases. Bounded (1 MiB of text, depth 32, 100,000 nodes with aliases expanded),
+ * never constructs objects from tags. Built on libyaml.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/region.h"
+
+enum yaml_kind { YAML_NULL, YAML_BOOL, YAML_INT, YAML_FLOAT, YAML_STRING, YAML_SEQ, YAML_MAP };
+
+struct yaml {
+	enum yaml_kind kind;
+	struct slice text;          /* scalars, as written; keys of a map sit in `key` of its children */
+	struct slice key;
+	bool boolean;
+	int64_t integer;
+	double number;
+	struct yaml *child, *next;  /* children in order */
+};
+
+/* Nodes live in the region. 0, or -EINVAL with "line N: …" in `why`. An empty document is YAML_NULL. */
+int yaml_parse(struct region *r, struct slice text, struct yaml **ret, struct buf *why);
+const struct yaml *yaml_get(const struct yaml *map, const char *key);  /* NULL when absent */
+/* Writes it as JSON (for handlers: context.model_yaml_config). */
+void yaml_to_json(const struct yaml *y, struct buf *out);

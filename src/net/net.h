@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Listeners and connections of one loop. net/ is the only code that reads from and writes to
+ * clients. Everything is bounded by `struct net_limits`; a client that breaks a limit or the
+ * protocol gets the status that says so, on its own connection only.
+ */
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "net/exchange.h"
+
+struct net;
+struct listener;
+
+struct net_limits {
+	size_t head_bytes;             /* request line and headers together; 431 (414 for a line that
+	                                * alone is longer) */
+	size_t headers;                /* count; 431 */
+	uint64_t body_bytes;           /* 413; checked before the sink is asked */
+	unsigned connections;          /* of this net; beyond it 503 and close at once */
+	unsigned pipelined;            /* unanswered requests read ahead per connection */
+	unsigned head_timeout_ms;      /* first byte of a head to its end; 408 */
+	unsigned body_timeout_ms;      /* longest pause within a body; 408 */
+	uint64_t body_rate_min;        /* bytes/s over the whole body after the first 10 s; 408 */
+	unsigned idle_timeout_ms;      /* between requests; silent close */
+	unsigned write_timeout_ms;     /* longest time without progress while answering; reset */
+};
+
+struct net_stats {
+	uint64_t connections_now, connections_total, connections_refused;
+	uint64_t requests_total, bad_requests_total, timeouts_total;
+};
+
+struct net *net_create(uv_loop_t *loop, const struct net_limits *limits);
+/* Call when no connection is left (after net_drain reported so) or to cut everything off. */
+struct net *net_destroy(struct net *n);
+
+/* Opens a listener. `address` is "http://host:port", "http://host" (port 80) or "unix:path"
+ * ("unix:///path" too; a stale socket file is replaced, a live one is -EADDRINUSE). On failure
+ * returns -errno and writes a sentence for people to `why`. The handler must outlive the net. */
+int net_listen(struct net *n, const char *address, const struct exchange_handler *handler,
+	       struct listener **ret, struct buf *why);
+/* The port a TCP listener really got (for port 0). */
+int listener_port(const struct listener *l);
+
+/* Stops accepting, closes idle connections, lets in-flight exchanges finish with
+ * "Connection: close", then calls done (possibly at once). */
+void net_drain(struct net *n, void (*done)(void *arg), void *arg);
+const struct net_stats *net_stats(const struct net *n);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The one memory budget: everything whose size a client decides is taken from it first. Counting
+ * only; loop thread only.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct budget {
+	uint64_t limit, used, peak;
+	uint64_t refused_total;
+};
+
+static inline bool budget_take(struct budget *b, uint64_t n)
+{
+	if (n > b->limit || b->used > b->limit - n) {
+		b->refused_total++;
+		return false;
+	}
+	b->used += n;
+	if (b->used > b->peak)
+		b->peak = b->used;
+	return true;
+}
+
+static inline void budget_give(struct budget *b, uint64_t n)
+{
+	b->used -= n;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What an HTTP request head means, whichever version of HTTP it came by. All slices point into the
+ * exchange's region and live as long as the exchange.
+ */
+
+#include "base/buf.h"
+#include "base/region.h"
+#include "base/slice.h"
+
+#define HTTP_LENGTH_UNKNOWN UINT64_MAX
+
+struct http_header {
+	struct slice name;     /* as sent */
+	struct slice value;    /* trimmed */
+};
+
+struct http_head {
+	struct slice method;          /* "GET" … */
+	struct slice target;          /* as sent, for logs */
+	struct slice path;            /* target before '?', still percent-encoded */
+	struct slice query;           /* after '?', without it; SLICE_NULL when there is none */
+	unsigned minor;               /* HTTP/1.x */
+	struct http_header *headers;
+	size_t n_headers;
+	uint64_t content_length;      /* 0 without a body, HTTP_LENGTH_UNKNOWN when chunked */
+	bool keep_alive;              /* what the client asked for */
+	bool expect_continue;
+};
+
+/* The first header of that name (ASCII case-insensitive), or SLICE_NULL. */
+struct slice http_head_get(const struct http_head *h, const char *name);
+/* The standard phrase ("OK", "Not Found"), or "Unknown". Never NULL. */
+const char *http_status_phrase(int status);
+/* Percent-decodes `s` into the region ('+' becomes a blank when `plus`). Returns false on a bad
+ * escape or an encoded NUL. */
+bool http_unescape(struct region *r, struct slice s, bool plus, struct slice *ret);
+/* Walks a query or form text: cuts the next name=value off *rest, decoded into the region.
+ * 1: a pair; 0: no more; -EINVAL: a bad escape. */
+int http_query_next(struct region *r, struct slice *rest, struct slice *name, struct slice *value);
+/* The value of a parameter of a Content-Type or Content-Disposition value (quotes removed), e.g.
+ * "boundary"; SLICE_NULL when absent. */
+struct slice http_param(struct region *r, struct slice header, const char *name);
+/* The media type before ';', trimmed. */
+struct slice http_media_type(struct slice header);
+/* May this be sent as a header name / value? No CR, LF, NUL; names are RFC 9110 tokens. */
+bool http_name_valid(struct slice name);
+bool http_value_valid(struct slice value);

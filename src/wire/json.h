@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Small helpers over yyjson, so that every document the server writes looks like TorchServe's
+ * (Gson: two-space indent, no escaping of / < > & = ', a newline at the end) and every one it reads
+ * is checked. yyjson itself is used directly where a document is walked.
+ */
+
+#include <yyjson.h>
+
+#include "base/buf.h"
+#include "base/region.h"
+
+/* Appends `s` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+void json_put_string(struct buf *out, struct slice s);
+/* `{"status": "<text>"}`, pretty, newline. */
+void json_status(struct buf *out, const char *fmt, ...) _printf_(2, 3);
+/* `{"code":…,"type":…,"message":…}`, pretty, newline. */
+void json_error(struct buf *out, int code, const char *type, struct slice message);
+/* Pretty-prints a mutable document with the trailing newline. */
+int json_write_pretty(struct buf *out, const yyjson_mut_doc *doc);
+/* Members of an object, leniently typed as TorchServe's JSON reader: numbers and booleans may be
+ * strings. SLICE_NULL / fallback when absent; false (and why) when it has another type. */
+struct slice json_text(struct region *r, yyjson_val *object, const char *key);
+bool json_i64(yyjson_val *object, const char *key, int64_t *ret);
+bool json_bool(yyjson_val *object, const char *key, bool *ret);
