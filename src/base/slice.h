@@ -18,6 +18,8 @@ struct slice {
 };
 
 #define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
+/* The same for static initialisers. */
+#define SLICE_CONST(literal) { (literal), sizeof(literal) - 1 }
 #define SLICE_NULL ((struct slice){ NULL, 0 })
 /* For printf("%.*s", SLICE_ARG(s)). */
 #define SLICE_ARG(s) (int)(s).n, (s).p

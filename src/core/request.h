@@ -60,8 +60,10 @@ struct request {
 	bool retried;                 /* was begun once on a worker that died: runs alone */
 	bool answered;                /* some bytes of the answer went out: never retried */
 	bool cancelled;               /* nobody waits for it */
+	bool versioned;               /* the client named a version (metrics tell them apart) */
 
 	/* Called for every reply; after the final one (or an error) the request is the owner's again. */
 	void (*reply)(struct request *r, const struct reply *reply);
 	void *owner;
+	void *place;                  /* fleet's: the worker it runs on; NULL while it waits */
 };
