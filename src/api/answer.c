@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/call.h"
+
+/* Turning results into HTTP answers: TorchServe's headers, documents and error types. */
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "wire/frame.h"
+#include "wire/json.h"
+
+#define ANSWER_TEXT_MAX ((size_t)64 << 20)
+#define ANSWER_HEADERS_MAX ((size_t)131072)
+
+/* TorchServe sends these on every answer. */
+static const struct {
+	struct slice name, line;
+} answer_standard[] = {
+	{ SLICE_CONST("Pragma"), SLICE_CONST("Pragma: no-cache\r\n") },
+	{ SLICE_CONST("Cache-Control"),
+	  SLICE_CONST("Cache-Control: no-cache; no-store, must-revalidate, private\r\n") },
+	{ SLICE_CONST("Expires"), SLICE_CONST("Expires: Thu, 01 Jan 1970 00:00:00 UTC\r\n") },
+};
+
+/* What net writes itself, or what would break the framing. */
+static const char *const answer_reserved[] = { "content-length", "transfer-encoding", "connection",
+					       "keep-alive", "upgrade" };
+
+static bool answer_is_reserved(struct slice name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(answer_reserved); i++)
+		if (slice_ieq(name, slice_str(answer_reserved[i])))
+			return true;
+	return false;
+}
+
+static bool answer_overrides(struct slice block, struct slice wanted)
+{
+	struct slice name, value;
+
+	while (frame_header_next(&block, &name, &value) > 0)
+		if (slice_ieq(name, wanted))
+			return true;
+	return false;
+}
+
+static void answer_line(struct buf *b, struct slice name, struct slice value)
+{
+	buf_put_slice(b, name);
+	buf_append(b, ": ", 2);
+	buf_put_slice(b, value);
+	buf_append(b, "\r\n", 2);
+}
+
+/* `block`: the handler's own headers, which win over ours. */
+static void answer_headers(struct call *c, struct buf *b, struct slice type, struct slice block)
+{
+	struct slice rest = block, name, value;
+
+	buf_append(b, "x-request-id: ", 14);
+	buf_append(b, c->uuid, UUID_LEN);
+	buf_append(b, "\r\n", 2);
+	for (size_t i = 0; i < ARRAY_LEN(answer_standard); i++)
+		if (!block.n || !answer_overrides(block, answer_standard[i].name))
+			buf_put_slice(b, answer_standard[i].line);
+	buf_puts(b, c->api->cors);
+	if (type.n && !answer_overrides(block, SLICE("content-type")))
+		answer_line(b, SLICE("content-type"), type);
+	while (frame_header_next(&rest, &name, &value) > 0)
+		if (!answer_is_reserved(name))
+			answer_line(b, name, value);
+}
+
+static struct buf *answer_scratch(void)
+{
+	static struct buf scratch = BUF_INIT(ANSWER_HEADERS_MAX);
+
+	buf_clear(&scratch);
+	return &scratch;
+}
+
+static void answer_send(struct call *c, int status, struct slice reason, struct slice type,
+			struct slice headers, struct payload body)
+{
+	struct buf *lines = answer_scratch();
+	struct answer a = { .status = status, .reason = reason };
+
+	answer_headers(c, lines, type, headers);
+	a.headers = buf_slice(lines);
+	exchange_reply(c->x, &a, body);
+}
+
+void call_answer(struct call *c, int status, const char *type, struct slice text)
+{
+	struct slice copy;
+
+	if (!c->x)
+		return;
+	copy = region_copy(&c->x->region, text);
+	answer_send(c, status, SLICE_NULL, type ? slice_str(type) : SLICE("application/json"),
+		    SLICE_NULL, (struct payload){ .p = copy.p, .n = copy.n });
+}
+
+static char *answer_format(struct call *c, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *text;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	text = region_alloc(&c->region, (size_t)n + 1);
+	vsnprintf(text, (size_t)n + 1, fmt, ap);
+	return text;
+}
+
+void call_status(struct call *c, int status, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT(ANSWER_TEXT_MAX);
+	va_list ap;
+
+	va_start(ap, fmt);
+	json_status(&b, "%s", answer_format(c, fmt, ap));
+	va_end(ap);
+	call_answer(c, status, NULL, buf_slice(&b));
+	buf_finish(&b);
+}
+
+void call_error(struct call *c, int status, const char *type, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT(ANSWER_TEXT_MAX);
+	va_list ap;
+
+	va_start(ap, fmt);
+	json_error(&b, status, type, slice_str(answer_format(c, fmt, ap)));
+	va_end(ap);
+	call_answer(c, status, NULL, buf_slice(&b));
+	buf_finish(&b);
+}
+
+void call_outcome(struct call *c, const struct outcome *o)
+{
+	if (o->type)
+		call_error(c, o->status, o->type, "%s", o->message);
+	else
+		call_status(c, o->status, "%s", o->message);
+}
+
+void call_not_found(struct call *c)
+{
+	call_error(c, 404, "ResourceNotFoundException",
+		   "Requested resource is not found, please refer to API document.");
+}
+
+void call_not_allowed(struct call *c)
+{
+	call_error(c, 405, "MethodNotAllowedException",
+		   "Requested method is not allowed, please refer to API document.");
+}
+
+void call_model_not_found(struct call *c, struct slice model)
+{
+	call_error(c, 404, "ModelNotFoundException", "Model not found: %.*s", SLICE_ARG(model));
+}
+
+void call_version_not_found(struct call *c, struct slice model, struct slice version)
+{
+	call_error(c, 404, "ModelVersionNotFoundException",
+		   "Model version: %.*s does not exist for model: %.*s", SLICE_ARG(version),
+		   SLICE_ARG(model));
+}
+
+struct version *call_find_version(struct call *c, struct slice model, struct slice version)
+{
+	struct model *m = store_model(&c->api->fleet->store, model);
+	struct version *v = m ? model_version(m, version) : NULL;
+
+	if (!m)
+		call_model_not_found(c, model);
+	else if (!v)
+		call_version_not_found(c, model, version);
+	return v;
+}
+
+/* ---- replies of workers ---- */
+
+static struct payload answer_payload(struct call *c, const struct reply *reply)
+{
+	struct slice copy;
+
+	if (reply->release)
+		return (struct payload){ reply->body.p, reply->body.n, reply->release, reply->arg };
+	copy = region_copy(&c->x->region, reply->body);
+	return (struct payload){ .p = copy.p, .n = copy.n };
+}
+
+static void answer_whole(struct call *c, const struct reply *reply)
+{
+	if (reply->error) {
+		call_error(c, reply->status,
+			   reply->status == 504 ? "RequestTimeoutException"
+						: "InternalServerException",
+			   "%.*s", SLICE_ARG(reply->body));
+		if (reply->release)
+			reply->release(reply->arg);
+		return;
+	}
+	answer_send(c, reply->status, reply->phrase.n ? reply->phrase : SLICE_NULL, reply->type,
+		    reply->headers, answer_payload(c, reply));
+}
+
+static void answer_begin(struct call *c, const struct reply *reply)
+{
+	struct buf *lines = answer_scratch();
+	struct answer a = { .status = reply->status, .reason = reply->phrase };
+
+	answer_headers(c, lines, reply->type, reply->headers);
+	if (!answer_overrides(reply->headers, SLICE("ts_stream_next")))
+		answer_line(lines, SLICE("ts_stream_next"), SLICE("true"));
+	a.headers = buf_slice(lines);
+	exchange_begin(c->x, &a);
+	c->streaming = true;
+}
+
+static void answer_piece(struct call *c, const struct reply *reply)
+{
+	if (!c->streaming)
+		answer_begin(c, reply);
+	/* A stream that fails must end visibly: without its last chunk. */
+	if (reply->error) {
+		if (reply->release)
+			reply->release(reply->arg);
+		exchange_abort(c->x);
+		return;
+	}
+	if (reply->body.n)
+		exchange_chunk(c->x, answer_payload(c, reply));
+	else if (reply->release)
+		reply->release(reply->arg);
+	if (reply->final)
+		exchange_finish(c->x);
+}
+
+void call_reply(struct request *r, const struct reply *reply)
+{
+	struct call *c = r->owner;
+
+	if (reply->final)
+		c->running = false;
+	if (!c->x) {
+		if (reply->release)
+			reply->release(reply->arg);
+	} else if (!c->streaming && reply->final) {
+		answer_whole(c, reply);
+	} else {
+		answer_piece(c, reply);
+	}
+	if (reply->final)
+		call_maybe_free(c);
+}

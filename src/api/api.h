@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What HTTP calls mean: routes, arguments, errors, and the way from a body to a `struct request` and
+ * back. One `struct call` per HTTP request; it outlives its exchange when the client leaves while a
+ * worker is busy with it. Loop thread only.
+ */
+
+#include "fleet/fleet.h"
+#include "fleet/register.h"
+#include "net/exchange.h"
+
+/* What a listener answers. Listeners on one address have several roles. */
+enum api_role {
+	API_INFERENCE = 1 << 0,
+	API_MANAGEMENT = 1 << 1,
+	API_METRICS = 1 << 2,
+};
+
+struct api;
+
+/* A listener's handler: give &door->handler to net_listen(). */
+struct api_door {
+	struct exchange_handler handler;
+	struct api *api;
+	unsigned roles;
+};
+
+/* `fleet` must outlive the API. */
+struct api *api_create(struct fleet *fleet);
+struct api *api_destroy(struct api *a);
+/* Fills in a door. */
+void api_door_init(struct api_door *d, struct api *a, unsigned roles);

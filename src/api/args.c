@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/args.h"
+
+#include <errno.h>
+
+#include "wire/json.h"
+
+static void args_add(struct args *a, struct call *c, struct slice name, struct slice value)
+{
+	struct slice *kept;
+
+	if (map_get(&a->values, name))
+		return;
+	kept = region_new(&c->region, struct slice);
+	*kept = value;
+	map_set(&a->values, name, kept);
+}
+
+static int args_read_query(struct args *a, struct call *c)
+{
+	struct slice rest = c->x->head.query, name, value;
+	int r;
+
+	while ((r = http_query_next(&c->region, &rest, &name, &value)) > 0)
+		args_add(a, c, name, value);
+	if (r < 0)
+		call_error(c, 400, "BadRequestException", "The query string has a bad escape.");
+	return r;
+}
+
+static int args_read_json(struct args *a, struct call *c)
+{
+	yyjson_read_err err;
+	yyjson_doc *doc = yyjson_read_opts(c->body.block.p, c->body.used, 0, NULL, &err);
+	yyjson_val *root = yyjson_doc_get_root(doc), *key, *value;
+	size_t i, n;
+
+	if (!yyjson_is_obj(root)) {
+		yyjson_doc_free(doc);
+		call_error(c, 400, "BadRequestException", "The JSON body cannot be read: %s.",
+			   doc ? "it is not an object" : err.msg);
+		return -EINVAL;
+	}
+	yyjson_obj_foreach(root, i, n, key, value) {
+		struct slice text = json_text(&c->region, root, yyjson_get_str(key));
+
+		(void)value;
+		if (text.p)
+			args_add(a, c, slice_make(yyjson_get_str(key), yyjson_get_len(key)), text);
+	}
+	yyjson_doc_free(doc);
+	return 0;
+}
+
+int args_read(struct args *a, struct call *c, bool json)
+{
+	struct slice type = http_media_type(http_head_get(&c->x->head, "content-type"));
+	int r;
+
+	map_init(&a->values);
+	if (json && slice_ieq(type, SLICE("application/json")))
+		r = args_read_json(a, c);
+	else
+		r = args_read_query(a, c);
+	if (r < 0)
+		args_finish(a);
+	return r;
+}
+
+void args_finish(struct args *a)
+{
+	map_finish(&a->values);
+}
+
+struct slice args_text(const struct args *a, const char *name)
+{
+	const struct slice *s = map_get(&a->values, slice_str(name));
+
+	return s ? *s : SLICE_NULL;
+}
+
+int64_t args_integer(const struct args *a, const char *name, int64_t fallback)
+{
+	int64_t v;
+
+	return slice_i64(args_text(a, name), &v) && v >= INT32_MIN && v <= INT32_MAX ? v : fallback;
+}
+
+bool args_bool(const struct args *a, const char *name, bool fallback)
+{
+	struct slice s = args_text(a, name);
+
+	return s.p ? slice_ieq(s, SLICE("true")) : fallback;
+}

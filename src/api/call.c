@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/call.h"
+
+#include <string.h>
+
+#include "api/handlers.h"
+#include "api/route.h"
+#include "api/scrape.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "log/log.h"
+
+#define CALLS_KEPT 256
+#define CALL_SMALL_BODY ((uint64_t)1 << 20)
+
+static struct call *call_take(struct api *a)
+{
+	struct list *n = list_pop(&a->free_calls);
+	struct call *c;
+
+	if (n) {
+		a->n_free--;
+		c = container_of(n, struct call, link);
+	} else {
+		c = mem_new(struct call);
+		region_init(&c->region);
+		list_init(&c->link);
+	}
+	return c;
+}
+
+struct call *call_create(struct api_door *d, struct exchange *x)
+{
+	struct call *c = call_take(d->api);
+
+	c->api = d->api;
+	c->door = d;
+	c->x = x;
+	c->route = NULL;
+	c->n_segments = 0;
+	c->running = c->streaming = false;
+	c->version = NULL;
+	c->waiting = NULL;
+	c->extra = BLOCK_NONE;
+	body_init(&c->body, d->api->fleet->pool, d->api->settings->max_request_size);
+	memset(&c->request, 0, sizeof(c->request));
+	list_init(&c->request.link);
+	uuid_make(c->uuid);
+	x->user = c;
+	return c;
+}
+
+void call_maybe_free(struct call *c)
+{
+	struct api *a = c->api;
+
+	if (c->x || c->running || c->waiting)
+		return;
+	body_finish(&c->body);
+	pool_free(a->fleet->pool, &c->extra);
+	if (a->n_free >= CALLS_KEPT) {
+		region_finish(&c->region);
+		free(c);
+		return;
+	}
+	region_reset(&c->region);
+	list_push_back(&a->free_calls, &c->link);
+	a->n_free++;
+}
+
+/* Splits the path; trailing empty segments do not count. False after a 400 or 404. */
+static bool call_split_path(struct call *c)
+{
+	struct slice rest = c->x->head.path;
+
+	while (rest.n && rest.p[rest.n - 1] == '/')
+		rest.n--;
+	if (rest.n && rest.p[0] == '/') {
+		rest.p++;
+		rest.n--;
+	} else if (rest.n) {
+		call_not_found(c);   /* "*", or an authority */
+		return false;
+	}
+	while (rest.n) {
+		struct slice raw = slice_cut(&rest, '/');
+
+		if (c->n_segments == CALL_SEGMENTS_MAX) {
+			call_not_found(c);
+			return false;
+		}
+		if (!http_unescape(&c->region, raw, false, &c->segments[c->n_segments++])) {
+			call_error(c, 400, "BadRequestException", "The path has a bad escape: %.*s",
+				   SLICE_ARG(c->x->head.path));
+			return false;
+		}
+	}
+	return true;
+}
+
+static void call_head(void *ctx, struct exchange *x)
+{
+	struct call *c = call_create(ctx, x);
+	uint64_t small = MIN(CALL_SMALL_BODY, c->body.max);
+
+	if (!call_split_path(c))
+		return;
+	c->route = route_find(c);
+	if (!c->route) {
+		call_not_found(c);
+		return;
+	}
+	if (c->route->check && !c->route->check(c))
+		return;
+	if (x->head.content_length == 0 || c->route->body == ROUTE_NO_BODY) {
+		c->route->run(c);
+		return;
+	}
+	if (c->route->body == ROUTE_SMALL_BODY)
+		c->body.max = small;
+	x->sink = &c->body.sink;
+}
+
+static void call_body(void *ctx, struct exchange *x)
+{
+	struct call *c = x->user;
+
+	(void)ctx;
+	/* Already answered when the body was not wanted. */
+	if (x->sink)
+		c->route->run(c);
+}
+
+static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
+{
+	struct call *c = x->user;
+	uint64_t took_ms = (clock_now_ns() - x->began_ns) / NS_PER_MS;
+
+	(void)ctx;
+	(void)how;
+	if (x->status) {
+		log_access(exchange_peer(x), x->head.method, x->head.target, x->head.minor, x->status,
+			   took_ms);
+		telemetry_status(&c->api->fleet->telemetry, x->status);
+	}
+	c->x = NULL;
+	if (c->running && version_cancel(c->version, &c->request))
+		c->running = false;
+	call_maybe_free(c);
+}
+
+void api_door_init(struct api_door *d, struct api *a, unsigned roles)
+{
+	*d = (struct api_door){ .api = a, .roles = roles,
+				.handler = { .ctx = d, .head = call_head, .body = call_body,
+					     .done = call_done } };
+}
+
+static char *api_cors(const struct settings *s)
+{
+	const struct {
+		const char *name, *value;
+	} lines[] = { { "Access-Control-Allow-Origin", s->cors_allowed_origin },
+		      { "Access-Control-Allow-Methods", s->cors_allowed_methods },
+		      { "Access-Control-Allow-Headers", s->cors_allowed_headers } };
+	struct buf b = BUF_INIT(16384);
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		if (lines[i].value && *lines[i].value && http_value_valid(slice_str(lines[i].value)))
+			buf_printf(&b, "%s: %s\r\n", lines[i].name, lines[i].value);
+	return buf_steal(&b);
+}
+
+struct api *api_create(struct fleet *fleet)
+{
+	struct api *a = mem_new(struct api);
+
+	a->fleet = fleet;
+	a->settings = fleet->settings;
+	a->budget = fleet->budget;
+	list_init(&a->free_calls);
+	a->cors = api_cors(fleet->settings);
+	scrape_init(a);
+	return a;
+}
+
+struct api *api_destroy(struct api *a)
+{
+	struct list *n;
+
+	while ((n = list_pop(&a->free_calls))) {
+		struct call *c = container_of(n, struct call, link);
+
+		region_finish(&c->region);
+		free(c);
+	}
+	free(a->cors);
+	free(a);
+	return NULL;
+}

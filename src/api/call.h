@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One HTTP request on its way through the API. Calls are kept on a free list with their regions, so a
+ * typical one allocates nothing. A call is freed when both its exchange and its request are done.
+ */
+
+#include "api/api.h"
+#include "api/body.h"
+#include "fleet/version.h"
+
+#define CALL_SEGMENTS_MAX 32
+
+struct route;
+struct args;
+
+struct api {
+	struct fleet *fleet;
+	const struct settings *settings;
+	struct list free_calls;
+	unsigned n_free;
+	char *cors;                      /* header lines for every answer, "" without CORS */
+	struct metric *memory_limit, *memory_used, *memory_peak, *memory_refused, *pool_segments,
+		*pool_mapped, *pool_used, *log_dropped;
+	struct budget *budget;
+};
+
+struct call {
+	struct list link;                /* in the free list */
+	struct api *api;
+	struct api_door *door;
+	struct exchange *x;              /* NULL: the client has left */
+	struct region region;
+	const struct route *route;
+	struct slice segments[CALL_SEGMENTS_MAX];  /* of the path, decoded */
+	unsigned n_segments;
+	struct body body;
+	struct block extra;              /* query fields, for handlers */
+	struct request request;
+	bool running;                    /* the request is with a version */
+	struct version *version;         /* while it runs */
+	bool streaming;
+	void *waiting;                   /* what a management call waits for; see management.c */
+	char uuid[UUID_LEN + 1];
+};
+
+struct call *call_create(struct api_door *d, struct exchange *x);
+/* The exchange or the request is done; frees the call when nothing is left. */
+void call_maybe_free(struct call *c);
+
+/* ---- answers (answer.c). Each is the whole answer; harmless when the client has left. ---- */
+
+/* A document; `type` NULL: application/json. Copied. */
+void call_answer(struct call *c, int status, const char *type, struct slice text);
+/* {"status": …} */
+void call_status(struct call *c, int status, const char *fmt, ...) _printf_(3, 4);
+/* {"code", "type", "message"}. */
+void call_error(struct call *c, int status, const char *type, const char *fmt, ...) _printf_(4, 5);
+void call_outcome(struct call *c, const struct outcome *o);
+/* 404 and 405 with TorchServe's fixed texts. */
+void call_not_found(struct call *c);
+void call_not_allowed(struct call *c);
+void call_model_not_found(struct call *c, struct slice model);
+void call_version_not_found(struct call *c, struct slice model, struct slice version);
+/* A worker's reply, whole or a piece of a stream. */
+void call_reply(struct request *r, const struct reply *reply);
+
+/* Finds a model's version, or answers 404 and returns NULL. `version` SLICE_NULL: the default. */
+struct version *call_find_version(struct call *c, struct slice model, struct slice version);

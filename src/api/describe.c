@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/call.h"
+#include "api/handlers.h"
+
+/* GET /models/{m}[/{v}|/all]: TorchServe's members in TorchServe's order. */
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "api/args.h"
+#include "api/parts.h"
+#include "base/clock.h"
+#include "fleet/worker.h"
+#include "wire/json.h"
+
+#define DESCRIBE_MAX ((size_t)64 << 20)
+
+static int64_t describe_or(int64_t value, int64_t fallback)
+{
+	return value >= 0 ? value : fallback;
+}
+
+static void describe_worker(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct worker *w)
+{
+	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
+	time_t seconds = (time_t)(w->began_wall_ms / 1000);
+	char id[16], date[32], text[48];
+	struct tm local;
+
+	snprintf(id, sizeof(id), "%u", w->id);
+	localtime_r(&seconds, &local);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &local);
+	snprintf(text, sizeof(text), "%s.%03uZ", date, (unsigned)(w->began_wall_ms % 1000));
+	yyjson_mut_obj_add_strcpy(doc, o, "id", id);
+	yyjson_mut_obj_add_strcpy(doc, o, "startTime", text);
+	yyjson_mut_obj_add_str(doc, o, "status", w->state == WORKER_READY ? "READY" : "UNLOADING");
+	yyjson_mut_obj_add_uint(doc, o, "memoryUsage", w->memory_bytes);
+	yyjson_mut_obj_add_int(doc, o, "pid", w->child.pid ? w->child.pid : -1);
+	yyjson_mut_obj_add_bool(doc, o, "gpu", false);
+	yyjson_mut_obj_add_str(doc, o, "gpuUsage", "N/A");
+}
+
+static void describe_limits(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct version *v)
+{
+	const struct manifest *m = &v->manifest;
+
+	yyjson_mut_obj_add_uint(doc, o, "minWorkers", v->min_workers);
+	yyjson_mut_obj_add_uint(doc, o, "maxWorkers", v->max_workers);
+	yyjson_mut_obj_add_uint(doc, o, "batchSize", v->batch_size);
+	yyjson_mut_obj_add_uint(doc, o, "maxBatchDelay", v->max_batch_delay_ms);
+	yyjson_mut_obj_add_uint(doc, o, "responseTimeout", v->response_timeout_s);
+	yyjson_mut_obj_add_uint(doc, o, "startupTimeout", v->startup_timeout_s);
+	yyjson_mut_obj_add_uint(doc, o, "maxRetryTimeoutInSec", v->max_retry_timeout_s);
+	yyjson_mut_obj_add_uint(doc, o, "clientTimeoutInMills", v->client_timeout_ms);
+	yyjson_mut_obj_add_strncpy(doc, o, "parallelType", m->parallel_type.p ? m->parallel_type.p : "",
+				   m->parallel_type.n);
+	yyjson_mut_obj_add_int(doc, o, "parallelLevel", describe_or(m->parallel_level, 0));
+	yyjson_mut_obj_add_str(doc, o, "deviceType", "cpu");
+	yyjson_mut_obj_add_bool(doc, o, "continuousBatching", m->continuous_batching);
+	yyjson_mut_obj_add_bool(doc, o, "useJobTicket", m->use_job_ticket);
+	yyjson_mut_obj_add_bool(doc, o, "useVenv", m->use_venv);
+	yyjson_mut_obj_add_bool(doc, o, "stateful", m->sequence_batching);
+	yyjson_mut_obj_add_int(doc, o, "sequenceMaxIdleMSec", describe_or(m->sequence_max_idle_ms, 0));
+	yyjson_mut_obj_add_int(doc, o, "sequenceTimeoutMSec", describe_or(m->sequence_timeout_ms, 0));
+	yyjson_mut_obj_add_int(doc, o, "maxNumSequence", describe_or(m->max_num_sequence, 0));
+	yyjson_mut_obj_add_int(doc, o, "maxSequenceJobQueueSize",
+			       describe_or(m->max_sequence_job_queue_size, 0));
+}
+
+static yyjson_mut_val *describe_version(yyjson_mut_doc *doc, yyjson_mut_val *list,
+					const struct version *v)
+{
+	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list), *workers, *queue;
+
+	yyjson_mut_obj_add_str(doc, o, "modelName", v->model_name);
+	yyjson_mut_obj_add_str(doc, o, "modelVersion", v->name);
+	yyjson_mut_obj_add_str(doc, o, "modelUrl", v->url);
+	yyjson_mut_obj_add_str(doc, o, "runtime", v->runtime);
+	describe_limits(doc, o, v);
+	yyjson_mut_obj_add_bool(doc, o, "loadedAtStartup", v->model->loaded_at_startup);
+	workers = yyjson_mut_obj_add_arr(doc, o, "workers");
+	list_for_each(n, &v->workers)
+		describe_worker(doc, workers, container_of(n, struct worker, link));
+	queue = yyjson_mut_obj_add_obj(doc, o, "jobQueueStatus");
+	yyjson_mut_obj_add_uint(doc, queue, "remainingCapacity",
+				v->queue.n < v->queue.max ? v->queue.max - v->queue.n : 0);
+	yyjson_mut_obj_add_uint(doc, queue, "pendingRequests", v->queue.n);
+	return o;
+}
+
+static void describe_send(struct call *c, yyjson_mut_doc *doc, int status, const char *type)
+{
+	struct buf out = BUF_INIT(DESCRIBE_MAX);
+
+	json_write_pretty(&out, doc);
+	call_answer(c, status, type, buf_slice(&out));
+	buf_finish(&out);
+}
+
+/* ---- customized: the handler has its say ---- */
+
+static void describe_add_custom(yyjson_mut_doc *doc, yyjson_mut_val *o, struct slice json)
+{
+	yyjson_doc *in = yyjson_read_opts((char *)(uintptr_t)json.p, json.n, 0, NULL, NULL);
+	yyjson_val *root = yyjson_doc_get_root(in);
+	yyjson_mut_val *custom = yyjson_mut_obj_add_obj(doc, o, "customizedMetadata");
+	yyjson_val *key, *value;
+	size_t i, n;
+
+	/* Null members are dropped; anything that is not an object counts as empty. */
+	yyjson_obj_foreach(root, i, n, key, value)
+		if (!yyjson_is_null(value))
+			yyjson_mut_obj_add(custom, yyjson_val_mut_copy(doc, key),
+					   yyjson_val_mut_copy(doc, value));
+	yyjson_doc_free(in);
+}
+
+static void describe_replied(struct request *r, const struct reply *reply)
+{
+	struct call *c = r->owner;
+	struct version *v = c->x ? call_find_version(c, c->segments[1],
+						     c->n_segments > 2 ? c->segments[2] : SLICE_NULL)
+				 : NULL;
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *list;
+
+	if (reply->final)
+		c->running = false;
+	if (v && reply->final && reply->error) {
+		call_error(c, 500, "InternalServerException",
+			   "Failed to get customized model matadata.");
+	} else if (v && reply->final) {
+		doc = yyjson_mut_doc_new(NULL);
+		list = yyjson_mut_arr(doc);
+		yyjson_mut_doc_set_root(doc, list);
+		describe_add_custom(doc, describe_version(doc, list, v), reply->body);
+		describe_send(c, doc, reply->status,
+			      reply->type.n ? region_copy(&c->region, reply->type).p : NULL);
+		yyjson_mut_doc_free(doc);
+	}
+	if (reply->release)
+		reply->release(reply->arg);
+	if (reply->final)
+		call_maybe_free(c);
+}
+
+static void describe_customized(struct call *c, struct version *v)
+{
+	struct request *r = &c->request;
+	size_t room = 64;
+	char *p = region_alloc(&c->region, room);
+
+	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
+	r->op = REQUEST_DESCRIBE;
+	r->reply = describe_replied;
+	r->owner = c;
+	r->parts = region_new(&c->region, struct part);
+	r->parts[0] = (struct part){ .kind = PART_BODY, .name = SLICE("body"), .type = SLICE("") };
+	r->n_parts = 1;
+	r->headers = slice_make(p, frame_header_put(p, room, SLICE("describe"), SLICE("True")));
+	if (version_submit(v, r)) {
+		call_error(c, 503, "ServiceUnavailableException",
+			   "Model \"%s\" has no worker to serve describe request. Please use scale "
+			   "workers API to add workers.",
+			   v->model_name);
+		return;
+	}
+	c->version = v;
+	c->running = true;
+}
+
+static void describe_all(struct call *c)
+{
+	struct model *m = store_model(&c->api->fleet->store, c->segments[1]);
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *list;
+
+	if (!m) {
+		call_model_not_found(c, c->segments[1]);
+		return;
+	}
+	doc = yyjson_mut_doc_new(NULL);
+	list = yyjson_mut_arr(doc);
+	yyjson_mut_doc_set_root(doc, list);
+	list_for_each(n, &m->versions)
+		describe_version(doc, list, container_of(n, struct version, link));
+	describe_send(c, doc, 200, NULL);
+	yyjson_mut_doc_free(doc);
+}
+
+void management_describe(struct call *c)
+{
+	struct slice version = c->n_segments > 2 ? c->segments[2] : SLICE_NULL;
+	struct version *v;
+	struct args args;
+	bool customized;
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *list;
+
+	if (args_read(&args, c, false) < 0)
+		return;
+	customized = args_bool(&args, "customized", false);
+	args_finish(&args);
+	if (slice_eq(version, SLICE("all"))) {
+		describe_all(c);
+		return;
+	}
+	v = call_find_version(c, c->segments[1], version);
+	if (!v)
+		return;
+	if (customized) {
+		describe_customized(c, v);
+		return;
+	}
+	doc = yyjson_mut_doc_new(NULL);
+	list = yyjson_mut_arr(doc);
+	yyjson_mut_doc_set_root(doc, list);
+	describe_version(doc, list, v);
+	describe_send(c, doc, 200, NULL);
+	yyjson_mut_doc_free(doc);
+}

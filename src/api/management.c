@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/call.h"
+#include "api/handlers.h"
+
+/* TorchServe's management routes: list, register, scale, set default, unregister. */
+
+#include <stdio.h>
+
+#include "api/args.h"
+#include "base/mem.h"
+#include "wire/json.h"
+
+#define LIST_LIMIT_MAX 100
+#define WORKERS_MAX 4096
+
+static struct slice management_version(const struct call *c)
+{
+	return c->n_segments > 2 ? c->segments[2] : SLICE_NULL;
+}
+
+/* A call that waits for something: the call stays when its client leaves. */
+struct waiting {
+	struct call *call;
+	char *model, *version;      /* version NULL: none was named */
+	unsigned workers;
+};
+
+static struct waiting *waiting_create(struct call *c, struct slice model, struct slice version)
+{
+	struct waiting *w = mem_new(struct waiting);
+
+	w->call = c;
+	w->model = slice_dup(model);
+	w->version = version.p ? slice_dup(version) : NULL;
+	c->waiting = w;
+	return w;
+}
+
+static void waiting_free(struct waiting *w)
+{
+	struct call *c = w->call;
+
+	c->waiting = NULL;
+	free(w->model);
+	free(w->version);
+	free(w);
+	call_maybe_free(c);
+}
+
+/* ---- list ---- */
+
+static void list_model(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct model *m)
+{
+	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
+
+	yyjson_mut_obj_add_str(doc, o, "modelName", m->name);
+	yyjson_mut_obj_add_str(doc, o, "modelUrl", m->default_version->url);
+}
+
+void management_list(struct call *c)
+{
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *root = yyjson_mut_obj(doc), *list;
+	struct buf out = BUF_INIT((size_t)16 << 20);
+	int64_t limit, from;
+	struct args args;
+	char token[24];
+	size_t n;
+
+	if (args_read(&args, c, false) < 0) {
+		yyjson_mut_doc_free(doc);
+		return;
+	}
+	limit = args_integer(&args, "limit", LIST_LIMIT_MAX);
+	from = MAX(args_integer(&args, "next_page_token", 0), 0);
+	limit = limit < 0 || limit > LIST_LIMIT_MAX ? LIST_LIMIT_MAX : limit;
+	args_finish(&args);
+	_cleanup_(freep) struct model **all = store_sorted(&c->api->fleet->store, &n);
+
+	yyjson_mut_doc_set_root(doc, root);
+	/* Present also when the page ends exactly at the last model, as in TorchServe. */
+	if ((size_t)(from + limit) <= n) {
+		snprintf(token, sizeof(token), "%lld", (long long)(from + limit));
+		yyjson_mut_obj_add_strcpy(doc, root, "nextPageToken", token);
+	}
+	list = yyjson_mut_obj_add_arr(doc, root, "models");
+	for (size_t i = (size_t)from; i < n && i < (size_t)(from + limit); i++)
+		list_model(doc, list, all[i]);
+	json_write_pretty(&out, doc);
+	call_answer(c, 200, NULL, buf_slice(&out));
+	buf_finish(&out);
+	yyjson_mut_doc_free(doc);
+}
+
+/* ---- register ---- */
+
+static void register_done(void *arg, const struct outcome *o)
+{
+	struct waiting *w = arg;
+
+	call_outcome(w->call, o);
+	waiting_free(w);
+}
+
+void management_register(struct call *c)
+{
+	struct registration r = { 0 };
+	struct args args;
+
+	if (!c->api->settings->enable_model_api) {
+		call_not_allowed(c);
+		return;
+	}
+	if (args_read(&args, c, true) < 0)
+		return;
+	r.url = args_text(&args, "url");
+	r.model_name = args_text(&args, "model_name");
+	r.handler = args_text(&args, "handler");
+	r.runtime = args_text(&args, "runtime");
+	r.batch_size = args_integer(&args, "batch_size", -1);
+	r.max_batch_delay_ms = args_integer(&args, "max_batch_delay", -1);
+	r.initial_workers = MIN(args_integer(&args, "initial_workers",
+					     (int64_t)c->api->settings->default_workers_per_model),
+				WORKERS_MAX);
+	r.response_timeout_s = args_integer(&args, "response_timeout", -1);
+	r.startup_timeout_s = args_integer(&args, "startup_timeout", -1);
+	r.synchronous = args_bool(&args, "synchronous", true);
+	args_finish(&args);
+	if (!r.url.p) {
+		call_error(c, 400, "BadRequestException", "Parameter url is required.");
+		return;
+	}
+	fleet_register(c->api->fleet, &r, register_done, waiting_create(c, r.url, SLICE_NULL));
+}
+
+/* ---- scale ---- */
+
+static void scale_done(void *arg, const struct version_outcome *o)
+{
+	struct waiting *w = arg;
+
+	if (o->result == VERSION_SCALED && w->version)
+		call_status(w->call, 200, "Workers scaled to %u for model: %s, version: %s", w->workers,
+			    w->model, w->version);
+	else if (o->result == VERSION_SCALED)
+		call_status(w->call, 200, "Workers scaled to %u for model: %s", w->workers, w->model);
+	else
+		call_error(w->call, o->code == 507 ? 507 : 500, "InternalServerException",
+			   "Failed to start workers for model %s version: %s", w->model,
+			   w->version ? w->version : "null");
+	waiting_free(w);
+}
+
+static void scale_run(struct call *c, struct version *v, struct slice version, int64_t min,
+		      int64_t max, bool synchronous)
+{
+	struct waiting *w;
+
+	if (!synchronous) {
+		version_scale(v, (unsigned)min, (unsigned)max, NULL, NULL);
+		call_status(c, 202, "Processing worker updates...");
+		return;
+	}
+	w = waiting_create(c, c->segments[1], version);
+	w->workers = (unsigned)min;
+	version_scale(v, (unsigned)min, (unsigned)max, scale_done, w);
+}
+
+void management_scale(struct call *c)
+{
+	struct slice version = management_version(c);
+	struct version *v;
+	struct args args;
+	int64_t min, max;
+	bool synchronous;
+
+	if (args_read(&args, c, false) < 0)
+		return;
+	min = args_integer(&args, "min_worker", 1);
+	max = args_integer(&args, "max_worker", min);
+	synchronous = args_bool(&args, "synchronous", false);
+	if (!version.p)
+		version = args_text(&args, "model_version");
+	args_finish(&args);
+	v = call_find_version(c, c->segments[1], version);
+	if (!v)
+		return;
+	if (max < min)
+		call_error(c, 400, "BadRequestException", "max_worker cannot be less than min_worker.");
+	else if (min < 0 || max > WORKERS_MAX)
+		call_error(c, 400, "BadRequestException",
+			   "min_worker and max_worker must be between 0 and %d.", WORKERS_MAX);
+	else
+		scale_run(c, v, version, min, max, synchronous);
+}
+
+/* ---- set default, unregister ---- */
+
+void management_set_default(struct call *c)
+{
+	struct model *m = store_model(&c->api->fleet->store, c->segments[1]);
+	struct version *v = m ? model_version(m, c->segments[2]) : NULL;
+
+	if (!m) {
+		call_model_not_found(c, c->segments[1]);
+		return;
+	}
+	if (!v) {
+		call_error(c, 404, "ModelVersionNotFoundException",
+			   "Model version %.*s does not exist for model %.*s",
+			   SLICE_ARG(c->segments[2]), SLICE_ARG(c->segments[1]));
+		return;
+	}
+	m->default_version = v;
+	call_status(c, 200, "Default version successfully updated for model \"%s\" to \"%s\"", m->name,
+		    v->name);
+}
+
+static void unregister_done(void *arg, bool in_time)
+{
+	struct waiting *w = arg;
+
+	if (in_time)
+		call_status(w->call, 200, "Model \"%s\" unregistered", w->model);
+	else
+		call_error(w->call, 408, "RequestTimeoutException",
+			   "Timed out while cleaning resources: %s", w->model);
+	waiting_free(w);
+}
+
+void management_unregister(struct call *c)
+{
+	uint64_t timeout_ms = c->api->settings->unregister_model_timeout * 1000;
+	struct slice version = management_version(c);
+	struct version *v;
+
+	if (!c->api->settings->enable_model_api) {
+		call_not_allowed(c);
+		return;
+	}
+	v = call_find_version(c, c->segments[1], version);
+	if (!v)
+		return;
+	if (v->model->default_version == v && list_first(&v->model->versions) != list_last(&v->model->versions)) {
+		call_error(c, 403, "InvalidModelVersionException",
+			   "Cannot remove default version for model %s", v->model_name);
+		return;
+	}
+	version_retire(v, timeout_ms, unregister_done, waiting_create(c, c->segments[1], version));
+}

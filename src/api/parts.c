@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/handlers.h"
+#include "wire/form.h"
+#include "wire/frame.h"
+#include "wire/multipart.h"
+
+static struct part *parts_add(struct call *c, enum part_kind kind, struct slice name,
+			      struct slice type, struct span span)
+{
+	struct part *p = &c->request.parts[c->request.n_parts++];
+
+	*p = (struct part){ .kind = kind, .name = name, .type = type, .span = span };
+	c->request.size += span.length;
+	return p;
+}
+
+static int parts_bad(struct call *c, const char *why)
+{
+	call_error(c, 400, "BadRequestException", "%s", why);
+	return -1;
+}
+
+static int parts_too_many(struct call *c)
+{
+	call_error(c, 413, "BadRequestException",
+		   "A request may have at most %d form fields or query parameters.", PARTS_MAX - 1);
+	return -1;
+}
+
+static void parts_whole(struct call *c, struct slice type)
+{
+	parts_add(c, PART_BODY, SLICE("body"), type,
+		  body_span(&c->body, c->body.block.p, c->body.used));
+}
+
+static int parts_multipart(struct call *c, struct slice boundary)
+{
+	struct multipart_part *found = region_alloc(&c->region, PARTS_MAX * sizeof(*found));
+	struct slice body = slice_make(c->body.block.p, c->body.used);
+	unsigned n = 0;
+	int r = multipart_parse(&c->region, body, boundary, found,
+				PARTS_MAX - 1 - c->request.n_parts, &n);
+
+	if (r == MULTIPART_TOO_MANY)
+		return parts_too_many(c);
+	if (r < 0)
+		return parts_bad(c, "The multipart body is malformed: every part needs a "
+				    "Content-Disposition with a name, and the last boundary must close it.");
+	for (unsigned i = 0; i < n; i++)
+		parts_add(c, found[i].file ? PART_FILE : PART_FIELD, found[i].name,
+			  found[i].file ? found[i].type : SLICE(""),
+			  body_span(&c->body, found[i].content.p, found[i].content.n));
+	return 0;
+}
+
+static int parts_form(struct call *c)
+{
+	struct form_field *fields = region_alloc(&c->region, PARTS_MAX * sizeof(*fields));
+	unsigned n = 0;
+	int r = form_parse_in_place(c->body.block.p, c->body.used, fields,
+				    PARTS_MAX - 1 - c->request.n_parts, &n);
+
+	if (r == FORM_TOO_MANY)
+		return parts_too_many(c);
+	if (r < 0)
+		return parts_bad(c, "The body was sent as application/x-www-form-urlencoded but is not: "
+				    "it has a bad escape. Set the Content-Type of what you send.");
+	for (unsigned i = 0; i < n; i++)
+		parts_add(c, PART_FIELD, fields[i].name, SLICE(""),
+			  body_span(&c->body, fields[i].value.p, fields[i].value.n));
+	return 0;
+}
+
+/* Query values must lie in shared memory like everything a handler gets. */
+static int parts_query(struct call *c)
+{
+	struct slice rest = c->x->head.query, name, value;
+	struct pool *pool = c->api->fleet->pool;
+	size_t used = 0;
+	int r;
+
+	if (!rest.n)
+		return 0;
+	if (pool_alloc(pool, rest.n, &c->extra)) {
+		call_error(c, 503, "ServiceUnavailableException",
+			   "The server's memory budget is used up; try again later.");
+		return -1;
+	}
+	while ((r = http_query_next(&c->region, &rest, &name, &value)) > 0) {
+		struct span at = { block_segment_id(&c->extra), c->extra.offset + used, value.n };
+
+		if (c->request.n_parts >= PARTS_MAX - 1)
+			return parts_too_many(c);
+		assert(used + value.n <= c->extra.size);
+		memcpy(c->extra.p + used, value.p, value.n);
+		used += value.n;
+		parts_add(c, PART_FIELD, name, SLICE(""), at);
+	}
+	return r < 0 ? parts_bad(c, "The query string has a bad escape.") : 0;
+}
+
+int parts_read(struct call *c, bool query)
+{
+	struct slice header = http_head_get(&c->x->head, "content-type");
+	struct slice type = http_media_type(header), boundary = SLICE_NULL;
+
+	bool form = slice_istarts(type, SLICE("multipart/")) ||
+		    slice_ieq(type, SLICE("application/x-www-form-urlencoded"));
+
+	c->request.parts = region_alloc(&c->region,
+					(query || form ? PARTS_MAX : 1) * sizeof(struct part));
+	if (query && parts_query(c) < 0)
+		return -1;
+	if (slice_istarts(type, SLICE("multipart/")))
+		boundary = http_param(&c->region, header, "boundary");
+	if (boundary.n)
+		return parts_multipart(c, boundary);
+	if (slice_ieq(type, SLICE("application/x-www-form-urlencoded")))
+		return parts_form(c);
+	parts_whole(c, type.p ? type : SLICE(""));
+	return 0;
+}
+
+struct slice parts_text(const struct call *c, const struct part *p)
+{
+	const struct block *b = &c->body.block;
+
+	if (c->extra.segment && p->span.segment == block_segment_id(&c->extra) &&
+	    p->span.offset >= c->extra.offset && p->span.offset < c->extra.offset + c->extra.size)
+		return slice_make(c->extra.p + (p->span.offset - c->extra.offset), p->span.length);
+	if (!p->span.length)
+		return SLICE("");
+	return slice_make(b->p + (p->span.offset - b->offset), p->span.length);
+}
+
+/* ---- headers ---- */
+
+static size_t parts_headers_room(const struct call *c)
+{
+	size_t room = 256;
+
+	for (size_t i = 0; i < c->x->head.n_headers; i++)
+		room += 4 + c->x->head.headers[i].name.n + c->x->head.headers[i].value.n;
+	for (unsigned i = 3; i < c->n_segments; i++)
+		room += c->segments[i].n + 1;
+	return room;
+}
+
+static struct slice parts_url_path(struct call *c)
+{
+	struct buf b = BUF_INIT(65536);
+	struct slice path;
+
+	for (unsigned i = 3; i < c->n_segments; i++) {
+		if (i > 3)
+			buf_putc(&b, '/');
+		buf_put_slice(&b, c->segments[i]);
+	}
+	path = region_copy(&c->region, buf_slice(&b));
+	buf_finish(&b);
+	return path;
+}
+
+void parts_headers(struct call *c, bool routed, bool explain)
+{
+	size_t room = parts_headers_room(c), n = 0;
+	char *p = region_alloc(&c->region, room);
+	char length[24];
+
+	for (size_t i = 0; i < c->x->head.n_headers; i++)
+		n += frame_header_put(p + n, room - n, c->x->head.headers[i].name,
+				      c->x->head.headers[i].value);
+	if (c->x->head.content_length == HTTP_LENGTH_UNKNOWN) {
+		snprintf(length, sizeof(length), "%llu", (unsigned long long)c->body.used);
+		n += frame_header_put(p + n, room - n, SLICE("content-length"), slice_str(length));
+	}
+	if (routed) {
+		n += frame_header_put(p + n, room - n, SLICE("url_path"),
+				      c->n_segments > 3 ? parts_url_path(c) : SLICE(""));
+		n += frame_header_put(p + n, room - n, SLICE("explain"),
+				      explain ? SLICE("True") : SLICE("False"));
+	}
+	c->request.headers = slice_make(p, n);
+}

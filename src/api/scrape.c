@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/scrape.h"
+
+#include <string.h>
+
+#include "api/call.h"
+#include "api/handlers.h"
+#include "log/log.h"
+
+#define SCRAPE_TEXT_MAX ((size_t)64 << 20)
+#define SCRAPE_NAMES_MAX 64
+
+static struct metric *scrape_gauge(struct api *a, const char *name, enum metric_type type,
+				   const char *help)
+{
+	struct metric_family *f = metrics_family(a->fleet->metrics, name, type, help, NULL, 0);
+
+	return metric_get(f, NULL);
+}
+
+void scrape_init(struct api *a)
+{
+	a->memory_limit = scrape_gauge(a, "sconce_memory_budget_bytes", METRIC_GAUGE,
+				       "Memory that requests and replies may use.");
+	a->memory_used = scrape_gauge(a, "sconce_memory_used_bytes", METRIC_GAUGE,
+				      "Memory that requests and replies use now.");
+	a->memory_peak = scrape_gauge(a, "sconce_memory_peak_bytes", METRIC_GAUGE,
+				      "The most they ever used.");
+	a->memory_refused = scrape_gauge(a, "sconce_memory_refused_total", METRIC_COUNTER,
+					 "Times the budget was used up.");
+	a->pool_segments = scrape_gauge(a, "sconce_pool_segments", METRIC_GAUGE,
+					"Shared memory segments for request bodies.");
+	a->pool_mapped = scrape_gauge(a, "sconce_pool_mapped_bytes", METRIC_GAUGE,
+				      "Address space of these segments.");
+	a->pool_used = scrape_gauge(a, "sconce_pool_used_bytes", METRIC_GAUGE,
+				    "Bytes of them that hold a body now.");
+	a->log_dropped = scrape_gauge(a, "sconce_log_lines_dropped_total", METRIC_COUNTER,
+				      "Log lines lost because nobody took them in time.");
+}
+
+static void scrape_refresh(struct api *a)
+{
+	struct pool_stats pool;
+
+	pool_stats(a->fleet->pool, &pool);
+	metric_set(a->memory_limit, (double)a->budget->limit);
+	metric_set(a->memory_used, (double)a->budget->used);
+	metric_set(a->memory_peak, (double)a->budget->peak);
+	metric_set(a->memory_refused, (double)a->budget->refused_total);
+	metric_set(a->pool_segments, (double)pool.segments);
+	metric_set(a->pool_mapped, (double)pool.mapped_bytes);
+	metric_set(a->pool_used, (double)pool.used_bytes);
+	metric_set(a->log_dropped, (double)log_dropped());
+}
+
+void scrape_metrics(struct call *c)
+{
+	struct slice names[SCRAPE_NAMES_MAX], rest = c->x->head.query, name, value;
+	struct buf out = BUF_INIT(SCRAPE_TEXT_MAX);
+	unsigned n = 0;
+
+	while (http_query_next(&c->region, &rest, &name, &value) > 0)
+		if (slice_eq(name, SLICE("name[]")) && n < SCRAPE_NAMES_MAX)
+			names[n++] = value;
+	scrape_refresh(c->api);
+	/* TorchServe's default mode writes metrics to its logs and leaves this page empty. */
+	if (strcmp(c->api->settings->metrics_mode, "log") != 0)
+		metrics_write(c->api->fleet->metrics, names, n, &out);
+	call_answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&out));
+	buf_finish(&out);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/util.h"
+
+static void child_end(struct child *c, int status)
+{
+	/* What it left behind in its session must not outlive it. */
+	kill(-c->pid, SIGKILL);
+	c->pid = 0;
+	list_remove(&c->link);
+	c->exited(c, status);
+}
+
+static struct child *children_find(struct children *cs, pid_t pid)
+{
+	list_for_each(n, &cs->all) {
+		struct child *c = container_of(n, struct child, link);
+
+		if (c->pid == pid)
+			return c;
+	}
+	return NULL;
+}
+
+static void children_reap(uv_signal_t *s, int signal)
+{
+	struct children *cs = s->data;
+	pid_t pid;
+	int status;
+
+	(void)signal;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct child *c = children_find(cs, pid);
+
+		if (c) {
+			child_end(c, status);
+			continue;
+		}
+		cs->strays[cs->next_stray].pid = pid;
+		cs->strays[cs->next_stray].status = status;
+		cs->next_stray = (cs->next_stray + 1) % CHILDREN_STRAYS;
+	}
+}
+
+int children_init(struct children *cs, uv_loop_t *loop)
+{
+	*cs = (struct children){ 0 };
+	list_init(&cs->all);
+	cs->sigchld.data = cs;
+	uv_signal_init(loop, &cs->sigchld);
+	uv_unref((uv_handle_t *)&cs->sigchld);
+	/* Workers forked by the zygote are re-parented to us. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return err_origin(-errno);
+	return uv_signal_start(&cs->sigchld, children_reap, SIGCHLD);
+}
+
+void children_finish(struct children *cs)
+{
+	while (!list_empty(&cs->all))
+		child_abandon(container_of(list_first(&cs->all), struct child, link));
+	uv_close((uv_handle_t *)&cs->sigchld, NULL);
+}
+
+/* Between fork and exec: async-signal-safe calls only. */
+static void child_exec(const struct spawn *s, pid_t parent)
+{
+	int fds[ARRAY_LEN(s->fds)];
+	sigset_t none;
+
+	setsid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Out of the way first: a source may carry a number that is another's target. */
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		int from = s->fds[i] >= 0 ? s->fds[i] : open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		fds[i] = fcntl(from, F_DUPFD_CLOEXEC, 16);
+		if (fds[i] < 0)
+			_exit(127);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		if (dup2(fds[i], (int)i) < 0)
+			_exit(127);
+	if (s->cwd && chdir(s->cwd) < 0)
+		_exit(127);
+	execve(s->file, s->argv, s->environment);
+	_exit(127);
+}
+
+int child_spawn(struct children *cs, struct child *c, const struct spawn *s,
+		void (*exited)(struct child *c, int status))
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return err_origin(-errno);
+	if (pid == 0)
+		child_exec(s, parent);
+	*c = (struct child){ .children = cs, .pid = pid, .exited = exited };
+	list_push_back(&cs->all, &c->link);
+	return 0;
+}
+
+static void child_deliver_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+static void child_deliver(uv_timer_t *t)
+{
+	struct child *c = t->data;
+
+	c->deliver = NULL;
+	uv_close((uv_handle_t *)t, child_deliver_closed);
+	child_end(c, c->stray_status);
+}
+
+void child_adopt(struct children *cs, struct child *c, pid_t pid,
+		 void (*exited)(struct child *c, int status))
+{
+	*c = (struct child){ .children = cs, .pid = pid, .exited = exited };
+	list_push_back(&cs->all, &c->link);
+	for (unsigned i = 0; i < CHILDREN_STRAYS; i++) {
+		if (cs->strays[i].pid != pid)
+			continue;
+		cs->strays[i].pid = 0;
+		c->stray_status = cs->strays[i].status;
+		c->deliver = mem_new(uv_timer_t);
+		uv_timer_init(cs->sigchld.loop, c->deliver);
+		c->deliver->data = c;
+		uv_timer_start(c->deliver, child_deliver, 0, 0);
+		return;
+	}
+}
+
+void child_kill(const struct child *c, int signal)
+{
+	if (!c->pid)
+		return;
+	/* The group may not exist yet: the child calls setsid() itself. */
+	if (kill(-c->pid, signal) < 0)
+		kill(c->pid, signal);
+}
+
+void child_abandon(struct child *c)
+{
+	if (!c->pid)
+		return;
+	if (c->deliver) {
+		uv_close((uv_handle_t *)TAKE(c->deliver), child_deliver_closed);
+	}
+	child_kill(c, SIGKILL);
+	c->pid = 0;
+	list_remove(&c->link);
+}
+
+void child_describe(int status, char *out, size_t n)
+{
+	if (WIFEXITED(status))
+		snprintf(out, n, "exited with code %d", WEXITSTATUS(status));
+	else
+		snprintf(out, n, "was killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The environment and cwd that handlers see. */
+
+struct fleet;
+struct worker;
+
+/* Ours, minus what blacklist_env_vars hides, plus what a worker needs; for a zygote `w` is NULL. Free it with
+ * environment_free(). */
+char **worker_environment(const struct fleet *f, const struct worker *w);
+void environment_free(char **environment);

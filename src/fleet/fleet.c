@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/fleet.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "fleet/unpack.h"
+#include "fleet/worker.h"
+#include "fleet/zygote.h"
+#include "log/log.h"
+
+#define FLEET_TICK_MS 100
+#define FLEET_TRIM_TICKS 50                   /* idle memory goes back every 5 s … */
+#define FLEET_TRIM_BYTES ((uint64_t)64 << 20) /* … in portions that do not stall the loop */
+
+/* ---- CPUs ---- */
+
+static double fleet_cgroup_quota(void)
+{
+	struct buf b = BUF_INIT(256);
+	double quota = 0, period = 0;
+
+	if (file_read("/sys/fs/cgroup/cpu.max", &b) == 0) {
+		if (sscanf(buf_cstr(&b), "%lf %lf", &quota, &period) != 2)
+			quota = period = 0;
+	}
+	buf_finish(&b);
+	return quota > 0 && period > 0 ? quota / period : 0;
+}
+
+unsigned fleet_count_cpus(void)
+{
+	cpu_set_t set;
+	unsigned n = 1;
+	double quota = fleet_cgroup_quota();
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		n = (unsigned)CPU_COUNT(&set);
+	if (quota > 0 && quota < n)
+		n = (unsigned)(quota + 0.999);
+	return MAX(n, 1);
+}
+
+static unsigned fleet_count_workers(const struct fleet *f)
+{
+	unsigned n = 0;
+
+	map_for_each(e, &f->store.models) {
+		struct model *m = e->value;
+
+		list_for_each(l, &m->versions)
+			n += container_of(l, struct version, link)->min_workers;
+	}
+	return n;
+}
+
+unsigned fleet_threads_per_worker(const struct fleet *f)
+{
+	if (f->settings->threads_per_worker)
+		return (unsigned)f->settings->threads_per_worker;
+	return MAX(f->cpus / MAX(fleet_count_workers(f), 1), 1);
+}
+
+void fleet_retune(struct fleet *f)
+{
+	unsigned threads = fleet_threads_per_worker(f);
+
+	map_for_each(e, &f->store.models) {
+		struct model *m = e->value;
+
+		list_for_each(l, &m->versions) {
+			struct version *v = container_of(l, struct version, link);
+
+			list_for_each(n, &v->workers)
+				worker_tune(container_of(n, struct worker, link), threads);
+		}
+	}
+}
+
+/* ---- the loop's turns ---- */
+
+/* All sockets of this turn have been read: now see what may run together. */
+static void fleet_dispatch(uv_check_t *c)
+{
+	struct fleet *f = c->data;
+	struct list dirty = LIST_INIT(dirty);
+	uint64_t now_ns;
+	struct list *n;
+
+	if (list_empty(&f->dirty)) {
+		uv_idle_stop(&f->again);
+		return;
+	}
+	uv_idle_stop(&f->again);
+	now_ns = clock_now_ns();
+	list_splice_back(&dirty, &f->dirty);
+	while ((n = list_pop(&dirty)))
+		version_dispatch(container_of(n, struct version, dirty), now_ns);
+}
+
+static void fleet_again(uv_idle_t *i)
+{
+	(void)i;   /* keeps the poll phase from blocking; fleet_dispatch() does the work */
+}
+
+static void fleet_each_version(struct fleet *f, void (*call)(struct version *v, uint64_t now_ns),
+			       uint64_t now_ns)
+{
+	map_for_each(e, &f->store.models) {
+		struct model *m = e->value;
+
+		list_for_each_safe(n, &m->versions)
+			call(container_of(n, struct version, link), now_ns);
+	}
+	list_for_each_safe(n, &f->retired)
+		call(container_of(n, struct version, link), now_ns);
+}
+
+static void fleet_trim_version(struct version *v, uint64_t now_ns)
+{
+	(void)now_ns;
+	list_for_each(n, &v->workers) {
+		struct worker *w = container_of(n, struct worker, link);
+
+		if (w->memory)
+			outbound_trim(w->memory->outbound, FLEET_TRIM_BYTES);
+	}
+}
+
+static void fleet_tick(uv_timer_t *t)
+{
+	struct fleet *f = t->data;
+	uint64_t now_ns = clock_now_ns();
+
+	fleet_each_version(f, version_tick, now_ns);
+	if (++f->tick_n % FLEET_TRIM_TICKS)
+		return;
+	pool_trim(f->pool, FLEET_TRIM_BYTES);
+	fleet_each_version(f, fleet_trim_version, now_ns);
+}
+
+static void fleet_forget_in(struct version *v, uint64_t id)
+{
+	list_for_each(n, &v->workers)
+		worker_forget_segment(container_of(n, struct worker, link), (uint32_t)id);
+}
+
+static void fleet_segment_gone(void *arg, uint32_t id)
+{
+	fleet_each_version(arg, fleet_forget_in, id);
+}
+
+/* ---- life ---- */
+
+static int fleet_make_work_dir(struct fleet *f)
+{
+	const char *tmp = f->settings->tmp_dir ? f->settings->tmp_dir : "/tmp";
+
+	f->work_dir = mem_printf("%s/models", tmp);
+	return file_make_dirs(f->work_dir, 0755);
+}
+
+int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
+	       struct budget *budget, struct pool *pool, struct metrics *metrics)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int r;
+
+	if (n <= 0)
+		return err_origin(-ENOENT);
+	self[n] = '\0';
+	*f = (struct fleet){ .loop = loop, .settings = settings, .budget = budget, .pool = pool,
+			     .metrics = metrics, .cpus = fleet_count_cpus(),
+			     .next_worker = (unsigned)settings->initial_worker_port };
+	f->executable = mem_strdup(self);
+	list_init(&f->dirty);
+	list_init(&f->retired);
+	list_init(&f->unpack_queue);
+	list_init(&f->unpack_running);
+	store_init(&f->store);
+	telemetry_init(&f->telemetry, metrics);
+	python_find(&f->python, settings->python);
+	if (settings->zygote != TRISTATE_OFF)
+		f->zygotes = zygotes_create(f);
+	r = fleet_make_work_dir(f);
+	if (!r)
+		r = children_init(&f->children, loop);
+	if (r)
+		return err_trace(r);
+	pool_on_segment_gone(pool, fleet_segment_gone, f);
+	uv_check_init(loop, &f->dispatch);
+	f->dispatch.data = f;
+	uv_check_start(&f->dispatch, fleet_dispatch);
+	uv_unref((uv_handle_t *)&f->dispatch);
+	uv_idle_init(loop, &f->again);
+	f->again.idle_cb = fleet_again;
+	uv_timer_init(loop, &f->tick);
+	f->tick.data = f;
+	uv_timer_start(&f->tick, fleet_tick, FLEET_TICK_MS, FLEET_TICK_MS);
+	uv_unref((uv_handle_t *)&f->tick);
+	return 0;
+}
+
+static void fleet_maybe_stopped(struct fleet *f)
+{
+	void (*stopped)(void *) = f->stopped;
+
+	if (!f->stopping || !stopped || !list_empty(&f->retired))
+		return;
+	f->stopped = NULL;
+	stopped(f->stopped_arg);
+}
+
+void fleet_version_gone(struct fleet *f)
+{
+	fleet_maybe_stopped(f);
+}
+
+void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+	f->stopping = true;
+	f->stopped = done;
+	f->stopped_arg = arg;
+	unpack_abandon_all(f);
+	while (f->store.models.n) {
+		struct model *m = map_next(&f->store.models, NULL)->value;
+
+		version_retire(container_of(list_first(&m->versions), struct version, link), grace_ms,
+			       NULL, NULL);
+	}
+	fleet_maybe_stopped(f);
+}
+
+void fleet_finish(struct fleet *f)
+{
+	zygotes_destroy(f->zygotes);
+	children_finish(&f->children);
+	store_finish(&f->store);
+	uv_close((uv_handle_t *)&f->dispatch, NULL);
+	uv_close((uv_handle_t *)&f->again, NULL);
+	uv_close((uv_handle_t *)&f->tick, NULL);
+	python_finish(&f->python);
+	free(f->executable);
+	free(f->work_dir);
+}

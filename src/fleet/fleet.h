@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The live things: models and their versions, the workers that run them, and what they share. One
+ * fleet per server, passed down; loop thread only.
+ */
+
+#include <uv.h>
+
+#include "config/settings.h"
+#include "core/metrics.h"
+#include "fleet/child.h"
+#include "fleet/python.h"
+#include "fleet/store.h"
+#include "fleet/telemetry.h"
+#include "pool/pool.h"
+
+struct zygotes;
+
+struct fleet {
+	uv_loop_t *loop;
+	const struct settings *settings;
+	struct budget *budget;
+	struct pool *pool;
+	struct metrics *metrics;
+	struct telemetry telemetry;
+	struct children children;
+	struct python python;
+	struct zygotes *zygotes;
+	struct store store;
+	struct list retired;           /* versions out of the store that still drain */
+	struct list dirty;             /* versions with work to hand out, see version_touch() */
+	uv_check_t dispatch;           /* runs once all sockets of a turn have been read … */
+	uv_idle_t again;               /* … and keeps the loop turning when a timer found work */
+	uv_timer_t tick;               /* timeouts and deadlines */
+	uint64_t tick_n;
+	char *executable;              /* our own, for `sconce unpack` */
+	char *work_dir;                /* where archives are unpacked: <tmp>/models */
+	unsigned cpus;                 /* that we may use: affinity and cgroup quota */
+	unsigned next_worker;          /* worker ids, from initial_worker_port */
+	unsigned unpacking;            /* unpack children running */
+	struct list unpack_queue, unpack_running;
+	uint64_t next_request_id;
+	bool stopping;
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+/* `settings`, `budget`, `pool` and `metrics` must outlive the fleet. 0 or -errno. */
+int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
+	       struct budget *budget, struct pool *pool, struct metrics *metrics);
+/* Ends every worker: asks, then kills after `grace_ms`; calls done when the last is gone. */
+void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), void *arg);
+/* After fleet_stop() has reported. Removes unpacked archives. */
+void fleet_finish(struct fleet *f);
+
+/* A retired version is gone. */
+void fleet_version_gone(struct fleet *f);
+
+/* CPUs this process may use: affinity mask and cgroup quota, at least 1. */
+unsigned fleet_count_cpus(void);
+/* Threads one worker should use, so that all of them together fit the CPUs. */
+unsigned fleet_threads_per_worker(const struct fleet *f);
+/* Tells all workers after their number has changed. */
+void fleet_retune(struct fleet *f);

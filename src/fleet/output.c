@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "log/log.h"
+
+#define OUTPUT_BURST 16
+#define OUTPUT_DRAIN_MAX 64      /* reads of 4 KiB after the end: what fits a pipe */
+
+static void output_line(struct output *o, struct slice line)
+{
+	while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == '\n'))
+		line.n--;
+	log_text(LOG_MODEL, o->error ? LOG_WARN : LOG_INFO, o->label, "MODEL_LOG", line);
+}
+
+static void output_feed(struct output *o, struct slice in)
+{
+	while (in.n) {
+		ptrdiff_t at = slice_find(in, '\n');
+		struct slice piece = slice_make(in.p, at < 0 ? in.n : (size_t)at);
+
+		if (buf_put_slice(&o->line, piece) < 0) {
+			output_line(o, buf_slice(&o->line));
+			buf_clear(&o->line);
+			if (piece.n <= OUTPUT_LINE_MAX)
+				buf_put_slice(&o->line, piece);
+		}
+		in.p += piece.n;
+		in.n -= piece.n;
+		if (at < 0)
+			return;
+		output_line(o, buf_slice(&o->line));
+		buf_clear(&o->line);
+		in.p++;
+		in.n--;
+	}
+}
+
+/* > 0: bytes read; 0: nothing there; < 0: end. */
+static int output_read(struct output *o)
+{
+	char chunk[4096];
+	ssize_t n = read(o->fd, chunk, sizeof(chunk));
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	if (n == 0)
+		return -1;
+	output_feed(o, slice_make(chunk, (size_t)n));
+	return (int)n;
+}
+
+static void output_ready(uv_poll_t *p, int status, int events)
+{
+	struct output *o = p->data;
+	int r = status;
+
+	(void)events;
+	for (int i = 0; i < OUTPUT_BURST && r >= 0; i++) {
+		r = output_read(o);
+		if (r == 0)
+			return;
+	}
+	if (r < 0)
+		output_close(o);
+}
+
+int output_open(struct output *o, uv_loop_t *loop, const char *worker, bool error, int *ret_peer)
+{
+	int pair[2];
+	int r;
+
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_origin(-errno);
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	snprintf(o->label, sizeof(o->label), "%s-%s", worker, error ? "stderr" : "stdout");
+	o->error = error;
+	o->fd = pair[0];
+	buf_init(&o->line, OUTPUT_LINE_MAX);
+	o->poll = mem_new(uv_poll_t);
+	o->poll->data = o;
+	r = uv_poll_init(loop, o->poll, o->fd);
+	if (!r)
+		r = uv_poll_start(o->poll, UV_READABLE, output_ready);
+	if (r) {
+		free(TAKE(o->poll));
+		close(pair[0]);
+		close(pair[1]);
+		return err_origin(r);
+	}
+	*ret_peer = pair[1];
+	return 0;
+}
+
+static void output_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+void output_close(struct output *o)
+{
+	if (!o->poll)
+		return;
+	if (o->line.n)
+		output_line(o, buf_slice(&o->line));
+	buf_finish(&o->line);
+	uv_poll_stop(o->poll);
+	uv_close((uv_handle_t *)TAKE(o->poll), output_closed);
+	close(o->fd);
+	o->fd = -1;
+}
+
+void output_drain(struct output *o)
+{
+	for (int i = 0; o->poll && i < OUTPUT_DRAIN_MAX; i++)
+		if (output_read(o) <= 0)
+			break;
+	output_close(o);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/sources.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+
+#define NOT_FOUND "ModelNotFoundException"
+
+static void source_refuse(struct source *s, int status, const char *type, const char *fmt,
+			  const char *url)
+{
+	struct slice f = slice_str(fmt), head = slice_cut(&f, '%');
+
+	s->status = status;
+	s->type = type;
+	s->message = mem_printf("%.*s%s%.*s", SLICE_ARG(head), f.p ? url : "", SLICE_ARG(f));
+}
+
+static bool source_matches(const char *pattern, struct slice url)
+{
+	_cleanup_(freep) char *whole = mem_printf("^(%s)$", pattern);
+	_cleanup_(freep) char *text = slice_dup(url);
+	regex_t re;
+	bool match;
+
+	if (regcomp(&re, whole, REG_EXTENDED | REG_ICASE | REG_NOSUB))
+		return false;
+	match = regexec(&re, text, 0, NULL, 0) == 0;
+	regfree(&re);
+	return match;
+}
+
+static bool source_allowed(const struct settings *s, const char *url)
+{
+	struct slice rest = slice_str(s->allowed_urls && *s->allowed_urls
+					      ? s->allowed_urls
+					      : "file://.*,http(s)?://.*");
+
+	while (rest.p) {
+		_cleanup_(freep) char *pattern = slice_dup(slice_trim(slice_cut(&rest, ',')));
+
+		if (*pattern && source_matches(pattern, slice_str(url)))
+			return true;
+	}
+	return false;
+}
+
+static char *source_existing(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? realpath(path, NULL) : NULL;
+}
+
+/* A bare path: only inside the model store, links resolved. */
+static char *source_in_store(const struct settings *s, const char *url)
+{
+	_cleanup_(freep) char *store = s->model_store ? realpath(s->model_store, NULL) : NULL;
+	_cleanup_(freep) char *joined = NULL;
+	char *path;
+
+	if (!store)
+		return NULL;
+	joined = url[0] == '/' ? mem_strdup(url) : mem_printf("%s/%s", store, url);
+	path = source_existing(joined);
+	/* An administrator may link archives into the store; a client may not point out of it. */
+	if (path && url[0] == '/' && strncmp(path, store, strlen(store)) != 0)
+		free(TAKE(path));
+	return path;
+}
+
+void source_resolve(const struct settings *s, const char *url, struct source *ret)
+{
+	bool file = strncasecmp(url, "file://", 7) == 0;
+	bool http = strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
+
+	*ret = (struct source){ 0 };
+	if (!*url) {
+		source_refuse(ret, 404, NOT_FOUND, "empty url", "");
+	} else if ((file || http) && !source_allowed(s, url)) {
+		source_refuse(ret, 404, NOT_FOUND,
+			      "Given URL % does not match any allowed URL(s)", url);
+	} else if (strstr(url, "..")) {
+		source_refuse(ret, 404, NOT_FOUND, "Relative path is not allowed in url: %", url);
+	} else if (http) {
+		source_refuse(ret, 400, "DownloadArchiveException",
+			      "Failed to download archive from: %", url);
+	} else {
+		ret->path = file ? source_existing(url + 7) : source_in_store(s, url);
+		if (!ret->path)
+			source_refuse(ret, 404, NOT_FOUND, "Model not found at: %", url);
+	}
+}
+
+void source_finish(struct source *s)
+{
+	free(s->path);
+	free(s->message);
+	*s = (struct source){ 0 };
+}
+
+static int source_wanted(const struct dirent *d)
+{
+	static const char *const endings[] = { ".mar", ".model", ".tar.gz", ".tgz" };
+
+	if (d->d_name[0] == '.')
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		if (slice_ends(slice_str(d->d_name), slice_str(endings[i])))
+			return 1;
+	return d->d_type == DT_DIR || d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
+}
+
+static bool source_loadable(const struct settings *s, const char *name)
+{
+	_cleanup_(freep) char *path = mem_printf("%s/%s", s->model_store, name);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return false;
+	return S_ISREG(st.st_mode) ? slice_ends(slice_str(name), SLICE(".mar")) ||
+					     slice_ends(slice_str(name), SLICE(".model")) ||
+					     slice_ends(slice_str(name), SLICE(".gz")) ||
+					     slice_ends(slice_str(name), SLICE(".tgz"))
+				   : S_ISDIR(st.st_mode);
+}
+
+char **source_list(const struct settings *s, size_t *ret_n)
+{
+	struct dirent **entries = NULL;
+	int n = s->model_store ? scandir(s->model_store, &entries, source_wanted, alphasort) : 0;
+	char **all = mem_alloc((size_t)(MAX(n, 0) + 1) * sizeof(*all));
+
+	*ret_n = 0;
+	for (int i = 0; i < n; i++) {
+		if (source_loadable(s, entries[i]->d_name))
+			all[(*ret_n)++] = mem_strdup(entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	return all;
+}

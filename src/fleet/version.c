@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/version.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "fleet/fleet.h"
+#include "fleet/worker.h"
+#include "log/log.h"
+
+/* Somebody waiting for the workers to reach the wanted number. */
+struct version_wait {
+	struct list link;
+	version_done *done;
+	void *arg;
+};
+
+static void version_wake(uv_timer_t *t)
+{
+	version_touch(t->data);
+}
+
+static uint64_t version_pick(int64_t configured, uint64_t fallback)
+{
+	return configured >= 0 ? (uint64_t)configured : fallback;
+}
+
+static void version_configure(struct version *v)
+{
+	const struct manifest *m = &v->manifest;
+	const struct settings *s = v->fleet->settings;
+
+	v->batch_size = (unsigned)MAX(version_pick(m->batch_size, 1), 1);
+	v->max_batch_delay_ms = version_pick(m->max_batch_delay_ms, 100);
+	v->response_timeout_s = version_pick(m->response_timeout_s, s->default_response_timeout);
+	v->startup_timeout_s = version_pick(m->startup_timeout_s, s->default_startup_timeout);
+	v->max_retry_timeout_s = version_pick(m->max_retry_timeout_s, 300);
+	v->client_timeout_ms = version_pick(m->client_timeout_ms, 0);
+	v->dispatch = (struct dispatch_policy){ .frame_batching = s->frame_batching };
+	queue_init(&v->queue, (unsigned)(m->job_queue_size > 0 ? (uint64_t)m->job_queue_size
+							       : s->job_queue_size));
+}
+
+struct version *version_create(struct fleet *f, struct region *region, const struct manifest *m)
+{
+	struct version *v = mem_new(struct version);
+
+	v->fleet = f;
+	v->region = *region;
+	region_init(region);
+	v->manifest = *m;
+	v->model_name = slice_dup(m->model_name);
+	v->name = slice_dup(m->model_version);
+	v->handler = slice_dup(m->handler);
+	v->runtime = slice_dup(m->runtime);
+	list_init(&v->link);
+	list_init(&v->dirty);
+	list_init(&v->workers);
+	list_init(&v->waiters);
+	version_configure(v);
+	v->wake = mem_new(uv_timer_t);
+	uv_timer_init(f->loop, v->wake);
+	v->wake->data = v;
+	telemetry_version(&f->telemetry, &v->metrics, m->model_name, m->model_version);
+	return v;
+}
+
+static void version_wake_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+struct version *version_destroy(struct version *v)
+{
+	if (!v)
+		return NULL;
+	assert(list_empty(&v->workers) && !v->pending && !v->model);
+	list_remove(&v->dirty);
+	uv_close((uv_handle_t *)v->wake, version_wake_closed);
+	telemetry_forget(&v->fleet->telemetry, slice_str(v->model_name), slice_str(v->name));
+	if (v->own_dir && v->dir)
+		file_remove_tree(v->dir);
+	region_finish(&v->region);
+	free(v->model_name);
+	free(v->name);
+	free(v->url);
+	free(v->dir);
+	free(v->handler);
+	free(v->runtime);
+	free(v);
+	return NULL;
+}
+
+unsigned version_ready_workers(const struct version *v)
+{
+	unsigned n = 0;
+
+	list_for_each(l, &v->workers)
+		n += container_of(l, struct worker, link)->state == WORKER_READY;
+	return n;
+}
+
+bool version_healthy(const struct version *v)
+{
+	unsigned n = 0;
+
+	list_for_each(l, &v->workers)
+		n += container_of(l, struct worker, link)->state != WORKER_FAILED;
+	return n >= v->min_workers;
+}
+
+/* ---- scaling ---- */
+
+static void version_settle(struct version *v, const struct version_outcome *o)
+{
+	struct list waiting = LIST_INIT(waiting);
+	struct list *n;
+
+	list_splice_back(&waiting, &v->waiters);
+	while ((n = list_pop(&waiting))) {
+		struct version_wait *w = container_of(n, struct version_wait, link);
+
+		w->done(w->arg, o);
+		free(w);
+	}
+}
+
+static void version_check_scaled(struct version *v)
+{
+	static const struct version_outcome scaled = { .result = VERSION_SCALED };
+	unsigned ready = version_ready_workers(v);
+
+	metric_set(v->metrics.workers_ready, ready);
+	if (ready >= v->min_workers)
+		version_settle(v, &scaled);
+}
+
+/* The worker whose end costs least: one that is not serving, else one with the least to do. */
+static struct worker *version_spare(struct version *v)
+{
+	struct worker *best = NULL;
+
+	list_for_each(n, &v->workers) {
+		struct worker *w = container_of(n, struct worker, link);
+
+		if (w->state == WORKER_STOPPING)
+			continue;
+		if (!best || (best->state == WORKER_READY && w->state != WORKER_READY) ||
+		    (best->state == w->state && w->n_flights <= best->n_flights))
+			best = w;
+	}
+	return best;
+}
+
+void version_scale(struct version *v, unsigned min, unsigned max, version_done *done, void *arg)
+{
+	uint64_t grace = v->fleet->settings->unregister_model_timeout * 1000;
+	struct version_wait *w;
+
+	v->min_workers = min;
+	v->max_workers = max;
+	if (done) {
+		w = mem_new(struct version_wait);
+		w->done = done;
+		w->arg = arg;
+		list_push_back(&v->waiters, &w->link);
+	}
+	/* TorchServe starts `min` and ends what is beyond `max`. */
+	while (v->n_workers > MAX(min, max)) {
+		v->n_workers--;
+		worker_stop(version_spare(v), grace);
+	}
+	/* A place that was given up on gets another chance when somebody asks for workers. */
+	list_for_each_safe(n, &v->workers) {
+		struct worker *failed = container_of(n, struct worker, link);
+
+		if (failed->state == WORKER_FAILED) {
+			v->n_workers--;
+			worker_destroy(failed);
+		}
+	}
+	while (v->n_workers < min) {
+		v->n_workers++;
+		worker_create(v);
+	}
+	fleet_retune(v->fleet);
+	version_check_scaled(v);
+	version_touch(v);
+}
+
+void version_worker_loaded(struct version *v, int code, const char *message)
+{
+	struct version_outcome failed = { VERSION_WORKER_FAILED, code, message };
+
+	metric_set(v->metrics.workers_ready, version_ready_workers(v));
+	if (message) {
+		version_settle(v, &failed);
+		return;
+	}
+	if (v->state == VERSION_LOADING)
+		v->state = VERSION_READY;
+	version_check_scaled(v);
+	version_touch(v);
+}
+
+/* ---- requests ---- */
+
+int version_submit(struct version *v, struct request *r)
+{
+	int q;
+
+	if (list_empty(&v->workers) || v->n_workers == 0 || v->state >= VERSION_DRAINING) {
+		metric_add(v->metrics.refused, 1);
+		return VERSION_NO_WORKER;
+	}
+	r->id = ++v->fleet->next_request_id;
+	r->queued_ns = clock_now_ns();
+	if (v->client_timeout_ms)
+		r->deadline_ns = r->queued_ns + v->client_timeout_ms * NS_PER_MS;
+	q = queue_push(&v->queue, r);
+	if (q == QUEUE_FULL) {
+		metric_add(v->metrics.refused, 1);
+		return VERSION_QUEUE_FULL;
+	}
+	v->pending++;
+	batch_cost_arrival(&v->cost, r->queued_ns);
+	version_touch(v);
+	return 0;
+}
+
+bool version_cancel(struct version *v, struct request *r)
+{
+	metric_add(v->metrics.cancelled, 1);
+	r->cancelled = true;
+	if (r->place) {
+		worker_cancel(r->place, r);
+		return false;
+	}
+	queue_remove(&v->queue, r);
+	version_release(v);
+	return true;
+}
+
+void version_release(struct version *v)
+{
+	assert(v->pending > 0);
+	v->pending--;
+	if (!v->pending && v->state == VERSION_DRAINING)
+		version_touch(v);
+}
+
+static void version_expire(struct version *v, uint64_t now_ns)
+{
+	struct request *r;
+
+	while ((r = queue_expire(&v->queue, now_ns))) {
+		version_release(v);
+		worker_reply_error(r, 504, "Request timed out: it waited longer than "
+					   "clientTimeoutInMills for a worker.");
+	}
+}
+
+/* Nobody will ever serve what still waits here. */
+static void version_refuse_queued(struct version *v)
+{
+	struct request *r;
+
+	while ((r = queue_first(&v->queue))) {
+		queue_remove(&v->queue, r);
+		version_release(v);
+		worker_reply_error(r, 503, "Worker scaled down.");
+	}
+}
+
+void version_touch(struct version *v)
+{
+	if (list_linked(&v->dirty))
+		return;
+	list_push_back(&v->fleet->dirty, &v->dirty);
+	/* Costs nothing while the loop is in its I/O phase anyway; a timer needs it. */
+	if (!uv_is_active((uv_handle_t *)&v->fleet->again))
+		uv_idle_start(&v->fleet->again, v->fleet->again.idle_cb);
+}
+
+void version_wait_until(struct version *v, uint64_t wake_ns, uint64_t now_ns)
+{
+	uint64_t ms;
+
+	if (wake_ns == UINT64_MAX) {
+		uv_timer_stop(v->wake);
+		return;
+	}
+	ms = wake_ns > now_ns ? (wake_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
+	uv_update_time(v->fleet->loop);
+	uv_timer_start(v->wake, version_wake, ms, 0);
+}
+
+static void version_maybe_stopped(struct version *v);
+
+void version_dispatch(struct version *v, uint64_t now_ns)
+{
+	struct worker *best;
+
+	version_expire(v, now_ns);
+	if (v->n_workers == 0 && v->queue.n)
+		version_refuse_queued(v);
+	while (v->queue.n) {
+		best = NULL;
+		/* The least busy first, so that two workers share instead of one hoarding. */
+		list_for_each(n, &v->workers) {
+			struct worker *w = container_of(n, struct worker, link);
+
+			if (worker_has_credit(w) && (!best || w->n_flights < best->n_flights))
+				best = w;
+		}
+		if (!best || !worker_run(best, now_ns))
+			break;
+	}
+	metric_set(v->metrics.queue_depth, v->queue.n);
+	version_maybe_stopped(v);
+}
+
+void version_tick(struct version *v, uint64_t now_ns)
+{
+	list_for_each_safe(n, &v->workers)
+		worker_tick(container_of(n, struct worker, link), now_ns);
+	if (v->queue.n)
+		version_touch(v);
+	if (v->state == VERSION_DRAINING && v->drain_deadline_ns &&
+	    now_ns > v->drain_deadline_ns)
+		version_touch(v);
+}
+
+/* ---- the end ---- */
+
+void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *arg, bool in_time),
+		    void *arg)
+{
+	assert(v->state < VERSION_DRAINING);
+	store_remove(&v->fleet->store, v);
+	v->state = VERSION_DRAINING;
+	v->drained = done;
+	v->drained_arg = arg;
+	v->drain_deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
+	list_push_back(&v->fleet->retired, &v->link);
+	version_touch(v);
+}
+
+/* DRAINING goes on in two steps: first what was accepted is answered, then the workers end. */
+static void version_maybe_stopped(struct version *v)
+{
+	struct fleet *f = v->fleet;
+	bool late = v->drain_deadline_ns && clock_now_ns() > v->drain_deadline_ns;
+	void (*done)(void *, bool) = v->drained;
+	void *arg = v->drained_arg;
+
+	if (v->state != VERSION_DRAINING)
+		return;
+	if (late)
+		version_refuse_queued(v);
+	if (v->queue.n || (v->pending && !late))
+		return;
+	if (v->n_workers) {
+		v->min_workers = v->max_workers = 0;
+		v->n_workers = 0;
+		list_for_each_safe(n, &v->workers)
+			worker_stop(container_of(n, struct worker, link), late ? 0 : 5000);
+	}
+	if (!list_empty(&v->workers) || v->pending)
+		return;
+	v->state = VERSION_STOPPED;
+	version_settle(v, &(struct version_outcome){ VERSION_WORKER_FAILED, 500,
+						     "The model was unregistered." });
+	list_remove(&v->link);
+	log_info("Model %s version %s is gone", v->model_name, v->name);
+	version_destroy(v);
+	fleet_retune(f);
+	if (done)
+		done(arg, !late);
+	fleet_version_gone(f);
+}
+
+void version_worker_gone(struct version *v, struct worker *w)
+{
+	worker_destroy(w);
+	metric_set(v->metrics.workers_ready, version_ready_workers(v));
+	version_check_scaled(v);
+	version_touch(v);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One version of a model: its queue, its workers and how requests get from one to the other.
+ *
+ *     LOADING → READY → DRAINING → STOPPED
+ *
+ * A request is bound to a version when it is submitted; `pending` counts it until its final
+ * reply, so a version that is taken away stops only when nobody waits for it any more.
+ * Loop thread only.
+ */
+
+#include <uv.h>
+
+#include "archive/archive.h"
+#include "core/batch.h"
+#include "core/dispatch.h"
+#include "core/queue.h"
+#include "core/sizes.h"
+#include "fleet/telemetry.h"
+
+struct fleet;
+struct model;
+struct worker;
+
+enum version_state { VERSION_LOADING, VERSION_READY, VERSION_DRAINING, VERSION_STOPPED };
+
+struct version {
+	struct list link;              /* in its model */
+	struct list dirty;             /* in the fleet, while there may be work to hand out */
+	struct fleet *fleet;
+	struct model *model;           /* NULL once removed from the store */
+	char *model_name, *name;       /* name: the version, "1.0" */
+	char *url;                     /* as registered */
+	char *dir;                     /* the unpacked archive */
+	bool own_dir;                  /* remove it at the end */
+	bool loaded_at_startup;
+	enum version_state state;
+
+	struct region region;          /* holds the manifest's texts */
+	struct manifest manifest;
+	char *handler, *runtime;
+	unsigned min_workers, max_workers;
+	unsigned batch_size;
+	uint64_t max_batch_delay_ms;
+	uint64_t response_timeout_s, startup_timeout_s, max_retry_timeout_s, client_timeout_ms;
+	bool wants_torch;              /* its handler imports torch: start it from a zygote that has */
+
+	struct queue queue;
+	struct batch_policy policy;
+	struct batch_cost cost;
+	struct dispatch_policy dispatch;
+	struct sizes sizes;
+	struct list workers;           /* struct worker */
+	unsigned n_workers;
+	uint64_t pending;
+	uv_timer_t *wake;              /* for a batch that is being waited for */
+	struct version_metrics metrics;
+	struct list waiters;           /* struct version_wait */
+	void (*drained)(void *arg, bool in_time);
+	void *drained_arg;
+	uint64_t drain_deadline_ns;
+};
+
+/* What came of starting workers. */
+struct version_outcome {
+	enum { VERSION_SCALED, VERSION_WORKER_FAILED } result;
+	int code;                      /* of the failed worker: 500, 507 */
+	const char *message;           /* its reason; valid during the call */
+};
+
+typedef void version_done(void *arg, const struct version_outcome *o);
+
+/* Takes nothing: copies what it needs. The manifest's texts must live in `region`, which the version
+ * takes over. */
+struct version *version_create(struct fleet *f, struct region *region, const struct manifest *m);
+/* All workers gone, nothing pending, out of the store. */
+struct version *version_destroy(struct version *v);
+
+/* Sets the wanted number of workers, starts or ends some, and calls done (may be NULL) once: when
+ * all wanted ones are ready, or the first one has failed to load. */
+void version_scale(struct version *v, unsigned min, unsigned max, version_done *done, void *arg);
+
+enum { VERSION_NO_WORKER = 1, VERSION_QUEUE_FULL = 2 };
+/* 0: `r` belongs to the version until its final reply. Otherwise it stays yours. */
+int version_submit(struct version *v, struct request *r);
+/* Nobody waits for the answer any more. True: it had not begun and is yours again, without a reply;
+ * false: its final reply still comes. */
+bool version_cancel(struct version *v, struct request *r);
+
+
+/* Takes the version out of the store at once: no new requests reach it. Calls done when what it had
+ * accepted is answered and its workers are gone, or at the deadline (in_time false), after which
+ * stragglers are killed. The version is destroyed right after. */
+void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *arg, bool in_time),
+		    void *arg);
+
+unsigned version_ready_workers(const struct version *v);
+/* False when fewer workers are healthy (not given up on) than the version should have. */
+bool version_healthy(const struct version *v);
+
+/* ---- for workers ---- */
+
+/* A request has had its final reply (or went back to its owner). */
+void version_release(struct version *v);
+
+/* There may be something to hand out: looked at once at the end of this turn of the loop. */
+void version_touch(struct version *v);
+void version_dispatch(struct version *v, uint64_t now_ns);
+void version_tick(struct version *v, uint64_t now_ns);
+/* A worker became ready (NULL message) or failed to load. */
+void version_worker_loaded(struct version *v, int code, const char *message);
+void version_worker_gone(struct version *v, struct worker *w);
+/* A batch is being waited for; look again then (UINT64_MAX: when something arrives). */
+void version_wait_until(struct version *v, uint64_t wake_ns, uint64_t now_ns);

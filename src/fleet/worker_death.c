@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/worker.h"
+
+/*
+ * What becomes of the requests a dead worker had. What it had not begun goes back to the head of
+ * the queue in the old order; what it had begun is run once more, alone, where that is allowed; so a
+ * poisonous request kills at most two workers and then fails by itself.
+ */
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "fleet/fleet.h"
+#include "log/log.h"
+
+static bool worker_may_retry(const struct worker *w)
+{
+	return w->version->fleet->settings->retry && !w->version->manifest.sequence_batching;
+}
+
+static int worker_death_status(const struct worker *w, int status)
+{
+	/* A kill that was not ours is the kernel's, for memory. */
+	return !w->killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 507 : 500;
+}
+
+static void worker_settle_request(struct worker *w, struct request *r, enum dispatch_fate fate,
+				  int status)
+{
+	struct version *v = w->version;
+
+	r->place = NULL;
+	r->grant = (struct span){ 0 };
+	switch (fate) {
+	case FATE_RETRY_ALONE:
+		r->retried = true;
+		metric_add(v->metrics.retries, 1);
+		/* fall through */
+	case FATE_REQUEUE:
+		r->batch = 0;
+		queue_return(&v->queue, r);
+		return;
+	case FATE_DROP:
+	case FATE_FAIL:
+		version_release(v);
+		worker_reply_error(r, status, "Worker died.");
+		return;
+	}
+}
+
+static void worker_settle_flight(struct worker *w, struct flight *fl, uint64_t started,
+				 uint64_t now_ns, int status)
+{
+	bool retry = worker_may_retry(w);
+	struct list *n;
+
+	/* Each goes to the head of the queue, so the last one first. */
+	while ((n = list_last(&fl->requests))) {
+		struct request *r = container_of(n, struct request, link);
+		enum dispatch_fate fate =
+			dispatch_after_death(r, started, now_ns, retry, w->timed_out);
+
+		list_remove(n);
+		/* One that we stopped ourselves has nothing against its requests. */
+		if (w->state == WORKER_STOPPING && !w->timed_out && fate == FATE_RETRY_ALONE)
+			fate = FATE_REQUEUE;
+		worker_settle_request(w, r, fate, status);
+	}
+	list_remove(&fl->link);
+	free(fl);
+}
+
+void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
+{
+	uint64_t started = w->memory ? outbound_started(w->memory->outbound) : 0;
+	int code = worker_death_status(w, status);
+	struct list *n;
+
+	while ((n = list_last(&w->flights)))
+		worker_settle_flight(w, container_of(n, struct flight, link), started, now_ns, code);
+	w->n_flights = w->n_frames = 0;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/worker.h"
+
+/*
+ * What a worker sends. Nothing is believed: an id must be in flight on this very worker, a granted
+ * body must lie inside that request's own grant, header names and values must be sendable. The
+ * first lie ends the worker.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <yyjson.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "fleet/fleet.h"
+#include "fleet/handler_metrics.h"
+#include "log/log.h"
+#include "wire/http.h"
+#include "wire/json.h"
+
+#define WORKER_CREDITS_MAX 1024
+#define WORKER_NEED_MAX_SLACK 65536     /* head room of a reply over max_response_size */
+
+static int worker_refuse(struct worker *w, const char *why)
+{
+	worker_kill(w, why);
+	return -EBADMSG;
+}
+
+void worker_broken(struct channel *c, const char *why)
+{
+	struct worker *w = container_of(c, struct worker, channel);
+
+	if (why)
+		worker_refuse(w, why);
+	else if (!w->child.pid)
+		channel_close(c);   /* a zygote's child that never was */
+}
+
+static yyjson_doc *worker_json(const struct frame *f)
+{
+	return yyjson_read_opts((char *)(uintptr_t)f->body.p, f->body.n, 0, NULL, NULL);
+}
+
+static int worker_hello(struct worker *w, const struct frame *f)
+{
+	yyjson_doc *doc = worker_json(f);
+	yyjson_val *root = yyjson_doc_get_root(doc);
+	int64_t protocol = 0;
+	int r;
+
+	if (w->state != WORKER_STARTING) {
+		yyjson_doc_free(doc);
+		return worker_refuse(w, "it sent a second HELLO");
+	}
+	if (!yyjson_is_obj(root) || !json_i64(root, "protocol", &protocol) ||
+	    protocol != FRAME_PROTOCOL) {
+		yyjson_doc_free(doc);
+		return worker_refuse(w, "it speaks another protocol version");
+	}
+	yyjson_doc_free(doc);
+	w->state = WORKER_LOADING;
+	r = worker_send_load(w);
+	if (r < 0)
+		return worker_refuse(w, "the model could not be sent to it");
+	return 0;
+}
+
+static void worker_note_imports(struct worker *w, yyjson_val *root)
+{
+	yyjson_val *imports = yyjson_obj_get(root, "imports"), *v;
+	size_t i, n;
+
+	yyjson_arr_foreach(imports, i, n, v)
+		if (yyjson_equals_str(v, "torch"))
+			w->version->wants_torch = true;
+}
+
+static void worker_ready(struct worker *w, yyjson_val *root)
+{
+	int64_t credits = 1;
+	double ms;
+
+	json_i64(root, "credits", &credits);
+	json_bool(root, "async", &w->async);
+	w->credits = (unsigned)MIN(MAX(credits, 1), WORKER_CREDITS_MAX);
+	worker_note_imports(w, root);
+	if (w->trouble_ns)
+		log_line(LOG_SERVER, LOG_INFO, w->label, "sconce.worker",
+			 "Auto recovery succeeded, reset recoveryStartTS");
+	w->trouble_ns = 0;
+	w->state = WORKER_READY;
+	w->ready_ns = clock_now_ns();
+	ms = (double)((w->ready_ns - w->began_ns) / NS_PER_MS);
+	telemetry_worker_loaded(&w->version->fleet->telemetry, w->label, ms);
+	uv_timer_stop(w->timer);
+	log_line(LOG_SERVER, LOG_INFO, w->label, "sconce.worker",
+		 "Worker loaded the model in %.0f ms", ms);
+	version_worker_loaded(w->version, 200, NULL);
+	fleet_retune(w->version->fleet);
+}
+
+static int worker_loaded(struct worker *w, const struct frame *f)
+{
+	yyjson_doc *doc = worker_json(f);
+	yyjson_val *root = yyjson_doc_get_root(doc), *text = yyjson_obj_get(root, "message");
+
+	if (!yyjson_is_obj(root) || w->state == WORKER_STARTING || w->state == WORKER_READY) {
+		yyjson_doc_free(doc);
+		return worker_refuse(w, "it sent LOADED out of turn or without a document");
+	}
+	if (w->state == WORKER_LOADING && f->arg == 200) {
+		worker_ready(w, root);
+	} else if (w->state == WORKER_LOADING) {
+		/* It exits by itself; its death tells whoever waits. */
+		w->load_code = f->arg >= 400 && f->arg < 600 ? (int)f->arg : 500;
+		free(w->load_message);
+		w->load_message = mem_strdup(yyjson_is_str(text) ? yyjson_get_str(text) : "unknown");
+		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
+			 "Backend worker error: %s", w->load_message);
+	}
+	yyjson_doc_free(doc);
+	return 0;
+}
+
+/* ---- replies ---- */
+
+static struct request *worker_find(struct worker *w, uint64_t id, struct flight **ret)
+{
+	list_for_each(n, &w->flights) {
+		struct flight *fl = container_of(n, struct flight, link);
+
+		list_for_each(m, &fl->requests) {
+			struct request *r = container_of(m, struct request, link);
+
+			if (r->id == id) {
+				*ret = fl;
+				return r;
+			}
+		}
+	}
+	return NULL;
+}
+
+static bool worker_headers_valid(const struct frame_reply *fr)
+{
+	struct slice rest = fr->headers, name, value;
+
+	if (!http_value_valid(fr->type) || !http_value_valid(fr->phrase))
+		return false;
+	while (frame_header_next(&rest, &name, &value) > 0)
+		if (!http_name_valid(name) || !http_value_valid(value))
+			return false;
+	return true;
+}
+
+struct lease {
+	struct worker_memory *memory;
+	struct span grant;
+};
+
+static void lease_release(void *arg)
+{
+	struct lease *l = arg;
+
+	outbound_revoke(l->memory->outbound, l->grant);
+	worker_memory_unref(l->memory);
+	free(l);
+}
+
+static void worker_lease(struct worker *w, struct request *r, struct reply *reply)
+{
+	struct lease *l = mem_new(struct lease);
+
+	l->memory = w->memory;
+	l->memory->refs++;
+	l->grant = r->grant;
+	r->grant = (struct span){ 0 };
+	reply->release = lease_release;
+	reply->arg = l;
+}
+
+static void worker_observe_done(struct version *v, struct request *r, uint64_t now_ns)
+{
+	uint64_t took = now_ns - r->queued_ns;
+
+	metric_observe(v->metrics.request_seconds, (double)took / 1e9);
+	metric_add(r->versioned ? v->metrics.inference_latency_us_named
+				: v->metrics.inference_latency_us,
+		   (double)(took / NS_PER_US));
+}
+
+static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight **ret_done)
+{
+	struct flight *fl = NULL;
+	struct request *r = worker_find(w, fr->id, &fl);
+	struct reply reply = { .status = fr->status, .type = fr->type, .phrase = fr->phrase,
+			       .headers = fr->headers, .body = fr->body,
+			       .final = fr->flags & FRAME_REPLY_FINAL,
+			       .error = fr->flags & FRAME_REPLY_ERROR };
+	const void *view;
+
+	if (!r)
+		return worker_refuse(w, "it answered a request that it was not given");
+	if (fr->status < 100 || fr->status > 999 || !worker_headers_valid(fr))
+		return worker_refuse(w, "it sent a status or header that HTTP does not allow");
+	if (fr->flags & FRAME_REPLY_GRANTED) {
+		view = outbound_view(w->memory->outbound, r->grant, fr->offset, fr->length);
+		if (!view)
+			return worker_refuse(w, "it named reply memory that it was not granted");
+		reply.body = slice_make(view, fr->length);
+		worker_lease(w, r, &reply);
+	}
+	sizes_learn(&w->version->sizes, fr->length);
+	r->answered = true;
+	if (reply.final) {
+		list_remove(&r->link);
+		outbound_revoke(w->memory->outbound, r->grant);
+		r->grant = (struct span){ 0 };
+		r->place = NULL;
+		if (!reply.error)
+			worker_observe_done(w->version, r, w->progress_ns);
+		version_release(w->version);
+		if (--fl->left == 0)
+			*ret_done = fl;
+	}
+	r->reply(r, &reply);
+	return 0;
+}
+
+static int worker_chunk(struct worker *w, const struct frame *f)
+{
+	struct slice rest = f->body;
+	unsigned batches = 0, requests = 0;
+	struct frame_reply fr;
+
+	if (w->state != WORKER_READY && w->state != WORKER_STOPPING)
+		return worker_refuse(w, "it sent replies before it had loaded");
+	w->progress_ns = clock_now_ns();
+	for (unsigned i = 0; i < f->count; i++) {
+		struct flight *done = NULL;
+
+		if (frame_reply_next(&rest, &fr) < 0)
+			return worker_refuse(w, "it sent a malformed reply");
+		if (worker_reply(w, &fr, &done) < 0)
+			return -EBADMSG;
+		if (!done)
+			continue;
+		batches++;
+		requests += done->n;
+		worker_flight_done(w, done);
+	}
+	if (rest.n)
+		return worker_refuse(w, "it sent bytes behind its replies");
+	for (unsigned i = 0; i < batches && !w->async; i++)
+		batch_cost_learn(&w->version->cost, requests / batches, f->arg / batches);
+	version_touch(w->version);
+	return 0;
+}
+
+static int worker_need(struct worker *w, const struct frame *f)
+{
+	uint64_t limit = w->version->fleet->settings->max_response_size + WORKER_NEED_MAX_SLACK;
+	struct slice rest = f->body;
+	struct frame_writer fw;
+	char packet[FRAME_HEAD + 16];
+	struct flight *fl;
+	struct request *r;
+	uint64_t n;
+
+	if (frame_u64(&rest, &n) < 0)
+		return worker_refuse(w, "it sent a malformed NEED");
+	r = worker_find(w, f->arg, &fl);
+	if (!r)
+		return worker_refuse(w, "it asked for memory for a request that it was not given");
+	w->progress_ns = clock_now_ns();
+	outbound_revoke(w->memory->outbound, r->grant);
+	r->grant = (struct span){ 0 };
+	if (n <= limit)
+		outbound_grant(w->memory->outbound, n, &r->grant);
+	frame_begin(&fw, packet, sizeof(packet), FRAME_GRANT, r->id);
+	frame_put_u64(&fw, r->grant.offset);
+	frame_put_u64(&fw, r->grant.length);
+	channel_send(&w->channel, frame_end(&fw), NULL, 0);
+	return 0;
+}
+
+/* Model-to-model calls: until a flow asks for them they are refused, so that a handler gets an
+ * error instead of waiting. */
+static int worker_call(struct worker *w, const struct frame *f)
+{
+	static const char text[] = "Calling a model from a handler is not enabled.";
+	struct frame_reply fr = { .status = 501, .flags = FRAME_REPLY_FINAL | FRAME_REPLY_ERROR,
+				  .id = f->arg, .length = sizeof(text) - 1, .body = SLICE(text) };
+	struct frame_writer fw;
+	char packet[512];
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_ANSWER, f->arg);
+	frame_put_reply(&fw, &fr);
+	channel_send(&w->channel, frame_end(&fw), NULL, 0);
+	return 0;
+}
+
+static int worker_logged(struct worker *w, const struct frame *f)
+{
+	enum log_level level = f->arg <= LOG_DEBUG ? (enum log_level)f->arg : LOG_INFO;
+
+	log_text(LOG_MODEL, level, w->label, "MODEL_LOG", f->body);
+	return 0;
+}
+
+int worker_received(struct channel *c, const struct frame *f)
+{
+	struct worker *w = container_of(c, struct worker, channel);
+
+	/* What a liar still has in the pipe is not looked at; a late answer is. */
+	if (w->killed && !w->timed_out)
+		return -EBADMSG;
+	switch (f->type) {
+	case FRAME_HELLO:
+		return worker_hello(w, f);
+	case FRAME_LOADED:
+		return worker_loaded(w, f);
+	case FRAME_CHUNK:
+		return worker_chunk(w, f);
+	case FRAME_NEED:
+		return worker_need(w, f);
+	case FRAME_METRIC:
+		handler_metrics_update(w->version->fleet, f->body);
+		return 0;
+	case FRAME_LOG:
+		return worker_logged(w, f);
+	case FRAME_CALL:
+		return worker_call(w, f);
+	case FRAME_RETAIN:
+	case FRAME_RELEASE:
+		return 0;   /* only tensor inputs are lent out; see docs/protocol.md */
+	default:
+		return worker_refuse(w, "it sent a frame of a type that workers do not send");
+	}
+}

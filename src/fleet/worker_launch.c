@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/worker.h"
+
+/*
+ * A process for a worker's place: forked by a zygote where there is one, else a fresh interpreter;
+ * and the LOAD frame that tells it which model it is.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "fleet/environment.h"
+#include "fleet/fleet.h"
+#include "fleet/zygote.h"
+#include "wire/json.h"
+
+#define WORKER_OUTBOUND_MIN ((size_t)16 << 20)
+#define WORKER_OUTBOUND_MAX ((size_t)4 << 30)
+
+static int worker_spawn_fresh(struct worker *w, char **environment, const int ends[4])
+{
+	struct fleet *f = w->version->fleet;
+	static char module[] = "-m", name[] = "sconce.worker", fd[] = "--fd", three[] = "3";
+	char *argv[] = { f->python.executable, module, name, fd, three, NULL };
+	struct spawn s = { .file = f->python.executable, .argv = argv, .environment = environment,
+			   .cwd = w->version->dir };
+
+	memcpy(s.fds, ends, sizeof(s.fds));
+	return child_spawn(&f->children, &w->child, &s, worker_exited);
+}
+
+static int worker_spawn(struct worker *w, const int ends[4])
+{
+	struct fleet *f = w->version->fleet;
+	char **environment = worker_environment(f, w);
+	int r = zygotes_spawn(f->zygotes, w, environment, w->version->dir, &ends[1]);
+
+	if (r == ZYGOTE_OFF)
+		r = worker_spawn_fresh(w, environment, ends);
+	environment_free(environment);
+	return r;
+}
+
+int worker_launch(struct worker *w)
+{
+	struct fleet *f = w->version->fleet;
+	int ends[4] = { -1, -1, -1, -1 };
+	int r;
+
+	if (f->python.why) {
+		w->load_message = mem_strdup(f->python.why);
+		return err_origin(-ENOEXEC);
+	}
+	r = channel_open(&w->channel, f->loop, &ends[3]);
+	w->channel.received = worker_received;
+	w->channel.broken = worker_broken;
+	if (!r)
+		r = output_open(&w->out, f->loop, w->label, false, &ends[1]);
+	if (!r)
+		r = output_open(&w->err, f->loop, w->label, true, &ends[2]);
+	if (!r)
+		r = worker_spawn(w, ends);
+	for (size_t i = 1; i < ARRAY_LEN(ends); i++)
+		closep(&ends[i]);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* ---- LOAD ---- */
+
+static void load_text(struct buf *b, const char *key, const char *value)
+{
+	buf_printf(b, ",\"%s\":", key);
+	json_put_string(b, slice_str(value ? value : ""));
+}
+
+static void load_bool(struct buf *b, const char *key, bool value)
+{
+	buf_printf(b, ",\"%s\":%s", key, value ? "true" : "false");
+}
+
+static void load_json(struct worker *w, struct buf *b)
+{
+	const struct version *v = w->version;
+	const struct settings *s = v->fleet->settings;
+	const struct manifest *m = &v->manifest;
+	_cleanup_(freep) char *envelope =
+		s->service_envelope && *s->service_envelope ? mem_strdup(s->service_envelope)
+							    : slice_dup(m->envelope);
+
+	buf_printf(b, "{\"batch_size\":%u,\"threads\":%u,\"max_response_size\":%llu,\"gpu_id\":null",
+		   v->batch_size, w->threads, (unsigned long long)s->max_response_size);
+	load_text(b, "model_name", v->model_name);
+	load_text(b, "model_version", v->name);
+	load_text(b, "model_dir", v->dir);
+	load_text(b, "handler", v->handler);
+	load_text(b, "envelope", envelope);
+	load_text(b, "server_version", SCONCE_VERSION);
+	load_text(b, "worker_id", w->label);
+	load_bool(b, "limit_max_image_pixels", s->limit_max_image_pixels);
+	load_bool(b, "decode_input_request", s->decode_input_request);
+	load_bool(b, "metrics", true);
+	load_bool(b, "async", m->async_communication);
+	buf_puts(b, ",\"manifest\":");
+	buf_put_slice(b, m->manifest_json.n ? m->manifest_json : SLICE("{}"));
+	buf_puts(b, ",\"model_yaml_config\":");
+	buf_put_slice(b, m->config_json.n ? m->config_json : SLICE("{}"));
+	buf_putc(b, '}');
+}
+
+static int worker_make_memory(struct worker *w)
+{
+	struct fleet *f = w->version->fleet;
+	size_t size = WORKER_OUTBOUND_MIN;
+	struct outbound *o;
+	int r;
+
+	while (size < WORKER_OUTBOUND_MAX && size < 2 * f->settings->max_response_size)
+		size *= 2;
+	r = outbound_create(&o, f->budget, size);
+	if (r < 0)
+		return err_trace(r);
+	w->memory = mem_new(struct worker_memory);
+	w->memory->outbound = o;
+	w->memory->refs = 1;
+	return 0;
+}
+
+int worker_send_load(struct worker *w)
+{
+	static char packet[FRAME_MAX];
+	struct buf json = BUF_INIT(FRAME_MAX - FRAME_HEAD - 8);
+	struct frame_writer fw;
+	int fd, r;
+
+	r = worker_make_memory(w);
+	if (r < 0)
+		return r;
+	w->next_seq = 0;
+	w->threads = fleet_threads_per_worker(w->version->fleet);
+	load_json(w, &json);
+	frame_begin(&fw, packet, sizeof(packet), FRAME_LOAD, 0);
+	r = buf_overflowed(&json) ? -E2BIG : frame_put_bytes(&fw, buf_slice(&json));
+	buf_finish(&json);
+	fd = outbound_fd(w->memory->outbound);
+	return r ? err_origin(r) : channel_send(&w->channel, frame_end(&fw), &fd, 1);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/worker.h"
+
+/*
+ * Handing batches to a worker. A frame carries one batch, or several where the handler is shorter
+ * than a wake-up; each request names its bytes in the inbound pool and holds a grant for a large
+ * reply.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "fleet/fleet.h"
+#include "log/log.h"
+
+#define WORKER_PARTS_MAX 512     /* per request; the API layer refuses more */
+
+bool worker_has_credit(const struct worker *w)
+{
+	if (w->state != WORKER_READY || w->killed || w->channel.pending_bytes)
+		return false;
+	if (w->async)
+		return w->n_flights < w->credits;
+	return w->n_frames < 2;
+}
+
+static bool worker_knows_segment(const struct worker *w, uint32_t id)
+{
+	for (unsigned i = 0; i < w->n_segments; i++)
+		if (w->segments[i] == id)
+			return true;
+	return false;
+}
+
+static int worker_send_segment(struct worker *w, uint32_t id)
+{
+	struct frame_writer fw;
+	char packet[FRAME_HEAD + 8];
+	size_t size;
+	int fd;
+
+	if (!pool_segment(w->version->fleet->pool, id, &fd, &size))
+		return -ENOENT;
+	frame_begin(&fw, packet, sizeof(packet), FRAME_SEGMENT, id);
+	frame_put_u64(&fw, size);
+	w->segments = mem_realloc(w->segments, (w->n_segments + 1) * sizeof(*w->segments));
+	w->segments[w->n_segments++] = id;
+	return channel_send(&w->channel, frame_end(&fw), &fd, 1);
+}
+
+void worker_forget_segment(struct worker *w, uint32_t id)
+{
+	struct frame_writer fw;
+	char packet[FRAME_HEAD + 8];
+
+	for (unsigned i = 0; i < w->n_segments; i++) {
+		if (w->segments[i] != id)
+			continue;
+		w->segments[i] = w->segments[--w->n_segments];
+		frame_begin(&fw, packet, sizeof(packet), FRAME_SEGMENT, id);
+		frame_put_u64(&fw, 0);
+		channel_send(&w->channel, frame_end(&fw), NULL, 0);
+		return;
+	}
+}
+
+static int worker_send_segments(struct worker *w, const struct request *r)
+{
+	int e = 0;
+
+	for (unsigned i = 0; i < r->n_parts && !e; i++)
+		if (r->parts[i].span.length && !worker_knows_segment(w, r->parts[i].span.segment))
+			e = worker_send_segment(w, r->parts[i].span.segment);
+	return e;
+}
+
+static int worker_put_request(struct worker *w, struct frame_writer *fw, struct request *r,
+			      unsigned batch)
+{
+	static struct frame_part parts[WORKER_PARTS_MAX];
+	struct frame_request fr = { .batch = (uint16_t)batch, .id = r->id,
+				    .deadline_ns = r->deadline_ns, .grant = r->grant,
+				    .headers = r->headers, .n_parts = (uint16_t)r->n_parts };
+
+	assert(r->n_parts <= WORKER_PARTS_MAX);
+	fr.flags = (uint16_t)((r->op == REQUEST_EXPLAIN ? FRAME_RUN_EXPLAIN : 0) |
+			      (r->op == REQUEST_DESCRIBE ? FRAME_RUN_DESCRIBE : 0) |
+			      (r->retried ? FRAME_RUN_RETRY : 0));
+	memcpy(fr.uuid, r->uuid, FRAME_UUID);
+	for (unsigned i = 0; i < r->n_parts; i++)
+		parts[i] = (struct frame_part){ .name = r->parts[i].name, .type = r->parts[i].type,
+						.span = r->parts[i].span,
+						.kind = (uint8_t)r->parts[i].kind,
+						.dtype = r->parts[i].dtype, .ndim = r->parts[i].ndim,
+						.dims = (const uint8_t *)r->parts[i].shape };
+	(void)w;
+	return frame_put_request(fw, &fr, parts);
+}
+
+static void worker_grant(struct worker *w, struct request *r)
+{
+	size_t n = sizes_grant(&w->version->sizes);
+
+	r->grant = (struct span){ 0 };
+	if (n && outbound_grant(w->memory->outbound, n, &r->grant) != 0)
+		r->grant = (struct span){ 0 };
+}
+
+static void worker_observe_queued(struct version *v, struct request *r, uint64_t now_ns)
+{
+	uint64_t waited = now_ns - r->queued_ns;
+
+	metric_observe(v->metrics.queue_seconds, (double)waited / 1e9);
+	metric_add(r->versioned ? v->metrics.queue_latency_us_named : v->metrics.queue_latency_us,
+		   (double)(waited / NS_PER_US));
+	metric_set(v->fleet->telemetry.queue_time, (double)(waited / NS_PER_MS));
+}
+
+/* Puts one batch into the frame. False: it did not fit, nothing was added and the batch is back in the queue. */
+static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct batch *b,
+			     unsigned index, uint64_t now_ns)
+{
+	struct frame_writer before = *fw;
+	struct flight *fl = mem_new(struct flight);
+	struct list *n;
+
+	list_init(&fl->requests);
+	fl->seq = w->next_seq + 1;
+	fl->n = fl->left = b->n;
+	list_splice_back(&fl->requests, &b->requests);
+	list_for_each(m, &fl->requests) {
+		struct request *r = container_of(m, struct request, link);
+
+		worker_grant(w, r);
+		r->place = w;
+		r->batch = fl->seq;
+		if (worker_send_segments(w, r) == 0 && worker_put_request(w, fw, r, index) == 0)
+			continue;
+		*fw = before;
+		while ((n = list_last(&fl->requests))) {
+			r = container_of(n, struct request, link);
+			list_remove(n);
+			outbound_revoke(w->memory->outbound, r->grant);
+			r->place = NULL;
+			r->batch = 0;
+			queue_return(&w->version->queue, r);
+		}
+		free(fl);
+		return false;
+	}
+	list_for_each(m, &fl->requests)
+		worker_observe_queued(w->version, container_of(m, struct request, link), now_ns);
+	metric_observe(w->version->metrics.batch_size, b->n);
+	w->next_seq++;
+	w->n_flights++;
+	list_push_back(&w->flights, &fl->link);
+	return true;
+}
+
+static unsigned worker_frame_batches(struct worker *w)
+{
+	struct version *v = w->version;
+	unsigned idle = 0;
+
+	if (w->async)
+		return w->credits - w->n_flights;
+	list_for_each(n, &v->workers) {
+		struct worker *other = container_of(n, struct worker, link);
+
+		idle += other->state == WORKER_READY && !other->n_frames;
+	}
+	return dispatch_frame_batches(&v->dispatch, batch_cost_estimate(&v->cost, 1),
+				      v->queue.n, v->policy.batch_size, idle, w->n_frames);
+}
+
+unsigned worker_run(struct worker *w, uint64_t now_ns)
+{
+	static char packet[FRAME_MAX];
+	struct version *v = w->version;
+	struct frame_writer fw;
+	uint64_t wake_ns = UINT64_MAX;
+	unsigned batches = worker_frame_batches(w), sent = 0, done = 0;
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_RUN, w->next_seq + 1);
+	while (done < batches && (done == 0 || fw.n < FRAME_SOFT)) {
+		struct batch b;
+		unsigned n = batch_take(&v->policy, &v->cost, &v->queue, now_ns, &b, &wake_ns);
+
+		if (!n || !worker_put_batch(w, &fw, &b, done, now_ns))
+			break;
+		sent += n;
+		done++;
+	}
+	if (!done) {
+		version_wait_until(v, wake_ns, now_ns);
+		return 0;
+	}
+	container_of(list_last(&w->flights), struct flight, link)->last_of_frame = true;
+	if (list_first(&w->flights) == list_last(&w->flights) || w->n_frames == 0)
+		w->progress_ns = now_ns;
+	w->n_frames++;
+	if (channel_send(&w->channel, frame_end(&fw), NULL, 0) < 0)
+		worker_kill(w, "its socket is broken");
+	return sent;
+}
+
+void worker_flight_done(struct worker *w, struct flight *fl)
+{
+	assert(list_empty(&fl->requests));
+	w->n_flights--;
+	w->n_frames -= fl->last_of_frame;
+	list_remove(&fl->link);
+	free(fl);
+}
+
+void worker_cancel(struct worker *w, struct request *r)
+{
+	struct frame_writer fw;
+	char packet[FRAME_HEAD];
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_CANCEL, r->id);
+	channel_send(&w->channel, frame_end(&fw), NULL, 0);
+}
+
+void worker_reply_error(struct request *r, int status, const char *message)
+{
+	struct reply reply = { .status = status, .final = true, .error = true,
+			       .body = slice_str(message) };
+
+	r->place = NULL;
+	r->reply(r, &reply);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/zygote.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yyjson.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "fleet/channel.h"
+#include "fleet/output.h"
+#include "fleet/environment.h"
+#include "fleet/worker.h"
+#include "log/log.h"
+#include "wire/json.h"
+
+#define ZYGOTE_FAILURES_MAX 3
+
+enum zygote_kind { ZYGOTE_PLAIN, ZYGOTE_TORCH, ZYGOTE_KINDS };
+
+static const char *const zygote_labels[] = { "zygote", "zygote-torch" };
+static char zygote_torch[] = "torch";
+
+/* A worker that was asked for. */
+struct zygote_order {
+	struct list link;
+	uint64_t token;
+	struct worker *worker;       /* NULL: no longer wanted */
+};
+
+struct zygote {
+	struct fleet *fleet;
+	enum zygote_kind kind;
+	struct child child;
+	struct channel channel;
+	struct output out, err;
+	struct list orders;
+	unsigned failures;           /* died without having made anything */
+};
+
+struct zygotes {
+	struct zygote all[ZYGOTE_KINDS];
+	uint64_t next_token;
+};
+
+static void zygote_settle(struct zygote_order *o, pid_t pid)
+{
+	struct worker *w = o->worker;
+
+	list_remove(&o->link);
+	free(o);
+	if (w)
+		worker_launched(w, pid);
+	else if (pid)
+		kill(pid, SIGKILL);
+}
+
+static int zygote_received(struct channel *c, const struct frame *f)
+{
+	struct zygote *z = container_of(c, struct zygote, channel);
+	yyjson_doc *doc;
+	int64_t token = 0;
+
+	if (f->type != FRAME_SPAWNED)
+		return 0;
+	doc = yyjson_read_opts((char *)(uintptr_t)f->body.p, f->body.n, 0, NULL, NULL);
+	json_i64(yyjson_doc_get_root(doc), "token", &token);
+	yyjson_doc_free(doc);
+	list_for_each(n, &z->orders) {
+		struct zygote_order *o = container_of(n, struct zygote_order, link);
+
+		if (o->token != (uint64_t)token)
+			continue;
+		z->failures = 0;
+		zygote_settle(o, f->arg <= INT32_MAX ? (pid_t)f->arg : 0);
+		return 0;
+	}
+	return 0;
+}
+
+static void zygote_broken(struct channel *c, const char *why)
+{
+	struct zygote *z = container_of(c, struct zygote, channel);
+
+	if (why)
+		child_kill(&z->child, SIGKILL);
+}
+
+static void zygote_exited(struct child *c, int status)
+{
+	struct zygote *z = container_of(c, struct zygote, child);
+	char how[96];
+	struct list *n;
+
+	child_describe(status, how, sizeof(how));
+	channel_drain(&z->channel);
+	channel_close(&z->channel);
+	output_drain(&z->out);
+	output_drain(&z->err);
+	z->failures++;
+	log_warn("%s %s%s", zygote_labels[z->kind], how,
+		 z->failures >= ZYGOTE_FAILURES_MAX ? "; workers are started without it from now on" : "");
+	while ((n = list_first(&z->orders)))
+		zygote_settle(container_of(n, struct zygote_order, link), 0);
+}
+
+static int zygote_start(struct zygote *z)
+{
+	struct fleet *f = z->fleet;
+	static char module[] = "-m", name[] = "sconce.zygote", fd[] = "--fd", three[] = "3",
+		    preload[] = "--preload";
+	bool torch = z->kind == ZYGOTE_TORCH;
+	char *argv[] = { f->python.executable, module, name, fd, three, torch ? preload : NULL,
+			 zygote_torch, NULL };
+	char **environment = worker_environment(f, NULL);
+	int ends[4] = { -1, -1, -1, -1 };
+	int r = channel_open(&z->channel, f->loop, &ends[3]);
+
+	z->channel.received = zygote_received;
+	z->channel.broken = zygote_broken;
+	if (!r)
+		r = output_open(&z->out, f->loop, zygote_labels[z->kind], false, &ends[1]);
+	if (!r)
+		r = output_open(&z->err, f->loop, zygote_labels[z->kind], true, &ends[2]);
+	if (!r) {
+		struct spawn s = { .file = f->python.executable, .argv = argv,
+				   .environment = environment };
+
+		memcpy(s.fds, ends, sizeof(ends));
+		r = child_spawn(&f->children, &z->child, &s, zygote_exited);
+	}
+	for (size_t i = 1; i < ARRAY_LEN(ends); i++)
+		closep(&ends[i]);
+	environment_free(environment);
+	if (r) {
+		channel_close(&z->channel);
+		output_close(&z->out);
+		output_close(&z->err);
+	}
+	return r;
+}
+
+static int zygote_order(struct zygote *z, uint64_t token, char *const *environment, const char *cwd,
+			const int fds[3])
+{
+	static char packet[FRAME_MAX];
+	struct buf json = BUF_INIT(FRAME_MAX - FRAME_HEAD);
+	struct frame_writer fw;
+	int r;
+
+	buf_printf(&json, "{\"token\":%llu,\"cwd\":", (unsigned long long)token);
+	json_put_string(&json, slice_str(cwd));
+	buf_puts(&json, ",\"environment\":{");
+	for (char *const *e = environment; *e; e++) {
+		struct slice value = slice_str(*e), key = slice_cut(&value, '=');
+
+		if (e != environment)
+			buf_putc(&json, ',');
+		json_put_string(&json, key);
+		buf_putc(&json, ':');
+		json_put_string(&json, value);
+	}
+	buf_puts(&json, "}}");
+	frame_begin(&fw, packet, sizeof(packet), FRAME_SPAWN, token);
+	r = buf_overflowed(&json) ? -E2BIG : frame_put_bytes(&fw, buf_slice(&json));
+	buf_finish(&json);
+	if (!r)
+		r = channel_send(&z->channel, frame_end(&fw), fds, 3);
+	return r;
+}
+
+static struct zygote *zygotes_pick(struct zygotes *zs, const struct worker *w)
+{
+	struct zygote *torch = &zs->all[ZYGOTE_TORCH], *plain = &zs->all[ZYGOTE_PLAIN];
+
+	if (w->version->wants_torch && torch->failures < ZYGOTE_FAILURES_MAX)
+		return torch;
+	return plain->failures < ZYGOTE_FAILURES_MAX ? plain : NULL;
+}
+
+int zygotes_spawn(struct zygotes *zs, struct worker *w, char *const *environment, const char *cwd,
+		  const int fds[3])
+{
+	struct zygote *z = zs ? zygotes_pick(zs, w) : NULL;
+	struct zygote_order *o;
+
+	if (!z)
+		return ZYGOTE_OFF;
+	if (!z->child.pid && zygote_start(z) < 0)
+		return ZYGOTE_OFF;
+	if (zygote_order(z, ++zs->next_token, environment, cwd, fds) < 0)
+		return ZYGOTE_OFF;
+	o = mem_new(struct zygote_order);
+	o->token = zs->next_token;
+	o->worker = w;
+	list_push_back(&z->orders, &o->link);
+	return 0;
+}
+
+void zygotes_forget(struct zygotes *zs, struct worker *w)
+{
+	for (int k = 0; zs && k < ZYGOTE_KINDS; k++)
+		list_for_each(n, &zs->all[k].orders) {
+			struct zygote_order *o = container_of(n, struct zygote_order, link);
+
+			if (o->worker == w)
+				o->worker = NULL;
+		}
+}
+
+struct zygotes *zygotes_create(struct fleet *f)
+{
+	struct zygotes *zs = mem_new(struct zygotes);
+
+	for (int k = 0; k < ZYGOTE_KINDS; k++) {
+		zs->all[k].fleet = f;
+		zs->all[k].kind = (enum zygote_kind)k;
+		list_init(&zs->all[k].orders);
+	}
+	return zs;
+}
+
+struct zygotes *zygotes_destroy(struct zygotes *zs)
+{
+	struct list *n;
+
+	for (int k = 0; zs && k < ZYGOTE_KINDS; k++) {
+		struct zygote *z = &zs->all[k];
+
+		child_abandon(&z->child);
+		channel_close(&z->channel);
+		output_close(&z->out);
+		output_close(&z->err);
+		while ((n = list_pop(&z->orders)))
+			free(container_of(n, struct zygote_order, link));
+	}
+	free(zs);
+	return NULL;
+}

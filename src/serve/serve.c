@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/serve.h"
+
+/*
+ * Puts the server together, runs its loop, and takes it apart again.
+ *
+ *     running ─SIGTERM→ draining: listeners closed, requests in flight finish
+ *             ─none left, or drain_timeout→ stopping: workers end ─→ exit 0
+ *
+ * A second SIGTERM cuts the draining short.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/err.h"
+#include "base/util.h"
+#include "fleet/fleet.h"
+#include "log/log.h"
+#include "net/net.h"
+#include "serve/startup.h"
+
+#define SERVE_DOORS 3
+#define SERVE_WORKER_GRACE_MS 10000
+
+struct server {
+	uv_loop_t loop;
+	struct settings *settings;
+	struct budget budget;
+	struct pool *pool;
+	struct metrics *metrics;
+	struct fleet fleet;
+	struct api *api;
+	struct net *net;
+	struct api_door doors[SERVE_DOORS];
+	unsigned n_doors;
+	uv_signal_t terminate, interrupt, hangup;
+	uv_timer_t patience;
+	bool draining, stopping;
+};
+
+/* ---- the end ---- */
+
+static void serve_stopped(void *arg)
+{
+	struct server *s = arg;
+
+	uv_stop(&s->loop);
+}
+
+static void serve_stop(struct server *s)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	uv_timer_stop(&s->patience);
+	fleet_stop(&s->fleet, SERVE_WORKER_GRACE_MS, serve_stopped, s);
+}
+
+static void serve_drained(void *arg)
+{
+	serve_stop(arg);
+}
+
+static void serve_out_of_patience(uv_timer_t *t)
+{
+	log_warn("Some requests did not finish within drain_timeout");
+	serve_stop(t->data);
+}
+
+static void serve_signalled(uv_signal_t *h, int signal)
+{
+	struct server *s = h->data;
+
+	if (s->draining) {
+		log_warn("Got signal %d again: not waiting for requests any more", signal);
+		serve_stop(s);
+		return;
+	}
+	s->draining = true;
+	log_info("Got signal %d: finishing the requests in flight", signal);
+	uv_timer_start(&s->patience, serve_out_of_patience, s->settings->drain_timeout * 1000, 0);
+	net_drain(s->net, serve_drained, s);
+}
+
+static void serve_hangup(uv_signal_t *h, int signal)
+{
+	(void)h;
+	(void)signal;
+	log_reopen();
+	log_info("Got SIGHUP: logs reopened");
+}
+
+/* ---- the beginning ---- */
+
+static void serve_watch_signals(struct server *s)
+{
+	const struct {
+		uv_signal_t *handle;
+		uv_signal_cb cb;
+		int number;
+	} watch[] = { { &s->terminate, serve_signalled, SIGTERM },
+		      { &s->interrupt, serve_signalled, SIGINT },
+		      { &s->hangup, serve_hangup, SIGHUP } };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_LEN(watch); i++) {
+		uv_signal_init(&s->loop, watch[i].handle);
+		watch[i].handle->data = s;
+		uv_signal_start(watch[i].handle, watch[i].cb, watch[i].number);
+	}
+	uv_timer_init(&s->loop, &s->patience);
+	s->patience.data = s;
+}
+
+static void serve_limits(const struct settings *set, struct net_limits *l)
+{
+	*l = (struct net_limits){
+		.head_bytes = set->max_header_size,
+		.headers = set->max_headers,
+		.body_bytes = set->max_request_size,
+		.connections = (unsigned)set->max_connections,
+		.pipelined = (unsigned)set->max_pipelined,
+		.head_timeout_ms = (unsigned)set->header_timeout_ms,
+		.body_timeout_ms = (unsigned)set->body_timeout_ms,
+		.body_rate_min = set->body_rate_min,
+		.idle_timeout_ms = (unsigned)set->idle_timeout_ms,
+		.write_timeout_ms = (unsigned)set->write_timeout_ms,
+	};
+}
+
+static int serve_listen(struct server *s, const char *address, unsigned roles, struct buf *why)
+{
+	struct api_door *d = &s->doors[s->n_doors++];
+
+	api_door_init(d, s->api, roles);
+	return net_listen(s->net, address, &d->handler, NULL, why);
+}
+
+static int serve_open(struct server *s, struct buf *why)
+{
+	const struct settings *set = s->settings;
+	bool combined = strcmp(set->inference_address, set->management_address) == 0;
+	int r;
+
+	r = serve_listen(s, set->inference_address,
+			 API_INFERENCE | (combined ? API_MANAGEMENT : 0), why);
+	if (!r && !combined)
+		r = serve_listen(s, set->management_address, API_MANAGEMENT, why);
+	if (!r && set->enable_metrics_api)
+		r = serve_listen(s, set->metrics_address, API_METRICS, why);
+	return r;
+}
+
+static int serve_build(struct server *s)
+{
+	struct net_limits limits;
+	int r;
+
+	s->budget.limit = s->settings->memory_budget;
+	s->metrics = metrics_create(10000);
+	r = pool_create(&s->pool, &s->budget, s->settings->pool_segment_size);
+	if (r < 0)
+		return err_trace(r);
+	r = fleet_init(&s->fleet, &s->loop, s->settings, &s->budget, s->pool, s->metrics);
+	if (r < 0)
+		return err_trace(r);
+	s->api = api_create(&s->fleet);
+	serve_limits(s->settings, &limits);
+	s->net = net_create(&s->loop, &limits);
+	return 0;
+}
+
+static void serve_banner(const struct server *s)
+{
+	const struct settings *set = s->settings;
+
+	log_info("sconce %s, CPUs: %u, memory budget: %llu MiB", SCONCE_VERSION, s->fleet.cpus,
+		 (unsigned long long)(s->budget.limit >> 20));
+	log_info("Inference address: %s", set->inference_address);
+	log_info("Management address: %s", set->management_address);
+	if (set->enable_metrics_api)
+		log_info("Metrics address: %s", set->metrics_address);
+	log_info("Model Store: %s", set->model_store ? set->model_store : "N/A");
+	log_info("Initial Models: %s", set->load_models ? set->load_models : "N/A");
+	log_info("Python: %s",
+		 s->fleet.python.executable ? s->fleet.python.executable : s->fleet.python.why);
+}
+
+static void serve_ready(int ready_fd)
+{
+	ssize_t n;
+
+	if (ready_fd < 0)
+		return;
+	do
+		n = write(ready_fd, "1", 1);
+	while (n < 0 && errno == EINTR);
+	close(ready_fd);
+}
+
+static void serve_close_handle(uv_handle_t *h, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+static void serve_take_apart(struct server *s)
+{
+	net_destroy(s->net);
+	api_destroy(s->api);
+	fleet_finish(&s->fleet);
+	uv_walk(&s->loop, serve_close_handle, NULL);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&s->loop);
+	pool_destroy(s->pool);
+	metrics_destroy(s->metrics);
+}
+
+static void serve_start_log(const struct settings *set)
+{
+	static const char *const levels[] = { "error", "warn", "info", "debug" };
+	struct log_config c = { .location = set->log_location,
+				.metrics_location = set->metrics_location, .level = LOG_INFO,
+				.console = set->log_console, .access = set->access_log,
+				.rotate_bytes = 100 << 20, .rotate_keep = 5 };
+
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+		if (set->log_level && strcmp(set->log_level, levels[i]) == 0)
+			c.level = (enum log_level)i;
+	log_start(&c);
+}
+
+int serve_run(struct settings *settings, int ready_fd)
+{
+	struct server s = { .settings = settings };
+	struct buf why = BUF_INIT(4096);
+	int r;
+
+	serve_start_log(settings);
+	uv_loop_init(&s.loop);
+	serve_watch_signals(&s);
+	r = serve_build(&s);
+	if (!r)
+		r = serve_open(&s, &why);
+	if (r < 0) {
+		log_error("The server cannot start: %s", why.n ? buf_cstr(&why) : strerror(-r));
+		log_stop();
+		fprintf(stderr, "sconce: cannot start: %s\n",
+			why.n ? buf_cstr(&why) : strerror(-r));
+		return 1;
+	}
+	serve_banner(&s);
+	startup_load_models(&s.fleet);
+	log_info("Model server started.");
+	serve_ready(ready_fd);
+	uv_run(&s.loop, UV_RUN_DEFAULT);
+	serve_take_apart(&s);
+	log_info("The server has stopped");
+	log_stop();
+	buf_finish(&why);
+	return 0;
+}
