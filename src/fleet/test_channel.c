@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/util.h"
+#include "fleet/channel.h"
+
+struct end {
+	struct channel channel;
+	uint64_t args[8];
+	unsigned n;
+	const char *why;
+	bool broken;
+};
+
+static int got(struct channel *c, const struct frame *f)
+{
+	struct end *e = container_of(c, struct end, channel);
+
+	e->args[e->n++ % ARRAY_LEN(e->args)] = f->arg;
+	return 0;
+}
+
+static void broke(struct channel *c, const char *why)
+{
+	struct end *e = container_of(c, struct end, channel);
+
+	e->broken = true;
+	e->why = why;
+}
+
+static int opened(struct end *e)
+{
+	int peer;
+
+	*e = (struct end){ 0 };
+	assert_int_equal(channel_open(&e->channel, uv_default_loop(), &peer), 0);
+	e->channel.received = got;
+	e->channel.broken = broke;
+	return peer;
+}
+
+static struct slice stop_frame(char *packet, uint64_t arg)
+{
+	struct frame_writer w;
+
+	frame_begin(&w, packet, FRAME_HEAD, FRAME_STOP, arg);
+	return frame_end(&w);
+}
+
+static void closed(struct end *e, int peer)
+{
+	channel_close(&e->channel);
+	close(peer);
+	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+
+static void delivers_frames_in_order(void **state)
+{
+	char packet[FRAME_HEAD];
+	struct end e;
+	int peer = opened(&e);
+
+	(void)state;
+	for (uint64_t i = 1; i <= 3; i++) {
+		struct slice p = stop_frame(packet, i);
+
+		assert_int_equal(send(peer, p.p, p.n, 0), p.n);
+	}
+	channel_drain(&e.channel);
+	assert_int_equal(e.n, 3);
+	assert_int_equal(e.args[0], 1);
+	assert_int_equal(e.args[2], 3);
+	assert_false(e.broken);
+	closed(&e, peer);
+}
+
+static void garbage_breaks_the_channel(void **state)
+{
+	struct end e;
+	int peer = opened(&e);
+
+	(void)state;
+	assert_int_equal(send(peer, "garbage", 7, 0), 7);
+	channel_drain(&e.channel);
+	assert_true(e.broken);
+	assert_string_equal(e.why, "it sent a packet that is not a frame");
+	closed(&e, peer);
+}
+
+static void a_closed_peer_is_not_an_error_by_itself(void **state)
+{
+	struct end e;
+	int peer = opened(&e);
+
+	(void)state;
+	close(peer);
+	channel_drain(&e.channel);
+	assert_true(e.broken);
+	assert_null(e.why);
+	closed(&e, -1);
+}
+
+static void keeps_what_the_kernel_does_not_take(void **state)
+{
+	char packet[FRAME_HEAD], got_back[FRAME_HEAD];
+	struct end e;
+	int peer = opened(&e);
+	uint64_t sent = 0, seen = 0;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct frame f;
+
+	(void)state;
+	while (!e.channel.pending_bytes) {
+		sent++;
+		assert_int_equal(channel_send(&e.channel, stop_frame(packet, sent), &fd, 1), 0);
+	}
+	close(fd);
+	fcntl(peer, F_SETFL, O_NONBLOCK);
+	while (seen < sent) {
+		while (recv(peer, got_back, sizeof(got_back), 0) > 0) {
+			assert_int_equal(frame_read(slice_make(got_back, FRAME_HEAD), &f), 0);
+			assert_int_equal(f.arg, ++seen);
+		}
+		uv_run(uv_default_loop(), UV_RUN_NOWAIT);
+	}
+	assert_int_equal(e.channel.pending_bytes, 0);
+	closed(&e, peer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(delivers_frames_in_order),
+		cmocka_unit_test(garbage_breaks_the_channel),
+		cmocka_unit_test(a_closed_peer_is_not_an_error_by_itself),
+		cmocka_unit_test(keeps_what_the_kernel_does_not_take),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "fleet/sources.h"
+
+static char store_dir[] = "/tmp/sconce-sources-XXXXXX";
+static struct settings settings;
+
+static void touch(const char *name)
+{
+	_cleanup_(freep) char *path = mem_printf("%s/%s", store_dir, name);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fclose(f);
+}
+
+static int set_up(void **state)
+{
+	_cleanup_(freep) char *dir = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(store_dir));
+	settings.model_store = store_dir;
+	touch("b.mar");
+	touch("a.tar.gz");
+	touch("notes.txt");
+	touch(".hidden.mar");
+	dir = mem_printf("%s/folder", store_dir);
+	return mkdir(dir, 0755);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return file_remove_tree(store_dir);
+}
+
+static void refused(const char *url, int status, const char *message)
+{
+	struct source s;
+
+	source_resolve(&settings, url, &s);
+	assert_null(s.path);
+	assert_int_equal(s.status, status);
+	assert_string_equal(s.message, message);
+	source_finish(&s);
+}
+
+static void finds_names_in_the_store(void **state)
+{
+	struct source s;
+
+	(void)state;
+	source_resolve(&settings, "b.mar", &s);
+	assert_non_null(s.path);
+	assert_true(slice_ends(slice_str(s.path), SLICE("/b.mar")));
+	source_finish(&s);
+	refused("c.mar", 404, "Model not found at: c.mar");
+}
+
+static void refuses_what_leaves_the_store(void **state)
+{
+	(void)state;
+	refused("", 404, "empty url");
+	refused("../b.mar", 404, "Relative path is not allowed in url: ../b.mar");
+	refused("/etc/hostname", 404, "Model not found at: /etc/hostname");
+	refused("ftp://host/b.mar", 404, "Model not found at: ftp://host/b.mar");
+}
+
+static void honours_allowed_urls(void **state)
+{
+	_cleanup_(freep) char *url = mem_printf("file://%s/b.mar", store_dir);
+	static char only_https[] = "https://models\\.example/.*";
+	struct source s;
+
+	(void)state;
+	source_resolve(&settings, url, &s);
+	assert_non_null(s.path);
+	source_finish(&s);
+	settings.allowed_urls = only_https;
+	refused("file:///etc/x.mar", 404,
+		"Given URL file:///etc/x.mar does not match any allowed URL(s)");
+	refused("https://models.example.evil/x.mar", 404,
+		"Given URL https://models.example.evil/x.mar does not match any allowed URL(s)");
+	settings.allowed_urls = NULL;
+}
+
+static void lists_archives_only(void **state)
+{
+	size_t n;
+	char **all = source_list(&settings, &n);
+
+	(void)state;
+	assert_int_equal(n, 3);
+	assert_string_equal(all[0], "a.tar.gz");
+	assert_string_equal(all[1], "b.mar");
+	assert_string_equal(all[2], "folder");
+	for (size_t i = 0; i < n; i++)
+		free(all[i]);
+	free(all);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_names_in_the_store),
+		cmocka_unit_test(refuses_what_leaves_the_store),
+		cmocka_unit_test(honours_allowed_urls),
+		cmocka_unit_test(lists_archives_only),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
