@@ -2,10 +2,15 @@
 #pragma once
 
 /*
- * Logs: the server's own, the access log, the models' output and metrics, in TorchServe's places and
- * line format (`2026-11-24T12:00:00,123 [INFO ] thread LOGGER - text`). Lines are put into a bounded buffer and
- * written by a thread of the log's own, so a full pipe or a slow disk never blocks a request; lines that do not fit are
- * counted and reported, not waited for. Any thread.
+ * Logs: the server's own, the access log, the models' output and metrics, in TorchServe's places
+ * and line formats: `2026-11-24T12:00:00,123 [INFO ] thread LOGGER - text` on the console and in
+ * the server's and the models' log, `2026-11-24T12:00:00,123 - text` in the others. Lines are put
+ * into a bounded buffer and written by a thread of the log's own, so a full pipe or a slow disk
+ * never blocks a request; lines that do not fit are counted and reported, not waited for. Any
+ * thread.
+ *
+ * One call is one line: control bytes in it are escaped, whoever they come from, and what is too
+ * long (16 KiB, a request's target 8 KiB) is cut and ends in "...".
  *
  * The log is the one piece of global state: everybody may log.
  */
@@ -19,29 +24,32 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 enum log_file {
-	LOG_SERVER,          /* ts_log.log */
-	LOG_ACCESS,          /* access_log.log */
-	LOG_MODEL,           /* model_log.log: output of workers */
-	LOG_SERVER_METRICS,  /* ts_metrics.log */
-	LOG_MODEL_METRICS,   /* model_metrics.log */
+	LOG_SERVER,         /* ts_log.log */
+	LOG_ACCESS,         /* access_log.log */
+	LOG_MODEL,          /* model_log.log: output of workers */
+	LOG_SERVER_METRICS, /* ts_metrics.log */
+	LOG_MODEL_METRICS,  /* model_metrics.log */
 	LOG_FILES,
 };
 
 struct log_config {
-	const char *location;            /* folder of the files; NULL: no files */
-	const char *metrics_location;    /* NULL: as location */
-	enum log_level level;
-	bool console;                    /* also to stdout */
-	bool access;                     /* false: no access lines at all */
-	uint64_t rotate_bytes;           /* 100 MB */
-	unsigned rotate_keep;            /* 5 */
+	const char *location;         /* folder of the files; NULL: no files */
+	const char *metrics_location; /* NULL: as location */
+	enum log_level level;         /* of LOG_SERVER and LOG_MODEL; the others have switches */
+	bool console;                 /* also to stdout */
+	bool access;                  /* false: no access lines at all */
+	uint64_t rotate_bytes;        /* 100 MB */
+	unsigned rotate_keep;         /* 5 */
 };
 
-/* Before it, and in programs that never call it, lines go to stderr at once. Opens files, starts
- * the writer. On failure returns -errno and logging goes on to the console. */
+/* Before it, and in programs that never call it, lines go to stderr at once. Makes the folders,
+ * starts the writer; files are opened at their first line. On failure warns, returns -errno, and
+ * logging goes on to the console. `c` need not outlive the call. */
 int log_start(const struct log_config *c);
-void log_stop(void);                     /* writes what is buffered, ends the writer */
-void log_reopen(void);                   /* SIGHUP: async-signal-safe it is not; call from the loop */
+/* Writes what is buffered, ends the writer; lines go to stderr again. Not at once with itself,
+ * log_start() or log_flush(). */
+void log_stop(void);
+void log_reopen(void); /* SIGHUP: async-signal-safe it is not; call from the loop */
 
 bool log_enabled(enum log_level level);
 /* `logger` is the class name in the line ("org.pytorch.serve.ModelServer" in TorchServe; here a
@@ -51,19 +59,21 @@ void log_line(enum log_file file, enum log_level level, const char *thread, cons
 void log_text(enum log_file file, enum log_level level, const char *thread, const char *logger,
 	      struct slice text);
 /* The access line: `/127.0.0.1:4711 "GET /ping HTTP/1.1" 200 0`. Its own function, because it is
- * on the hot path and must not use printf. */
+ * on the hot path and must not use printf. `peer` as exchange_peer() gives it. */
 void log_access(const char *peer, struct slice method, struct slice target, unsigned minor,
 		int status, uint64_t duration_ms);
 
-/* Blocks until everything logged so far was written (tests, fatal exits). */
+/* Blocks until everything logged so far was written or given up (tests, fatal exits). */
 void log_flush(void);
-uint64_t log_dropped(void);              /* lines lost since the start */
+/* Lines since the start that missed a destination: buffer full, disk full, console stalled. A
+ * console that has gone (its pipe is closed) is switched off and misses nothing more. */
+uint64_t log_dropped(void);
 
 #define log_error(...) log_line(LOG_SERVER, LOG_ERROR, NULL, "sconce", __VA_ARGS__)
 #define log_warn(...) log_line(LOG_SERVER, LOG_WARN, NULL, "sconce", __VA_ARGS__)
 #define log_info(...) log_line(LOG_SERVER, LOG_INFO, NULL, "sconce", __VA_ARGS__)
-#define log_debug(...)                                                            \
-	do {                                                                      \
-		if (log_enabled(LOG_DEBUG))                                       \
-			log_line(LOG_SERVER, LOG_DEBUG, NULL, "sconce", __VA_ARGS__); \
+#define log_debug(...)                                                                             \
+	do {                                                                                       \
+		if (log_enabled(LOG_DEBUG))                                                        \
+			log_line(LOG_SERVER, LOG_DEBUG, NULL, "sconce", __VA_ARGS__);              \
 	} while (0)

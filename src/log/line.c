@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log/line.h"
+
+#include <assert.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+
+#define LINE_CUT "..."
+
+/* Breaking a second down into a local date costs a microsecond; so once per second and thread. */
+struct line_clock {
+	bool valid;
+	time_t second;
+	char text[LINE_DATE_LEN];
+};
+
+static void line_digits(char *p, unsigned digits, unsigned v)
+{
+	while (digits--) {
+		p[digits] = (char)('0' + v % 10);
+		v /= 10;
+	}
+}
+
+static void line_clock_set(struct line_clock *c, time_t second)
+{
+	struct tm t = { 0 };
+
+	localtime_r(&second, &t);
+	memcpy(c->text, "0000-00-00T00:00:00,000", LINE_DATE_LEN);
+	line_digits(c->text, 4, (unsigned)(t.tm_year + 1900));
+	line_digits(c->text + 5, 2, (unsigned)(t.tm_mon + 1));
+	line_digits(c->text + 8, 2, (unsigned)t.tm_mday);
+	line_digits(c->text + 11, 2, (unsigned)t.tm_hour);
+	line_digits(c->text + 14, 2, (unsigned)t.tm_min);
+	line_digits(c->text + 17, 2, (unsigned)t.tm_sec);
+	c->second = second;
+	c->valid = true;
+}
+
+static void line_put_date(struct line *l, uint64_t wall_ns)
+{
+	static _Thread_local struct line_clock clock;
+	time_t second = (time_t)(wall_ns / NS_PER_S);
+
+	if (!clock.valid || clock.second != second)
+		line_clock_set(&clock, second);
+	memcpy(l->p, clock.text, LINE_DATE_LEN);
+	line_digits(l->p + LINE_DATE_LEN - 3, 3, (unsigned)(wall_ns % NS_PER_S / NS_PER_MS));
+	l->n = LINE_DATE_LEN;
+}
+
+void line_begin(struct line *l, enum log_level level, struct slice thread, struct slice logger,
+		uint64_t wall_ns)
+{
+	static const struct slice levels[] = {
+		[LOG_ERROR] = { " [ERROR] ", 9 },
+		[LOG_WARN] = { " [WARN ] ", 9 },
+		[LOG_INFO] = { " [INFO ] ", 9 },
+		[LOG_DEBUG] = { " [DEBUG] ", 9 },
+	};
+
+	assert((unsigned)level <= LOG_DEBUG);
+	l->cut = false;
+	l->end = sizeof(l->p) - sizeof(LINE_CUT);
+	line_put_date(l, wall_ns);
+	line_put(l, levels[level]);
+	line_put_escaped(l, thread, LINE_NAME_MAX, false);
+	line_put(l, SLICE(" "));
+	line_put_escaped(l, logger, LINE_NAME_MAX, false);
+	l->cut = false;
+	l->tail = l->n;
+	l->end = l->n + LINE_TEXT_MAX;
+	line_put(l, SLICE(" - "));
+}
+
+/* There is always room for the mark: `end` and LINE_ROOM leave it. */
+static void line_mark_cut(struct line *l)
+{
+	memcpy(l->p + l->n, LINE_CUT, strlen(LINE_CUT));
+	l->n += strlen(LINE_CUT);
+	l->cut = l->n > l->end;
+}
+
+void line_put(struct line *l, struct slice s)
+{
+	size_t n;
+
+	if (l->cut || !s.n)
+		return;
+	n = MIN(s.n, l->end - l->n);
+	memcpy(l->p + l->n, s.p, n);
+	l->n += n;
+	if (n < s.n)
+		line_mark_cut(l);
+}
+
+void line_put_u64(struct line *l, uint64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + v % 10);
+	} while (v /= 10);
+	line_put(l, slice_make(digits + at, sizeof(digits) - at));
+}
+
+/* Bytes at the front of `s` that may be copied as they are. */
+static size_t line_clean_run(struct slice s, bool quoted)
+{
+	size_t i;
+
+	for (i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			break;
+		/* U+0080 to U+009F: control characters too, for a terminal that reads UTF-8. */
+		if (c == 0xc2 && i + 1 < s.n && ((unsigned char)s.p[i + 1] & 0xe0) == 0x80)
+			break;
+		if (quoted && (c == '"' || c == '\\'))
+			break;
+	}
+	return i;
+}
+
+static size_t line_escape(char out[4], unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	out[0] = '\\';
+	if (c == '\n' || c == '\r' || c == '"' || c == '\\') {
+		out[1] = c == '\n' ? 'n' : c == '\r' ? 'r' : (char)c;
+		return 2;
+	}
+	out[1] = 'x';
+	out[2] = hex[c >> 4];
+	out[3] = hex[c & 15];
+	return 4;
+}
+
+/* A cut within a character would make the file unreadable as UTF-8. */
+static size_t line_whole_chars(const char *p, size_t n)
+{
+	size_t at = n;
+
+	while (at > 0 && n - at < 3 && ((unsigned char)p[at] & 0xc0) == 0x80)
+		at--;
+	return ((unsigned char)p[at] & 0xc0) == 0xc0 ? at : n;
+}
+
+/* Escapes one byte at the front of *s, or both of a two-byte control character. */
+static bool line_put_escape(struct line *l, struct slice *s, size_t limit)
+{
+	size_t bytes = (unsigned char)*s->p == 0xc2 ? 2 : 1;
+	char text[8];
+	size_t n = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		n += line_escape(text + n, (unsigned char)s->p[i]);
+	if (n > limit - l->n)
+		return false;
+	memcpy(l->p + l->n, text, n);
+	l->n += n;
+	*s = slice_make(s->p + bytes, s->n - bytes);
+	return true;
+}
+
+void line_put_escaped(struct line *l, struct slice s, size_t max, bool quoted)
+{
+	size_t limit;
+
+	if (l->cut)
+		return;
+	limit = max < l->end - l->n ? l->n + max : l->end;
+	while (s.n) {
+		size_t run = line_clean_run(s, quoted);
+		size_t n = run <= limit - l->n ? run : line_whole_chars(s.p, limit - l->n);
+
+		memcpy(l->p + l->n, s.p, n);
+		l->n += n;
+		s = slice_make(s.p + n, s.n - n);
+		if (n < run || (s.n && !line_put_escape(l, &s, limit))) {
+			line_mark_cut(l);
+			return;
+		}
+	}
+}
+
+void line_end(struct line *l)
+{
+	assert(l->n < sizeof(l->p));
+	l->p[l->n++] = '\n';
+}
