@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "auth/tokens.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#define NOW (UINT64_C(1700000000) * NS_PER_S)
+
+static char dir[] = "/tmp/sconce-tokens-XXXXXX";
+
+/* The key of a section, read from the file as a client would. */
+static char *key_of(const char *path, const char *section)
+{
+	_cleanup_(freep) char *head = mem_printf("\"%s\": {\n    \"key\": \"", section);
+	struct buf b = BUF_INIT(4096);
+	const char *at;
+	char *header;
+
+	assert_int_equal(file_read(path, &b), 0);
+	at = strstr(buf_cstr(&b), head);
+	assert_non_null(at);
+	header = mem_printf("Bearer %.8s", at + strlen(head));
+	buf_finish(&b);
+	return header;
+}
+
+static struct tokens *make(char **ret_path)
+{
+	struct buf why = BUF_INIT(512);
+	struct tokens *t;
+
+	*ret_path = mem_printf("%s/key_file.json", dir);
+	assert_int_equal(tokens_create(&t, *ret_path, 60 * NS_PER_S, NOW, &why), 0);
+	return t;
+}
+
+static void the_file_is_private_and_readable_by_clients(void **state)
+{
+	_cleanup_(freep) char *path = NULL, *key = NULL;
+	struct tokens *t = make(&path);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	key = key_of(path, "inference");
+	assert_true(tokens_check(t, TOKEN_INFERENCE, slice_str(key), NOW));
+	assert_false(tokens_check(t, TOKEN_MANAGEMENT, slice_str(key), NOW));
+	tokens_destroy(t, true);
+	assert_int_equal(stat(path, &st), -1);
+}
+
+static void keys_expire_but_not_the_api_key(void **state)
+{
+	_cleanup_(freep) char *path = NULL, *key = NULL, *api = NULL;
+	struct tokens *t = make(&path);
+
+	(void)state;
+	key = key_of(path, "management");
+	api = key_of(path, "API");
+	assert_true(tokens_check(t, TOKEN_MANAGEMENT, slice_str(key), NOW + 59 * NS_PER_S));
+	assert_false(tokens_check(t, TOKEN_MANAGEMENT, slice_str(key), NOW + 60 * NS_PER_S));
+	assert_true(tokens_check(t, TOKEN_API, slice_str(api), NOW + 1000000 * NS_PER_S));
+	tokens_destroy(t, true);
+}
+
+static void renewing_invalidates_the_old_key(void **state)
+{
+	_cleanup_(freep) char *path = NULL, *old = NULL, *fresh = NULL;
+	struct tokens *t = make(&path);
+
+	(void)state;
+	old = key_of(path, "inference");
+	assert_int_equal(tokens_renew(t, TOKEN_INFERENCE, NOW), 0);
+	fresh = key_of(path, "inference");
+	assert_string_not_equal(old, fresh);
+	assert_false(tokens_check(t, TOKEN_INFERENCE, slice_str(old), NOW));
+	assert_true(tokens_check(t, TOKEN_INFERENCE, slice_str(fresh), NOW));
+	tokens_destroy(t, true);
+}
+
+static void only_bearer_headers_count(void **state)
+{
+	_cleanup_(freep) char *path = NULL, *key = NULL, *basic = NULL, *longer = NULL;
+	struct tokens *t = make(&path);
+
+	(void)state;
+	key = key_of(path, "inference");
+	basic = mem_printf("Basic %s", key + 7);
+	longer = mem_printf("%sx", key);
+	assert_false(tokens_check(t, TOKEN_INFERENCE, SLICE_NULL, NOW));
+	assert_false(tokens_check(t, TOKEN_INFERENCE, SLICE("Bearer"), NOW));
+	assert_false(tokens_check(t, TOKEN_INFERENCE, slice_str(key + 7), NOW));
+	assert_false(tokens_check(t, TOKEN_INFERENCE, slice_str(basic), NOW));
+	assert_false(tokens_check(t, TOKEN_INFERENCE, slice_str(longer), NOW));
+	tokens_destroy(t, true);
+}
+
+static void an_unwritable_folder_is_said_so(void **state)
+{
+	struct buf why = BUF_INIT(512);
+	struct tokens *t;
+
+	(void)state;
+	assert_true(tokens_create(&t, "/nonexistent/key_file.json", 1, NOW, &why) < 0);
+	assert_non_null(strstr(buf_cstr(&why), "--disable-token-auth"));
+	buf_finish(&why);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return file_remove_tree(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_file_is_private_and_readable_by_clients),
+		cmocka_unit_test(keys_expire_but_not_the_api_key),
+		cmocka_unit_test(renewing_invalidates_the_old_key),
+		cmocka_unit_test(only_bearer_headers_count),
+		cmocka_unit_test(an_unwritable_folder_is_said_so),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

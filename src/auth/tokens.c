@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "auth/tokens.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#define TOKEN_BYTES 6
+#define TOKEN_CHARS 8           /* of URL-safe base64 */
+#define TOKEN_FILE_MAX 4096
+
+struct token {
+	char key[TOKEN_CHARS + 1];
+	uint64_t expires_ns;    /* 0: never */
+};
+
+struct tokens {
+	struct token all[TOKEN_KINDS];
+	uint64_t life_ns;
+	char *path;
+};
+
+static const char *const token_names[] = { "management", "inference", "API" };
+
+static int token_make(struct token *t, uint64_t expires_ns)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	unsigned char random[TOKEN_BYTES];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return err_origin(-EIO);
+	for (int i = 0; i < TOKEN_CHARS; i++) {
+		int bit = i * 6, byte = bit / 8;
+		unsigned pair = (unsigned)random[byte] << 8 |
+				(byte + 1 < TOKEN_BYTES ? random[byte + 1] : 0);
+
+		t->key[i] = digits[(pair >> (10 - bit % 8)) & 63];
+	}
+	t->key[TOKEN_CHARS] = '\0';
+	t->expires_ns = expires_ns;
+	return 0;
+}
+
+static void token_write(struct buf *b, const char *name, const struct token *t)
+{
+	time_t seconds = (time_t)(t->expires_ns / NS_PER_S);
+	char date[32];
+	struct tm utc;
+
+	buf_printf(b, "  \"%s\": {\n    \"key\": \"%s\"", name, t->key);
+	if (t->expires_ns) {
+		gmtime_r(&seconds, &utc);
+		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
+		buf_printf(b, ",\n    \"expiration time\": \"%s.%06lluZ\"", date,
+			   (unsigned long long)(t->expires_ns % NS_PER_S / NS_PER_US));
+	}
+	buf_puts(b, "\n  }");
+}
+
+static int tokens_save(const struct token *all, const char *path)
+{
+	struct buf b = BUF_INIT(TOKEN_FILE_MAX);
+	int r;
+
+	buf_puts(&b, "{\n");
+	for (int k = 0; k < TOKEN_KINDS; k++) {
+		token_write(&b, token_names[k], &all[k]);
+		buf_puts(&b, k + 1 < TOKEN_KINDS ? ",\n" : "\n}\n");
+	}
+	r = file_write_atomic(path, buf_slice(&b), 0600);
+	buf_finish(&b);
+	return r;
+}
+
+int tokens_create(struct tokens **ret, const char *path, uint64_t expires_ns, uint64_t now_ns,
+		  struct buf *why)
+{
+	struct tokens *t = mem_new(struct tokens);
+	int r = 0;
+
+	t->life_ns = expires_ns;
+	t->path = mem_strdup(path);
+	for (int k = 0; k < TOKEN_KINDS && !r; k++)
+		r = token_make(&t->all[k], k == TOKEN_API ? 0 : now_ns + expires_ns);
+	if (!r)
+		r = tokens_save(t->all, path);
+	if (r) {
+		buf_printf(why, "%s: the keys for token authorization cannot be written: %s. Start in a "
+				"folder that is writable, or with --disable-token-auth", path,
+			   strerror(-r));
+		tokens_destroy(t, false);
+		return err_trace(r);
+	}
+	*ret = t;
+	return 0;
+}
+
+struct tokens *tokens_destroy(struct tokens *t, bool remove_file)
+{
+	if (!t)
+		return NULL;
+	if (remove_file)
+		unlink(t->path);
+	explicit_bzero(t->all, sizeof(t->all));
+	free(t->path);
+	free(t);
+	return NULL;
+}
+
+/* "Bearer", blanks, one word. */
+static bool token_from_header(struct slice header, char ret[TOKEN_CHARS])
+{
+	struct slice s = slice_trim(header);
+
+	if (!slice_starts(s, SLICE("Bearer")) || s.n <= 6 || (s.p[6] != ' ' && s.p[6] != '\t'))
+		return false;
+	s = slice_trim(slice_make(s.p + 6, s.n - 6));
+	if (s.n != TOKEN_CHARS)
+		return false;
+	memcpy(ret, s.p, TOKEN_CHARS);
+	return true;
+}
+
+bool tokens_check(const struct tokens *t, enum token_kind kind, struct slice authorization,
+		  uint64_t now_ns)
+{
+	const struct token *want = &t->all[kind];
+	char got[TOKEN_CHARS];
+	unsigned differ = 0;
+
+	if (!token_from_header(authorization, got))
+		return false;
+	for (int i = 0; i < TOKEN_CHARS; i++)
+		differ |= (unsigned char)got[i] ^ (unsigned char)want->key[i];
+	return !differ && (!want->expires_ns || now_ns < want->expires_ns);
+}
+
+int tokens_renew(struct tokens *t, enum token_kind kind, uint64_t now_ns)
+{
+	struct token next[TOKEN_KINDS];
+	int r;
+
+	assert(kind != TOKEN_API);
+	memcpy(next, t->all, sizeof(next));
+	r = token_make(&next[kind], now_ns + t->life_ns);
+	if (!r)
+		r = tokens_save(next, t->path);
+	if (r)
+		return err_trace(r);
+	memcpy(t->all, next, sizeof(next));
+	return 0;
+}
