@@ -27,8 +27,10 @@ struct api_door {
 	unsigned roles;
 };
 
-/* `fleet` must outlive the API. */
-struct api *api_create(struct fleet *fleet);
+struct tokens;
+
+/* `fleet` and `tokens` (NULL: everybody may call) must outlive the API. */
+struct api *api_create(struct fleet *fleet, struct tokens *tokens);
 struct api *api_destroy(struct api *a);
 /* Fills in a door. */
 void api_door_init(struct api_door *d, struct api *a, unsigned roles);

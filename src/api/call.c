@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "api/authorize.h"
 #include "api/handlers.h"
 #include "api/route.h"
 #include "api/scrape.h"
@@ -110,7 +111,7 @@ static void call_head(void *ctx, struct exchange *x)
 		call_not_found(c);
 		return;
 	}
-	if (c->route->check && !c->route->check(c))
+	if (!authorize_call(c) || (c->route->check && !c->route->check(c)))
 		return;
 	if (x->head.content_length == 0 || c->route->body == ROUTE_NO_BODY) {
 		c->route->run(c);
@@ -171,13 +172,14 @@ static char *api_cors(const struct settings *s)
 	return buf_steal(&b);
 }
 
-struct api *api_create(struct fleet *fleet)
+struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 {
 	struct api *a = mem_new(struct api);
 
 	a->fleet = fleet;
 	a->settings = fleet->settings;
 	a->budget = fleet->budget;
+	a->tokens = tokens;
 	list_init(&a->free_calls);
 	a->cors = api_cors(fleet->settings);
 	scrape_init(a);

@@ -24,6 +24,7 @@ struct api {
 	struct metric *memory_limit, *memory_used, *memory_peak, *memory_refused, *pool_segments,
 		*pool_mapped, *pool_used, *log_dropped;
 	struct budget *budget;
+	struct tokens *tokens;           /* NULL: no authorization */
 };
 
 struct call {

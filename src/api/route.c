@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "api/authorize.h"
 #include "api/handlers.h"
 
 static const struct route route_not_allowed = { .run = call_not_allowed };
@@ -18,6 +19,7 @@ static const struct route routes[] = {
 	  inference_predict },
 	{ API_INFERENCE, NULL, "invocations", ROUTE_BIG_BODY, NULL, inference_invocations },
 	{ API_INFERENCE, NULL, "models/*/invoke", ROUTE_BIG_BODY, inference_check, inference_invoke },
+	{ API_MANAGEMENT, NULL, "token", ROUTE_NO_BODY, NULL, authorize_renew },
 	{ API_MANAGEMENT, "GET", "models", ROUTE_NO_BODY, NULL, management_list },
 	{ API_MANAGEMENT, "POST", "models", ROUTE_SMALL_BODY, NULL, management_register },
 	{ API_MANAGEMENT, NULL, "models", ROUTE_NO_BODY, NULL, call_not_allowed },

@@ -16,6 +16,8 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "auth/tokens.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/util.h"
 #include "fleet/fleet.h"
@@ -24,6 +26,7 @@
 #include "serve/startup.h"
 
 #define SERVE_DOORS 3
+#define SERVE_KEY_FILE "key_file.json"   /* in the working directory, as TorchServe writes it */
 #define SERVE_WORKER_GRACE_MS 10000
 
 struct server {
@@ -35,6 +38,7 @@ struct server {
 	struct fleet fleet;
 	struct api *api;
 	struct net *net;
+	struct tokens *tokens;
 	struct api_door doors[SERVE_DOORS];
 	unsigned n_doors;
 	uv_signal_t terminate, interrupt, hangup;
@@ -155,11 +159,23 @@ static int serve_open(struct server *s, struct buf *why)
 	return r;
 }
 
-static int serve_build(struct server *s)
+static int serve_make_tokens(struct server *s, struct buf *why)
+{
+	uint64_t life_ns = (uint64_t)(s->settings->token_expiration_min * 60) * NS_PER_S;
+
+	if (s->settings->disable_token_authorization)
+		return 0;
+	return tokens_create(&s->tokens, SERVE_KEY_FILE, life_ns, clock_wall_ns(), why);
+}
+
+static int serve_build(struct server *s, struct buf *why)
 {
 	struct net_limits limits;
 	int r;
 
+	r = serve_make_tokens(s, why);
+	if (r < 0)
+		return err_trace(r);
 	s->budget.limit = s->settings->memory_budget;
 	s->metrics = metrics_create(10000);
 	r = pool_create(&s->pool, &s->budget, s->settings->pool_segment_size);
@@ -168,7 +184,7 @@ static int serve_build(struct server *s)
 	r = fleet_init(&s->fleet, &s->loop, s->settings, &s->budget, s->pool, s->metrics);
 	if (r < 0)
 		return err_trace(r);
-	s->api = api_create(&s->fleet);
+	s->api = api_create(&s->fleet, s->tokens);
 	serve_limits(s->settings, &limits);
 	s->net = net_create(&s->loop, &limits);
 	return 0;
@@ -219,6 +235,7 @@ static void serve_take_apart(struct server *s)
 	uv_loop_close(&s->loop);
 	pool_destroy(s->pool);
 	metrics_destroy(s->metrics);
+	tokens_destroy(s->tokens, true);
 }
 
 static void serve_start_log(const struct settings *set)
@@ -244,7 +261,7 @@ int serve_run(struct settings *settings, int ready_fd)
 	serve_start_log(settings);
 	uv_loop_init(&s.loop);
 	serve_watch_signals(&s);
-	r = serve_build(&s);
+	r = serve_build(&s, &why);
 	if (!r)
 		r = serve_open(&s, &why);
 	if (r < 0) {
