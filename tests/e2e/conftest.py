@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: servers that are stopped and checked when their test or module is over."""
+
+import contextlib
+import subprocess
+
+import pytest
+
+from e2e.gate import Gate
+from e2e.server import BIN, PYTHON, Server
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "torch: needs torch in the handlers' Python")
+
+
+def has_torch():
+    probe = [PYTHON, "-c", "import importlib.util as u, sys; sys.exit(not u.find_spec('torch'))"]
+    return subprocess.run(probe, check=False).returncode == 0
+
+
+def pytest_collection_modifyitems(items):
+    if not any(item.get_closest_marker("torch") for item in items) or has_torch():
+        return
+    for item in items:
+        if item.get_closest_marker("torch"):
+            item.add_marker(pytest.mark.skip(reason="the handlers' Python has no torch"))
+
+
+@contextlib.contextmanager
+def server_factory(make_root):
+    running = []
+
+    def start(**options):
+        assert (BIN / "sconce").exists(), f"no executable in {BIN}; set SCONCE_BIN_DIR"
+        root = options.pop("root", None) or make_root()
+        server = Server.__new__(Server)
+        running.append(server)
+        server.__init__(root, **options)
+        return server
+
+    failures = []
+    try:
+        yield start
+    finally:
+        for server in reversed(running):
+            try:
+                server.stop()
+            except AssertionError as e:
+                failures.append(str(e))
+            except AttributeError:
+                pass   # it never got as far as having a process
+            else:
+                continue
+            with contextlib.suppress(AttributeError):
+                server.kill()
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def serve(tmp_path_factory):
+    """Starts servers for one test."""
+    with server_factory(lambda: tmp_path_factory.mktemp("server")) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_serve(tmp_path_factory):
+    """Starts servers that the tests of a module share."""
+    with server_factory(lambda: tmp_path_factory.mktemp("server")) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_tmp(tmp_path_factory):
+    return tmp_path_factory.mktemp("module")
+
+
+@pytest.fixture
+def gate(tmp_path):
+    return Gate(tmp_path)

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints, logs and raises."""
+
+import logging
+import sys
+
+logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+
+
+def handle(data, context):
+    if data is None:
+        return None
+    text = bytes(data[0]["body"]).decode()
+    print("stdout says", text)
+    print("stderr says", text, file=sys.stderr)
+    logging.getLogger("talk").warning("logging says %s", text)
+    if text.startswith("raise"):
+        raise KeyError(text)
+    return ["ok" for _ in data]

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Archives in every shape that is allowed, and those that mean harm."""
+
+import io
+import os
+import stat
+import tarfile
+import zipfile
+
+import pytest
+
+from e2e.archives import HANDLERS, contents, make_folder, make_mar, make_tar, manifest
+from e2e.server import eventually
+
+READS_FILES = '''
+import os
+
+
+def handle(data, context):
+    if data is None:
+        return None
+    root = context.system_properties["model_dir"]
+    found = {}
+    for folder, _, files in os.walk(root):
+        for name in files:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as f:
+                found[os.path.relpath(path, root)] = f.read().decode("latin-1")
+    return [{"files": found, "cwd_is_dir": os.path.samefile(os.getcwd(), root),
+             "yaml": context.model_yaml_config, "manifest": context.manifest} for _ in data]
+'''
+
+
+@pytest.fixture(scope="module")
+def server(module_serve, module_tmp):
+    (module_tmp / "store").mkdir()
+    return module_serve(store=module_tmp / "store", max_archive_size=20_000_000,
+                        max_archive_entries=500, default_workers_per_model=0)
+
+
+def loaded(server, path, **parameters):
+    """Registers, asks once, unregisters; returns the answer."""
+    response = server.register(path.name, initial_workers=1, **parameters)
+    assert response.status_code == 200, response.text
+    name = parameters.get("model_name") or response.json()["status"].split('"')[1]
+    try:
+        return server.predict(name, b"hello")
+    finally:
+        assert server.manage("DELETE", f"/models/{name}").status_code == 200
+
+
+def unpacked(server):
+    return sorted((server.root / "tmp" / "models").iterdir())
+
+
+# ---- shapes ----
+
+@pytest.mark.parametrize("file", ["shape.mar", "shape.model"])
+def test_zip(server, file):
+    assert loaded(server, make_mar(server.store, "shape", "echo.py", file=file)).text == "hello"
+
+
+@pytest.mark.parametrize("file", ["shape.tar.gz", "shape.tgz"])
+@pytest.mark.parametrize("prefix", [True, False])
+def test_tar(server, file, prefix):
+    path = make_tar(server.store, "shape", "echo.py", file=file, prefix=prefix)
+    assert loaded(server, path).text == "hello"
+
+
+def test_stored_zip(server):
+    path = server.store / "stored.mar"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as z:
+        for inner, data in contents("stored", "echo.py").items():
+            z.writestr(inner, data)
+    assert loaded(server, path).text == "hello"
+
+
+@pytest.mark.parametrize("inside", ["", "wrapper"])
+def test_folder(server, inside):
+    path = make_folder(server.store, f"folder{len(inside)}", "echo.py", inside=inside)
+    assert loaded(server, path).text == "hello"
+    assert path.exists(), "a folder is served from where it lies and stays there"
+
+
+def test_extra_files_and_nested_folders(server):
+    path = make_mar(server.store, "extra", READS_FILES,
+                    files={"index.json": "{}", "deep/er/file.bin": b"\x00\xff", "empty": b""})
+    answer = loaded(server, path).json()
+    assert answer["cwd_is_dir"] is True
+    assert answer["files"]["index.json"] == "{}"
+    assert answer["files"]["deep/er/file.bin"] == "\x00\xff"
+    assert answer["files"]["empty"] == ""
+
+
+def test_module_of_the_archive_can_be_imported(server):
+    source = "import helper_of_mine\n\n\ndef handle(data, context):\n" \
+             "    return [helper_of_mine.text for _ in data] if data is not None else None\n"
+    path = make_mar(server.store, "helped", source,
+                    files={"helper_of_mine.py": "text = 'helped'\n"})
+    assert loaded(server, path).text == "helped"
+
+
+def test_model_config_reaches_the_handler(server):
+    config = "minWorkers: 1\nmaxWorkers: 1\nhandler:\n  threshold: 0.5\n  labels: [a, b]\n" \
+             "  on: true\n  text: 'yes'\n"
+    answer = loaded(server, make_mar(server.store, "config", READS_FILES, config=config)).json()
+    assert answer["yaml"] == {"minWorkers": 1, "maxWorkers": 1, "handler": {
+        "threshold": 0.5, "labels": ["a", "b"], "on": True, "text": "yes"}}
+
+
+def test_manifest_reaches_the_handler(server):
+    answer = loaded(server, make_mar(server.store, "told", READS_FILES, description="mine")).json()
+    assert answer["manifest"]["model"]["modelName"] == "told"
+    assert answer["manifest"]["model"]["description"] == "mine"
+    assert answer["manifest"]["runtime"] == "python"
+
+
+def test_all_shapes_are_loaded_at_start(serve, tmp_path):
+    make_mar(tmp_path, "a", "echo.py")
+    make_tar(tmp_path, "b", "echo.py")
+    make_folder(tmp_path, "c", "echo.py")
+    make_mar(tmp_path, "hidden", "echo.py", file=".hidden.mar")
+    (tmp_path / "readme.txt").write_text("not a model")
+    server = serve(store=tmp_path)
+    assert server.models() == ["a", "b", "c"]
+
+
+def test_a_bad_archive_at_start_does_not_stop_the_others(serve, tmp_path):
+    make_mar(tmp_path, "good", "echo.py")
+    (tmp_path / "bad.mar").write_bytes(b"this is no archive")
+    server = serve(store=tmp_path, wait=False)
+    eventually(lambda: "bad.mar" in server.console + server.log("ts_log.log"), timeout=20)
+    eventually(lambda: server.alive() and _predicts(server, "good"))
+    assert server.models() == ["good"]
+
+
+def _predicts(server, name):
+    import requests
+    try:
+        return server.predict(name, b"x").status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def test_names_from_load_models(serve, tmp_path):
+    make_mar(tmp_path, "inner", "echo.py")
+    server = serve(store=tmp_path, load_models="outer=inner.mar")
+    assert server.models() == ["outer"]
+    assert server.predict("outer", b"x").text == "x"
+
+
+# ---- manifests ----
+
+def zip_of(path, entries):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
+        for inner, data in entries.items():
+            z.writestr(inner, data)
+    return path
+
+
+def refused(server, path, code=400, kind="InvalidModelException", **parameters):
+    """Registers, must fail, must leave nothing; returns the message."""
+    before = unpacked(server)
+    response = server.register(path.name, **parameters)
+    assert response.status_code == code, response.text
+    error = response.json()
+    assert error["type"] == kind and error["code"] == code
+    assert server.models() == []
+    eventually(lambda: unpacked(server) == before, "nothing of it is left")
+    return error["message"]
+
+
+def test_no_manifest_but_a_name(server):
+    path = zip_of(server.store / "bare.mar", {"handler.py": (HANDLERS / "echo.py").read_text()})
+    assert loaded(server, path, model_name="bare", handler="handler.py").text == "hello"
+
+
+def test_no_manifest_and_no_name(server):
+    path = zip_of(server.store / "nameless.mar", {"handler.py": "x = 1\n"})
+    assert refused(server, path) == "Model name is not defined."
+
+
+@pytest.mark.parametrize("text,message", [
+    ("{broken", "Failed to parse signature.json."),
+    ("", "Failed to parse signature.json."),
+    ("[]", None), ("\"text\"", None), ("{}", None), ('{"model": 7}', None),
+    ('{"runtime": "perl", "model": {"modelName": "m", "handler": "h"}}',
+     "Runtime is not defined or invalid."),
+])
+def test_bad_manifest(server, text, message):
+    path = zip_of(server.store / "badmanifest.mar",
+                  {"MAR-INF/MANIFEST.json": text, "h.py": "x = 1\n"})
+    got = refused(server, path)
+    assert got and (message is None or got == message)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "a\nb", "x" * 5000])
+def test_hostile_model_name(server, name):
+    path = zip_of(server.store / "badname.mar", {
+        "MAR-INF/MANIFEST.json": manifest(name, "echo.py"),
+        "echo.py": (HANDLERS / "echo.py").read_text()})
+    response = server.register(path.name)
+    if response.status_code == 200:     # then it is a name like any other, and harmless
+        listed, = server.models()
+        assert listed == name
+        assert server.manage("DELETE", "/models/" + name.replace("/", "%2F").replace(
+            "\n", "%0A").replace("..", "%2E%2E")).status_code == 200
+    else:
+        assert response.status_code == 400
+    assert server.models() == []
+
+
+def test_bad_config_file(server):
+    path = make_mar(server.store, "badyaml", "echo.py", config="a: [1, 2\nb: {")
+    assert "model-config.yaml" in refused(server, path)
+
+
+def test_yaml_bomb(server):
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"]
+    lines += [f"a{i}: &a{i} [{','.join(['*a%d' % (i - 1)] * 9)}]" for i in range(1, 12)]
+    path = make_mar(server.store, "laughs", "echo.py", config="\n".join(lines))
+    assert refused(server, path)
+
+
+def test_python_tags_of_yaml_are_not_run(server, tmp_path):
+    trace = tmp_path / "trace"
+    path = make_mar(server.store, "tagged", "echo.py",
+                    config=f'x: !!python/object/apply:os.system ["touch {trace}"]\n')
+    server.register(path.name, initial_workers=1)
+    if server.models():
+        server.manage("DELETE", "/models/tagged")
+    assert not trace.exists()
+
+
+# ---- harm ----
+
+def hostile_zip(path, name, mode=None, data=b"evil"):
+    with zipfile.ZipFile(path, "w") as z:
+        for inner, text in contents("hostile", "echo.py").items():
+            z.writestr(inner, text)
+        info = zipfile.ZipInfo(name)
+        info.create_system = 3
+        if mode:
+            info.external_attr = mode << 16
+        z.writestr(info, data)
+    return path
+
+
+def hostile_tar(path, info, data=b""):
+    with tarfile.open(path, "w:gz") as t:
+        for inner, text in contents("hostile", "echo.py").items():
+            entry = tarfile.TarInfo(inner)
+            entry.size = len(text)
+            t.addfile(entry, io.BytesIO(text))
+        info.size = len(data)
+        t.addfile(info, io.BytesIO(data))
+    return path
+
+
+def tar_entry(name, kind=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil",
+                                  "../../../../../../tmp/evil-of-sconce"])
+def test_zip_slip(server, name):
+    assert refused(server, hostile_zip(server.store / "slip.mar", name))
+    assert not list(server.root.rglob("evil*"))
+    assert not os.path.exists("/tmp/evil-of-sconce")
+
+
+def test_absolute_path_in_zip(server):
+    path = hostile_zip(server.store / "absolute.mar", "/tmp/evil-of-sconce")
+    response = server.register(path.name)
+    assert response.status_code in (200, 400)
+    if response.status_code == 200:
+        server.manage("DELETE", "/models/hostile")
+    assert not os.path.exists("/tmp/evil-of-sconce")
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../../../../etc/passwd"])
+def test_link_out_of_a_zip(server, target):
+    path = hostile_zip(server.store / "link.mar", "link", stat.S_IFLNK | 0o777, target.encode())
+    assert refused(server, path)
+
+
+@pytest.mark.parametrize("info", [
+    tar_entry("../evil"), tar_entry("hostile/../../evil"),
+    tar_entry("link", tarfile.SYMTYPE, "/etc/passwd"),
+    tar_entry("link", tarfile.SYMTYPE, "../../../etc/passwd"),
+    tar_entry("hard", tarfile.LNKTYPE, "/etc/passwd"),
+    tar_entry("device", tarfile.CHRTYPE), tar_entry("block", tarfile.BLKTYPE),
+    tar_entry("pipe", tarfile.FIFOTYPE)], ids=lambda i: f"{i.name}-{i.linkname}")
+def test_hostile_tar(server, info):
+    assert refused(server, hostile_tar(server.store / "hostile.tar.gz", info))
+    assert not list(server.root.rglob("evil*"))
+
+
+def test_bomb_by_size(server):
+    path = server.store / "bomb.mar"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
+        for inner, data in contents("bomb", "echo.py").items():
+            z.writestr(inner, data)
+        for i in range(30):
+            z.writestr(f"zeros{i}", bytes(1_000_000))
+    assert "max_archive" in refused(server, path)
+
+
+def test_bomb_by_number_of_entries(server):
+    path = server.store / "many.mar"
+    with zipfile.ZipFile(path, "w") as z:
+        for inner, data in contents("many", "echo.py").items():
+            z.writestr(inner, data)
+        for i in range(600):
+            z.writestr(f"f{i}", b"")
+    assert "max_archive_entries" in refused(server, path)
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", bytes(1000), b"PK\x03\x04" + b"\xff" * 100,
+                                  b"\x1f\x8b\x08" + b"\x00" * 50, b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize("ending", ["mar", "tar.gz"])
+def test_garbage(server, data, ending):
+    path = server.store / f"garbage.{ending}"
+    path.write_bytes(data)
+    assert refused(server, path, model_name="garbage")
+
+
+def test_truncated_archive(server):
+    whole = make_mar(server.store, "cut", "echo.py", files={"weights": os.urandom(50000)})
+    data = whole.read_bytes()
+    for n in (len(data) // 2, len(data) - 10):
+        whole.write_bytes(data[:n])
+        assert refused(server, whole)
+
+
+def test_flipped_bits_never_hurt(server):
+    whole = make_mar(server.store, "flipped", "echo.py", files={"weights": os.urandom(2000)})
+    data = bytearray(whole.read_bytes())
+    for at in range(0, len(data), len(data) // 12):
+        hurt = bytearray(data)
+        hurt[at] ^= 0x41
+        whole.write_bytes(hurt)
+        response = server.register(whole.name)
+        assert response.status_code in (200, 400), response.text
+        for name in server.models():
+            assert server.manage("DELETE", f"/models/{name}").status_code == 200
+
+
+def test_requirements_are_not_installed_unless_allowed(server):
+    path = make_mar(server.store, "needs", "echo.py", requirementsFile="requirements.txt",
+                    files={"requirements.txt": "a-package-that-nobody-has==1.2.3\n"})
+    assert loaded(server, path).text == "hello"

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""batchSize and maxBatchDelay are bounds; whatever runs together, answers are never mixed up."""
+
+import json
+
+import pytest
+
+from e2e.archives import make_mar
+from e2e.gate import background
+from e2e.server import assert_error, eventually
+
+BATCH = 4
+
+
+@pytest.fixture(scope="module")
+def server(module_serve, module_tmp):
+    store = module_tmp / "store"
+    config = "minWorkers: 1\nmaxWorkers: 1\nbatchSize: {}\nmaxBatchDelay: {}\n"
+    make_mar(store, "batch", "gate.py", config=config.format(BATCH, 50))
+    make_mar(store, "single", "gate.py", config=config.format(1, 50))
+    make_mar(store, "patient", "gate.py", config=config.format(8, 60000))
+    make_mar(store, "fragile", "trouble.py", config=config.format(BATCH, 50))
+    make_mar(store, "big", "echo.py", config=config.format(BATCH, 10))
+    make_mar(store, "count", "count.py", config=config.format(BATCH, 10))
+    return module_serve(store=store, default_response_timeout=60)
+
+
+def depth(server, model):
+    return server.metric("sconce_queue_depth", model_name=model)
+
+
+def pile_up(server, model, bodies, gate):
+    """Keeps the worker busy until all `bodies` wait; returns their answers."""
+    first = background(server.predict, model, gate.body(tag="first"))
+    gate.wait_entered()
+    waiting = [background(server.predict, model, body) for body in bodies]
+    eventually(lambda: depth(server, model) == len(bodies), f"{len(bodies)} wait")
+    gate.open()
+    assert first.result().status_code == 200
+    return [f.result() for f in waiting]
+
+
+def test_what_waits_together_runs_together_within_the_bound(server, gate):
+    bodies = [gate.body(tag=f"t{i}", fifo="") for i in range(10)]
+    answers = [r.json() for r in pile_up(server, "batch", bodies, gate)]
+    assert [a["tag"] for a in answers] == [f"t{i}" for i in range(10)]
+    assert all(a["tag"] in a["with"] and len(a["with"]) == a["rows"] <= BATCH for a in answers)
+    batches = {tuple(a["with"]) for a in answers}
+    assert sorted(tag for b in batches for tag in b) == sorted(f"t{i}" for i in range(10))
+    assert len(batches) == 3, "full batches while enough is waiting"
+
+
+def test_batch_size_one_never_batches(server, gate):
+    bodies = [gate.body(tag=f"t{i}", fifo="") for i in range(6)]
+    answers = [r.json() for r in pile_up(server, "single", bodies, gate)]
+    assert [a["rows"] for a in answers] == [1] * 6
+    assert [a["with"] for a in answers] == [[f"t{i}"] for i in range(6)]
+
+
+def test_a_lone_request_does_not_wait_out_the_delay(server, gate):
+    """The delay is a minute and the client waits 20 s: a worker that is free does not wait."""
+    answer = server.predict("patient", gate.body(tag="alone", fifo=""))
+    assert answer.json()["rows"] == 1
+
+
+def test_batch_size_histogram(server, gate):
+    pile_up(server, "batch", [gate.body(fifo="") for _ in range(BATCH)], gate)
+    assert server.metric("sconce_batch_size_bucket", model_name="batch", le=str(float(BATCH))) == \
+        server.metric("sconce_batch_size_count", model_name="batch")
+
+
+def test_failure_fails_the_whole_batch_with_one_code(server):
+    """Whether two of these meet in one batch or not, each of them gets this very answer."""
+    calls = [background(server.predict, "fragile", "prediction 418 teapot") for _ in range(8)]
+    for call in calls:
+        assert_error(call.result(), 418, "InternalServerException", "teapot")
+    assert server.predict("fragile", "fine").text == "fine"
+
+
+def test_large_bodies_in_batches_are_not_mixed_up(server):
+    bodies = [bytes([i]) * (300_000 + i) for i in range(24)]
+    calls = [background(server.predict, "big", body) for body in bodies]
+    assert [call.result().content == body for call, body in zip(calls, bodies)] == [True] * 24
+
+
+def test_empty_and_large_bodies_together(server):
+    bodies = [b"" if i % 2 else bytes([65 + i]) * 100_000 for i in range(24)]
+    calls = [background(server.predict, "big", body) for body in bodies]
+    assert [call.result().content == body for call, body in zip(calls, bodies)] == [True] * 24
+
+
+def test_describe_travels_alone(server):
+    calls = [background(server.predict, "count", b"") for _ in range(20)]
+    described = [background(server.manage, "GET", "/models/count?customized=true")
+                 for _ in range(5)]
+    assert all(c.result().status_code == 200 for c in calls)
+    for d in described:
+        assert d.result().json()[0]["customizedMetadata"]["nested"] == {"a": [1, 2]}
+
+
+def test_poisonous_request_in_a_batch_fails_alone(server):
+    calls = {i: background(server.predict, "fragile", "abort" if i == 5 else f"good {i}")
+             for i in range(12)}
+    for i, call in calls.items():
+        if i == 5:
+            assert_error(call.result(), 500, "InternalServerException", "Worker died.")
+        else:
+            assert call.result().text == f"good {i}"
+
+
+def test_batch_parameters_of_the_api(server, gate):
+    response = server.register("single.mar", model_name="by_api", batch_size=3,
+                               max_batch_delay=20, initial_workers=1)
+    assert response.status_code == 200
+    model, = server.describe("by_api")
+    assert (model["batchSize"], model["maxBatchDelay"]) == (3, 20)
+    bodies = [gate.body(tag=f"t{i}", fifo="") for i in range(6)]
+    answers = [json.loads(r.text) for r in pile_up(server, "by_api", bodies, gate)]
+    assert max(a["rows"] for a in answers) == 3
+    assert server.manage("DELETE", "/models/by_api").status_code == 200

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: `sconce` and the `torchserve` that scripts already call."""
+
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+import requests
+
+from e2e.archives import make_mar
+from e2e.server import BIN, PYTHON, eventually, free_ports, marked_processes
+
+class Shell:
+    """A folder with a model store and a config.properties, in which commands are run."""
+
+    def __init__(self, root):
+        self.root = root
+        self.inference, self.management, self.metrics = free_ports(3)
+        self.mark = f"cli-{os.getpid()}-{self.inference}"
+        self.store = root / "store"
+        make_mar(self.store, "echo", "echo.py")
+        (root / "tmp").mkdir()
+        self.config = root / "config.properties"
+        self.configure()
+
+    def configure(self, *lines):
+        own = [f"inference_address=http://127.0.0.1:{self.inference}",
+               f"management_address=http://127.0.0.1:{self.management}",
+               f"metrics_address=http://127.0.0.1:{self.metrics}",
+               "default_workers_per_model=1", f"python={PYTHON}"]
+        self.config.write_text("\n".join([*own, *lines]) + "\n")
+
+    @property
+    def environment(self):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("TS_")}
+        return {**env, "TEMP": str(self.root / "tmp"), "LOG_LOCATION": str(self.root / "logs"),
+                "SCONCE_E2E_MARK": self.mark}
+
+    def start(self, *command, **options):
+        return subprocess.Popen([BIN / command[0], *command[1:]], cwd=self.root, text=True,
+                                env={**self.environment, **options.pop("environment", {})},
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, **options)
+
+    def run(self, *command, **options):
+        process = self.start(*command, **options)
+        output, _ = process.communicate(timeout=30)
+        return process.returncode, output
+
+    def serves(self):
+        try:
+            return requests.post(f"http://127.0.0.1:{self.inference}/predictions/echo", data=b"x",
+                                 timeout=10).text == "x"
+        except requests.ConnectionError:
+            return False
+
+    def clean(self):
+        for pid, _ in marked_processes(self.mark):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+@pytest.fixture
+def shell(tmp_path):
+    s = Shell(tmp_path)
+    yield s
+    s.clean()
+
+
+# ---- torchserve ----
+
+def test_version(shell):
+    for command in (["torchserve", "--version"], ["torchserve", "-v"], ["sconce", "--version"]):
+        code, output = shell.run(*command)
+        assert code == 0
+        assert re.search(r"\d+\.\d+", output)
+    assert shell.run("torchserve", "--version")[1].startswith("TorchServe Version is ")
+
+
+def test_start_and_stop(shell):
+    arguments = ["--model-store", str(shell.store), "--models", "all", "--disable-token-auth"]
+    code, output = shell.run("torchserve", "--start", "--ncs", *arguments)
+    assert code == 0, output
+    assert "Model server started." in output
+    pid_file = shell.root / "tmp" / ".model_server.pid"
+    assert int(pid_file.read_text()) in [pid for pid, _ in marked_processes(shell.mark)]
+    eventually(shell.serves)
+
+    code, output = shell.run("torchserve", "--start", *arguments)
+    assert code == 1
+    assert ("TorchServe is already running, please use torchserve --stop to stop TorchServe."
+            in output)
+
+    code, output = shell.run("torchserve", "--stop")
+    assert (code, output) == (0, "TorchServe has stopped.\n")
+    eventually(lambda: not marked_processes(shell.mark), "everything has ended")
+    assert not pid_file.exists()
+    code, output = shell.run("torchserve", "--stop")
+    assert "TorchServe is not currently running." in output
+
+
+def test_foreground(shell):
+    process = shell.start("torchserve", "--start", "--foreground", "--model-store",
+                          str(shell.store), "--models", "echo.mar", "--ncs", "--disable-token-auth")
+    eventually(shell.serves)
+    code, output = shell.run("torchserve", "--stop", "--foreground")
+    assert (code, output) == (0, "TorchServe has stopped.\n")
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert not marked_processes(shell.mark)
+
+
+def test_stale_pid_file(shell):
+    pid_file = shell.root / "tmp" / ".model_server.pid"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    pid_file.write_text(f"{ended.pid}\n")
+    code, output = shell.run("torchserve", "--stop")
+    assert "TorchServe already stopped." in output or "not currently running" in output
+    pid_file.write_text(f"{ended.pid}\n")
+    code, output = shell.run("torchserve", "--start", "--ncs", "--model-store", str(shell.store),
+                             "--disable-token-auth")
+    assert code == 0 and "Removing orphan pid file." in output
+    assert shell.run("torchserve", "--stop")[0] == 0
+
+
+def test_garbage_in_the_pid_file_kills_nobody(shell):
+    pid_file = shell.root / "tmp" / ".model_server.pid"
+    for text in ("", "garbage", "-1", "0", "1 2 3", "99999999999999999999", str(os.getpid())):
+        pid_file.write_text(text)
+        shell.run("torchserve", "--stop")
+    assert True, "this test is still alive"
+
+
+@pytest.mark.parametrize("arguments,message", [
+    (["--start"], "Missing mandatory parameter --model-store"),
+    (["--start", "--model-store", "/no/such/folder"],
+     "--model-store directory not found: /no/such/folder"),
+    (["--start", "--ts-config", "/no/such/file", "--model-store", "/"],
+     "--ts-config file not found: /no/such/file"),
+])
+def test_what_is_missing(shell, arguments, message):
+    code, output = shell.run("torchserve", *arguments, environment={"TS_CONFIG_FILE": ""})
+    assert code == 1
+    assert message in output
+
+
+@pytest.mark.parametrize("command", [
+    ["torchserve", "--start", "--frobnicate"], ["torchserve", "--start", "--stop"],
+    ["sconce", "frobnicate"], ["sconce", "serve", "--no-such-setting", "1"],
+    ["sconce", "serve", "--job-queue-size", "many"], ["sconce", "serve", "--job-queue-size"]])
+def test_wrong_flags(shell, command):
+    code, output = shell.run(*command)
+    assert code not in (0, None) and code > 0
+    wrong = command[-1] if command[-1] not in ("1", "many") else command[-2]
+    assert wrong.lstrip("-").replace("-", "_") in output.replace("-", "_"), output
+    assert not marked_processes(shell.mark)
+
+
+def test_help(shell):
+    for command in (["sconce", "--help"], ["sconce", "serve", "--help"], ["torchserve", "--help"]):
+        code, output = shell.run(*command)
+        assert code == 0 and output
+    output = shell.run("sconce", "serve", "--help")[1]
+    for key in ("inference", "model-store", "job-queue-size", "max-request-size"):
+        assert key in output.replace("_", "-")
+
+
+# ---- configuration ----
+
+def serve_command(shell, *more):
+    return ["sconce", "serve", "--ts-config", str(shell.config), "--model-store",
+            str(shell.store), "--load-models", "all", "--disable-token-authorization", "true",
+            *more]
+
+
+@pytest.mark.parametrize("line,key", [
+    ("job_queue_size=many", "job_queue_size"), ("metrics_mode=sideways", "metrics_mode"),
+    ("disable_token_authorization=perhaps", "disable_token_authorization"),
+    ("max_request_size=-1", "max_request_size")])
+def test_bad_value_in_a_file(shell, line, key):
+    shell.configure("# a comment", line)
+    code, output = shell.run(*serve_command(shell))
+    assert code == 1
+    assert re.search(rf"config\.properties:7: {key}: .+", output), output
+
+
+def test_unknown_key_in_a_file_only_warns(shell):
+    shell.configure("no_such_key=1", "vmargs=-Xmx1g")
+    process = shell.start(*serve_command(shell))
+    try:
+        eventually(shell.serves)
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert re.search(r"warning: .*config\.properties:6: no_such_key", output, re.I), output
+    assert "vmargs:" not in output
+
+
+def test_missing_environment_variable(shell):
+    shell.configure("job_queue_size=$$NO_SUCH_VARIABLE$$")
+    code, output = shell.run(*serve_command(shell))
+    assert code == 1
+    assert "NO_SUCH_VARIABLE" in output
+
+
+def test_flag_wins_over_environment_wins_over_file(shell):
+    shell.configure("job_queue_size=11", "default_response_timeout=12", "max_request_size=1000")
+    process = shell.start(*serve_command(shell, "--job-queue-size", "31"), environment={
+        "SCONCE_JOB_QUEUE_SIZE": "21", "SCONCE_DEFAULT_RESPONSE_TIMEOUT": "22"})
+    try:
+        eventually(shell.serves)
+        model, = requests.get(f"http://127.0.0.1:{shell.management}/models/echo", timeout=10).json()
+        assert model["jobQueueStatus"]["remainingCapacity"] == 31
+        assert model["responseTimeout"] == 22
+        assert requests.post(f"http://127.0.0.1:{shell.inference}/predictions/echo",
+                             data=b"x" * 1001, timeout=10).status_code == 413
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_address_in_use(shell):
+    first = shell.start(*serve_command(shell))
+    try:
+        eventually(shell.serves)
+        code, output = shell.run(*serve_command(shell))
+        assert code == 1
+        assert f"127.0.0.1:{shell.inference}" in output
+        assert shell.serves()
+    finally:
+        first.terminate()
+        first.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:99999", "ftp://127.0.0.1:1",
+                                     "http://no.such.host.invalid:1"])
+def test_bad_address(shell, address):
+    code, output = shell.run(*serve_command(shell, "--inference-address", address))
+    assert code == 1
+    assert address in output or "inference" in output
+
+
+def test_python_that_does_not_run(shell):
+    process = shell.start(*serve_command(shell, "--python", "/bin/false"))
+    log = shell.root / "logs" / "ts_log.log"
+    reason = "'/bin/false' is not a Python 3.9 or newer that runs"
+    try:
+        eventually(lambda: process.poll() is not None
+                   or (log.exists() and reason in log.read_text()))
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=20)
+    assert reason in output + (log.read_text() if log.exists() else "")
+
+
+def test_snapshot_is_not_needed(shell):
+    """The newest snapshot of an earlier run must not be taken over the file that was named."""
+    snapshots = shell.root / "logs" / "config"
+    snapshots.mkdir(parents=True)
+    (snapshots / "20260101000000000-shutdown.cfg").write_text("inference_address=http://nonsense\n")
+    process = shell.start(*serve_command(shell))
+    try:
+        eventually(shell.serves)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0

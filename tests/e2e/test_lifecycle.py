@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start, stop, recovery and scaling of a server that is being used."""
+
+import os
+import re
+import signal
+
+import pytest
+import requests
+
+from e2e.archives import make_mar
+from e2e.client import encode
+from e2e.gate import background
+from e2e.server import assert_error, eventually
+
+
+def refuses_connections(server):
+    try:
+        server.raw().close()
+    except ConnectionError:
+        return True
+    return False
+
+
+def test_sigterm_answers_what_was_accepted(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path)
+    running = background(server.predict, "gate", gate.body(tag="running"))
+    gate.wait_entered()
+    queued = [background(server.predict, "gate", gate.body(tag=f"queued {i}", fifo=""))
+              for i in range(3)]
+    eventually(lambda: server.metric("sconce_queue_depth", model_name="gate") == 3)
+    with server.raw() as idle:
+        idle.request("GET", "/ping")
+        server.signal(signal.SIGTERM)
+        assert idle.ended()
+    eventually(lambda: refuses_connections(server), "the listener is closed")
+    gate.open()
+    for future in [running, *queued]:
+        response = future.result()
+        assert response.status_code == 200
+        assert response.headers["connection"].lower() == "close"
+    assert server.wait() == 0
+
+
+def test_sigint_is_the_same(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path)
+    server.signal(signal.SIGINT)
+    assert server.wait() == 0
+
+
+def test_drain_timeout_bounds_the_wait(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path, drain_timeout=1)
+    running = background(server.predict, "gate", gate.body())
+    gate.wait_entered()
+    server.signal(signal.SIGTERM)
+    assert server.wait(20) == 0
+    with pytest.raises((requests.ConnectionError, AssertionError)):
+        assert running.result().status_code == 200
+
+
+def test_sigterm_while_models_load(serve, tmp_path, gate):
+    make_mar(tmp_path, "slow", f'''
+class Slow:
+    def initialize(self, context):
+        open({str(gate.calls)!r}, "a").write("x\\n")
+        open({gate.fifo!r}, "rb").read()
+
+    def handle(self, data, context):
+        return data
+''')
+    server = serve(store=tmp_path, wait=False)
+    gate.wait_entered()
+    server.signal(signal.SIGTERM)
+    assert server.wait(20) == 0
+
+
+def test_sighup_reopens_the_logs(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path)
+    server.predict("echo", b"x")
+    eventually(lambda: "/predictions/echo" in server.log("access_log.log"))
+    for name in ("access_log.log", "ts_log.log", "model_log.log"):
+        (server.logs / name).rename(server.logs / f"{name}.old")
+    server.signal(signal.SIGHUP)
+    eventually(lambda: (server.logs / "access_log.log").exists())
+    server.predict("echo", b"x")
+    line = re.compile(r'/127\.0\.0\.1:\d+ "POST /predictions/echo HTTP/1\.1" 200 \d+$', re.M)
+    eventually(lambda: line.search(server.log("access_log.log")))
+
+
+def test_killed_worker_is_replaced(serve, tmp_path):
+    make_mar(tmp_path, "count", "count.py")
+    server = serve(store=tmp_path)
+    pid, = server.worker_pids("count")
+    assert server.predict("count", b"").json()["pid"] == pid
+    os.kill(pid, signal.SIGKILL)
+    fresh = server.predict("count", b"").json()["pid"]
+    assert fresh != pid
+    eventually(lambda: server.worker_pids("count") == [fresh])
+    worker, = server.describe("count")[0]["workers"]
+    eventually(lambda: "Worker disconnected" in server.log("ts_log.log"))
+    eventually(lambda: f"Retry worker: {worker['id']} in " in server.log("ts_log.log"))
+    eventually(lambda: "Auto recovery succeeded" in server.log("ts_log.log"))
+    assert server.get("/ping").status_code == 200
+
+
+def test_request_in_a_killed_worker_is_answered(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path)
+    call = background(server.predict, "gate", gate.body(tag="kept"))
+    gate.wait_entered()
+    os.kill(server.worker_pids("gate")[0], signal.SIGKILL)
+    gate.wait_entered(2)
+    gate.open()
+    assert call.result().json()["tag"] == "kept"
+    assert gate.entries() == ["kept", "kept"]
+
+
+def test_retry_can_be_switched_off(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path, retry=False)
+    call = background(server.predict, "gate", gate.body(tag="once"))
+    gate.wait_entered()
+    os.kill(server.worker_pids("gate")[0], signal.SIGKILL)
+    assert_error(call.result(), 507, "InternalServerException", "Worker died.")
+    assert gate.entries() == ["once"]
+
+
+def test_response_timeout_replaces_the_worker(serve, tmp_path):
+    make_mar(tmp_path, "trouble", "trouble.py",
+             config="minWorkers: 1\nmaxWorkers: 1\nresponseTimeout: 1\n")
+    server = serve(store=tmp_path)
+    pid, = server.worker_pids("trouble")
+    stuck = background(server.predict, "trouble", "hang")
+    behind = background(server.predict, "trouble", "behind")
+    assert {stuck.result().status_code, behind.result().status_code} <= {200, 500}
+    assert_error(stuck.result(), 500, "InternalServerException", "Worker died.")
+    assert behind.result().text == "behind"
+    assert server.worker_pids("trouble") != [pid]
+
+
+def test_startup_timeout(serve, tmp_path):
+    make_mar(tmp_path, "slow", '''
+import threading
+
+
+def handle(data, context):
+    if data is None:
+        threading.Event().wait()
+    return data
+''')
+    server = serve(store=tmp_path, load_models=None)
+    response = server.register("slow.mar", initial_workers=1, startup_timeout=1)
+    assert_error(response, 500, "InternalServerException",
+                 "Failed to start workers for model slow version: 1.0")
+    eventually(lambda: "Backend worker did not respond in given time" in server.log("ts_log.log"))
+    assert server.models() == []
+
+
+def test_ping_turns_unhealthy_when_recovery_gives_up(serve, tmp_path):
+    flag = tmp_path / "broken"
+    make_mar(tmp_path / "store", "flaky", f'''
+import os
+
+
+def handle(data, context):
+    if os.path.exists({str(flag)!r}):
+        os._exit(1)
+    return data and ["ok" for _ in data]
+''', config="minWorkers: 1\nmaxWorkers: 1\nmaxRetryTimeoutInSec: 1\n")
+    server = serve(store=tmp_path / "store")
+    assert server.get("/ping").text == '{\n  "status": "Healthy"\n}\n'
+    flag.touch()
+    os.kill(server.worker_pids("flaky")[0], signal.SIGKILL)
+    eventually(lambda: server.get("/ping").status_code == 500)
+    assert server.get("/ping").text == '{\n  "status": "Unhealthy"\n}\n'
+    flag.unlink()
+    assert server.manage("PUT", "/models/flaky?min_worker=1&synchronous=true").status_code == 200
+    assert server.get("/ping").status_code == 200
+    assert server.predict("flaky", b"x").text == "ok"
+
+
+def test_scaled_down_worker_finishes_its_request(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path, default_workers_per_model=2)
+    calls = [background(server.predict, "gate", gate.body(tag=f"{i}")) for i in range(2)]
+    gate.wait_entered(2)
+    assert server.manage("PUT", "/models/gate?min_worker=1").status_code == 202
+    gate.open()
+    eventually(lambda: all(c.done() for c in calls) or _reopen(gate))
+    assert sorted(c.result().json()["tag"] for c in calls) == ["0", "1"]
+    assert sorted(gate.entries()) == ["0", "1"]
+    eventually(lambda: len(server.describe("gate")[0]["workers"]) == 1)
+
+
+def _reopen(gate):
+    """Opening lets those go that wait at this moment; one may have come later."""
+    try:
+        os.close(os.open(gate.fifo, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        pass
+    return False
+
+
+def test_unregister_answers_what_was_accepted(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path)
+    running = background(server.predict, "gate", gate.body(tag="running"))
+    gate.wait_entered()
+    queued = background(server.predict, "gate", gate.body(tag="queued", fifo=""))
+    eventually(lambda: server.metric("sconce_queue_depth", model_name="gate") == 1)
+    gone = background(server.manage, "DELETE", "/models/gate")
+    eventually(lambda: server.predict("gate", gate.body()).status_code == 404)
+    gate.open()
+    assert running.result().json()["tag"] == "running"
+    assert queued.result().json()["tag"] == "queued"
+    assert gone.result().status_code == 200
+
+
+def test_unregister_that_takes_too_long(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path, unregister_model_timeout=1)
+    running = background(server.predict, "gate", gate.body())
+    gate.wait_entered()
+    assert_error(server.manage("DELETE", "/models/gate"), 408, "RequestTimeoutException",
+                 "Timed out while cleaning resources: gate")
+    assert running.result().status_code in (500, 503)
+    assert server.models() == []
+
+
+def test_nothing_is_left_of_unpacked_archives(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path)
+    models = server.root / "tmp" / "models"
+    assert len(list(models.iterdir())) == 1
+    server.stop()
+    assert not models.exists() or not list(models.iterdir())
+
+
+def test_front_dies_and_takes_its_workers_along(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path, default_workers_per_model=2)
+    server.process.kill()
+    server.process.wait()
+    server.ended = True
+    server.check_leftovers()
+
+
+def test_workers_load_side_by_side(serve, tmp_path):
+    for i in range(8):
+        make_mar(tmp_path, f"m{i}", "echo.py")
+    server = serve(store=tmp_path)
+    assert [server.predict(f"m{i}", f"{i}").text for i in range(8)] == [str(i) for i in range(8)]
+
+
+def test_pipelined_requests_are_drained_too(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path)
+    with server.raw() as raw:
+        raw.send(encode("POST", "/predictions/gate", gate.body(tag="one"))
+                 + encode("POST", "/predictions/gate", gate.body(tag="two", fifo="")))
+        gate.wait_entered()
+        eventually(lambda: server.metric("sconce_queue_depth", model_name="gate") == 1)
+        server.signal(signal.SIGTERM)
+        gate.open()
+        assert '"tag": "one"' in raw.response().text
+        assert '"tag": "two"' in raw.response().text
+        assert raw.ended()
+    assert server.wait() == 0
