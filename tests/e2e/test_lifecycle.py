@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 import requests
@@ -11,7 +12,7 @@ import requests
 from e2e.archives import make_mar
 from e2e.client import encode
 from e2e.gate import background
-from e2e.server import assert_error, eventually
+from e2e.server import assert_error, eventually, marked_processes
 
 
 def refuses_connections(server):
@@ -105,6 +106,25 @@ def test_killed_worker_is_replaced(serve, tmp_path):
     eventually(lambda: f"Retry worker: {worker['id']} in " in server.log("ts_log.log"))
     eventually(lambda: "Auto recovery succeeded" in server.log("ts_log.log"))
     assert server.get("/ping").status_code == 200
+
+
+def test_killed_zygote_is_replaced_and_its_workers_live_on(serve, tmp_path):
+    make_mar(tmp_path, "count", "count.py")
+    server = serve(store=tmp_path)
+    pid = server.predict("count", b"").json()["pid"]
+    zygote = [p for p, command in marked_processes(server.mark)
+              if b"sconce.zygote" in command and p not in server.worker_pids("count")
+              and parent_of(p) == server.process.pid]
+    for p in zygote:
+        os.kill(p, signal.SIGKILL)
+    eventually(lambda: not {p for p, _ in marked_processes(server.mark)} & set(zygote))
+    assert server.predict("count", b"").json()["pid"] == pid
+    os.kill(pid, signal.SIGKILL)
+    assert server.predict("count", b"").json()["pid"] != pid
+
+
+def parent_of(pid):
+    return int(re.search(r"^PPid:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
 
 
 def test_request_in_a_killed_worker_is_answered(serve, tmp_path, gate):

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The management API: documents, texts, statuses and what they do to running models."""
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 import requests
 
 from e2e.archives import make_folder, make_mar
-from e2e.server import assert_error, assert_status, eventually
+from e2e.server import assert_error, assert_status, eventually, free_ports
 
 NOT_FOUND = "ModelNotFoundException"
 NO_VERSION = "ModelVersionNotFoundException"
@@ -126,7 +128,7 @@ def test_describe_customized(server, clean):
 
 
 def test_describe_customized_without_worker(server, clean):
-    assert server.register("count.mar").status_code == 200
+    assert server.register("count.mar", initial_workers=0).status_code == 200
     assert_error(server.manage("GET", "/models/count?customized=true"), 503,
                  "ServiceUnavailableException",
                  'Model "count" has no worker to serve describe request. Please use scale workers '
@@ -196,7 +198,7 @@ def test_absurd_worker_counts(server, query):
 # ---- register ----
 
 def test_register_without_workers(server, clean):
-    assert_status(server.register("count.mar"), 200,
+    assert_status(server.register("count.mar", initial_workers=0), 200,
                   'Model "count" Version: 1.0 registered with 0 initial workers. Use scale workers '
                   'API to add workers for the model.')
     assert server.describe("count")[0]["workers"] == []
@@ -266,7 +268,7 @@ def test_register_what_cannot_load_leaves_nothing(server, name, reason):
 # ---- scale ----
 
 def test_scale(server, clean):
-    assert server.register("count.mar").status_code == 200
+    assert server.register("count.mar", initial_workers=0).status_code == 200
     assert_status(server.manage("PUT", "/models/count?min_worker=2"), 202, PROCESSING)
     eventually(lambda: len(server.worker_pids("count")) == 2)
     assert_status(server.manage("PUT", "/models/count?min_worker=3&synchronous=true"), 200,
@@ -284,13 +286,13 @@ def test_scale(server, clean):
 
 
 def test_scale_by_parameter_version(server, clean):
-    assert server.register("count.mar").status_code == 200
+    assert server.register("count.mar", initial_workers=0).status_code == 200
     assert_status(server.manage("PUT", "/models/count?model_version=1.0&synchronous=true"), 200,
                   "Workers scaled to 1 for model: count, version: 1.0")
 
 
 def test_scale_what_cannot_load(server, clean):
-    assert server.register("bad_init.mar").status_code == 200
+    assert server.register("bad_init.mar", initial_workers=0).status_code == 200
     assert_error(server.manage("PUT", "/models/bad_init?min_worker=1&synchronous=true"), 500,
                  "InternalServerException",
                  "Failed to start workers for model bad_init version: null")
@@ -326,7 +328,6 @@ def test_unregister(server, clean):
                   'Model "count" unregistered')
     assert_error(server.predict("count", b""), 404, NOT_FOUND, "Model not found: count")
     assert server.models() == ["echo", "other"]
-    from pathlib import Path
     eventually(lambda: not Path(folder).exists(), "the unpacked archive is removed")
     assert server.register("count.mar", initial_workers=1).status_code == 200
 
@@ -335,7 +336,7 @@ def test_unregister(server, clean):
 
 def test_kserve_readiness(server, clean):
     assert server.manage("GET", "/v1/models/echo").json() == {"name": "echo", "ready": True}
-    assert server.register("count.mar").status_code == 200
+    assert server.register("count.mar", initial_workers=0).status_code == 200
     assert server.manage("GET", "/v1/models/count").json() == {"name": "count", "ready": False}
     assert_error(server.manage("GET", "/v1/models/nobody"), 404, NOT_FOUND,
                  "Model not found: nobody")
@@ -364,9 +365,18 @@ def test_registration_is_off_by_default(serve, tmp_path):
     assert server.predict("echo", b"x").text == "x"
 
 
+def test_without_a_default_registration_starts_no_workers(serve, tmp_path):
+    """… but the models of the start get a worker per CPU."""
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path, default_workers_per_model=None)
+    assert len(server.worker_pids("echo")) == len(os.sched_getaffinity(0))
+    assert_status(server.register("echo.mar", model_name="later"), 200,
+                  'Model "later" Version: 1.0 registered with 0 initial workers. Use scale workers '
+                  'API to add workers for the model.')
+
+
 def test_one_address_for_everything(serve, tmp_path):
     make_mar(tmp_path, "echo", "echo.py")
-    from e2e.server import free_ports
     port, = free_ports(1)
     address = f"http://127.0.0.1:{port}"
     server = serve(store=tmp_path, inference_address=address, management_address=address,
