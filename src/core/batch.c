@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/batch.h"
+
+#include "base/util.h"
+
+#define COST_FORGET 0.95          /* weight of what was known when a batch is added */
+#define COST_ENOUGH 3.0           /* batches' worth of weight before it is believed */
+#define GAP_FORGET 0.9
+#define GAP_MAX_NS 1e10           /* a pause is not a rate */
+
+void batch_cost_arrival(struct batch_cost *c, uint64_t now_ns)
+{
+	double gap = (double)(now_ns - c->last_arrival_ns);
+
+	if (c->last_arrival_ns && gap < GAP_MAX_NS)
+		c->gap_ns = c->gap_ns > 0 ? GAP_FORGET * c->gap_ns + (1 - GAP_FORGET) * gap : gap;
+	c->last_arrival_ns = now_ns;
+}
+
+void batch_cost_learn(struct batch_cost *c, unsigned n, uint64_t took_ns)
+{
+	double x = n, t = (double)took_ns;
+
+	assert(n > 0);
+	c->weight = COST_FORGET * c->weight + 1;
+	c->sum_n = COST_FORGET * c->sum_n + x;
+	c->sum_t = COST_FORGET * c->sum_t + t;
+	c->sum_nn = COST_FORGET * c->sum_nn + x * x;
+	c->sum_nt = COST_FORGET * c->sum_nt + x * t;
+}
+
+/* Least squares of t = a + c·n; with one batch size only, all of it counts as c, so that nothing
+ * is expected of waiting before a larger batch has been seen. */
+bool batch_cost_get(const struct batch_cost *c, double *a_ns, double *c_ns)
+{
+	double spread = c->weight * c->sum_nn - c->sum_n * c->sum_n;
+	double slope;
+
+	if (c->weight < COST_ENOUGH * 0.9)
+		return false;
+	if (spread < 1e-6 * c->sum_nn * c->weight) {
+		*a_ns = 0;
+		*c_ns = c->sum_t / c->sum_n;
+		return true;
+	}
+	slope = MAX((c->weight * c->sum_nt - c->sum_n * c->sum_t) / spread, 0);
+	*a_ns = (c->sum_t - slope * c->sum_n) / c->weight;
+	if (*a_ns < 0) {
+		*a_ns = 0;
+		slope = c->sum_t / c->sum_n;
+	}
+	*c_ns = slope;
+	return true;
+}
+
+uint64_t batch_cost_estimate(const struct batch_cost *c, unsigned n)
+{
+	double a, per;
+
+	if (!batch_cost_get(c, &a, &per))
+		return 0;
+	return (uint64_t)MAX(a + per * n, 1);
+}
+
+static bool batch_alone(const struct request *r)
+{
+	return r->retried || r->op == REQUEST_DESCRIBE;
+}
+
+/* How many requests at the head may share a batch. */
+static unsigned batch_available(const struct queue *q, unsigned max, uint64_t *ret_deadline_ns)
+{
+	const struct request *first = NULL;
+	unsigned n = 0;
+
+	*ret_deadline_ns = UINT64_MAX;
+	list_for_each(l, &q->requests) {
+		const struct request *r = container_of(l, struct request, link);
+
+		if (n && (batch_alone(r) || r->op != first->op))
+			break;
+		first = first ? first : r;
+		if (r->deadline_ns)
+			*ret_deadline_ns = MIN(*ret_deadline_ns, r->deadline_ns);
+		n++;
+		if (n == max || batch_alone(r))
+			break;
+	}
+	return n;
+}
+
+/* Until when a batch of `n` waits for one more; now_ns or less: not at all. */
+static uint64_t batch_patience(const struct batch_policy *p, const struct batch_cost *cost,
+			       const struct request *oldest, unsigned n, uint64_t now_ns)
+{
+	uint64_t limit = oldest->queued_ns + p->max_delay_ns;
+	double a, c;
+
+	if (p->mode == BATCH_FIXED)
+		return limit;
+	if (cost->gap_ns <= 0 || !batch_cost_get(cost, &a, &c))
+		return now_ns;
+	if (a - cost->gap_ns <= n * (cost->gap_ns + c))
+		return now_ns;
+	/* One expected gap; if nothing has come by then, the rate was misjudged. */
+	return MIN(limit, cost->last_arrival_ns + (uint64_t)(2 * cost->gap_ns));
+}
+
+unsigned batch_take(const struct batch_policy *p, const struct batch_cost *cost, struct queue *q,
+		    uint64_t now_ns, struct batch *out, uint64_t *ret_wake_ns)
+{
+	uint64_t deadline_ns, until_ns;
+	unsigned n = batch_available(q, p->batch_size, &deadline_ns);
+	struct request *first = queue_first(q);
+	bool full = n == p->batch_size || (first && batch_alone(first)) || n < q->n;
+
+	*ret_wake_ns = UINT64_MAX;
+	list_init(&out->requests);
+	out->n = 0;
+	out->bytes = 0;
+	if (!n)
+		return 0;
+	if (!full) {
+		until_ns = MIN(batch_patience(p, cost, first, n, now_ns), deadline_ns);
+		if (until_ns > now_ns) {
+			*ret_wake_ns = until_ns;
+			return 0;
+		}
+	}
+	while (out->n < n) {
+		struct request *r = queue_first(q);
+
+		queue_remove(q, r);
+		list_push_back(&out->requests, &r->link);
+		out->bytes += r->size;
+		out->n++;
+	}
+	return n;
+}

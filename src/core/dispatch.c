@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/dispatch.h"
+
+#include "base/util.h"
+
+unsigned dispatch_frame_batches(const struct dispatch_policy *p, uint64_t estimate_ns,
+				unsigned queued_requests, unsigned batch_size, unsigned workers,
+				unsigned inflight_frames)
+{
+	bool brief = p->frame_batching && estimate_ns && estimate_ns < DISPATCH_SHORT_NS;
+	unsigned queued, share;
+
+	assert(batch_size > 0);
+	if (!brief)
+		return inflight_frames == 0;
+	if (inflight_frames >= 2)
+		return 0;
+	queued = (queued_requests + batch_size - 1) / batch_size;
+	share = (queued + MAX(workers, 1) - 1) / MAX(workers, 1);
+	share = MIN(share, DISPATCH_BATCHES_MAX);
+	share = MIN(share, (unsigned)(DISPATCH_FRAME_NS / estimate_ns));
+	return MAX(share, 1);
+}
+
+enum dispatch_fate dispatch_after_death(const struct request *r, uint64_t started_batch,
+					uint64_t now_ns, bool retry_allowed, bool timed_out)
+{
+	bool late = r->deadline_ns && r->deadline_ns <= now_ns;
+
+	if (r->cancelled)
+		return FATE_DROP;
+	if (r->batch > started_batch)
+		return FATE_REQUEUE;
+	if (!retry_allowed || timed_out || r->retried || r->answered || late)
+		return FATE_FAIL;
+	return FATE_RETRY_ALONE;
+}

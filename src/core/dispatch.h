@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * How much to send to a worker, and what becomes of a request whose worker died. Pure.
+ *
+ * Frame batching is not model batching: a frame may carry several batches, each one call of the
+ * handler. It pays only where a handler is shorter than the time it takes to wake a process.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/request.h"
+
+#define DISPATCH_SHORT_NS UINT64_C(100000)       /* a handler this short is worth several per frame */
+#define DISPATCH_FRAME_NS UINT64_C(1000000)      /* a frame holds at most this much work */
+#define DISPATCH_BATCHES_MAX 8
+
+struct dispatch_policy {
+	bool frame_batching;
+};
+
+/* How many batches the next frame for one worker may carry; 0: no credit now. `estimate_ns`: expected
+ * time of one batch, 0 when unknown. `workers`: ready workers that could share the queue. */
+unsigned dispatch_frame_batches(const struct dispatch_policy *p, uint64_t estimate_ns,
+				unsigned queued_requests, unsigned batch_size, unsigned workers,
+				unsigned inflight_frames);
+
+enum dispatch_fate {
+	FATE_REQUEUE,        /* not begun: back to the head of the queue */
+	FATE_RETRY_ALONE,    /* begun: once more, by itself */
+	FATE_FAIL,
+	FATE_DROP,           /* nobody waits for it */
+};
+
+/* `started_batch`: number of the last batch the worker had begun. */
+enum dispatch_fate dispatch_after_death(const struct request *r, uint64_t started_batch,
+					uint64_t now_ns, bool retry_allowed, bool timed_out);
