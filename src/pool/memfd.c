@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pool/memfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/util.h"
+
+int memfd_open(struct memfd *m, const char *name, size_t size)
+{
+	_cleanup_(closep) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	void *p;
+
+	*m = (struct memfd){ .fd = -1 };
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		return err_origin(-errno);
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return err_origin(-errno);
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		int r = -errno;
+
+		munmap(p, size);
+		return err_origin(r);
+	}
+	*m = (struct memfd){ .fd = fd, .p = p, .size = size };
+	fd = -1;
+	return 0;
+}
+
+void memfd_close(struct memfd *m)
+{
+	if (m->p)
+		munmap(m->p, m->size);
+	if (m->p && m->fd >= 0)
+		close(m->fd);
+	*m = (struct memfd){ .fd = -1 };
+}
+
+int memfd_read_only(const struct memfd *m)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_origin(-errno) : fd;
+}
+
+void memfd_punch(const struct memfd *m, size_t offset, size_t n)
+{
+	/* Without room to give back (a block smaller than a page) there is nothing to do. */
+	fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n);
+}

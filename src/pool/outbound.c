@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pool/outbound.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "pool/buddy.h"
+#include "pool/memfd.h"
+
+#define OUTBOUND_STATUS_PAGE ((size_t)4096)   /* FRAME_STATUS_PAGE: the first block is never granted */
+#define OUTBOUND_BLOCKS_MAX ((size_t)4096)
+
+struct outbound {
+	struct budget *budget;
+	struct memfd memory;
+	struct buddy buddy;
+};
+
+int outbound_create(struct outbound **ret, struct budget *budget, size_t size)
+{
+	struct outbound *o = mem_new(struct outbound);
+	size_t min = MAX(OUTBOUND_STATUS_PAGE, size / OUTBOUND_BLOCKS_MAX), offset, got;
+	int r;
+
+	assert(size >= (size_t)1 << 20 && !(size & (size - 1)));
+	r = memfd_open(&o->memory, "sconce-outbound", size);
+	if (r < 0) {
+		free(o);
+		return err_trace(r);
+	}
+	o->budget = budget;
+	buddy_init(&o->buddy, size, min);
+	/* The first block that is ever given out lies at the start: the status page. */
+	if (!buddy_alloc(&o->buddy, 1, &offset, &got) || offset != 0)
+		abort();
+	*ret = o;
+	return 0;
+}
+
+struct outbound *outbound_destroy(struct outbound *o)
+{
+	if (!o)
+		return NULL;
+	budget_give(o->budget, o->buddy.used - o->buddy.min);
+	memfd_close(&o->memory);
+	buddy_finish(&o->buddy);
+	free(o);
+	return NULL;
+}
+
+int outbound_fd(const struct outbound *o)
+{
+	return o->memory.fd;
+}
+
+size_t outbound_size(const struct outbound *o)
+{
+	return o->memory.size;
+}
+
+int outbound_grant(struct outbound *o, size_t n, struct span *ret)
+{
+	size_t size = buddy_round(&o->buddy, MAX(n, 1)), offset;
+
+	if (!size || !budget_take(o->budget, size))
+		return OUTBOUND_FULL;
+	if (!buddy_alloc(&o->buddy, size, &offset, &size)) {
+		budget_give(o->budget, size);
+		return OUTBOUND_FULL;
+	}
+	*ret = (struct span){ .offset = offset, .length = size };
+	return 0;
+}
+
+void outbound_revoke(struct outbound *o, struct span grant)
+{
+	if (grant.length)
+		budget_give(o->budget, buddy_free(&o->buddy, grant.offset));
+}
+
+const void *outbound_view(const struct outbound *o, struct span grant, uint64_t offset,
+			  uint64_t length)
+{
+	if (!grant.length || offset < grant.offset || length > grant.length ||
+	    offset - grant.offset > grant.length - length)
+		return NULL;
+	return o->memory.p + offset;
+}
+
+uint64_t outbound_started(const struct outbound *o)
+{
+	uint64_t v;
+
+	memcpy(&v, o->memory.p, sizeof(v));
+	return le64toh(v);
+}
+
+static void outbound_punch(void *arg, size_t offset, size_t n)
+{
+	const struct outbound *o = arg;
+
+	memfd_punch(&o->memory, offset, n);
+}
+
+uint64_t outbound_trim(struct outbound *o, uint64_t bytes_max)
+{
+	return buddy_trim(&o->buddy, bytes_max, outbound_punch, o);
+}

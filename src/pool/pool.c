@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pool/pool.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "pool/buddy.h"
+#include "pool/memfd.h"
+
+#define POOL_PAGE ((size_t)4096)
+#define POOL_IDLE_TRIMS 12      /* trims a segment stays empty before it goes */
+
+struct segment {
+	struct list link;
+	uint32_t id;
+	struct memfd memory;
+	int read_only;
+	bool private;           /* one block, gone when freed */
+	unsigned idle_trims;
+	struct buddy buddy;     /* shared segments */
+};
+
+struct pool {
+	struct budget *budget;
+	size_t segment_size;
+	struct list segments;
+	uint32_t next_id;
+	void (*gone)(void *arg, uint32_t id);
+	void *gone_arg;
+	struct pool_stats stats;
+};
+
+static void segment_close(struct pool *p, struct segment *s)
+{
+	if (p->gone)
+		p->gone(p->gone_arg, s->id);
+	list_remove(&s->link);
+	p->stats.segments--;
+	p->stats.mapped_bytes -= s->memory.size;
+	memfd_close(&s->memory);
+	close(s->read_only);
+	buddy_finish(&s->buddy);
+	free(s);
+}
+
+static int segment_open(struct pool *p, size_t size, bool private, struct segment **ret)
+{
+	struct segment *s = mem_new(struct segment);
+	int r = memfd_open(&s->memory, "sconce-inbound", size);
+
+	if (!r)
+		r = s->read_only = memfd_read_only(&s->memory);
+	if (r < 0) {
+		memfd_close(&s->memory);
+		free(s);
+		return err_trace(r);
+	}
+	s->id = p->next_id++;
+	s->private = private;
+	if (!private)
+		buddy_init(&s->buddy, size, POOL_BLOCK_MIN);
+	list_push_back(&p->segments, &s->link);
+	p->stats.segments++;
+	p->stats.mapped_bytes += size;
+	*ret = s;
+	return 0;
+}
+
+int pool_create(struct pool **ret, struct budget *budget, size_t segment_size)
+{
+	struct pool *p = mem_new(struct pool);
+	struct segment *first;
+	int r;
+
+	assert(segment_size >= (size_t)1 << 20 && !(segment_size & (segment_size - 1)));
+	p->budget = budget;
+	p->segment_size = segment_size;
+	p->next_id = 1;
+	list_init(&p->segments);
+	r = segment_open(p, segment_size, false, &first);
+	if (r < 0) {
+		free(p);
+		return err_trace(r);
+	}
+	*ret = p;
+	return 0;
+}
+
+struct pool *pool_destroy(struct pool *p)
+{
+	if (!p)
+		return NULL;
+	assert(!p->stats.blocks);
+	p->gone = NULL;
+	while (!list_empty(&p->segments))
+		segment_close(p, container_of(list_first(&p->segments), struct segment, link));
+	free(p);
+	return NULL;
+}
+
+static bool pool_alloc_in(struct segment *s, size_t n, struct block *ret)
+{
+	size_t offset, size;
+
+	if (s->private || !buddy_alloc(&s->buddy, n, &offset, &size))
+		return false;
+	s->idle_trims = 0;
+	*ret = (struct block){ .segment = s, .p = s->memory.p + offset, .size = size,
+			       .offset = offset };
+	return true;
+}
+
+static int pool_alloc_shared(struct pool *p, size_t n, struct block *ret)
+{
+	struct segment *s;
+	int r;
+
+	list_for_each(l, &p->segments)
+		if (pool_alloc_in(container_of(l, struct segment, link), n, ret))
+			return 0;
+	r = segment_open(p, p->segment_size, false, &s);
+	if (r < 0)
+		return err_trace(r);
+	return pool_alloc_in(s, n, ret) ? 0 : -EINVAL;
+}
+
+static int pool_alloc_private(struct pool *p, size_t n, struct block *ret)
+{
+	struct segment *s;
+	int r = segment_open(p, n, true, &s);
+
+	if (r < 0)
+		return err_trace(r);
+	*ret = (struct block){ .segment = s, .p = s->memory.p, .size = n };
+	return 0;
+}
+
+static size_t pool_round(const struct pool *p, size_t n)
+{
+	size_t size = POOL_BLOCK_MIN;
+
+	if (n > p->segment_size / 2)
+		return ALIGN_UP(n, POOL_PAGE);
+	while (size < n)
+		size *= 2;
+	return size;
+}
+
+int pool_alloc(struct pool *p, size_t n, struct block *ret)
+{
+	size_t size = pool_round(p, MAX(n, 1));
+	int r;
+
+	*ret = BLOCK_NONE;
+	if (size < n || !budget_take(p->budget, size)) {
+		p->stats.refused_total++;
+		return POOL_FULL;
+	}
+	r = size > p->segment_size / 2 ? pool_alloc_private(p, size, ret)
+				       : pool_alloc_shared(p, size, ret);
+	if (r < 0) {
+		budget_give(p->budget, size);
+		return err_trace(r);
+	}
+	p->stats.blocks++;
+	p->stats.allocations_total++;
+	p->stats.used_bytes += size;
+	return 0;
+}
+
+int pool_grow(struct pool *p, struct block *b, size_t used, size_t n)
+{
+	struct block next;
+	int r;
+
+	assert(used <= b->size);
+	if (n <= b->size)
+		return 0;
+	r = pool_alloc(p, n, &next);
+	if (r)
+		return r;
+	memcpy(next.p, b->p, used);
+	pool_free(p, b);
+	*b = next;
+	return 0;
+}
+
+void pool_free(struct pool *p, struct block *b)
+{
+	struct segment *s = b->segment;
+
+	if (!s)
+		return;
+	budget_give(p->budget, b->size);
+	p->stats.blocks--;
+	p->stats.used_bytes -= b->size;
+	if (s->private)
+		segment_close(p, s);
+	else
+		buddy_free(&s->buddy, b->offset);
+	*b = BLOCK_NONE;
+}
+
+uint32_t block_segment_id(const struct block *b)
+{
+	return b->segment->id;
+}
+
+bool pool_segment(const struct pool *p, uint32_t id, int *ret_fd, size_t *ret_size)
+{
+	list_for_each(l, &p->segments) {
+		const struct segment *s = container_of(l, struct segment, link);
+
+		if (s->id != id)
+			continue;
+		*ret_fd = s->read_only;
+		*ret_size = s->memory.size;
+		return true;
+	}
+	return false;
+}
+
+void pool_on_segment_gone(struct pool *p, void (*gone)(void *arg, uint32_t id), void *arg)
+{
+	p->gone = gone;
+	p->gone_arg = arg;
+}
+
+static void pool_punch(void *arg, size_t offset, size_t n)
+{
+	const struct segment *s = arg;
+
+	memfd_punch(&s->memory, offset, n);
+}
+
+uint64_t pool_trim(struct pool *p, uint64_t bytes_max)
+{
+	uint64_t given = 0;
+
+	list_for_each_safe(l, &p->segments) {
+		struct segment *s = container_of(l, struct segment, link);
+		bool first = l == p->segments.next;
+
+		if (s->private)
+			continue;
+		if (given < bytes_max)
+			given += buddy_trim(&s->buddy, bytes_max - given, pool_punch, s);
+		if (!s->buddy.used && !first && ++s->idle_trims > POOL_IDLE_TRIMS)
+			segment_close(p, s);
+	}
+	p->stats.trimmed_bytes_total += given;
+	return given;
+}
+
+void pool_stats(const struct pool *p, struct pool_stats *ret)
+{
+	*ret = p->stats;
+}
