@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/http.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/util.h"
+
+struct slice http_head_get(const struct http_head *h, const char *name)
+{
+	struct slice want = slice_str(name);
+
+	for (size_t i = 0; i < h->n_headers; i++)
+		if (slice_ieq(h->headers[i].name, want))
+			return h->headers[i].value;
+	return SLICE_NULL;
+}
+
+const char *http_status_phrase(int status)
+{
+	static const struct {
+		int status;
+		const char *phrase;
+	} phrases[] = {
+		{ 100, "Continue" }, { 101, "Switching Protocols" }, { 200, "OK" },
+		{ 201, "Created" }, { 202, "Accepted" }, { 203, "Non-Authoritative Information" },
+		{ 204, "No Content" }, { 205, "Reset Content" }, { 206, "Partial Content" },
+		{ 207, "Multi-Status" }, { 300, "Multiple Choices" }, { 301, "Moved Permanently" },
+		{ 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" },
+		{ 307, "Temporary Redirect" }, { 308, "Permanent Redirect" }, { 400, "Bad Request" },
+		{ 401, "Unauthorized" }, { 402, "Payment Required" }, { 403, "Forbidden" },
+		{ 404, "Not Found" }, { 405, "Method Not Allowed" }, { 406, "Not Acceptable" },
+		{ 408, "Request Timeout" }, { 409, "Conflict" }, { 410, "Gone" },
+		{ 411, "Length Required" }, { 412, "Precondition Failed" },
+		{ 413, "Request Entity Too Large" }, { 414, "Request-URI Too Long" },
+		{ 415, "Unsupported Media Type" }, { 416, "Requested Range Not Satisfiable" },
+		{ 417, "Expectation Failed" }, { 422, "Unprocessable Entity" }, { 423, "Locked" },
+		{ 424, "Failed Dependency" }, { 426, "Upgrade Required" },
+		{ 428, "Precondition Required" }, { 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" },
+		{ 501, "Not Implemented" }, { 502, "Bad Gateway" }, { 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" }, { 505, "HTTP Version Not Supported" },
+		{ 507, "Insufficient Storage" }, { 511, "Network Authentication Required" },
+	};
+
+	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	return "Unknown";
+}
+
+static int http_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+bool http_unescape(struct region *r, struct slice s, bool plus, struct slice *ret)
+{
+	char *p;
+	size_t n = 0;
+
+	if (slice_find(s, '%') < 0 && (!plus || slice_find(s, '+') < 0)) {
+		*ret = slice_make(s.p ? s.p : "", s.n);
+		return true;
+	}
+	p = region_alloc(r, s.n + 1);
+	for (size_t i = 0; i < s.n; i++, n++) {
+		int high, low;
+
+		if (s.p[i] != '%') {
+			p[n] = plus && s.p[i] == '+' ? ' ' : s.p[i];
+			continue;
+		}
+		high = i + 2 < s.n ? http_hex(s.p[i + 1]) : -1;
+		low = high >= 0 ? http_hex(s.p[i + 2]) : -1;
+		if (low < 0 || (high | low) == 0)
+			return false;
+		p[n] = (char)(high << 4 | low);
+		i += 2;
+	}
+	*ret = slice_make(p, n);
+	return true;
+}
+
+int http_query_next(struct region *r, struct slice *rest, struct slice *name, struct slice *value)
+{
+	while (rest->p) {
+		struct slice pair = slice_cut(rest, '&'), v = pair, n = slice_cut(&v, '=');
+
+		if (!pair.n)
+			continue;
+		if (!http_unescape(r, n, true, name) || !http_unescape(r, v, true, value))
+			return err_origin(-EINVAL);
+		return 1;
+	}
+	return 0;
+}
+
+/* A quoted string or a token, starting at *s; moves *s behind it. */
+static struct slice http_param_value(struct region *r, struct slice *s)
+{
+	size_t n = 0, i = 0;
+	char *p;
+
+	if (!s->n || s->p[0] != '"') {
+		struct slice v = slice_trim(slice_cut(s, ';'));
+
+		return slice_make(v.p ? v.p : "", v.n);
+	}
+	p = region_alloc(r, s->n + 1);
+	for (i = 1; i < s->n && s->p[i] != '"'; i++) {
+		if (s->p[i] == '\\' && i + 1 < s->n)
+			i++;
+		p[n++] = s->p[i];
+	}
+	*s = slice_make(s->p + MIN(i + 1, s->n), s->n - MIN(i + 1, s->n));
+	slice_cut(s, ';');
+	return slice_make(p, n);
+}
+
+struct slice http_param(struct region *r, struct slice header, const char *name)
+{
+	struct slice rest = header, want = slice_str(name);
+
+	slice_cut(&rest, ';');
+	while (rest.p && rest.n) {
+		ptrdiff_t eq = slice_find(rest, '='), semi = slice_find(rest, ';');
+		struct slice key, value;
+
+		if (eq < 0)
+			return SLICE_NULL;
+		if (semi >= 0 && semi < eq) {
+			slice_cut(&rest, ';');
+			continue;
+		}
+		key = slice_trim(slice_cut(&rest, '='));
+		while (rest.n && (rest.p[0] == ' ' || rest.p[0] == '\t'))
+			rest = slice_make(rest.p + 1, rest.n - 1);
+		value = http_param_value(r, &rest);
+		if (slice_ieq(key, want))
+			return value;
+	}
+	return SLICE_NULL;
+}
+
+struct slice http_media_type(struct slice header)
+{
+	struct slice rest = header;
+
+	return slice_trim(slice_cut(&rest, ';'));
+}
+
+bool http_name_valid(struct slice name)
+{
+	static const char punctuation[] = "!#$%&'*+-.^_`|~";
+
+	if (!name.n)
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+		bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+
+		if (!alnum && (!c || !strchr(punctuation, c)))
+			return false;
+	}
+	return true;
+}
+
+bool http_value_valid(struct slice value)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		unsigned char c = (unsigned char)value.p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/multipart.h"
+
+#include <errno.h>
+
+#include "base/err.h"
+#include "base/util.h"
+#include "wire/http.h"
+
+#define MULTIPART_BOUNDARY_MAX 256
+#define MULTIPART_HEAD_MAX ((size_t)8192)      /* of one part */
+#define MULTIPART_HEADERS_MAX 32
+
+/* Finds the next "--boundary" that begins a line; *ret_line is where the line (with its CRLF) starts. */
+static const char *multipart_find(struct slice body, const char *from, struct slice delimiter,
+				  const char **ret_end)
+{
+	const char *end = body.p + body.n, *at = from;
+
+	while (at < end && (at = memmem(at, (size_t)(end - at), delimiter.p, delimiter.n))) {
+		bool first = at == body.p;
+		bool line = first || (at - body.p >= 2 && at[-2] == '\r' && at[-1] == '\n') ||
+			    at[-1] == '\n';
+
+		if (line) {
+			*ret_end = at + delimiter.n;
+			if (first)
+				return at;
+			return at - body.p >= 2 && at[-2] == '\r' ? at - 2 : at - 1;
+		}
+		at++;
+	}
+	return NULL;
+}
+
+/* Cuts a line, CRLF or LF removed. */
+static struct slice multipart_line(struct slice *rest)
+{
+	struct slice line = slice_cut(rest, '\n');
+
+	if (line.n && line.p[line.n - 1] == '\r')
+		line.n--;
+	return line;
+}
+
+static int multipart_header(struct region *r, struct slice line, struct multipart_part *part,
+			    bool *named)
+{
+	struct slice value = line, name = slice_trim(slice_cut(&value, ':')), text;
+
+	if (!value.p)
+		return -EBADMSG;
+	value = slice_trim(value);
+	if (slice_ieq(name, SLICE("content-type")))
+		part->type = region_copy(r, http_media_type(value));
+	if (!slice_ieq(name, SLICE("content-disposition")))
+		return 0;
+	text = http_param(r, value, "name");
+	if (text.p) {
+		part->name = region_copy(r, text);
+		*named = true;
+	}
+	part->file = http_param(r, value, "filename").p || http_param(r, value, "filename*").p;
+	return 0;
+}
+
+/* The headers of a part and where its content begins. */
+static int multipart_head(struct region *r, struct slice *rest, struct multipart_part *part)
+{
+	const char *start = rest->p;
+	bool named = false;
+
+	for (unsigned i = 0; i <= MULTIPART_HEADERS_MAX; i++) {
+		struct slice line;
+
+		if (!rest->p || (size_t)(rest->p - start) > MULTIPART_HEAD_MAX)
+			return -EBADMSG;
+		line = multipart_line(rest);
+		if (!rest->p)
+			return -EBADMSG;
+		if (!line.n)
+			return named ? 0 : -EBADMSG;
+		if (line.n > MULTIPART_HEAD_MAX || multipart_header(r, line, part, &named) < 0)
+			return -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+/* What follows a delimiter: 1: a part, 0: the end, -EBADMSG. Moves *at behind the line. */
+static int multipart_after(struct slice body, const char **at)
+{
+	const char *end = body.p + body.n, *p = *at;
+
+	if (end - p >= 2 && p[0] == '-' && p[1] == '-')
+		return 0;
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	if (p < end && *p == '\r')
+		p++;
+	if (p == end || *p != '\n')
+		return -EBADMSG;
+	*at = p + 1;
+	return 1;
+}
+
+int multipart_parse(struct region *r, struct slice body, struct slice boundary,
+		    struct multipart_part *parts, unsigned max, unsigned *ret_n)
+{
+	char text[MULTIPART_BOUNDARY_MAX + 2] = "--";
+	struct slice delimiter = slice_make(text, boundary.n + 2);
+	const char *at = NULL, *end = body.p + body.n;
+	unsigned n = 0;
+	int more;
+
+	if (!boundary.n || boundary.n > MULTIPART_BOUNDARY_MAX || !body.n)
+		return err_origin(-EBADMSG);
+	memcpy(text + 2, boundary.p, boundary.n);
+	if (!multipart_find(body, body.p, delimiter, &at))
+		return err_origin(-EBADMSG);
+	while ((more = multipart_after(body, &at)) > 0) {
+		struct multipart_part part = { .type = SLICE("") };
+		struct slice rest = slice_make(at, (size_t)(end - at));
+		const char *stop;
+
+		if (multipart_head(r, &rest, &part) < 0)
+			return err_origin(-EBADMSG);
+		/* An empty content: its delimiter's line break is the head's own. */
+		stop = multipart_find(body, rest.p - 1, delimiter, &at);
+		if (!stop)
+			return err_origin(-EBADMSG);
+		if (n == max)
+			return MULTIPART_TOO_MANY;
+		part.content = slice_make(rest.p, stop > rest.p ? (size_t)(stop - rest.p) : 0);
+		parts[n++] = part;
+	}
+	if (more < 0)
+		return err_origin(-EBADMSG);
+	*ret_n = n;
+	return 0;
+}
