@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The front door. Meson and Ninja do the building; `make help` lists what there is.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+PYTHON ?= python3
+FUZZ_SECONDS ?= 60
+BUILD_OPTIONS ?=
+SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
+
+.DEFAULT_GOAL := all
+.PHONY: all build install demo test test-asan bench fuzz format tidy clean help
+export PYTHON
+
+all: build ## build into build/ (installs what is missing first)
+
+build:
+	@tools/setup.sh build
+	@test -f build/build.ninja || meson setup build $(BUILD_OPTIONS)
+	@ninja -C build
+
+install: build ## install under PREFIX (default /usr/local), or DESTDIR/PREFIX
+	@meson configure build --prefix="$(abspath $(PREFIX))"
+	@ninja -C build
+	@DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild
+
+demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
+	@tools/setup.sh demo
+	@.venv-demo/bin/python tools/demo.py $(if $(filter-out 0,$(KEEP)),--keep)
+
+test: ## run every test, with and without sanitizers (STEPS=tidy,unit: only these)
+	@tools/setup.sh test
+	@.venv/bin/python tools/run_tests.py $(if $(STEPS),--only $(STEPS))
+
+test-asan: ## run the tests of the build with address and undefined-behaviour sanitizers
+	@tools/setup.sh test
+	@.venv/bin/python tools/run_tests.py --only asan-unit,asan-e2e
+
+bench: build ## measure beside TorchServe (ROUNDS=5 ONLY=noop1,ping SERVERS=sconce)
+	@tools/setup.sh $(if $(filter sconce,$(SERVERS)),bench-sconce,bench)
+	@.venv-demo/bin/python bench/run.py $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--server $(SERVERS))
+
+fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
+	@tools/setup.sh fuzz
+	@test -f build-fuzz/build.ninja || \
+		CC=clang meson setup build-fuzz -Dfuzz=true $(SANITIZERS)
+	@ninja -C build-fuzz
+	@$(PYTHON) tools/run_fuzz.py build-fuzz --seconds $(FUZZ_SECONDS)
+
+format: ## lay out the C sources
+	@tools/setup.sh format
+	@git ls-files -co --exclude-standard -- '*.c' '*.h' | xargs clang-format -i
+
+tidy: ## check the rules of the tree (part of `make test`)
+	@$(PYTHON) tools/tidy.py
+
+clean: ## remove the build directories (not the environments .venv*)
+	rm -rf build build-asan build-tsan build-fuzz
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the tests, step by step, and closes with one line: N passed, M failed.
+
+A step that passes says so in a line; a step that fails shows all that its programs printed.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / ".cache" / "tests"
+MINUTES = 15    # no step may take longer
+
+WERROR = ["-Dwerror=true", "-Dtests=enabled"]
+BUILDS = {
+    "build": WERROR,
+    "build-asan": [*WERROR, "-Db_sanitize=address,undefined", "-Db_lundef=false"],
+    "build-tsan": [*WERROR, "-Db_sanitize=thread", "-Db_lundef=false"],
+}
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1",
+}
+
+
+class Counts:
+    """What came of some tests, and what there is to read of those that failed."""
+
+    def __init__(self, passed=0, failed=0, skipped=0, report=""):
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+        self.report = report
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self):
+        text = f"{self.passed} passed, {self.failed} failed"
+        return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+class Output:
+    """A command that has ended: its exit code and everything it printed."""
+
+    def __init__(self, command, env=None):
+        child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(env or {})},
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            output, _ = child.communicate(timeout=60 * MINUTES)
+            self.code = child.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            output, _ = child.communicate()
+            output += f"\nstopped after {MINUTES} minutes\n".encode()
+            self.code = -1
+        self.text = output.decode("utf-8", "replace")
+
+
+def one(command, env=None):
+    """A program that is one test."""
+    done = Output(command, env)
+    return Counts(passed=1) if done.code == 0 else Counts(failed=1, report=done.text)
+
+
+# ---- meson ----
+
+def build(folder):
+    """Builds a folder with its options. Counts of one failed test, or None when all is well."""
+    setup = [] if (ROOT / folder / "build.ninja").exists() else ["meson", "setup", folder]
+    setup += BUILDS[folder] if setup else []
+    if not setup and not keeps_options(folder):
+        setup = ["meson", "configure", folder, *BUILDS[folder]]
+    for command in (setup, ["ninja", "-C", folder]):
+        done = Output(command) if command else None
+        if done and done.code:
+            return Counts(failed=1, report=done.text)
+    return None
+
+
+def keeps_options(folder):
+    done = Output(["meson", "introspect", folder, "--buildoptions"])
+    have = {o["name"]: o["value"] for o in json.loads(done.text)} if done.code == 0 else {}
+    wanted = dict(option[2:].split("=", 1) for option in BUILDS[folder])
+    return all(str(have.get(name)).lower() == value for name, value in wanted.items()
+               if not name.startswith("b_"))
+
+
+def cases_of(output):
+    """Cmocka says how many cases a program has; any other program is one."""
+    passed = re.findall(r"^\[  PASSED  \] (\d+) test\(s\)", output, re.M)
+    failed = re.findall(r"^\[  FAILED  \] (\d+) test\(s\)", output, re.M)
+    skipped = re.findall(r"^\[  SKIPPED \] (\d+) test\(s\)", output, re.M)
+    return tuple(sum(map(int, counts)) for counts in (passed, failed, skipped))
+
+
+def meson_test(folder, *arguments):
+    broken = build(folder)
+    if broken:
+        return broken
+    log = ROOT / folder / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    done = Output(["meson", "test", "-C", folder, "--no-rebuild", *arguments], SANITIZER_ENV)
+    counts = Counts(report=done.text)
+    for line in log.read_text().splitlines() if log.exists() else ():
+        counts.add(meson_case(json.loads(line), counts))
+    if done.code and not counts.failed or not counts.passed:
+        counts.failed += 1
+    return counts
+
+
+def meson_case(case, counts):
+    """One program of `meson test`."""
+    if case["result"] in ("SKIP", "EXPECTEDFAIL"):
+        return Counts(skipped=1)
+    output = case.get("stdout", "") + case.get("stderr", "")
+    passed, failed, skipped = cases_of(output)
+    if case["result"] == "OK":
+        return Counts(max(passed, 1), 0, skipped)
+    counts.report += f"\n---- {case['name']}: {case['result']}\n{output}"
+    return Counts(passed, max(failed, 1), skipped)
+
+
+# ---- pytest ----
+
+def pytest(name, folder, env=None):
+    report = RESULTS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    done = Output([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs",
+                   "--durations=5", f"--junitxml={report}", folder],
+                  {"PYTHONDONTWRITEBYTECODE": "1", **SANITIZER_ENV, **(env or {})})
+    counts = Counts(report=done.text)
+    if report.exists():
+        for case in ElementTree.parse(report).getroot().iter("testcase"):
+            kinds = {child.tag for child in case}
+            failed = bool(kinds & {"failure", "error"})
+            skipped = not failed and "skipped" in kinds
+            counts.add(Counts(not failed and not skipped, failed, skipped))
+    if done.code and not counts.failed or not counts.passed:
+        counts.failed += 1
+    return counts
+
+
+def e2e(name, folder):
+    return build(folder) or pytest(name, "tests/e2e", {"SCONCE_BIN_DIR": str(ROOT / folder / "bin")})
+
+
+# ---- the steps, in order ----
+
+def tidy():
+    return one([sys.executable, "tools/tidy.py"])
+
+
+def lint():
+    return one([sys.executable, "-m", "ruff", "check", "--no-cache", "--quiet", "--isolated",
+                "--target-version=py39", "--select=E9,F,B,PLE", "--ignore=B008", "."])
+
+
+STEPS = {
+    "tidy": tidy,
+    "lint": lint,
+    "unit": lambda: meson_test("build"),
+    "python": lambda: pytest("python", "tests/unit_python", {"PYTHONPATH": str(ROOT / "python")}),
+    "e2e": lambda: e2e("e2e", "build"),
+    "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),
+    "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
+    "tsan-log": lambda: meson_test("build-tsan", "--timeout-multiplier=4", "log/*"),
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Run the tests.")
+    parser.add_argument("--only", metavar="STEP,…", default=",".join(STEPS),
+                        help="of: " + ", ".join(STEPS))
+    chosen = parser.parse_args().only.split(",")
+    unknown = [name for name in chosen if name not in STEPS]
+    if unknown:
+        parser.error(f"no such step: {', '.join(unknown)}; there are {', '.join(STEPS)}")
+    return chosen
+
+
+def main():
+    chosen = arguments()
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], "/usr/bin"])
+    if not shutil.which("meson"):
+        sys.exit("meson is missing: tools/setup.sh test")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    total = Counts()
+    for name in chosen:
+        began = time.monotonic()
+        counts = STEPS[name]()
+        if counts.failed:
+            print(f"---- {name} ----\n{counts.report.rstrip()}")
+        print(f"{name + ':':<10} {counts} ({time.monotonic() - began:.0f} s)", flush=True)
+        total.add(counts)
+    print(total)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

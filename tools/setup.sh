@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what a task needs, and nothing when it is there already:
+#   tools/setup.sh build|test|demo|bench|bench-sconce|fuzz|format
+#
+# Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+LOG=.cache/setup.log
+
+BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev"
+TEST="libcmocka-dev"
+BENCH="wrk"
+FUZZ="clang libclang-rt-14-dev"
+FORMAT="clang-format"
+
+say() { echo "setup: $*"; }
+
+fail() {
+	echo "setup: $*" >&2
+	exit 1
+}
+
+# Runs a command quietly; its output is for the log.
+quiet() { "$@" >>"$LOG" 2>&1; }
+
+missing_packages() {
+	local have
+	have=" $(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+		awk '$2 == "installed" { print $1 }' | tr '\n' ' ')"
+	for package in "$@"; do
+		case $have in *" $package "*) ;; *) printf '%s ' "$package" ;; esac
+	done
+}
+
+# Pip and venv come with most Pythons; Debian's has them in packages of their own.
+python_packages() {
+	command -v "$PYTHON" >/dev/null || { echo python3 python3-venv python3-pip; return; }
+	"$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
+	"$PYTHON" -c 'import pip' 2>/dev/null || echo python3-pip
+}
+
+java_packages() { command -v java >/dev/null || echo default-jre-headless; }
+
+debian() {
+	local missing
+	command -v dpkg-query >/dev/null ||
+		fail "this is not Debian: install the equivalents of these by hand: $*"
+	missing=$(missing_packages "$@")
+	missing=${missing% }
+	[ -n "$missing" ] || return 0
+	[ "$(id -u)" = 0 ] ||
+		fail "missing packages: $missing (as root: apt-get install -y $missing)"
+	say "installing Debian packages: $missing"
+	export DEBIAN_FRONTEND=noninteractive
+	# shellcheck disable=SC2086 # a list of words
+	quiet apt-get update && quiet apt-get install -y --no-install-recommends $missing ||
+		fail "missing packages: $missing (apt-get could not install them, see $LOG)"
+}
+
+# The C libraries that Debian lacks come from PyPI source packages; Meson checks their hashes.
+source_package() {
+	local name=$1 version=$2 folder=subprojects/packagefiles
+	local file=$folder/$name-$version.tar.gz wanted
+	wanted=$(sed -n 's/^source_hash = //p' "subprojects/$name.wrap")
+	if [ -f "$file" ] && echo "$wanted  $file" | sha256sum --check --status; then
+		return 0
+	fi
+	say "fetching the source package $name $version"
+	rm -f "$file"
+	quiet "$PYTHON" -m pip download --no-deps --no-binary :all: --dest "$folder" \
+		"$name==$version" || fail "missing source package: $name==$version (pip, see $LOG)"
+	echo "$wanted  $file" | sha256sum --check --status ||
+		fail "$file is not the file that subprojects/$name.wrap names"
+}
+
+# A virtual environment that holds what a requirements file lists. Its copy marks it as complete.
+environment() {
+	local folder=$1 requirements=$2
+	if cmp -s "$requirements" "$folder/requirements.txt" && [ -x "$folder/bin/python" ]; then
+		return 0
+	fi
+	say "making $folder from $requirements"
+	[ -x "$folder/bin/python" ] || quiet "$PYTHON" -m venv --clear "$folder" ||
+		fail "cannot make the environment $folder with $PYTHON (see $LOG)"
+	quiet "$folder/bin/python" -m pip install -r "$requirements" ||
+		fail "missing Python packages: $(packages_of "$requirements") (pip, see $LOG)"
+	cp "$requirements" "$folder/requirements.txt"
+}
+
+packages_of() { sed -e 's/#.*//' "$1" | xargs; }
+
+setup_build() {
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	debian $BUILD $(python_packages) "$@"
+	source_package llhttp 9.3.0.0
+	source_package yyjson 4.0.6
+}
+
+main() {
+	mkdir -p .cache
+	exec 9>.cache/setup.lock
+	flock 9
+	: >"$LOG"
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	case ${1:-} in
+	build) setup_build ;;
+	test)
+		setup_build $TEST
+		environment .venv tests/requirements.txt
+		;;
+	demo)
+		setup_build
+		environment .venv-demo tools/requirements-demo.txt
+		;;
+	bench-sconce)
+		setup_build $BENCH
+		environment .venv-demo tools/requirements-demo.txt
+		;;
+	bench)
+		setup_build $BENCH $(java_packages)
+		environment .venv-demo tools/requirements-demo.txt
+		environment .venv-torchserve bench/requirements-torchserve.txt
+		;;
+	fuzz) setup_build $TEST $FUZZ ;;
+	format) debian $FORMAT ;;
+	*) fail "usage: tools/setup.sh build|test|demo|bench|bench-sconce|fuzz|format" ;;
+	esac
+}
+
+main "$@"
