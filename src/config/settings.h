@@ -2,11 +2,14 @@
 #pragma once
 
 /*
- * Every setting of the server, from one table (settings.c): key, type, default, bounds, help.
+ * Every setting of the server, from one table (table_*.c): key, type, default, bounds, help.
  * `sconce serve --help`, the environment, config.properties and docs/settings.md all come from it.
  *
- * Sources, later wins: defaults, config.properties, environment (SCONCE_<KEY>; also TS_<KEY> when
- * enable_envvars_config=true), command line (--key value).
+ * Sources, later wins: defaults, config.properties, environment (LOG_LOCATION, METRICS_LOCATION;
+ * TS_<KEY> when enable_envvars_config=true; SCONCE_<KEY>), command line (--key value).
+ *
+ * An empty string is the same as none (NULL), except for allowed_urls. Blanks around a value do
+ * not count. Sizes may be written 64m or 1g (powers of 1024).
  */
 
 #include <stdbool.h>
@@ -21,14 +24,14 @@ struct settings {
 	char *inference_address, *management_address, *metrics_address;
 	/* models */
 	char *model_store, *load_models, *models;
-	uint64_t default_workers_per_model;      /* 0: one per CPU at start-up, none over the API */
-	uint64_t default_response_timeout;       /* s */
-	uint64_t default_startup_timeout;        /* s */
-	uint64_t unregister_model_timeout;       /* s */
-	uint64_t job_queue_size;                 /* per model version */
-	uint64_t max_request_size, max_response_size;  /* bytes */
-	uint64_t number_of_gpu;
-	uint64_t initial_worker_port;            /* only names workers: the first is 9000 */
+	uint64_t default_workers_per_model; /* 0: one per CPU at start-up, none over the API */
+	uint64_t default_response_timeout;  /* s */
+	uint64_t default_startup_timeout;   /* s */
+	uint64_t unregister_model_timeout;  /* s */
+	uint64_t job_queue_size;            /* per model version */
+	uint64_t max_request_size, max_response_size; /* bytes */
+	uint64_t number_of_gpu;       /* after settings_check: not more than there are */
+	uint64_t initial_worker_port; /* only names workers: the first is 9000 */
 	bool limit_max_image_pixels, decode_input_request;
 	char *default_service_handler, *service_envelope;
 	bool install_py_dep_per_model;
@@ -36,49 +39,84 @@ struct settings {
 	bool enable_model_api, disable_token_authorization;
 	char *cors_allowed_origin, *cors_allowed_methods, *cors_allowed_headers;
 	/* metrics and logs */
-	char *metrics_mode;                      /* prometheus | log | legacy */
+	char *metrics_mode; /* prometheus | log | legacy */
 	char *metrics_config;
 	bool enable_metrics_api, model_metrics_auto_detect, disable_system_metrics;
-	uint64_t metric_time_interval;           /* s */
-	char *log_location, *metrics_location, *log_level;   /* error | warn | info | debug */
+	uint64_t metric_time_interval;                     /* s */
+	char *log_location, *metrics_location, *log_level; /* error | warn | info | debug */
 	bool access_log, log_console;
 	/* ours */
-	char *python;                            /* interpreter for handlers; NULL: found */
+	char *python; /* interpreter for handlers; NULL: found */
 	enum tristate zygote;
-	bool retry;                              /* once, alone, after a worker died */
+	bool retry; /* once, alone, after a worker died */
 	bool frame_batching;
-	uint64_t threads_per_worker;             /* 0: cores divided among workers */
-	uint64_t memory_budget;                  /* bytes; 0: a quarter of the memory allowed to us */
-	uint64_t pool_segment_size;              /* bytes */
-	uint64_t drain_timeout;                  /* s */
+	uint64_t threads_per_worker; /* 0: cores divided among workers */
+	uint64_t memory_budget;      /* bytes; 0: a quarter of the memory allowed to us */
+	uint64_t pool_segment_size;  /* bytes */
+	uint64_t drain_timeout;      /* s */
 	uint64_t max_connections, max_header_size, max_headers, max_pipelined;
-	uint64_t header_timeout_ms, body_timeout_ms, body_rate_min, idle_timeout_ms, write_timeout_ms;
+	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+	uint64_t body_rate_min; /* bytes/s */
 	uint64_t max_archive_size, max_archive_entries, max_archive_ratio;
-	char *tmp_dir;                           /* default: $TEMP, $TMPDIR, /tmp */
+	char *tmp_dir; /* default: $TEMP, $TMPDIR, /tmp */
 	bool no_config_snapshots;
-	/* … every other TorchServe key is parsed into a field too; see settings.c. */
-	char *workflow_store;
-	bool enable_envvars_config;
+	/* the other keys of TorchServe */
+	char *workflow_store; /* default: model_store */
+	char *model_snapshot; /* JSON; goes before load_models */
+	bool enable_envvars_config, use_env_allowed_urls;
+	double token_expiration_min;
+	bool ts_open_inference_protocol;
+	char *ts_header_key_sequence_id, *ts_header_key_sequence_start;
+	char *ts_header_key_sequence_end;
+	bool ipex_enable, ipex_gpu_enable;
+	/* accepted only: see the table for why each is without effect */
+	char *grpc_inference_address, *grpc_management_address;
+	uint64_t grpc_inference_port, grpc_management_port;
+	uint64_t grpc_inference_max_connection_age_ms, grpc_inference_max_connection_age_grace_ms;
+	uint64_t grpc_management_max_connection_age_ms, grpc_management_max_connection_age_grace_ms;
+	bool enable_grpc_ssl;
+	char *private_key_file, *certificate_file, *keystore, *keystore_pass, *keystore_type;
+	uint64_t number_of_netty_threads, netty_client_threads, io_ratio;
+	bool prefer_direct_buffer, use_native_io, async_logging;
+	uint64_t initial_distribution_port;
+	bool cpu_launcher_enable, debug;
+	char *cpu_launcher_args, *system_metrics_cmd, *model_server_home, *cpp_log_config, *version;
+	char *vmargs, *plugins_path, *num_workers;
+	/* one bit per row of the table: some source gave it, it is not a default */
+	uint64_t given[4];
 };
 
-/* `why` receives whole lines for people; warnings too (unknown keys), prefixed "warning: ". */
-void settings_init(struct settings *s);                  /* defaults */
+/*
+ * `why` receives whole lines for people; warnings too (unknown keys), prefixed "warning: ". After
+ * an error the settings are a mixture, good for settings_finish() only; all errors of a source are
+ * reported, not just the first.
+ */
+void settings_init(struct settings *s); /* defaults */
 void settings_finish(struct settings *s);
 /* 0, or -EINVAL with "file:line: key: what is wrong; allowed: …" in `why`; -errno if unreadable. */
 int settings_load_file(struct settings *s, const char *path, struct buf *why);
-/* SCONCE_*, and TS_* if enabled. */
+/* SCONCE_*, and TS_* if enabled; LOG_LOCATION and METRICS_LOCATION; TEMP or TMPDIR for a tmp_dir
+ * that is not set. -EINVAL as above. */
 int settings_load_environment(struct settings *s, char *const *environment, struct buf *why);
 /* One key. `origin` names where it comes from in messages ("--job-queue-size"). 0, -EINVAL with
  * a message, -ENOENT when there is no such key. Keys match with '-' for '_'. */
 int settings_set(struct settings *s, struct slice key, struct slice value, const char *origin,
 		 struct buf *why);
-/* After all sources: relations between settings, derived defaults. */
+/* After all sources: relations between settings, derived defaults (memory_budget, number_of_gpu,
+ * workflow_store, tmp_dir). -EINVAL as above. */
 int settings_check(struct settings *s, struct buf *why);
 
 /* Walks the table, for --help and docs: returns NULL after the last. */
 struct setting_info {
 	const char *key, *type, *fallback, *help, *section;
-	const char *allowed;        /* "0..1000000", "prometheus|log|legacy" */
-	bool accepted_only;         /* parsed and checked for TorchServe's sake, without effect */
+	const char *allowed; /* "0..1000000", "prometheus|log|legacy"; NULL: any text */
+	bool accepted_only;  /* parsed and checked for TorchServe's sake, without effect */
 };
 const struct setting_info *settings_info(unsigned i);
+
+/* The table as text: for `--help` (80 columns), and as the page docs/settings.md. */
+void settings_write_help(struct buf *out);
+void settings_write_markdown(struct buf *out);
+/* What any source gave, as a properties file that settings_load_file() reads back (for snapshots);
+ * defaults, derived ones too, stay defaults. Passwords are left out. */
+void settings_write_properties(const struct settings *s, struct buf *out);

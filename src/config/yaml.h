@@ -3,8 +3,12 @@
 
 /*
  * YAML as it occurs in model-config.yaml and metrics.yaml: one document, mappings, sequences,
- * scalars, anchors/aliases. Bounded (1 MiB of text, depth 32, 100,000 nodes with aliases expanded),
- * never constructs objects from tags. Built on libyaml.
+ * scalars, anchors, aliases and merge keys (<<). Bounded (1 MiB of text, depth 32, 100,000 nodes
+ * with aliases expanded), never constructs objects from tags. Built on libyaml.
+ *
+ * Plain scalars are what PyYAML's safe_load makes of them (YAML 1.1: yes, no, on and off are
+ * booleans, 010 is octal, 1:30 is sexagesimal, 1e5 is a string), except that dates stay strings and
+ * integers beyond 64 bits become floats. A key that occurs twice has its last value.
  */
 
 #include <stdbool.h>
@@ -17,16 +21,20 @@ enum yaml_kind { YAML_NULL, YAML_BOOL, YAML_INT, YAML_FLOAT, YAML_STRING, YAML_S
 
 struct yaml {
 	enum yaml_kind kind;
-	struct slice text;          /* scalars, as written; keys of a map sit in `key` of its children */
+	struct slice text; /* scalars, as written; keys of a map sit in `key` of its children */
 	struct slice key;
 	bool boolean;
 	int64_t integer;
 	double number;
-	struct yaml *child, *next;  /* children in order */
+	struct yaml *child, *next; /* children in order; those of an alias are the anchor's own */
+	uint32_t weight;           /* nodes in it, aliases expanded; long texts count more */
+	uint32_t height;           /* levels below it */
 };
 
-/* Nodes live in the region. 0, or -EINVAL with "line N: …" in `why`. An empty document is YAML_NULL. */
+/* Nodes live in the region. 0, or -EINVAL with "line N: …" in `why`. An empty document is
+ * YAML_NULL. */
 int yaml_parse(struct region *r, struct slice text, struct yaml **ret, struct buf *why);
-const struct yaml *yaml_get(const struct yaml *map, const char *key);  /* NULL when absent */
-/* Writes it as JSON (for handlers: context.model_yaml_config). */
+const struct yaml *yaml_get(const struct yaml *map, const char *key); /* NULL when absent */
+/* Writes it as JSON (for handlers: context.model_yaml_config). Infinity becomes 1e999, which JSON
+ * readers take as such; NaN becomes null. */
 void yaml_to_json(const struct yaml *y, struct buf *out);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What this machine, or the container we are in, has to offer. `root` stands before every path:
+ * "" in production, a folder in tests. */
+
+#include <stdint.h>
+
+/* Bytes: the machine's memory or, if smaller, the tightest limit of our control groups (v1 or v2,
+ * our own and those above it). 0 when nothing is known. */
+uint64_t host_memory(const char *root);
+/* NVIDIA and AMD devices that are visible here. */
+unsigned host_gpus(const char *root);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The sources of settings, one after the other, and what must hold between settings at the end. */
+#include "config/settings.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "config/host.h"
+#include "config/properties.h"
+#include "config/table.h"
+
+#define ENV_NAME_MAX 96
+#define BUDGET_MIN (UINT64_C(64) << 20)
+#define MIB (UINT64_C(1) << 20)
+
+extern char **environ;
+
+void settings_init(struct settings *s)
+{
+	_cleanup_(buf_finish) struct buf why = BUF_INIT(1024);
+	const struct setting *t;
+
+	*s = (struct settings){ 0 };
+	for (unsigned i = 0; (t = setting_at(i)); i++) {
+		int r = t->info.fallback ? setting_parse(t, s, slice_str(t->info.fallback), &why)
+					 : 0;
+
+		assert(r == 0);
+		(void)r;
+	}
+	s->number_of_gpu = UINT64_MAX; /* as many as there are: see settings_check() */
+}
+
+static bool is_text(const struct setting *t)
+{
+	return t->type == SETTING_TEXT || t->type == SETTING_CHOICE || t->type == SETTING_ADDRESS;
+}
+
+void settings_finish(struct settings *s)
+{
+	const struct setting *t;
+
+	for (unsigned i = 0; (t = setting_at(i)); i++)
+		if (is_text(t))
+			free(*(char **)setting_field(t, s));
+	*s = (struct settings){ 0 };
+}
+
+/* "--job-queue-size", "SCONCE_JOB_QUEUE_SIZE": the origin says the key already. */
+static bool origin_names_key(struct slice origin, struct slice key)
+{
+	struct slice end = slice_make(origin.p + origin.n - MIN(origin.n, key.n), key.n);
+
+	return origin.n > key.n && strchr("-_", end.p[-1]) && setting_key_matches(end, key, true);
+}
+
+static int set_row(struct settings *s, const struct setting *t, struct slice value,
+		   const char *origin, struct buf *why)
+{
+	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024);
+	unsigned i = setting_index(t);
+	int r = setting_parse(t, s, value, &problem);
+
+	assert(i < 64 * ARRAY_LEN(s->given));
+	if (r == 0) {
+		s->given[i / 64] |= UINT64_C(1) << i % 64;
+		return 0;
+	}
+	buf_puts(why, origin);
+	if (!origin_names_key(slice_str(origin), slice_str(t->info.key)))
+		buf_printf(why, ": %s", t->info.key);
+	buf_printf(why, ": %s\n", buf_cstr(&problem));
+	return r;
+}
+
+static void put_unknown(struct slice key, const char *origin, struct buf *why)
+{
+	const struct setting *near = setting_nearest(key);
+
+	buf_printf(why, "%s: no setting is called ", origin);
+	setting_put_shown(why, key);
+	if (near)
+		buf_printf(why, "; did you mean '%s'?", near->info.key);
+	buf_putc(why, '\n');
+}
+
+int settings_set(struct settings *s, struct slice key, struct slice value, const char *origin,
+		 struct buf *why)
+{
+	const struct setting *t = setting_find(key, false);
+
+	if (t)
+		return set_row(s, t, value, origin, why);
+	put_unknown(key, origin, why);
+	return -ENOENT;
+}
+
+static int load_property(struct settings *s, const struct property *e, const char *path,
+			 struct buf *why)
+{
+	_cleanup_(buf_finish) struct buf value = BUF_INIT(PROPERTIES_TEXT_MAX);
+	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024);
+	_cleanup_(freep) char *origin = mem_printf("%s:%u", path, e->line);
+	const struct setting *t = setting_find(e->key, false);
+	int r;
+
+	if (!t) {
+		buf_puts(why, "warning: ");
+		put_unknown(e->key, origin, why);
+		return 0;
+	}
+	r = properties_expand(e->value, environ, &value, &problem);
+	if (r < 0) {
+		buf_printf(why, "%s: %s: %s\n", origin, t->info.key,
+			   r == -ENOBUFS ? "too long" : buf_cstr(&problem));
+		return -EINVAL;
+	}
+	return set_row(s, t, buf_slice(&value), origin, why);
+}
+
+static int load_text(struct settings *s, struct slice text, const char *path, struct buf *why)
+{
+	_cleanup_(properties_finish) struct properties p;
+	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024);
+	struct property e;
+	int r, result = 0;
+
+	properties_init(&p, text);
+	while ((r = properties_next(&p, &e, &problem))) {
+		if (r < 0) {
+			buf_printf(why, "%s:%u: %s\n", path, e.line, buf_cstr(&problem));
+			buf_clear(&problem);
+		} else {
+			r = load_property(s, &e, path, why);
+		}
+		if (r < 0)
+			result = r;
+	}
+	return result;
+}
+
+int settings_load_file(struct settings *s, const char *path, struct buf *why)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(PROPERTIES_TEXT_MAX);
+	int r = file_read(path, &text);
+
+	if (r < 0) {
+		if (r == -ENOBUFS)
+			buf_printf(why, "%s: longer than %zu bytes\n", path, PROPERTIES_TEXT_MAX);
+		else
+			buf_printf(why, "%s: %s\n", path, strerror(-r));
+		return r;
+	}
+	return load_text(s, buf_slice(&text), path, why);
+}
+
+/* PREFIX and the key in capitals. */
+static void environment_name(char name[ENV_NAME_MAX], const char *prefix, const char *key)
+{
+	size_t n = strlen(prefix), k = strlen(key);
+
+	assert(n + k < ENV_NAME_MAX);
+	memcpy(name, prefix, n);
+	for (size_t i = 0; i < k; i++)
+		name[n++] = key[i] >= 'a' && key[i] <= 'z' ? (char)(key[i] - 0x20) : key[i];
+	name[n] = 0;
+}
+
+/* 0 also when the variable is not set. */
+static int load_variable(struct settings *s, const struct setting *t, char *const *environment,
+			 const char *name, struct buf *why)
+{
+	struct slice value = environment_get(environment, slice_str(name));
+
+	return value.p ? set_row(s, t, value, name, why) : 0;
+}
+
+static int load_with_prefix(struct settings *s, const char *prefix, const struct setting *t,
+			    char *const *environment, struct buf *why)
+{
+	char name[ENV_NAME_MAX];
+
+	environment_name(name, prefix, t->info.key);
+	return load_variable(s, t, environment, name, why);
+}
+
+/* TorchServe's own way to say so, whatever enable_envvars_config is. */
+static bool asks_for_oip(char *const *environment)
+{
+	return slice_ieq(environment_get(environment, SLICE("TS_OPEN_INFERENCE_PROTOCOL")),
+			 SLICE("oip"));
+}
+
+/* The names TorchServe gives its keys: TS_<KEY>, but ts_x is TS_X, and a few of their own. */
+static int load_torchserve(struct settings *s, char *const *environment, struct buf *why)
+{
+	const struct setting *t;
+	int r, result = 0;
+
+	for (unsigned i = 0; (t = setting_at(i)); i++) {
+		bool prefixed = slice_starts(slice_str(t->info.key), SLICE("ts_"));
+
+		/* Its row stands after use_env_allowed_urls. */
+		if (strcmp(t->info.key, "allowed_urls") == 0 && !s->use_env_allowed_urls)
+			continue;
+		if (strcmp(t->info.key, "ts_open_inference_protocol") == 0 &&
+		    asks_for_oip(environment))
+			continue;
+		r = t->ts_env ? load_variable(s, t, environment, t->ts_env, why)
+			      : load_with_prefix(s, prefixed ? "" : "TS_", t, environment, why);
+		if (r < 0)
+			result = r;
+	}
+	return result;
+}
+
+static int load_own(struct settings *s, char *const *environment, struct buf *why)
+{
+	const struct setting *t;
+	int r, result = 0;
+
+	for (unsigned i = 0; (t = setting_at(i)); i++) {
+		r = load_with_prefix(s, "SCONCE_", t, environment, why);
+		if (r < 0)
+			result = r;
+	}
+	return result;
+}
+
+/* Only near misses: SCONCE_ is also the prefix of variables that are not settings. */
+static void warn_of_near_misses(char *const *environment, struct buf *why)
+{
+	static const struct slice prefix = SLICE("SCONCE_");
+
+	for (; environment && *environment; environment++) {
+		struct slice rest = slice_str(*environment), name = slice_cut(&rest, '='), key;
+
+		if (!slice_starts(name, prefix))
+			continue;
+		key = slice_make(name.p + prefix.n, name.n - prefix.n);
+		if (!setting_find(key, true) && setting_nearest(key))
+			buf_printf(why,
+				   "warning: no setting is called '%.*s'; did you mean '%s'?\n",
+				   SLICE_ARG(name), setting_nearest(key)->info.key);
+	}
+}
+
+/* TEMP and TMPDIR are not meant for us alone, so they only stand in. */
+static void load_tmp_dir(struct settings *s, char *const *environment)
+{
+	struct slice v = environment_get(environment, SLICE("TEMP"));
+
+	if (!v.n)
+		v = environment_get(environment, SLICE("TMPDIR"));
+	if (v.n && !s->tmp_dir)
+		s->tmp_dir = slice_dup(v);
+}
+
+int settings_load_environment(struct settings *s, char *const *environment, struct buf *why)
+{
+	const struct setting *enable = setting_find(SLICE("enable_envvars_config"), false), *t;
+	_cleanup_(buf_finish) struct buf unsaid = BUF_INIT(4096);
+	int r, result = 0;
+
+	for (unsigned i = 0; (t = setting_at(i)); i++)
+		if (t->env && load_variable(s, t, environment, t->env, why) < 0)
+			result = -EINVAL;
+	if (asks_for_oip(environment))
+		s->ts_open_inference_protocol = true;
+
+	/* It decides whether TS_ counts; what is wrong with it is said by load_own(). */
+	r = load_with_prefix(s, "SCONCE_", enable, environment, &unsaid);
+	if (r == 0 && s->enable_envvars_config && load_torchserve(s, environment, why) < 0)
+		result = -EINVAL;
+	if (load_own(s, environment, why) < 0)
+		result = -EINVAL;
+	warn_of_near_misses(environment, why);
+	load_tmp_dir(s, environment);
+	return result;
+}
+
+static int check_budget(struct settings *s, uint64_t memory, struct buf *why)
+{
+	uint64_t wanted = MAX(BUDGET_MIN, 4 * s->max_request_size);
+
+	if (!s->memory_budget) {
+		s->memory_budget = MAX(memory / 4, MAX(wanted, s->pool_segment_size));
+		if (memory && s->memory_budget > memory)
+			buf_printf(why,
+				   "warning: max_request_size: four requests of %" PRIu64
+				   " MiB do not fit the %" PRIu64 " MiB of memory there are\n",
+				   s->max_request_size / MIB, memory / MIB);
+		return 0;
+	}
+	if (s->memory_budget < s->max_request_size || s->memory_budget < s->pool_segment_size) {
+		buf_printf(why,
+			   "memory_budget: %" PRIu64 " bytes are less than %s (%" PRIu64
+			   "); allowed: at least both max_request_size and pool_segment_size\n",
+			   s->memory_budget,
+			   s->memory_budget < s->max_request_size ? "max_request_size"
+								  : "pool_segment_size",
+			   s->memory_budget < s->max_request_size ? s->max_request_size
+								  : s->pool_segment_size);
+		return -EINVAL;
+	}
+	if (s->memory_budget < 4 * s->max_request_size)
+		buf_printf(why, "warning: memory_budget: has no room for four requests of "
+				"max_request_size at once; the others are answered 503\n");
+	return 0;
+}
+
+int settings_check(struct settings *s, struct buf *why)
+{
+	int r = check_budget(s, host_memory(""), why);
+
+	if (!s->workflow_store)
+		s->workflow_store = mem_strdup(s->model_store);
+	if (!s->tmp_dir)
+		s->tmp_dir = mem_strdup("/tmp");
+	s->number_of_gpu = MIN(s->number_of_gpu, host_gpus(""));
+	return r;
+}

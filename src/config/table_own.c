@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The keys that TorchServe does not know. */
+#include "config/table.h"
+
+#define WORKERS "Workers"
+#define LIMITS "Limits of connections"
+#define ARCHIVES "Limits of archives"
+#define MEMORY "Memory"
+#define METRICS "Metrics and logs"
+#define FILES "Start, stop and files"
+
+#define ROW(section, kind, name, ...) SETTING_ROW(section, kind, name, #name, __VA_ARGS__)
+#define NUMBER(section, name, fallback, allowed, help)                                             \
+	ROW(section, SETTING_NUMBER, name, fallback, allowed, help)
+#define SIZE(section, name, fallback, allowed, help)                                               \
+	ROW(section, SETTING_SIZE, name, fallback, allowed, help)
+#define BOOL(section, name, fallback, help)                                                        \
+	ROW(section, SETTING_BOOL, name, fallback, "true|false", help)
+
+const struct setting settings_own[] = {
+	ROW(WORKERS, SETTING_TEXT, python, NULL, NULL,
+	    "Python interpreter of the workers; none: the first python3 found"),
+	ROW(WORKERS, SETTING_TRISTATE, zygote, "auto", "true|false|auto",
+	    "Fork Python workers from one process that has imported what they need; auto: where it "
+	    "is safe"),
+	BOOL(WORKERS, retry, "true",
+	     "Run a request a second time, once and alone, when its worker died"),
+	BOOL(WORKERS, frame_batching, "true",
+	     "Send several batches at a time to workers with short handlers"),
+	NUMBER(WORKERS, threads_per_worker, "0", "0..4096",
+	       "Threads each worker computes with; 0: the cores are divided among the workers"),
+
+	SIZE(MEMORY, memory_budget, "0", "0..16t",
+	     "Memory for requests and answers; 0: a quarter of what this machine or container has"),
+	SIZE(MEMORY, pool_segment_size, "16m", "1m..1g",
+	     "Piece in which memory for requests is taken from the system"),
+
+	NUMBER(LIMITS, max_connections, "10000", "1..1000000",
+	       "Open connections; more are answered 503 and closed"),
+	SIZE(LIMITS, max_header_size, "8192", "1024..49152", "Request line and headers together"),
+	NUMBER(LIMITS, max_headers, "128", "1..1024", "Headers of a request"),
+	NUMBER(LIMITS, max_pipelined, "16", "1..1024",
+	       "Requests read ahead on a connection before the first is answered"),
+	NUMBER(LIMITS, header_timeout_ms, "30000", "1..86400000",
+	       "Milliseconds for a request's headers to arrive"),
+	NUMBER(LIMITS, body_timeout_ms, "60000", "1..86400000",
+	       "Longest pause within a request's body, in milliseconds"),
+	SIZE(LIMITS, body_rate_min, "240", "0..1g",
+	     "Bytes per second that a body must arrive with, after its first ten seconds"),
+	NUMBER(LIMITS, idle_timeout_ms, "75000", "1..86400000",
+	       "Milliseconds that a connection is kept open without a request"),
+	NUMBER(LIMITS, write_timeout_ms, "60000", "1..86400000",
+	       "Milliseconds that a client may take none of its answer"),
+
+	SIZE(ARCHIVES, max_archive_size, "64g", "1..16t", "Size of an archive, unpacked"),
+	NUMBER(ARCHIVES, max_archive_entries, "100000", "1..10000000", "Files in an archive"),
+	NUMBER(ARCHIVES, max_archive_ratio, "1000", "1..1000000",
+	       "How many times larger than the archive its content may be"),
+
+	ROW(METRICS, SETTING_TEXT, log_location, "logs", NULL, "Folder of the logs",
+	    .env = "LOG_LOCATION"),
+	ROW(METRICS, SETTING_TEXT, metrics_location, NULL, NULL,
+	    "Folder of the metrics' logs; none: log_location", .env = "METRICS_LOCATION"),
+	ROW(METRICS, SETTING_CHOICE, log_level, "info", "error|warn|info|debug",
+	    "What the server's and the models' logs show"),
+	BOOL(METRICS, access_log, "true", "Log every request"),
+	BOOL(METRICS, log_console, "true", "Write the logs to standard output, too"),
+
+	NUMBER(FILES, drain_timeout, "30", "0..86400",
+	       "Seconds that stopping waits for requests in progress"),
+	ROW(FILES, SETTING_TEXT, tmp_dir, NULL, NULL,
+	    "Folder for unpacked archives; none: $TEMP, $TMPDIR or /tmp"),
+	BOOL(FILES, no_config_snapshots, "false",
+	     "Do not record the models that are loaded, for the next start"),
+};
+
+const unsigned settings_own_count = ARRAY_LEN(settings_own);
