@@ -45,8 +45,7 @@ struct exchange_handler {
 	void (*head)(void *ctx, struct exchange *x);
 	/* The body is complete in x->sink. */
 	void (*body)(void *ctx, struct exchange *x);
-	/* Optional: the client closed while the answer was pending, so nobody will read it. done()
-	 * follows at once. Any payload given afterwards would be released unsent. */
+	/* The exchange is over: its answer is out, or nobody will read one. The last call. */
 	void (*done)(void *ctx, struct exchange *x, enum exchange_end how);
 };
 
@@ -62,7 +61,6 @@ struct exchange {
 	uint64_t began_ns;              /* clock_now_ns() when the head was complete */
 	int status;                     /* of the answer; 0 before there is one */
 	uint64_t bytes_sent;            /* of the answer's body */
-	struct exchange_net *net;       /* net's private part */
 };
 
 struct answer {
