@@ -101,7 +101,8 @@ const struct setting settings_torchserve[] = {
 	TEXT(SECURITY, cors_allowed_headers, NULL, "Access-Control-Allow-Headers of answers"),
 
 	ROW(METRICS, SETTING_CHOICE, metrics_mode, "log", "prometheus|log|legacy",
-	    "Where metrics go: to the metrics listener, to log files, or both as old versions did"),
+	    "Where metrics go: to metrics_address, to log files, or (legacy) three counters to "
+	    "metrics_address and all others to log files"),
 	TEXT(METRICS, metrics_config, NULL, "File that names the metrics; none: the built-in list"),
 	BOOL(METRICS, enable_metrics_api, "true", "Serve metrics at metrics_address"),
 	BOOL(METRICS, model_metrics_auto_detect, "false",

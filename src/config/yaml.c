@@ -20,9 +20,8 @@
 
 #define YAML_TEXT_MAX ((size_t)1 << 20)
 #define YAML_DEPTH_MAX 32
-#define YAML_NODES_MAX 100000
+#define YAML_WEIGHT_MAX 100000
 #define YAML_BYTES_PER_WEIGHT 64 /* this much text weighs as one more node */
-#define YAML_WEIGHT_MAX (YAML_NODES_MAX + YAML_TEXT_MAX / YAML_BYTES_PER_WEIGHT)
 
 /* A container that is being read. */
 struct yaml_frame {

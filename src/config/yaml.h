@@ -8,7 +8,8 @@
  *
  * Plain scalars are what PyYAML's safe_load makes of them (YAML 1.1: yes, no, on and off are
  * booleans, 010 is octal, 1:30 is sexagesimal, 1e5 is a string), except that dates stay strings and
- * integers beyond 64 bits become floats. A key that occurs twice has its last value.
+ * integers beyond 64 bits become floats. Keys are texts as written. One that occurs twice has its
+ * last value.
  */
 
 #include <stdbool.h>

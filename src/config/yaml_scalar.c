@@ -85,6 +85,19 @@ static bool read_digits(const char *p, size_t n, unsigned base, uint64_t *ret, d
 	return fits;
 }
 
+/* Correctly rounded; underscores do not count. */
+static double read_double(const char *p, size_t n)
+{
+	char clean[NUMBER_MAX + 1];
+	size_t out = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (p[i] != '_')
+			clean[out++] = p[i];
+	clean[out] = 0;
+	return strtod(clean, NULL);
+}
+
 static void set_integer(struct yaml *y, bool negative, bool fits, uint64_t v, double near)
 {
 	if (fits && v <= (uint64_t)INT64_MAX + negative) {
@@ -123,7 +136,8 @@ static bool resolve_radix(struct yaml *y, bool negative, const char *p)
 		if (strncmp(p, forms[i].prefix, n) != 0 || !p[n])
 			continue;
 		len = strspn(p + n, forms[i].digits);
-		if (p[n + len] || !has_digit(p + n, len))
+		/* "0_" is zero, but "0x_" is nothing. */
+		if (p[n + len] || (n == 2 && !has_digit(p + n, len)))
 			continue;
 		fits = read_digits(p + n, len, forms[i].base, &v, &near);
 		set_integer(y, negative, fits, v, near);
@@ -132,7 +146,7 @@ static bool resolve_radix(struct yaml *y, bool negative, const char *p)
 	if (!*p || p[span_digits(p)] || (*p == '0' && p[1]))
 		return false;
 	fits = read_digits(p, strlen(p), 10, &v, &near);
-	set_integer(y, negative, fits, v, near);
+	set_integer(y, negative, fits, v, read_double(p, strlen(p)));
 	return true;
 }
 
@@ -186,8 +200,7 @@ static bool resolve_special(struct yaml *y, bool sign, bool negative, struct sli
 /* 1.5, 1., .5, 1.0e+3: a dot is needed, and an exponent has a sign. `p` is without its sign. */
 static bool resolve_decimal(struct yaml *y, bool sign, bool negative, const char *p)
 {
-	char clean[NUMBER_MAX + 1];
-	size_t whole = span_digits(p), n = whole, out = 0;
+	size_t whole = span_digits(p), n = whole;
 
 	if (p[n] != '.')
 		return false;
@@ -204,12 +217,8 @@ static bool resolve_decimal(struct yaml *y, bool sign, bool negative, const char
 	}
 	if (p[n])
 		return false;
-	for (size_t i = 0; i < n; i++)
-		if (p[i] != '_')
-			clean[out++] = p[i];
-	clean[out] = 0;
 	y->kind = YAML_FLOAT;
-	y->number = strtod(clean, NULL);
+	y->number = read_double(p, n);
 	y->number = negative ? -y->number : y->number;
 	return true;
 }
