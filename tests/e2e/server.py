@@ -37,7 +37,7 @@ def eventually(check, what="", timeout=PATIENCE):
             result = check()
             if result:
                 return result
-            assert not late, f"did not happen within {timeout} s: {what or check}"
+            assert not late, f"not within {timeout} s: {what() if callable(what) else what}"
             pause.wait(0.01)
     finally:
         timer.cancel()
@@ -132,30 +132,26 @@ class Server:
 
     def wait_ready(self):
         """Every model of the store has all its workers."""
-        eventually(self._ready, f"server ready; console:\n{self.console[-3000:]}", 60)
+        eventually(self._ready, lambda: f"server ready; console:\n{self.console[-3000:]}", 60)
         return self
 
     def _ready(self):
         assert self.alive(), f"exited with {self.process.returncode}:\n{self.console[-3000:]}"
         try:
-            models = self.models()
+            versions = [v for m in self.models() for v in self.describe(m, "all")]
         except requests.ConnectionError:
             return False
-        expected = self.settings["load_models"]
-        if expected == "all" and len(models) < len({p.name for p in self.store.iterdir()
-                                                    if is_model(p)}):
-            return False
-        return all(self.model_ready(m) for m in models)
+        if self.settings["load_models"] == "all":
+            expected = sum(map(is_model, self.store.iterdir()))
+        else:
+            expected = len([m for m in (self.settings["load_models"] or "").split(",") if m])
+        return len(versions) >= expected and all(map(version_ready, versions))
 
     def models(self):
         return [m["modelName"] for m in self.manage("GET", "/models").json()["models"]]
 
     def model_ready(self, name):
-        for version in self.describe(name, "all"):
-            ready = [w for w in version["workers"] if w["status"] == "READY"]
-            if len(ready) < version["minWorkers"]:
-                return False
-        return True
+        return all(map(version_ready, self.describe(name, "all")))
 
     def describe(self, name, version=""):
         response = self.manage("GET", f"/models/{name}" + (f"/{version}" if version else ""))
@@ -247,6 +243,11 @@ class Server:
             self.process.wait()
         for pid, _ in marked_processes(self.mark):
             os.kill(pid, signal.SIGKILL)
+
+
+def version_ready(version):
+    ready = [w for w in version["workers"] if w["status"] == "READY"]
+    return len(ready) >= version["minWorkers"]
 
 
 def is_model(path):

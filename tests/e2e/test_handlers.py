@@ -23,11 +23,7 @@ def server(module_serve, module_tmp):
     make_mar(store, "second", "functions.py", entry="functions.py:serve")
     make_mar(store, "module", "functions.py", entry="functions:serve")
     make_mar(store, "bare", "echo.py", entry="echo")
-    make_mar(store, "later", "later.py",
-             config="minWorkers: 1\nmaxWorkers: 1\nasyncCommunication: true\n")
-    make_mar(store, "instances", PLAIN, envelope="json")
-    make_mar(store, "enveloped", PLAIN, envelope="body")
-    return module_serve(store=store)
+    return module_serve(store=store, model_metrics_auto_detect=True)
 
 
 PLAIN = """
@@ -70,7 +66,7 @@ def test_output_reaches_the_model_log(server):
     assert server.predict("talk", b"hello out there").text == "ok"
     for stream, text in (("stdout", "stdout says hello out there"),
                          ("stderr", "stderr says hello out there"),
-                         ("stderr", "WARNING:talk:logging says hello out there")):
+                         ("stdout", "logging says hello out there")):
         pattern = re.compile(LINE.format("talk", stream, re.escape(text)), re.M)
         eventually(lambda p=pattern: p.search(server.log("model_log.log")), pattern.pattern)
 
@@ -140,7 +136,7 @@ def test_metrics_of_a_handler(server):
     assert server.metric("Phase", **level) == 12.5
     assert server.metric("Weight", **level) == 3
     assert server.metric("Share", **level) == 50
-    assert server.metric("CacheFill", Shelf="upper", **level) == 7
+    assert server.metric("CacheFill", Shelf="upper") == 7
     assert server.metric("Spread_count", **level) == 3
     assert server.metric("Spread_bucket", le="0.25", **level) == 0
     assert server.metric("Spread_bucket", le="0.5", **level) == 3
@@ -148,7 +144,7 @@ def test_metrics_of_a_handler(server):
 
 def test_metrics_of_a_handler_in_the_log(serve, tmp_path):
     make_mar(tmp_path, "measure", "measure.py")
-    server = serve(store=tmp_path, metrics_mode="log")
+    server = serve(store=tmp_path, metrics_mode="log", model_metrics_auto_detect=True)
     answer = server.predict("measure", b"x")
     line = re.compile(r"Visits\.Count:2(\.0)?\|#.*ModelName:measure.*Level:Model.*"
                       r"\|#hostname:[^,]+,(requestID:" + answer.headers["x-request-id"] +
@@ -195,8 +191,11 @@ def test_client_that_leaves_a_stream(server, gate):
 
 # ---- coroutines ----
 
-def test_calls_of_an_async_handler_overlap(server):
+def test_calls_of_an_async_handler_overlap(serve, tmp_path):
     """Each answer needs the other call: they would wait for ever one after another."""
+    make_mar(tmp_path, "later", "later.py",
+             config="minWorkers: 1\nmaxWorkers: 1\nasyncCommunication: true\n")
+    server = serve(store=tmp_path)
     calls = [background(server.predict, "later", f"{i % 4}") for i in range(8)]
     texts = sorted(f.result().text for f in calls)
     assert texts == sorted([f"{i}: second" for i in range(4)] +
@@ -205,12 +204,16 @@ def test_calls_of_an_async_handler_overlap(server):
 
 # ---- envelopes ----
 
-def test_json_envelope(server):
+def test_json_envelope(serve, tmp_path):
+    make_mar(tmp_path, "instances", PLAIN)
+    server = serve(store=tmp_path, service_envelope="json")
     response = server.predict("instances", json={"instances": [1, "two", [3]]})
     assert response.json() == {"predictions": [1, "two", [3]]}
 
 
-def test_body_envelope(server):
+def test_body_envelope(serve, tmp_path):
+    make_mar(tmp_path, "enveloped", PLAIN)
+    server = serve(store=tmp_path, service_envelope="body")
     assert server.predict("enveloped", b"just the body").content == b"just the body"
 
 

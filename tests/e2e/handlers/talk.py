@@ -4,8 +4,6 @@
 import logging
 import sys
 
-logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-
 
 def handle(data, context):
     if data is None:
