@@ -3,14 +3,16 @@
 
 #include <errno.h>
 
+#define BYTE_ORDER_MARK SLICE("\xef\xbb\xbf")
+
 void properties_init(struct properties *p, struct slice text)
 {
 	*p = (struct properties){ .rest = text, .line = 1 };
 	buf_init(&p->logical, PROPERTIES_TEXT_MAX);
 	buf_init(&p->key, PROPERTIES_TEXT_MAX);
 	buf_init(&p->value, PROPERTIES_TEXT_MAX);
-	if (slice_starts(text, SLICE("\xef\xbb\xbf")))
-		p->rest = slice_make(text.p + 3, text.n - 3);
+	if (slice_starts(text, BYTE_ORDER_MARK))
+		p->rest = slice_make(text.p + BYTE_ORDER_MARK.n, text.n - BYTE_ORDER_MARK.n);
 }
 
 void properties_finish(struct properties *p)
@@ -289,6 +291,11 @@ static void put_escaped(struct buf *out, struct slice s, bool key)
 
 void properties_put(struct buf *out, struct slice key, struct slice value)
 {
+	/* At the start of a text it would be taken for a byte order mark. */
+	if (slice_starts(key, BYTE_ORDER_MARK)) {
+		buf_puts(out, "\\ufeff");
+		key = slice_make(key.p + BYTE_ORDER_MARK.n, key.n - BYTE_ORDER_MARK.n);
+	}
 	put_escaped(out, key, true);
 	buf_putc(out, '=');
 	put_escaped(out, value, false);

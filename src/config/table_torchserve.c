@@ -43,8 +43,8 @@ const struct setting settings_torchserve[] = {
 	TEXT(MODELS, model_snapshot, NULL,
 	     "JSON with the models to restore, as snapshots have it; goes before load_models"),
 	ROW(MODELS, SETTING_NUMBER, default_workers_per_model, "0", "0..100000",
-	    "Workers of a model that asks for no number; 0: one per GPU (one per CPU without any) for "
-	    "models loaded at start, none for models registered later"),
+	    "Workers of a model that asks for no number; 0: one per GPU (one per CPU without any) "
+	    "for models loaded at start, none for models registered later"),
 	ROW(MODELS, SETTING_NUMBER, default_response_timeout, "120", "0..2147483647",
 	    "Seconds a handler may take for a batch before its worker is replaced"),
 	ROW(MODELS, SETTING_NUMBER, default_startup_timeout, "120", "0..2147483647",
@@ -87,7 +87,8 @@ const struct setting settings_torchserve[] = {
 	BOOL(SECURITY, use_env_allowed_urls, "false",
 	     "With enable_envvars_config, let TS_ALLOWED_URLS set allowed_urls"),
 	TEXT(SECURITY, allowed_urls, "file://.*|http(s)?://.*",
-	     "Where models may be registered from: a comma list of regular expressions; empty: nowhere",
+	     "Where models may be registered from: a comma list of regular expressions; empty: "
+	     "nowhere",
 	     .keep_empty = true),
 	TEXT(SECURITY, blacklist_env_vars, NULL,
 	     "Regular expression of environment variables that workers do not see"),

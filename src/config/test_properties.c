@@ -133,6 +133,7 @@ static void test_put_reads_back(void **state)
 		{ "#x", "tab\tnewline\nreturn\rfeed\f" },
 		{ "back\\slash", "C:\\dir\\" },
 		{ "models", "{\"m\": {\"1.0\": {\"marName\": \"m.mar\"}}}" },
+		{ "\xef\xbb\xbfmark", "not dropped" },
 		{ "caf\xc3\xa9", "\xe2\x82\xac" },
 	};
 	_cleanup_(buf_finish) struct buf out = BUF_INIT(10000), want = BUF_INIT(10000);
@@ -145,6 +146,11 @@ static void test_put_reads_back(void **state)
 	}
 	got = read_all(buf_slice(&out));
 	assert_string_equal(got, buf_cstr(&want));
+	buf_clear(&out);
+	properties_put(&out, SLICE("\xef\xbb\xbfx"), SLICE("1"));
+	free(TAKE(got));
+	got = read_all(buf_slice(&out));
+	assert_string_equal(got, "1:\xef\xbb\xbfx=1;");
 }
 
 int main(void)

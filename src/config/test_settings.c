@@ -102,7 +102,7 @@ static void test_file(void **state)
 {
 	struct fixture *f = *state;
 
-	setenv("SETTINGS_TEST_STORE", "/home/model-server/model-store", 1);
+	setenv("SETTINGS_TEST_STORE", "/models/store", 1);
 	assert_int_equal(load(f, "inference_address=http://0.0.0.0:8080\n"
 				 "management_address = unix:/tmp/m.sock\n"
 				 "number_of_netty_threads=32\n"
@@ -125,7 +125,7 @@ static void test_file(void **state)
 	expect_why(f, "");
 	assert_string_equal(f->s.management_address, "unix:/tmp/m.sock");
 	assert_int_equal(f->s.job_queue_size, 1000);
-	assert_string_equal(f->s.model_store, "/home/model-server/model-store");
+	assert_string_equal(f->s.model_store, "/models/store");
 	assert_string_equal(f->s.metrics_mode, "prometheus");
 	assert_true(f->s.install_py_dep_per_model);
 	assert_true(f->s.token_expiration_min == 0.25);
