@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The socket to the front: frames in, frames out, and the housekeeping frames in between."""
+
+import os
+import socket
+from array import array
+from collections import deque
+
+from sconce import frame as wire
+
+_ANCILLARY = socket.CMSG_SPACE(4 * 4)
+
+
+class Closed(Exception):
+    """The front is gone: so is the reason to run."""
+
+
+class Channel:
+    """Not thread-safe: one thread receives, and sends."""
+
+    def __init__(self, fd):
+        self._socket = socket.socket(fileno=fd)
+        self._buffer = bytearray(wire.FRAME_MAX)
+        self._view = memoryview(self._buffer)
+        self._kept = deque()
+        self.send = self._socket.send
+
+    def fileno(self):
+        return self._socket.fileno()
+
+    def setblocking(self, flag):
+        self._socket.setblocking(flag)
+
+    def receive(self):
+        """Returns (type, count, arg, data, size, fds). `data` may be reused by the next call."""
+        if self._kept:
+            return self._kept.popleft()
+        return self._receive()
+
+    def receive_kind(self, kind, arg):
+        """Waits for one frame; others that arrive meanwhile are kept for receive()."""
+        while True:
+            got = self._receive()
+            if got[0] == kind and got[2] == arg:
+                return got
+            kept = list(got)
+            kept[3] = bytes(got[3][:got[4]])
+            self._kept.append(tuple(kept))
+
+    def _receive(self):
+        size, ancillary, flags, _ = self._socket.recvmsg_into([self._buffer], _ANCILLARY)
+        if not size:
+            raise Closed()
+        fds = self._descriptors(ancillary) if ancillary else ()
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise wire.FrameError("a frame that was cut short")
+        kind, count, arg = wire.read_head(self._buffer, size)
+        return kind, count, arg, self._view, size, fds
+
+    @staticmethod
+    def _descriptors(ancillary):
+        fds = array("i")
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.frombytes(data[:len(data) - len(data) % fds.itemsize])
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        return tuple(fds)
+
+    def close(self):
+        self._socket.close()

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what a handler returns to the bytes of a reply."""
+
+import json
+import sys
+
+
+class Unsupported(TypeError):
+    """A value that cannot be sent."""
+
+
+def _tensor_bytes(value):
+    """torch.save bytes for a tensor, None for anything else. Never imports torch."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(value, torch.Tensor):
+        return None
+    import io
+
+    out = io.BytesIO()
+    torch.save(value, out)
+    return out.getvalue()
+
+
+def encode(value):
+    """bytes as they are, str as UTF-8, tensors as torch.save bytes, the rest as indented JSON."""
+    kind = type(value)
+    if kind is bytes or kind is bytearray:
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    if isinstance(value, str):
+        return value.encode("utf-8")
+    data = _tensor_bytes(value)
+    if data is not None:
+        return data
+    try:
+        return json.dumps(value, indent=2).encode("utf-8")
+    except (TypeError, ValueError, OverflowError, RecursionError) as e:
+        raise Unsupported(str(e)) from e

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding a model's entry point by TorchServe's rules.
+
+`handler` is a file, `file.py:function`, a module, or the name of a default handler. A module-level function
+(`handle`, or the one named) wins; otherwise the one class defined in the module that has `handle`.
+"""
+
+import importlib
+import os
+import sys
+
+
+class LoadError(Exception):
+    """The model cannot be loaded; the message says why."""
+
+
+def _split(handler):
+    name, _, function = handler.partition(":")
+    if name.endswith(".py"):
+        name = name[:-3]
+    return name.rsplit("/", 1)[-1], function or "handle", name
+
+
+def _import(name, whole):
+    try:
+        return importlib.import_module(name)
+    except ImportError as first:
+        try:
+            return importlib.import_module("ts.torch_handler." + whole.replace("/", "."))
+        except ModuleNotFoundError as second:
+            # The handler itself may exist and lack something it imports: that is the real cause.
+            if second.name and second.name.startswith("ts.torch_handler."):
+                raise first from None
+            raise
+
+
+def _classes(module):
+    return [c for c in vars(module).values()
+            if isinstance(c, type) and c.__module__ == module.__name__]
+
+
+def _handler_class(module):
+    classes = [c for c in _classes(module) if callable(getattr(c, "handle", None))]
+    if len(classes) > 1:
+        # Bases that live in the same file do not count when a class derived from them is there.
+        classes = [c for c in classes if not any(o is not c and issubclass(o, c) for o in classes)]
+    if len(classes) != 1:
+        raise LoadError("%s: expected one class with a handle() method, or a function handle(data, context); "
+                        "found %d classes" % (module.__name__, len(classes)))
+    return classes[0]
+
+
+def _envelope(name, entry):
+    module = importlib.import_module("ts.torch_handler.request_envelope." + name)
+    wrapper = _classes(module)[0](entry)
+    return wrapper.handle
+
+
+def _entry_of(module, function, context):
+    entry = getattr(module, function, None)
+    if callable(entry) and not isinstance(entry, type):
+        entry(None, context)   # TorchServe's convention: this is when a function loads its model
+        return entry
+    if function != "handle":
+        raise LoadError("%s has no function %s" % (module.__name__, function))
+    service = _handler_class(module)()
+    if callable(getattr(service, "initialize", None)):
+        service.initialize(context)
+    return service.handle
+
+
+def load(handler, model_dir, context, envelope=""):
+    """Returns the entry point: a callable (data, context) -> list, possibly a coroutine function."""
+    if not handler:
+        raise LoadError("the archive names no handler")
+    name, function, whole = _split(handler)
+    folder = os.path.dirname(os.path.join(model_dir, whole))
+    # Behind our own packages (the first entry), before everything else.
+    for path in (folder, model_dir):
+        if path in sys.path:
+            sys.path.remove(path)
+        sys.path.insert(1, path)
+    module = _import(name, whole)
+    entry = _entry_of(module, function, context)
+    return _envelope(envelope, entry) if envelope else entry

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker process: `python -m sconce.worker --fd 3`, or forked by sconce.zygote.
+
+Says HELLO, is told by LOAD which model it is, loads the handler, says LOADED, and serves.
+"""
+
+import json
+import os
+import sys
+import traceback
+
+from sconce import frame as wire
+from sconce import loader, serving
+from sconce.channel import Channel, Closed
+from sconce.memory import Memory
+
+_ASYNC_CREDITS = 64
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def _send_json(channel, kind, arg, document):
+    channel.send(wire.frame(kind, arg, json.dumps(document).encode()))
+
+
+def _prefer_to_die():
+    """When memory runs out, a worker can be replaced; the front cannot."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as f:
+            f.write("500")
+    except OSError:
+        pass
+
+
+def _line_buffered():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.reconfigure(line_buffering=True)
+        except (AttributeError, ValueError):
+            pass
+
+
+def _wait_for_load(channel, memory):
+    while True:
+        kind, _count, arg, data, size, fds = channel.receive()
+        if kind == wire.SEGMENT and len(fds) == 1:
+            memory.add_segment(arg, wire.read_u64(data, wire.HEAD, size), fds[0])
+        elif kind == wire.LOAD and len(fds) == 1:
+            memory.set_outbound(fds[0])
+            return json.loads(bytes(data[wire.HEAD:size]))
+        elif kind == wire.STOP:
+            raise Closed()
+
+
+def _make_context(load):
+    from ts.context import Context
+
+    return Context(load["model_name"], load["model_dir"], load.get("manifest") or {},
+                   load["batch_size"], load.get("gpu_id"), "0.12.0",
+                   limit_max_image_pixels=load.get("limit_max_image_pixels", True),
+                   model_yaml_config=load.get("model_yaml_config") or {})
+
+
+def _prepare(load):
+    for name in _THREAD_VARIABLES:
+        os.environ.setdefault(name, str(load.get("threads") or 1))
+    os.chdir(load["model_dir"])
+    # Our own packages first, so that our `ts` wins over an installed one.
+    packages = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[:] = [packages] + [p for p in sys.path if p not in (packages, "")]
+
+
+def _load(load):
+    _prepare(load)
+    context = _make_context(load)
+    entry = loader.load(load["handler"], load["model_dir"], context, load.get("envelope") or "")
+    serving.tune(load.get("threads") or 0)
+    return entry, context
+
+
+def _is_async(entry):
+    code = getattr(getattr(entry, "__func__", entry), "__code__", None)
+    return bool(code and code.co_flags & 0x80)   # inspect.CO_COROUTINE
+
+
+def _reason(error):
+    return "%s: %s" % (type(error).__name__, error) if str(error) else type(error).__name__
+
+
+def _report_failure(channel, error):
+    traceback.print_exception(type(error), error, error.__traceback__)
+    sys.stderr.flush()
+    memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError)
+                                                and "CUDA" in str(error))
+    message = "System out of memory" if memory else _reason(error)
+    _send_json(channel, wire.LOADED, 507 if memory else 500, {"message": message[:4000]})
+
+
+def run(fd):
+    """The whole life of a worker; returns its exit code."""
+    _prefer_to_die()
+    _line_buffered()
+    channel = Channel(fd)
+    memory = Memory()
+    _send_json(channel, wire.HELLO, 0, {
+        "protocol": wire.PROTOCOL, "pid": os.getpid(), "runtime": "python",
+        "version": "%d.%d.%d" % sys.version_info[:3]})
+    try:
+        load = _wait_for_load(channel, memory)
+    except Closed:
+        return 0
+    try:
+        entry, context = _load(load)
+    except Exception as e:
+        _report_failure(channel, e)
+        return 1
+    asynchronous = _is_async(entry)
+    session = serving.Session(channel, memory, load, entry, context)
+    _send_json(channel, wire.LOADED, 200, {
+        "message": "loaded model " + load["model_name"], "async": asynchronous,
+        "credits": _ASYNC_CREDITS if asynchronous else 1,
+        "imports": [name for name in ("torch", "numpy") if name in sys.modules]})
+    if asynchronous:
+        from sconce import aserving
+        aserving.serve(session)
+    else:
+        serving.serve(session)
+    return 0
+
+
+def main(arguments):
+    fd = int(arguments[arguments.index("--fd") + 1]) if "--fd" in arguments else 3
+    code = run(fd)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Handlers may have left threads and atexit hooks that hang; nothing here needs them.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

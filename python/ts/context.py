@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The context that handlers get: the model, the server, and the requests of the running batch."""
+
+from ts.version import __version__
+
+
+class RequestProcessor:
+    """Headers of one request, and status and headers of its answer.
+
+    `request_header` is a dict, or anything with a `read_headers()` that gives one: headers are
+    decoded only when a handler looks at them.
+    """
+
+    __slots__ = ("_source", "_headers", "_status", "_phrase", "_response")
+
+    def __init__(self, request_header):
+        self._source = request_header
+        self._headers = None
+        self._status = 200
+        self._phrase = None
+        self._response = None
+
+    def get_request_properties(self):
+        if self._headers is None:
+            source = self._source
+            self._headers = source if isinstance(source, dict) else source.read_headers()
+        return self._headers
+
+    def get_request_property(self, key):
+        return self.get_request_properties().get(key)
+
+    def report_status(self, code, reason_phrase=None):
+        self._status = code
+        self._phrase = reason_phrase
+
+    def get_response_status_code(self):
+        return self._status
+
+    def get_response_status_phrase(self):
+        return self._phrase
+
+    def add_response_property(self, key, value):
+        if self._response is None:
+            self._response = {}
+        self._response[key] = value
+
+    def get_response_headers(self):
+        if self._response is None:
+            self._response = {}
+        return self._response
+
+    def get_response_header(self):
+        return self.get_response_headers()
+
+    def reply_head(self):
+        """(status, phrase, content type, header block) as the worker sends them."""
+        status = self._status
+        if self._response is None and self._phrase is None and type(status) is int:
+            return status, b"", b"", b""
+        from sconce.frame import write_headers
+
+        response = dict(self._response or {})
+        content_type = response.pop("content-type", None)
+        return (int(status), str(self._phrase).encode("utf-8") if self._phrase else b"",
+                str(content_type).encode("utf-8") if content_type else b"",
+                write_headers((str(k), str(v)) for k, v in response.items()))
+
+
+class Context:
+    """One per worker; `request_ids` and `request_processor` change with every batch."""
+
+    def __init__(self, model_name, model_dir, manifest, batch_size, gpu, mms_version,
+                 limit_max_image_pixels=True, metrics=None, model_yaml_config=None):
+        self.model_name = model_name
+        self.manifest = manifest
+        self._system_properties = {
+            "model_dir": model_dir,
+            "gpu_id": gpu,
+            "batch_size": batch_size,
+            "server_name": "MMS",
+            "server_version": mms_version or __version__,
+            "limit_max_image_pixels": limit_max_image_pixels,
+        }
+        self._limit_max_image_pixels = limit_max_image_pixels
+        self.model_yaml_config = model_yaml_config if model_yaml_config is not None else {}
+        self.request_ids = None
+        self.request_processor = [RequestProcessor({})]
+        self.stopping_criteria = None
+        self.cl_socket = None
+        self.header_key_sequence_id = "ts_request_sequence_id"
+        self.header_key_sequence_start = "ts_request_sequence_start"
+        self.header_key_sequence_end = "ts_request_sequence_end"
+        self._metrics = metrics
+
+    def begin_batch(self, requests):
+        """The worker's: these requests are next. Each has `uuid` and `read_headers()`."""
+        if len(requests) == 1:
+            request = requests[0]
+            self.request_ids = {0: request.uuid}
+            self.request_processor = [RequestProcessor(request)]
+        else:
+            self.request_ids = {i: r.uuid for i, r in enumerate(requests)}
+            self.request_processor = [RequestProcessor(r) for r in requests]
+        if self._metrics is not None:
+            self._metrics.request_ids = self.request_ids
+
+    @property
+    def metrics(self):
+        """The metrics cache, made when a handler first asks for it."""
+        if self._metrics is None:
+            from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+
+            self._metrics = MetricsCacheYamlImpl(request_ids=self.request_ids,
+                                                 model_name=self.model_name)
+        return self._metrics
+
+    @metrics.setter
+    def metrics(self, metrics):
+        self._metrics = metrics
+
+    @property
+    def system_properties(self):
+        return self._system_properties
+
+    def get_request_id(self, idx=0):
+        return self.request_ids.get(idx) if self.request_ids else None
+
+    def get_request_header(self, idx, key):
+        return self.request_processor[idx].get_request_property(key)
+
+    def get_all_request_header(self, idx):
+        return self.request_processor[idx].get_request_properties()
+
+    def set_response_content_type(self, idx, value):
+        self.set_response_header(idx, "content-type", value)
+
+    def get_response_content_type(self, idx):
+        return self.get_response_headers(idx).get("content-type")
+
+    def set_response_status(self, code=200, phrase="", idx=0):
+        self.request_processor[idx].report_status(code, reason_phrase=phrase)
+
+    def set_all_response_status(self, code=200, phrase=""):
+        for processor in self.request_processor:
+            processor.report_status(code, reason_phrase=phrase)
+
+    def get_response_status(self, idx):
+        processor = self.request_processor[idx]
+        return processor.get_response_status_code(), processor.get_response_status_phrase()
+
+    def set_response_header(self, idx, key, value):
+        self.request_processor[idx].add_response_property(key, value)
+
+    def get_response_headers(self, idx):
+        return self.request_processor[idx].get_response_headers()
+
+    def get_sequence_id(self, idx):
+        return self.get_request_header(idx, self.header_key_sequence_id)
+
+    def __eq__(self, other):
+        return isinstance(other, Context) and self.__dict__ == other.__dict__
+
+    __hash__ = object.__hash__
