@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the system knows of a server's processes: who belongs to it, their memory, their CPU."""
 
+import itertools
 import os
 import socket
 from pathlib import Path
@@ -8,12 +9,22 @@ from pathlib import Path
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def free_ports(n):
-    """Ports that nobody listens on, below those the system gives to clients."""
+def candidates():
+    """Ports below those the system gives to clients, each once before any comes again."""
     low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    ports, port = [], 10000 + os.getpid() % 5000
+    ports = range(10000, max(low, 20000))
+    skip = os.getpid() * 16 % len(ports)
+    return itertools.cycle([*ports[skip:], *ports[:skip]])
+
+
+CANDIDATES = candidates()
+
+
+def free_ports(n):
+    """Ports that nobody listens on, and that no earlier call gave."""
+    ports = []
     while len(ports) < n:
-        port = port + 1 if port + 1 < low else 10000
+        port = next(CANDIDATES)
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

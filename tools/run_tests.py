@@ -153,7 +153,8 @@ def pytest(name, folder, env=None):
 
 
 def e2e(name, folder):
-    return build(folder) or pytest(name, "tests/e2e", {"SCONCE_BIN_DIR": str(ROOT / folder / "bin")})
+    environment = {"SCONCE_BIN_DIR": str(ROOT / folder / "bin")}
+    return build(folder) or pytest(name, "tests/e2e", environment)
 
 
 # ---- the steps, in order ----

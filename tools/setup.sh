@@ -92,6 +92,18 @@ environment() {
 	cp "$requirements" "$folder/requirements.txt"
 }
 
+# TorchServe's image handlers import torchvision, whose compiled part is not for every torch. Its
+# pure Python part is all they use: bench/torchvision_ops.py declares what it misses.
+torchvision() {
+	local python=.venv-torchserve/bin/python site
+	site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	cmp -s bench/torchvision_ops.py "$site/torchvision_ops.py" && return 0
+	quiet "$python" -m pip install --no-deps torchvision==0.28.0 ||
+		fail "missing Python packages: torchvision==0.28.0 (pip, see $LOG)"
+	echo "import torchvision_ops" >"$site/torchvision_ops.pth"
+	cp bench/torchvision_ops.py "$site/"
+}
+
 packages_of() { sed -e 's/#.*//' "$1" | xargs; }
 
 setup_build() {
@@ -125,6 +137,7 @@ main() {
 		setup_build $BENCH $(java_packages)
 		environment .venv-demo tools/requirements-demo.txt
 		environment .venv-torchserve bench/requirements-torchserve.txt
+		torchvision
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
 	format) debian $FORMAT ;;

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured. Every server gets the same archives and the same requests."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+import measure
+import models
+from servers import every
+
+BOTH, BEST = ("torchserve-tuned", "torchserve"), ("torchserve-tuned",)
+STORES = models.CACHE / "stores"
+
+
+@dataclass(frozen=True)
+class Metric:
+    key: str
+    title: str
+    more: bool = False        # more is better
+    wanted: float = 0         # what this project wants to reach; 0: nothing particular
+    digits: int = 0
+
+
+def cpu(wanted=0):
+    return Metric("cpu", "CPU seconds per 1,000", wanted=wanted, digits=3)
+
+
+class Scenario:
+    """`begin` once per server, then `measure` once per round, which returns a value per metric."""
+
+    peers = BEST
+    title = ""
+    metrics = ()
+
+    def begin(self, server):
+        pass
+
+    def measure(self, server, seconds):
+        raise NotImplementedError
+
+
+class Load(Scenario):
+    """As many requests as the server can answer to a number of clients."""
+
+    peers = BOTH
+
+    def __init__(self, title, metrics, model="echo", size=1024, clients=16, batch=1, workers=1):
+        self.title, self.metrics = title, metrics
+        self.model, self.clients, self.batch, self.workers = model, clients, batch, workers
+        self.size = size
+        self.threads = 1
+
+    path = property(lambda self: f"/predictions/{self.model}")
+
+    def store(self):
+        return models.echo_store(STORES / "echo")
+
+    def body(self):
+        return models.body_file(self.size)
+
+    def check(self, server):
+        status, answer = server.call("POST", self.path, self.body().read_bytes())
+        assert status == 200 and answer == self.body().read_bytes(), (status, answer[:200])
+
+    def begin(self, server):
+        server.start(self.store())
+        server.register(self.model, self.workers, self.batch)
+        self.check(server)
+        self.load(server, server.warm_up)
+
+    def load(self, server, seconds):
+        return measure.closed_loop(server, self.path, self.body(), self.clients,
+                                   max(1, round(seconds)), self.threads)
+
+    def measure(self, server, seconds):
+        return measure.calm(lambda: self.load(server, seconds))
+
+
+class Image(Load):
+    """The classifier of the demonstration, from archive to five class names."""
+
+    def __init__(self, title, metrics):
+        super().__init__(title, metrics, model="image", clients=8, workers=2)
+        self.assets = None
+
+    def store(self):
+        self.assets = self.assets or models.image_assets()
+        return models.image_store(STORES / "image", self.assets)
+
+    def body(self):
+        return self.assets.photo
+
+    def check(self, server):
+        status, answer = server.call("POST", self.path, self.body().read_bytes())
+        assert status == 200 and len(json.loads(answer)) == 5, (status, answer[:500])
+
+
+class Ping(Load):
+    """What the server itself costs, without a model."""
+
+    path = "/ping"
+
+    def __init__(self, title, metrics):
+        super().__init__(title, metrics, clients=64)
+        self.threads = 2
+
+    def body(self):
+        return None
+
+    def check(self, server):
+        status, answer = server.call("GET", self.path)
+        assert (status, json.loads(answer)) == (200, {"status": "Healthy"}), (status, answer)
+
+
+class OpenLoop(Load):
+    """Latency at a rate that every server can serve."""
+
+    RATE = 840
+
+    def begin(self, server):
+        super().begin(server)
+        measure.open_loop(server, self.path, self.body(), self.RATE, 1)
+
+    def measure(self, server, seconds):
+        return measure.calm(lambda: measure.open_loop(server, self.path, self.body(), self.RATE,
+                                                      max(seconds, 3)))
+
+
+class Restart(Scenario):
+    """Starts and stops the server in each round."""
+
+    def __init__(self, title, metrics, load):
+        self.title, self.metrics, self.load = title, metrics, load
+
+    def measure(self, server, seconds):
+        store = self.load.store()
+        try:
+            return {"disturbed": False, "failed": 0, **self.once(server, store)}
+        finally:
+            server.stop()
+
+    def start(self, server, store):
+        """Seconds from the start of the process to the first good answer."""
+        model = self.load.model
+        server.start(store, [f"{model}.mar"])
+        return server.first_answer(self.load.path, self.load.body().read_bytes())
+
+    def once(self, server, store):
+        return {"start": self.start(server, store)}
+
+
+class Recovery(Restart):
+    """A worker is killed: how long until the next good answer?"""
+
+    def once(self, server, store):
+        self.start(server, store)
+        body = self.load.body().read_bytes()
+        for _ in range(20):
+            server.call("POST", self.load.path, body)
+        pid, = every(0.01, lambda: server.workers(self.load.model))
+        began = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        every(0.005, lambda: server.call("POST", self.load.path, body)[0] == 200)
+        return {"recovery": time.monotonic() - began}
+
+
+class Memory(Restart):
+    """Resident memory with two workers that have worked."""
+
+    def once(self, server, store):
+        server.start(store)
+        server.register(self.load.model, 2)
+        self.load.load(server, 3)
+        return {"pss": server.memory()}
+
+
+class Many(Restart):
+    """Twenty models with one worker each."""
+
+    NAMES = [f"echo{i}" for i in range(20)]
+
+    def once(self, server, store):
+        store = models.echo_store(STORES / "many", self.NAMES)
+        server.start(store, [f"{name}.mar" for name in self.NAMES])
+        for name in self.NAMES:
+            started = server.first_answer(f"/predictions/{name}", b"x")
+        return {"start": started, "pss": server.memory()}
+
+
+def rate(wanted=0):
+    return Metric("rate", "requests/s", more=True, wanted=wanted)
+
+
+ECHO = Load("", ())
+IMAGE = Image("EfficientNet-lite0 from a photograph, 2 workers, 8 clients",
+              (rate(140), cpu(), Metric("p99", "p99, ms", digits=1)))
+START = "start to first answer, s"
+AGAIN = "worker killed to next answer, s"
+
+SCENARIOS = {
+    "noop1": Load("a handler that does nothing, 1 KB, 1 worker, 16 clients",
+                  (rate(30000), cpu())),
+    "noop8": Load("the same, batches of 8, 64 clients", (rate(), cpu()), clients=64, batch=8),
+    "noop32": Load("the same, batches of 32, 64 clients", (rate(40000), cpu()), clients=64,
+                   batch=32),
+    "body600k": Load("the same, 600 KB in and out, 16 clients", (rate(3000), cpu()), size=600000),
+    "ping": Ping("health check, 64 clients", (rate(110000), cpu())),
+    "openloop": OpenLoop("1 KB at a fixed 840 requests/s",
+                         (Metric("p50", "p50, ms", wanted=0.2, digits=2),
+                          Metric("p99", "p99, ms", wanted=1, digits=2))),
+    "image": IMAGE,
+    "start": Restart("a handler that does nothing", (Metric("start", START, False, 0.2, 2),), ECHO),
+    "start-image": Restart("EfficientNet-lite0", (Metric("start", START, False, 0.6, 2),), IMAGE),
+    "recovery": Recovery("a handler that does nothing",
+                         (Metric("recovery", AGAIN, False, 0.2, 2),), ECHO),
+    "recovery-image": Recovery("EfficientNet-lite0",
+                               (Metric("recovery", AGAIN, False, 1, 2),), IMAGE),
+    "memory": Memory("a handler that does nothing, 2 workers",
+                     (Metric("pss", "memory (PSS), MiB", False, 60),), ECHO),
+    "memory-image": Memory("EfficientNet-lite0, 2 workers",
+                           (Metric("pss", "memory (PSS), MiB", False, 350),), IMAGE),
+    "models20": Many("20 models that do nothing, 1 worker each",
+                     (Metric("start", START + " of each", False, 1.5, 2),
+                      Metric("pss", "memory (PSS), MiB", False, 300)), ECHO),
+}
