@@ -45,7 +45,8 @@ bench: build ## measure beside TorchServe (ROUNDS=5 ONLY=noop1,ping SERVERS=scon
 fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
 	@tools/setup.sh fuzz
 	@test -f build-fuzz/build.ninja || \
-		CC=clang meson setup build-fuzz -Dfuzz=true $(SANITIZERS)
+		CC=clang meson setup build-fuzz -Dfuzz=true $(SANITIZERS) \
+		-Dc_args=-fsanitize=fuzzer-no-link
 	@ninja -C build-fuzz
 	@$(PYTHON) tools/run_fuzz.py build-fuzz --seconds $(FUZZ_SECONDS)
 

@@ -7,6 +7,7 @@ Inputs that reach new code are kept in .cache/fuzz/<what>; one that breaks somet
 """
 
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,8 +22,14 @@ def fuzz(target, seconds):
     corpus = ROOT / "tests" / "fuzz" / "corpus" / what
     command = [str(target.resolve()), f"-max_total_time={seconds}", "-timeout=10",
                "-print_final_stats=1", f"-artifact_prefix={found.parent}/", str(found)]
-    print(f"== {what}: {seconds} s", flush=True)
-    return subprocess.run(command + [str(corpus)] * corpus.exists(), check=False).returncode == 0
+    done = subprocess.run(command + [str(corpus)] * corpus.exists(), check=False,
+                          capture_output=True, text=True, errors="replace")
+    stats = dict(re.findall(r"^stat::(\w+):\s+(\d+)", done.stderr, re.M))
+    print(f"{what}: {stats.get('number_of_executed_units', '?')} runs, "
+          f"{stats.get('new_units_added', '?')} new inputs", flush=True)
+    if done.returncode:
+        print(done.stderr[-20000:])
+    return done.returncode == 0
 
 
 def main():
