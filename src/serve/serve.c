@@ -168,6 +168,15 @@ static int serve_make_tokens(struct server *s, struct buf *why)
 	return tokens_create(&s->tokens, SERVE_KEY_FILE, life_ns, clock_wall_ns(), why);
 }
 
+static size_t serve_power_of_two(uint64_t n)
+{
+	size_t size = (size_t)1 << 20;
+
+	while (size < n)
+		size *= 2;
+	return size;
+}
+
 static int serve_build(struct server *s, struct buf *why)
 {
 	struct net_limits limits;
@@ -178,7 +187,7 @@ static int serve_build(struct server *s, struct buf *why)
 		return err_trace(r);
 	s->budget.limit = s->settings->memory_budget;
 	s->metrics = metrics_create(10000);
-	r = pool_create(&s->pool, &s->budget, s->settings->pool_segment_size);
+	r = pool_create(&s->pool, &s->budget, serve_power_of_two(s->settings->pool_segment_size));
 	if (r < 0)
 		return err_trace(r);
 	r = fleet_init(&s->fleet, &s->loop, s->settings, &s->budget, s->pool, s->metrics);

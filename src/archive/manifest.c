@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "archive/manifest.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "wire/json.h"
+
+#define MANIFEST_MAX ((size_t)1 << 20)
+#define MANIFEST_NAME_MAX 256
+
+#define INVALID "InvalidModelException"
+
+static void manifest_defaults(struct manifest *m)
+{
+	*m = (struct manifest){ .model_version = SLICE("1.0"), .runtime = SLICE("python"),
+				.manifest_json = SLICE("{}"), .config_json = SLICE("{}"),
+				.model_name = SLICE(""), .handler = SLICE(""), .model_file = SLICE(""),
+				.serialized_file = SLICE(""), .requirements_file = SLICE(""),
+				.config_file = SLICE(""), .envelope = SLICE(""),
+				.device_type = SLICE(""), .parallel_type = SLICE("") };
+	m->min_workers = m->max_workers = m->batch_size = m->max_batch_delay_ms = -1;
+	m->response_timeout_s = m->startup_timeout_s = m->max_retry_timeout_s = -1;
+	m->client_timeout_ms = m->job_queue_size = m->parallel_level = -1;
+	m->sequence_max_idle_ms = m->sequence_timeout_ms = -1;
+	m->max_num_sequence = m->max_sequence_job_queue_size = -1;
+}
+
+struct slice manifest_name_of(struct region *r, struct slice source)
+{
+	static const char *const endings[] = { ".tar.gz", ".tgz", ".mar", ".model", ".zip" };
+	const char *slash;
+	char *name;
+
+	while (source.n && source.p[source.n - 1] == '/')
+		source.n--;
+	slash = source.n ? memrchr(source.p, '/', source.n) : NULL;
+	if (slash)
+		source = slice_make(slash + 1, (size_t)(source.p + source.n - slash - 1));
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		if (!slice_ends(source, slice_str(endings[i])))
+			continue;
+		source.n -= strlen(endings[i]);
+		break;
+	}
+	name = region_strndup(r, source.p, source.n);
+	for (size_t i = 0; i < source.n; i++)
+		if (!isalnum((unsigned char)name[i]) && (name[i] != '_' || i == 0))
+			name[i] = '_';
+	return slice_make(name, source.n);
+}
+
+static bool manifest_name_valid(struct slice name)
+{
+	if (!name.n || name.n > MANIFEST_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		unsigned char c = (unsigned char)name.p[i];
+
+		if (c < 0x20 || c == '/' || c == 0x7f || c == '"' || c == '\\')
+			return false;
+	}
+	return true;
+}
+
+static int manifest_text(struct region *r, yyjson_val *model, const char *key, struct slice *to,
+			 struct archive_error *err)
+{
+	yyjson_val *v = yyjson_obj_get(model, key);
+
+	if (!v || yyjson_is_null(v))
+		return 0;
+	if (!yyjson_is_str(v) && !yyjson_is_num(v))
+		return archive_fail(err, 400, INVALID, "MANIFEST.json: model.%s must be a text", key);
+	*to = json_text(r, model, key);
+	return 0;
+}
+
+static int manifest_model(struct region *r, yyjson_val *model, struct manifest *m,
+			  struct archive_error *err)
+{
+	const struct {
+		const char *key;
+		struct slice *to;
+	} texts[] = { { "modelName", &m->model_name },	   { "modelVersion", &m->model_version },
+		      { "handler", &m->handler },	   { "modelFile", &m->model_file },
+		      { "serializedFile", &m->serialized_file },
+		      { "requirementsFile", &m->requirements_file },
+		      { "configFile", &m->config_file },   { "envelope", &m->envelope } };
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (manifest_text(r, model, texts[i].key, texts[i].to, err) < 0)
+			return -EINVAL;
+	if (!m->model_version.n)
+		m->model_version = SLICE("1.0");
+	if (!manifest_name_valid(m->model_version))
+		return archive_fail(err, 400, INVALID, "MANIFEST.json: model.modelVersion is not usable");
+	return 0;
+}
+
+static int manifest_runtime(struct region *r, yyjson_val *root, struct manifest *m,
+			    struct archive_error *err)
+{
+	struct slice runtime = json_text(r, root, "runtime");
+
+	if (!yyjson_obj_get(root, "runtime"))
+		return 0;
+	if (!slice_eq(runtime, SLICE("python")) && !slice_eq(runtime, SLICE("python3")) &&
+	    !slice_eq(runtime, SLICE("LSP")))
+		return archive_fail(err, 400, INVALID, "Runtime is not defined or invalid.");
+	m->runtime = runtime;
+	return 0;
+}
+
+static int manifest_json(struct region *r, struct slice json, struct manifest *m,
+			 struct archive_error *err)
+{
+	yyjson_doc *doc = yyjson_read(json.p, json.n, 0);
+	yyjson_val *root = yyjson_doc_get_root(doc), *model = yyjson_obj_get(root, "model");
+	char *compact;
+	size_t n;
+	int e;
+
+	if (!yyjson_is_obj(root) || (model && !yyjson_is_obj(model))) {
+		yyjson_doc_free(doc);
+		return archive_fail(err, 400, INVALID, "Failed to parse signature.json.");
+	}
+	e = manifest_runtime(r, root, m, err);
+	if (!e && model)
+		e = manifest_model(r, model, m, err);
+	compact = yyjson_write(doc, 0, &n);
+	if (compact)
+		m->manifest_json = region_copy(r, slice_make(compact, n));
+	free(compact);
+	yyjson_doc_free(doc);
+	return e;
+}
+
+int manifest_parse(struct region *r, struct slice json, struct slice yaml, struct slice source,
+		   struct slice name_hint, struct manifest *ret, struct archive_error *err)
+{
+	int e = 0;
+
+	manifest_defaults(ret);
+	if (json.p)
+		e = manifest_json(r, json, ret, err);
+	if (e)
+		return e;
+	if (name_hint.n)
+		ret->model_name = region_copy(r, name_hint);
+	else if (!json.p)
+		return archive_fail(err, 400, INVALID, "Model name is not defined.");
+	if (!ret->model_name.n)
+		ret->model_name = manifest_name_of(r, source);
+	if (!manifest_name_valid(ret->model_name))
+		return archive_fail(err, 400, INVALID, "The model's name is not usable: %.100s",
+				    ret->model_name.p);
+	if (yaml.p)
+		model_config_apply(r, yaml, ret, err, &e);
+	return e;
+}
+
+/* SLICE_NULL when there is no such file. */
+static int manifest_read_file(struct region *r, const char *dir, const char *name, struct slice *ret,
+			      struct archive_error *err)
+{
+	_cleanup_(freep) char *path = mem_printf("%s/%s", dir, name);
+	struct buf b = BUF_INIT(MANIFEST_MAX);
+	int e = file_read(path, &b);
+
+	*ret = SLICE_NULL;
+	if (!e)
+		*ret = region_copy(r, slice_make(b.p ? b.p : "", b.n));
+	buf_finish(&b);
+	if (e && e != -ENOENT && e != -ENOTDIR)
+		return archive_fail(err, 400, INVALID, "%s cannot be read: %s", name,
+				    e == -ENOBUFS ? "it is larger than 1 MiB" : strerror(-e));
+	return 0;
+}
+
+int manifest_load(struct region *r, const char *dir, struct slice source, struct slice name_hint,
+		  struct manifest *ret, struct archive_error *err)
+{
+	struct slice json, yaml = SLICE_NULL;
+	struct manifest first;
+	const char *file;
+
+	if (manifest_read_file(r, dir, "MAR-INF/MANIFEST.json", &json, err) < 0 ||
+	    manifest_parse(r, json, SLICE_NULL, source, name_hint, &first, err) < 0)
+		return -EINVAL;
+	if (first.config_file.n) {
+		file = first.config_file.p;
+		if (strchr(file, '/') || strcmp(file, "..") == 0)
+			return archive_fail(err, 400, INVALID, "MANIFEST.json: configFile must be a file "
+							       "name: %.100s", file);
+		if (manifest_read_file(r, dir, file, &yaml, err) < 0)
+			return -EINVAL;
+	}
+	return manifest_parse(r, json, yaml, source, name_hint, ret, err);
+}

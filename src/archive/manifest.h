@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Reading MAR-INF/MANIFEST.json and model-config.yaml of an unpacked archive. See archive.h. */
+
+#include "archive/archive.h"
+
+/* `source` gives the default model name. 0, or -EINVAL with *err filled. */
+int manifest_load(struct region *r, const char *dir, struct slice source, struct slice name_hint,
+		  struct manifest *ret, struct archive_error *err);
+/* From texts; `json` or `yaml` may be SLICE_NULL. Fuzzed. */
+int manifest_parse(struct region *r, struct slice json, struct slice yaml, struct slice source,
+		   struct slice name_hint, struct manifest *ret, struct archive_error *err);
+/* The name that a file gives a model: "noop-v1.0.mar" → "noop_v1_0". */
+struct slice manifest_name_of(struct region *r, struct slice source);
+/* The keys of model-config.yaml that the server itself heeds; others are for the handler. */
+void model_config_apply(struct region *r, struct slice yaml_text, struct manifest *m,
+			struct archive_error *err, int *ret);
+
+int archive_fail(struct archive_error *err, int status, const char *type, const char *fmt, ...)
+	_printf_(4, 5);

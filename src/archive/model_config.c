@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "archive/manifest.h"
+
+/* model-config.yaml: the keys the server heeds, by one table; everything goes to the handler as JSON. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "config/yaml.h"
+
+#define MODEL_CONFIG_MAX ((size_t)4 << 20)
+
+enum model_config_kind { CONFIG_INTEGER, CONFIG_BOOL, CONFIG_TEXT };
+
+struct model_config_key {
+	const char *key;
+	enum model_config_kind kind;
+	size_t offset;
+	int64_t min;              /* smaller values count as this */
+};
+
+#define INTEGER(key, field, min) { key, CONFIG_INTEGER, offsetof(struct manifest, field), min }
+#define BOOLEAN(key, field) { key, CONFIG_BOOL, offsetof(struct manifest, field), 0 }
+#define TEXT(key, field) { key, CONFIG_TEXT, offsetof(struct manifest, field), 0 }
+
+static const struct model_config_key model_config_keys[] = {
+	INTEGER("minWorkers", min_workers, 1),
+	INTEGER("maxWorkers", max_workers, 1),
+	INTEGER("batchSize", batch_size, 1),
+	INTEGER("maxBatchDelay", max_batch_delay_ms, 0),
+	INTEGER("responseTimeout", response_timeout_s, 0),
+	INTEGER("startupTimeout", startup_timeout_s, 0),
+	INTEGER("maxRetryTimeoutInSec", max_retry_timeout_s, 0),
+	INTEGER("clientTimeoutInMills", client_timeout_ms, 0),
+	INTEGER("jobQueueSize", job_queue_size, 0),
+	INTEGER("parallelLevel", parallel_level, 0),
+	INTEGER("sequenceMaxIdleMSec", sequence_max_idle_ms, 0),
+	INTEGER("sequenceTimeoutMSec", sequence_timeout_ms, 0),
+	INTEGER("maxNumSequence", max_num_sequence, 1),
+	INTEGER("maxSequenceJobQueueSize", max_sequence_job_queue_size, 1),
+	BOOLEAN("useJobTicket", use_job_ticket),
+	BOOLEAN("continuousBatching", continuous_batching),
+	BOOLEAN("sequenceBatching", sequence_batching),
+	BOOLEAN("asyncCommunication", async_communication),
+	BOOLEAN("useVenv", use_venv),
+	TEXT("deviceType", device_type),
+	TEXT("parallelType", parallel_type),
+};
+
+/* A value of another type is ignored, as in TorchServe; the log of the unpacking child says so. */
+static void model_config_ignored(const struct model_config_key *k)
+{
+	fprintf(stderr, "model-config.yaml: %s is ignored: it must be %s\n", k->key,
+		k->kind == CONFIG_INTEGER ? "a whole number"
+		: k->kind == CONFIG_BOOL  ? "true or false"
+					  : "a text");
+}
+
+static void model_config_set(struct region *r, const struct model_config_key *k,
+			     const struct yaml *v, struct manifest *m)
+{
+	char *at = (char *)m + k->offset;
+	int64_t number;
+
+	if (k->kind == CONFIG_INTEGER && v->kind == YAML_INT) {
+		number = MIN(MAX(v->integer, k->min), INT32_MAX);
+		memcpy(at, &number, sizeof(number));
+	} else if (k->kind == CONFIG_BOOL && v->kind == YAML_BOOL) {
+		memcpy(at, &v->boolean, sizeof(v->boolean));
+	} else if (k->kind == CONFIG_TEXT && v->kind == YAML_STRING) {
+		struct slice copy = region_copy(r, v->text);
+
+		memcpy(at, &copy, sizeof(copy));
+	} else {
+		model_config_ignored(k);
+	}
+}
+
+void model_config_apply(struct region *r, struct slice yaml_text, struct manifest *m,
+			struct archive_error *err, int *ret)
+{
+	struct buf why = BUF_INIT(1024), json = BUF_INIT(MODEL_CONFIG_MAX);
+	struct yaml *root;
+
+	m->has_config = true;
+	*ret = 0;
+	if (yaml_parse(r, yaml_text, &root, &why) < 0)
+		*ret = archive_fail(err, 400, "InvalidModelException", "model-config.yaml: %s",
+				    buf_cstr(&why));
+	else if (root->kind != YAML_MAP && root->kind != YAML_NULL)
+		*ret = archive_fail(err, 400, "InvalidModelException",
+				    "model-config.yaml: its top level must be a mapping");
+	if (!*ret && root->kind == YAML_MAP) {
+		for (size_t i = 0; i < ARRAY_LEN(model_config_keys); i++) {
+			const struct yaml *v = yaml_get(root, model_config_keys[i].key);
+
+			if (v && v->kind != YAML_NULL)
+				model_config_set(r, &model_config_keys[i], v, m);
+		}
+		yaml_to_json(root, &json);
+		m->config_json = region_copy(r, buf_slice(&json));
+	}
+	buf_finish(&json);
+	buf_finish(&why);
+}
