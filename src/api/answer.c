@@ -248,6 +248,8 @@ void call_reply(struct request *r, const struct reply *reply)
 
 	if (reply->final)
 		c->running = false;
+	/* The exchange may end inside: when all was sent at once, or the client is gone. */
+	c->held = true;
 	if (!c->x) {
 		if (reply->release)
 			reply->release(reply->arg);
@@ -256,6 +258,6 @@ void call_reply(struct request *r, const struct reply *reply)
 	} else {
 		answer_piece(c, reply);
 	}
-	if (reply->final)
-		call_maybe_free(c);
+	c->held = false;
+	call_maybe_free(c);
 }

@@ -39,7 +39,7 @@ struct call *call_create(struct api_door *d, struct exchange *x)
 	c->x = x;
 	c->route = NULL;
 	c->n_segments = 0;
-	c->running = c->streaming = false;
+	c->running = c->streaming = c->held = false;
 	c->version = NULL;
 	c->waiting = NULL;
 	c->extra = BLOCK_NONE;
@@ -55,7 +55,7 @@ void call_maybe_free(struct call *c)
 {
 	struct api *a = c->api;
 
-	if (c->x || c->running || c->waiting)
+	if (c->x || c->running || c->waiting || c->held)
 		return;
 	body_finish(&c->body);
 	pool_free(a->fleet->pool, &c->extra);

@@ -42,6 +42,7 @@ struct call {
 	bool running;                    /* the request is with a version */
 	struct version *version;         /* while it runs */
 	bool streaming;
+	bool held;                       /* a reply is being passed on: do not free it under that */
 	void *waiting;                   /* what a management call waits for; see management.c */
 	char uuid[UUID_LEN + 1];
 };

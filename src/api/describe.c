@@ -127,6 +127,7 @@ static void describe_replied(struct request *r, const struct reply *reply)
 
 	if (reply->final)
 		c->running = false;
+	c->held = true;
 	if (v && reply->final && reply->error) {
 		call_error(c, 500, "InternalServerException",
 			   "Failed to get customized model matadata.");
@@ -141,8 +142,8 @@ static void describe_replied(struct request *r, const struct reply *reply)
 	}
 	if (reply->release)
 		reply->release(reply->arg);
-	if (reply->final)
-		call_maybe_free(c);
+	c->held = false;
+	call_maybe_free(c);
 }
 
 static void describe_customized(struct call *c, struct version *v)
