@@ -206,7 +206,6 @@ static int net_bind_tcp(struct listener *l, const char *host, const char *port, 
 	struct sockaddr_storage bound;
 	int n = sizeof(bound), r = getaddrinfo(host, port, &hints, &found);
 
-	uv_tcp_init(l->net->loop, &l->h.tcp);
 	if (r) {
 		buf_printf(why, "http://%s:%s: %s", host, port, gai_strerror(r));
 		return -EADDRNOTAVAIL;
@@ -242,6 +241,7 @@ static int net_bind(struct listener *l, const char *address, struct buf *why)
 		return net_bind_unix(l, address + 7, why);
 	if (slice_starts(a, SLICE("unix:")))
 		return net_bind_unix(l, address + 5, why);
+	/* Also for an address that is refused: the listener is closed in any case. */
 	uv_tcp_init(l->net->loop, &l->h.tcp);
 	if (!slice_istarts(a, SLICE("http://")))
 		return net_bad_address(address, why);
