@@ -158,7 +158,7 @@ class Sconce(Server):
     """This project's build, with the settings it has when nobody sets any."""
 
     name = "sconce"
-    binary = ROOT / "build" / "bin" / "sconce"
+    binary = Path(os.environ.get("SCONCE_BIN_DIR", ROOT / "build" / "bin")) / "sconce"
 
     @classmethod
     def installed(cls):

@@ -9,6 +9,7 @@ nothing in it knows of this server.
 import argparse
 import http.client
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import demo_assets
 from processes import free_ports, pss_mib, tree
 
 ROOT = Path(__file__).resolve().parent.parent
-BIN = ROOT / "build" / "bin"
+BIN = Path(os.environ.get("SCONCE_BIN_DIR", ROOT / "build" / "bin"))
 CACHE = ROOT / ".cache" / "demo"
 MODEL = "efficientnet"
 PATIENCE = 60
