@@ -9,7 +9,7 @@
 #define NET_RECEIVE ((size_t)65536)
 #define NET_IOV 64
 #define NET_TAIL_COPY ((size_t)4096)          /* a remainder this small is copied, so memory goes back early */
-#define NET_LINGER_BYTES ((uint64_t)1 << 20)  /* read and dropped after an answer that came early */
+#define NET_LINGER_BYTES ((uint64_t)32 << 20) /* read and dropped after an answer that came early */
 #define NET_LINGER_MS 1000
 
 /* What a connection waits for. Each kind has one timeout, so its list is ordered by deadline. */
