@@ -63,14 +63,16 @@ static char *source_in_store(const struct settings *s, const char *url)
 {
 	_cleanup_(freep) char *store = s->model_store ? realpath(s->model_store, NULL) : NULL;
 	_cleanup_(freep) char *joined = NULL;
+	size_t n;
 	char *path;
 
 	if (!store)
 		return NULL;
+	n = strlen(store);
 	joined = url[0] == '/' ? mem_strdup(url) : mem_printf("%s/%s", store, url);
 	path = source_existing(joined);
 	/* An administrator may link archives into the store; a client may not point out of it. */
-	if (path && url[0] == '/' && strncmp(path, store, strlen(store)) != 0)
+	if (path && url[0] == '/' && (strncmp(path, store, n) != 0 || path[n] != '/'))
 		free(TAKE(path));
 	return path;
 }
