@@ -29,7 +29,7 @@ def _import(name, whole):
             return importlib.import_module("ts.torch_handler." + whole.replace("/", "."))
         except ModuleNotFoundError as second:
             # The handler itself may exist and lack something it imports: that is the real cause.
-            if second.name and second.name.startswith("ts.torch_handler."):
+            if second.name and (second.name + ".").startswith("ts.torch_handler."):
                 raise first from None
             raise
 
