@@ -127,16 +127,21 @@ class Server:
         path = self.logs / name
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def complaints(self):
+        """What went wrong, by the console, without the access log."""
+        lines = [line for line in self.console.splitlines() if " ACCESS_LOG - " not in line]
+        return "\n".join([line for line in lines if " [INFO ] " not in line][-15:] or lines[-15:])
+
     def alive(self):
         return self.process.poll() is None
 
     def wait_ready(self):
         """Every model of the store has all its workers."""
-        eventually(self._ready, lambda: f"server ready; console:\n{self.console[-3000:]}", 60)
+        eventually(self._ready, lambda: "server ready:\n" + self.complaints(), 30)
         return self
 
     def _ready(self):
-        assert self.alive(), f"exited with {self.process.returncode}:\n{self.console[-3000:]}"
+        assert self.alive(), f"exited with {self.process.returncode}:\n{self.complaints()}"
         try:
             versions = [v for m in self.models() for v in self.describe(m, "all")]
         except requests.ConnectionError:
@@ -217,10 +222,10 @@ class Server:
             code = self.wait()
         except subprocess.TimeoutExpired:
             self.kill()
-            text = f"still runs 30 s after SIGTERM:\n{self.console[-2000:]}"
+            text = f"still runs 30 s after SIGTERM:\n{self.complaints()}"
             raise AssertionError(text) from None
         self.check_console()
-        assert code == 0, f"exit code {code}:\n{self.console[-2000:]}"
+        assert code == 0, f"exit code {code}:\n{self.complaints()}"
         self.check_leftovers()
 
     def check_console(self):

@@ -95,10 +95,8 @@ def test_no_reply_within_the_response_timeout(server):
 
 def test_response_over_the_limit(server):
     assert server.predict("trouble", "huge 1000000").content == b"x" * 1_000_000
-    response = server.predict("trouble", "huge 1000001")
-    assert response.status_code in (500, 503)
-    assert response.json()["type"] == INTERNAL
-    assert "max_response_size" in response.json()["message"]
+    assert_error(server.predict("trouble", "huge 1000001"), 507, INTERNAL,
+                 "The response has 1000001 bytes, max_response_size allows 1000000.")
     assert server.predict("trouble", "fine").text == "fine"
 
 
