@@ -64,8 +64,10 @@ class Output:
             os.killpg(child.pid, signal.SIGKILL)
             output, _ = child.communicate()
             output += f"\nstopped after {MINUTES} minutes\n".encode()
-            self.code = -1
+            self.code = 1
         self.text = output.decode("utf-8", "replace")
+        if self.code < 0:
+            self.text += f"\nended by signal {-self.code}\n"
 
 
 def one(command, env=None):
