@@ -110,8 +110,10 @@ class Context:
         if self._metrics is None:
             from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
-            self._metrics = MetricsCacheYamlImpl(request_ids=self.request_ids,
+            # While the model is loaded there are no requests, which is not an error either.
+            self._metrics = MetricsCacheYamlImpl(request_ids=self.request_ids or "",
                                                  model_name=self.model_name)
+            self._metrics.initialize_cache()
         return self._metrics
 
     @metrics.setter

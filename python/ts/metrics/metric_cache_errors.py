@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a metrics cache raises."""
+
+
+class GeneralMetricsCacheError(Exception):
+    def __init__(self, message):
+        super().__init__("Generic error: %s" % message)
+
+
+class MetricsCacheIOError(IOError):
+    def __init__(self, message):
+        super().__init__("Error reading file: %s" % message)
+
+
+class MetricsCacheTypeError(TypeError):
+    pass
+
+
+class MetricsCacheValueError(ValueError):
+    pass
+
+
+class MetricsCacheKeyError(KeyError):
+    pass
+
+
+def __getattr__(name):
+    """MetricsCachePyYamlError has a base class in PyYAML, which hardly any handler needs."""
+    if name != "MetricsCachePyYamlError":
+        raise AttributeError("module %r has no attribute %r" % (__name__, name))
+    import yaml
+
+    class MetricsCachePyYamlError(yaml.YAMLError):
+        def __init__(self, message):
+            super().__init__("Error parsing file: %s" % message)
+
+    globals()[name] = MetricsCachePyYamlError
+    return MetricsCachePyYamlError
