@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+#include "core/backoff.h"
+#include "core/dispatch.h"
+#include "core/sizes.h"
+
+static void frames_carry_what_pays(void **state)
+{
+	static const struct {
+		bool batching;
+		uint64_t estimate_ns;
+		unsigned queued, size, workers, inflight, want;
+	} rows[] = {
+		{ true, 0, 20, 1, 1, 0, 1 },         /* unknown: one */
+		{ true, 0, 20, 1, 1, 1, 0 },         /* and no second frame */
+		{ true, 20000, 20, 1, 1, 0, 8 },     /* short: eight, and a second frame */
+		{ true, 20000, 20, 1, 1, 1, 8 },
+		{ true, 20000, 20, 1, 1, 2, 0 },
+		{ true, 20000, 6, 1, 2, 0, 3 },      /* shared between two workers */
+		{ true, 20000, 6, 4, 1, 0, 2 },      /* batches, not requests */
+		{ true, 99000, 1, 1, 1, 0, 1 },
+		{ true, 100000, 20, 1, 1, 1, 0 },    /* not short */
+		{ true, 5000000, 20, 1, 1, 0, 1 },
+		{ false, 20000, 20, 1, 1, 0, 1 },    /* turned off */
+		{ false, 20000, 20, 1, 1, 1, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct dispatch_policy p = { rows[i].batching };
+
+		assert_int_equal(dispatch_frame_batches(&p, rows[i].estimate_ns, rows[i].queued,
+							rows[i].size, rows[i].workers,
+							rows[i].inflight),
+				 rows[i].want);
+	}
+}
+
+static void death_decides_by_what_was_begun(void **state)
+{
+	static const struct {
+		struct request r;
+		bool allowed, timed_out;
+		enum dispatch_fate want;
+	} rows[] = {
+		{ { .batch = 6 }, true, false, FATE_REQUEUE },
+		{ { .batch = 6 }, false, true, FATE_REQUEUE },
+		{ { .batch = 5 }, true, false, FATE_RETRY_ALONE },
+		{ { .batch = 5 }, false, false, FATE_FAIL },
+		{ { .batch = 5 }, true, true, FATE_FAIL },
+		{ { .batch = 5, .retried = true }, true, false, FATE_FAIL },
+		{ { .batch = 5, .answered = true }, true, false, FATE_FAIL },
+		{ { .batch = 5, .deadline_ns = 99 }, true, false, FATE_FAIL },
+		{ { .batch = 5, .deadline_ns = 101 }, true, false, FATE_RETRY_ALONE },
+		{ { .batch = 6, .cancelled = true }, true, false, FATE_DROP },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(dispatch_after_death(&rows[i].r, 5, 100, rows[i].allowed,
+						      rows[i].timed_out),
+				 rows[i].want);
+}
+
+static void back_off_grows_as_torchserves_does(void **state)
+{
+	static const unsigned seconds[] = { 0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233,
+					    377, 610, 987, 1597, 1597, 1597 };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(seconds); i++)
+		assert_int_equal(backoff_next_ns(i), seconds[i] * NS_PER_S);
+}
+
+static void grants_follow_the_sizes_of_replies(void **state)
+{
+	struct sizes s = { 0 };
+
+	(void)state;
+	sizes_learn(&s, 8192);
+	assert_int_equal(sizes_grant(&s), 0);
+	sizes_learn(&s, 600000);
+	assert_int_equal(sizes_grant(&s), 1 << 20);
+	for (unsigned i = 0; i < 5; i++)
+		sizes_learn(&s, 10);
+	assert_int_equal(sizes_grant(&s), 1 << 20);
+	for (unsigned i = 0; i < 2000; i++)
+		sizes_learn(&s, 10);
+	assert_int_equal(sizes_grant(&s), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frames_carry_what_pays),
+		cmocka_unit_test(death_decides_by_what_was_begun),
+		cmocka_unit_test(back_off_grows_as_torchserves_does),
+		cmocka_unit_test(grants_follow_the_sizes_of_replies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

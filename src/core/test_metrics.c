@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "base/util.h"
+#include "core/metrics.h"
+
+static const char *const labels[] = { "Level", "Hostname" };
+
+static void writes_the_exact_text(void **state)
+{
+	struct metrics *m = metrics_create(10);
+	struct metric_family *f = metrics_family(m, "Requests2XX", METRIC_COUNTER, "a \\ b\nc",
+						 labels, 2);
+	struct slice values[] = { SLICE("Host"), SLICE("a\"b\\c\nd") };
+	struct slice name = SLICE("Requests2XX");
+	struct buf out = BUF_INIT(1 << 20);
+
+	(void)state;
+	metric_add(metric_get(f, values), 2);
+	metric_add(metric_get(f, values), 3);
+	metrics_write(m, &name, 1, &out);
+	assert_string_equal(buf_cstr(&out), "# HELP Requests2XX a \\\\ b\\nc\n"
+					    "# TYPE Requests2XX counter\n"
+					    "Requests2XX{Level=\"Host\",Hostname=\"a\\\"b\\\\c\\nd\",} 5.0\n");
+	buf_finish(&out);
+	metrics_destroy(m);
+}
+
+static void histograms_are_cumulative(void **state)
+{
+	static const double bounds[] = { 0.5, 2 };
+	struct metrics *m = metrics_create(10);
+	struct metric_family *f = metrics_family(m, "h", METRIC_HISTOGRAM, "x", NULL, 0);
+	struct slice name = SLICE("h");
+	struct buf out = BUF_INIT(1 << 20);
+
+	(void)state;
+	metric_family_buckets(f, bounds, 2);
+	metric_observe(metric_get(f, NULL), 0.5);
+	metric_observe(metric_get(f, NULL), 1);
+	metric_observe(metric_get(f, NULL), 100);
+	metrics_write(m, &name, 1, &out);
+	assert_string_equal(buf_cstr(&out), "# HELP h x\n# TYPE h histogram\n"
+					    "h_bucket{le=\"0.5\",} 1.0\nh_bucket{le=\"2.0\",} 2.0\n"
+					    "h_bucket{le=\"+Inf\",} 3.0\nh_count 3.0\nh_sum 101.5\n");
+	buf_clear(&out);
+	name = SLICE("h_count");
+	metrics_write(m, &name, 1, &out);
+	assert_string_equal(buf_cstr(&out), "# HELP h x\n# TYPE h histogram\nh_count 3.0\n");
+	buf_finish(&out);
+	metrics_destroy(m);
+}
+
+static void doubles_look_like_javas(void **state)
+{
+	static const struct {
+		double v;
+		const char *text;
+	} rows[] = { { 0, "0.0" }, { -0.0, "-0.0" }, { 1, "1.0" }, { 0.1, "0.1" }, { 100, "100.0" },
+		     { 1234567, "1234567.0" }, { 9999999, "9999999.0" }, { 1e7, "1.0E7" },
+		     { 27724000, "2.7724E7" }, { 0.001, "0.001" }, { 0.0001, "1.0E-4" },
+		     { 1.0 / 3, "0.3333333333333333" }, { 123.456, "123.456" },
+		     { INFINITY, "+Inf" }, { -INFINITY, "-Inf" }, { NAN, "NaN" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct buf out = BUF_INIT(64);
+
+		metric_write_double(&out, rows[i].v);
+		assert_string_equal(buf_cstr(&out), rows[i].text);
+		buf_finish(&out);
+	}
+}
+
+static void families_do_not_change_their_shape(void **state)
+{
+	struct metrics *m = metrics_create(10);
+	struct metric_family *f = metrics_family(m, "a", METRIC_GAUGE, "", labels, 2);
+
+	(void)state;
+	assert_non_null(f);
+	assert_ptr_equal(metrics_family(m, "a", METRIC_GAUGE, "", labels, 2), f);
+	assert_null(metrics_family(m, "a", METRIC_COUNTER, "", labels, 2));
+	assert_null(metrics_family(m, "a", METRIC_GAUGE, "", labels, 1));
+	assert_null(metrics_family(m, "9a", METRIC_GAUGE, "", labels, 2));
+	assert_null(metrics_family(m, "a b", METRIC_GAUGE, "", labels, 2));
+	metrics_destroy(m);
+}
+
+static void series_are_bounded_and_forgotten(void **state)
+{
+	struct metrics *m = metrics_create(3);
+	struct metric_family *f = metrics_family(m, "a", METRIC_GAUGE, "", labels, 2);
+	struct slice dropped = SLICE("sconce_metric_series_dropped_total");
+	struct buf out = BUF_INIT(1 << 20);
+
+	(void)state;
+	for (char c = 'a'; c < 'f'; c++) {
+		struct slice values[] = { SLICE("Host"), slice_make(&c, 1) };
+
+		metric_set(metric_get(f, values), 1);
+	}
+	metrics_write(m, &dropped, 1, &out);
+	assert_non_null(strstr(buf_cstr(&out), "dropped_total 2.0\n"));
+	metric_family_forget(f, "Hostname", SLICE("a"));
+	buf_clear(&out);
+	metrics_write(m, NULL, 0, &out);
+	assert_null(strstr(buf_cstr(&out), "Hostname=\"a\""));
+	assert_non_null(strstr(buf_cstr(&out), "Hostname=\"b\""));
+	buf_finish(&out);
+	metrics_destroy(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writes_the_exact_text),
+		cmocka_unit_test(histograms_are_cumulative),
+		cmocka_unit_test(doubles_look_like_javas),
+		cmocka_unit_test(families_do_not_change_their_shape),
+		cmocka_unit_test(series_are_bounded_and_forgotten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "pool/buddy.h"
+
+static void gives_rounded_blocks_and_takes_them_back(void **state)
+{
+	struct buddy b;
+	size_t offset, size;
+
+	(void)state;
+	buddy_init(&b, 1 << 20, 1024);
+	assert_true(buddy_alloc(&b, 600, &offset, &size));
+	assert_int_equal(offset, 0);
+	assert_int_equal(size, 1024);
+	assert_true(buddy_alloc(&b, 3000, &offset, &size));
+	assert_int_equal(size, 4096);
+	assert_int_equal(offset % 4096, 0);
+	assert_int_equal(b.used, 5120);
+	buddy_free(&b, 0);
+	buddy_free(&b, offset);
+	assert_true(buddy_alloc(&b, 1 << 20, &offset, &size));
+	assert_false(buddy_alloc(&b, 1, &offset, &size));
+	assert_int_equal(buddy_round(&b, (1 << 20) + 1), 0);
+	buddy_finish(&b);
+}
+
+static void the_last_freed_comes_first(void **state)
+{
+	struct buddy b;
+	size_t a, c, d, size;
+
+	(void)state;
+	buddy_init(&b, 1 << 20, 1024);
+	buddy_alloc(&b, 1024, &a, &size);
+	buddy_alloc(&b, 1024, &c, &size);
+	buddy_alloc(&b, 1024, &d, &size);
+	buddy_free(&b, a);
+	buddy_alloc(&b, 1024, &d, &size);
+	assert_int_equal(d, a);
+	buddy_finish(&b);
+}
+
+/* Random traffic: blocks never overlap, and in the end everything is one block again. */
+static void survives_random_traffic(void **state)
+{
+	enum { BLOCKS = 200 };
+	size_t offsets[BLOCKS], sizes[BLOCKS] = { 0 };
+	static uint8_t owner[1024];
+	uint32_t seed = 12345;
+	struct buddy b;
+
+	(void)state;
+	buddy_init(&b, 1 << 20, 1024);
+	for (int step = 0; step < 20000; step++) {
+		unsigned i;
+
+		seed = seed * 1664525 + 1013904223;
+		i = (seed >> 8) % BLOCKS;
+		if (sizes[i]) {
+			for (size_t k = 0; k < sizes[i] / 1024; k++)
+				owner[offsets[i] / 1024 + k] = 0;
+			assert_int_equal(buddy_free(&b, offsets[i]), sizes[i]);
+			sizes[i] = 0;
+		} else if (buddy_alloc(&b, 1 + (seed >> 16) % 30000, &offsets[i], &sizes[i])) {
+			for (size_t k = 0; k < sizes[i] / 1024; k++) {
+				assert_int_equal(owner[offsets[i] / 1024 + k], 0);
+				owner[offsets[i] / 1024 + k] = 1;
+			}
+		} else {
+			sizes[i] = 0;
+		}
+	}
+	for (unsigned i = 0; i < BLOCKS; i++)
+		if (sizes[i])
+			buddy_free(&b, offsets[i]);
+	assert_int_equal(b.used, 0);
+	assert_true(buddy_alloc(&b, 1 << 20, &offsets[0], &sizes[0]));
+	buddy_finish(&b);
+}
+
+static void count_bytes(void *arg, size_t offset, size_t n)
+{
+	(void)offset;
+	*(size_t *)arg += n;
+}
+
+static void trims_what_was_idle_for_a_round(void **state)
+{
+	size_t offset, size, punched = 0;
+	struct buddy b;
+
+	(void)state;
+	buddy_init(&b, 1 << 20, 1024);
+	assert_int_equal(buddy_trim(&b, SIZE_MAX, count_bytes, &punched), 0);
+	buddy_alloc(&b, 1 << 20, &offset, &size);
+	buddy_free(&b, offset);
+	assert_int_equal(buddy_trim(&b, SIZE_MAX, count_bytes, &punched), 0);
+	assert_int_equal(buddy_trim(&b, SIZE_MAX, count_bytes, &punched), 1 << 20);
+	assert_int_equal(punched, 1 << 20);
+	assert_int_equal(buddy_trim(&b, SIZE_MAX, count_bytes, &punched), 0);
+	buddy_finish(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gives_rounded_blocks_and_takes_them_back),
+		cmocka_unit_test(the_last_freed_comes_first),
+		cmocka_unit_test(survives_random_traffic),
+		cmocka_unit_test(trims_what_was_idle_for_a_round),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

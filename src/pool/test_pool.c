@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/util.h"
+#include "pool/outbound.h"
+#include "pool/pool.h"
+
+#define MIB ((size_t)1 << 20)
+
+static void blocks_are_seen_through_the_read_only_descriptor(void **state)
+{
+	struct budget budget = { .limit = 8 * MIB };
+	struct pool *p;
+	struct block b;
+	size_t size;
+	char *view;
+	int fd;
+
+	(void)state;
+	assert_int_equal(pool_create(&p, &budget, MIB), 0);
+	assert_int_equal(pool_alloc(p, 5000, &b), 0);
+	assert_int_equal(b.size, 8192);
+	memcpy(b.p, "hello", 5);
+	assert_true(pool_segment(p, block_segment_id(&b), &fd, &size));
+	assert_int_equal(size, MIB);
+	view = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(view != MAP_FAILED);
+	assert_memory_equal(view + b.offset, "hello", 5);
+	assert_true(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	munmap(view, size);
+	pool_free(p, &b);
+	assert_int_equal(budget.used, 0);
+	pool_destroy(p);
+}
+
+static void the_budget_refuses(void **state)
+{
+	struct budget budget = { .limit = 64 * 1024 };
+	struct block a, b;
+	struct pool *p;
+
+	(void)state;
+	assert_int_equal(pool_create(&p, &budget, MIB), 0);
+	assert_int_equal(pool_alloc(p, 40000, &a), 0);
+	assert_int_equal(pool_alloc(p, 1024, &b), POOL_FULL);
+	assert_null(b.segment);
+	pool_free(p, &a);
+	assert_int_equal(pool_alloc(p, 1024, &b), 0);
+	pool_free(p, &b);
+	assert_int_equal(budget.refused_total, 1);
+	pool_destroy(p);
+}
+
+static uint32_t gone_id;
+
+static void gone(void *arg, uint32_t id)
+{
+	(void)arg;
+	gone_id = id;
+}
+
+static void large_blocks_have_a_segment_of_their_own(void **state)
+{
+	struct budget budget = { .limit = 64 * MIB };
+	struct block b;
+	struct pool *p;
+	uint32_t id;
+	size_t size;
+	int fd;
+
+	(void)state;
+	assert_int_equal(pool_create(&p, &budget, MIB), 0);
+	pool_on_segment_gone(p, gone, NULL);
+	assert_int_equal(pool_alloc(p, 3 * MIB + 1, &b), 0);
+	id = block_segment_id(&b);
+	assert_true(pool_segment(p, id, &fd, &size));
+	assert_int_equal(size, 3 * MIB + 4096);
+	pool_free(p, &b);
+	assert_int_equal(gone_id, id);
+	assert_false(pool_segment(p, id, &fd, &size));
+	pool_destroy(p);
+}
+
+static void growing_keeps_the_bytes(void **state)
+{
+	struct budget budget = { .limit = 64 * MIB };
+	struct block b;
+	struct pool *p;
+
+	(void)state;
+	assert_int_equal(pool_create(&p, &budget, MIB), 0);
+	assert_int_equal(pool_alloc(p, 10, &b), 0);
+	memcpy(b.p, "0123456789", 10);
+	assert_int_equal(pool_grow(p, &b, 10, 5 * MIB), 0);
+	assert_memory_equal(b.p, "0123456789", 10);
+	assert_true(b.size >= 5 * MIB);
+	pool_free(p, &b);
+	assert_int_equal(budget.used, 0);
+	pool_destroy(p);
+}
+
+static void idle_segments_and_pages_go_back(void **state)
+{
+	struct budget budget = { .limit = 64 * MIB };
+	struct pool_stats stats;
+	struct block b[5];
+	struct pool *p;
+
+	(void)state;
+	assert_int_equal(pool_create(&p, &budget, MIB), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(b); i++)
+		assert_int_equal(pool_alloc(p, MIB / 2, &b[i]), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(b); i++)
+		pool_free(p, &b[i]);
+	for (unsigned i = 0; i < 20; i++)
+		pool_trim(p, UINT64_MAX);
+	pool_stats(p, &stats);
+	assert_int_equal(stats.segments, 1);
+	assert_int_equal(stats.trimmed_bytes_total, 3 * MIB);
+	pool_destroy(p);
+}
+
+static void grants_stay_inside_and_off_the_status_page(void **state)
+{
+	struct budget budget = { .limit = 64 * MIB };
+	struct span a, b;
+	struct outbound *o;
+
+	(void)state;
+	assert_int_equal(outbound_create(&o, &budget, MIB), 0);
+	assert_int_equal(outbound_grant(o, 10000, &a), 0);
+	assert_int_equal(outbound_grant(o, 10000, &b), 0);
+	assert_true(a.offset >= 4096 && a.length >= 10000);
+	assert_non_null(outbound_view(o, a, a.offset, a.length));
+	assert_non_null(outbound_view(o, a, a.offset + 1, a.length - 1));
+	assert_null(outbound_view(o, a, a.offset + 1, a.length));
+	assert_null(outbound_view(o, a, b.offset, 1));
+	assert_null(outbound_view(o, a, 0, 8));
+	assert_null(outbound_view(o, a, UINT64_MAX, 2));
+	assert_null(outbound_view(o, a, a.offset, UINT64_MAX));
+	assert_null(outbound_view(o, (struct span){ 0 }, 0, 0));
+	assert_int_equal(outbound_grant(o, 2 * MIB, &b), OUTBOUND_FULL);
+	outbound_revoke(o, a);
+	outbound_destroy(o);
+	assert_int_equal(budget.used, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(blocks_are_seen_through_the_read_only_descriptor),
+		cmocka_unit_test(the_budget_refuses),
+		cmocka_unit_test(large_blocks_have_a_segment_of_their_own),
+		cmocka_unit_test(growing_keeps_the_bytes),
+		cmocka_unit_test(idle_segments_and_pages_go_back),
+		cmocka_unit_test(grants_stay_inside_and_off_the_status_page),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
