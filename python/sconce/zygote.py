@@ -41,10 +41,10 @@ def _preload(names):
         sys.exit(3)
 
 
-def _become_worker(order, fds, orphaned):
-    """In the grandchild. `orphaned`: end-of-file there means that the parent between is gone; only
+def _become_worker(order, fds, adopted):
+    """In the grandchild. `adopted`: end-of-file there means that the front is our parent by now; only
     then does "the parent" in PR_SET_PDEATHSIG mean the front."""
-    os.read(orphaned, 1)
+    os.read(adopted, 1)
     os.setsid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     stdout, stderr, channel = (os.dup(fd) for fd in fds)
@@ -62,32 +62,48 @@ def _become_worker(order, fds, orphaned):
     worker.main(["--fd", "3"])
 
 
-def _fork(order, fds):
-    """Forks twice; returns the grandchild's pid."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        orphaned, parent_lives = os.pipe()
+def _fork_again(order, fds, writer, adopted):
+    """In the child: makes the grandchild, tells its pid and ends. Nothing of it may return."""
+    try:
         grandchild = os.fork()
-        if grandchild:
-            os.write(writer, b"%d" % grandchild)
-            os._exit(0)
-        os.close(writer)
-        os.close(parent_lives)
-        code = 1
-        try:
-            _become_worker(order, fds, orphaned)
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
+    except OSError:
+        os._exit(1)
+    if grandchild:
+        os.write(writer, b"%d" % grandchild)
+        os._exit(0)
     os.close(writer)
-    pid = int(os.read(reader, 32) or b"0")
-    os.close(reader)
-    os.waitpid(child, 0)
+    try:
+        _become_worker(order, fds, adopted)
+    except BaseException:
+        import traceback
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(1)
+
+
+def _fork(order, fds):
+    """Forks twice; returns the grandchild's pid, 0 if there is none.
+
+    A process that ends closes its files before its children get their new parent, and those that have
+    asked for PDEATHSIG by then are killed. So it is the zygote that gives the sign, when it has waited
+    for the one between."""
+    reader, writer = os.pipe()
+    adopted, not_yet = os.pipe()
+    try:
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            os.close(not_yet)
+            _fork_again(order, fds, writer, adopted)
+        os.close(writer)
+        writer = -1
+        pid = int(os.read(reader, 32) or b"0")
+        os.waitpid(child, 0)
+    finally:
+        for fd in (reader, writer, adopted, not_yet):
+            if fd >= 0:
+                os.close(fd)
     return pid
 
 
@@ -97,6 +113,7 @@ def _spawn(channel, data, size, fds):
     pid = 0
     try:
         pid = _fork(order, fds)
+        error = "" if pid else "the second fork failed"
     except OSError as e:
         error = str(e)
     for fd in fds:
