@@ -6,8 +6,10 @@ import subprocess
 
 import pytest
 
-from e2e.gate import Gate
-from e2e.server import BIN, PYTHON, Server
+pytest.register_assert_rewrite("e2e.server", "e2e.client", "e2e.gate")
+
+from e2e.gate import Gate                       # noqa: E402
+from e2e.server import BIN, PYTHON, Server      # noqa: E402
 
 
 def pytest_configure(config):
