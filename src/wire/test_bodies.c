@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "wire/form.h"
+#include "wire/http.h"
+#include "wire/json.h"
+#include "wire/multipart.h"
+
+static struct region region;
+
+static int parse(const char *body, struct multipart_part *parts, unsigned max, unsigned *n)
+{
+	return multipart_parse(&region, slice_str(body), SLICE("XX"), parts, max, n);
+}
+
+static void multipart_finds_its_parts(void **state)
+{
+	struct multipart_part p[4];
+	unsigned n;
+
+	(void)state;
+	assert_int_equal(parse("preamble\r\n--XX\r\n"
+			       "Content-Disposition: form-data; name=\"a b\"\r\n\r\none\r\n"
+			       "--XX  \r\ncontent-type: image/jpeg; q=1\r\n"
+			       "Content-Disposition: form-data; name=f; filename=\"x;y.jpg\"\r\n\r\n"
+			       "two\r\n--X\r\nnot a boundary\r\n"
+			       "--XX\r\nContent-Disposition: form-data; name=\"\"\r\n\r\n\r\n"
+			       "--XX--\r\nepilogue", p, 4, &n), 0);
+	assert_int_equal(n, 3);
+	assert_true(slice_eq(p[0].name, SLICE("a b")) && slice_eq(p[0].content, SLICE("one")));
+	assert_false(p[0].file);
+	assert_int_equal(p[0].type.n, 0);
+	assert_true(p[1].file && slice_eq(p[1].type, SLICE("image/jpeg")));
+	assert_true(slice_eq(p[1].content, SLICE("two\r\n--X\r\nnot a boundary")));
+	assert_true(p[2].name.n == 0 && p[2].content.n == 0);
+}
+
+static void malformed_multipart_is_refused(void **state)
+{
+	static const char *const bodies[] = {
+		"", "--XX", "no boundary", "--XX\r\n", "--XX\r\nContent-Disposition: form-data; name=a\r\n",
+		"--XX\r\nContent-Disposition: form-data; name=a\r\n\r\nx",
+		"--XX\r\nContent-Type: a/b\r\n\r\nx\r\n--XX--",
+		"--XX\r\nno colon\r\n\r\nx\r\n--XX--",
+		"--XXjunk\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--XX--",
+	};
+	struct multipart_part p[4];
+	unsigned n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
+		assert_int_equal(parse(bodies[i], p, 4, &n), -EBADMSG);
+	assert_int_equal(parse("--XX\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n"
+			       "--XX\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--XX--",
+			       p, 1, &n), MULTIPART_TOO_MANY);
+}
+
+static int form(const char *text, struct form_field *f, unsigned max, unsigned *n, char *copy)
+{
+	memcpy(copy, text, strlen(text));
+	return form_parse_in_place(copy, strlen(text), f, max, n);
+}
+
+static void forms_are_decoded_where_they_lie(void **state)
+{
+	struct form_field f[4];
+	char copy[256];
+	unsigned n;
+
+	(void)state;
+	assert_int_equal(form("a=1&b+c=%41%2b&skipped&=x&d=", f, 4, &n, copy), 0);
+	assert_int_equal(n, 4);
+	assert_true(slice_eq(f[0].name, SLICE("a")) && slice_eq(f[0].value, SLICE("1")));
+	assert_true(slice_eq(f[1].name, SLICE("b c")) && slice_eq(f[1].value, SLICE("A+")));
+	assert_true(f[2].name.n == 0 && slice_eq(f[2].value, SLICE("x")));
+	assert_true(slice_eq(f[3].name, SLICE("d")) && f[3].value.n == 0);
+	assert_int_equal(form("{\"a\":\"b\"}", f, 4, &n, copy), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(form("a=%4", f, 4, &n, copy), -EBADMSG);
+	assert_int_equal(form("a=%zz", f, 4, &n, copy), -EBADMSG);
+	assert_int_equal(form("a=%", f, 4, &n, copy), -EBADMSG);
+	assert_int_equal(form("a=1&b=2", f, 1, &n, copy), FORM_TOO_MANY);
+}
+
+static void header_parameters(void **state)
+{
+	struct slice h = SLICE("multipart/form-data ; x ; boundary=\"a;\\\"b\" ; charset=utf-8");
+
+	(void)state;
+	assert_true(slice_eq(http_media_type(h), SLICE("multipart/form-data")));
+	assert_true(slice_eq(http_param(&region, h, "Boundary"), SLICE("a;\"b")));
+	assert_true(slice_eq(http_param(&region, h, "charset"), SLICE("utf-8")));
+	assert_null(http_param(&region, h, "none").p);
+	assert_null(http_param(&region, SLICE("text/plain"), "charset").p);
+	assert_int_equal(http_param(&region, SLICE("a; b=\"open"), "b").n, 4);
+}
+
+static void queries(void **state)
+{
+	struct slice rest = SLICE("a=1&&b=x%20y+z&c"), name, value;
+
+	(void)state;
+	assert_int_equal(http_query_next(&region, &rest, &name, &value), 1);
+	assert_true(slice_eq(name, SLICE("a")));
+	assert_int_equal(http_query_next(&region, &rest, &name, &value), 1);
+	assert_true(slice_eq(value, SLICE("x y z")));
+	assert_int_equal(http_query_next(&region, &rest, &name, &value), 1);
+	assert_true(slice_eq(name, SLICE("c")) && value.n == 0);
+	assert_int_equal(http_query_next(&region, &rest, &name, &value), 0);
+	rest = SLICE("a=%00");
+	assert_true(http_query_next(&region, &rest, &name, &value) < 0);
+	rest = SLICE("a=%4");
+	assert_true(http_query_next(&region, &rest, &name, &value) < 0);
+}
+
+static void json_texts_look_like_gsons(void **state)
+{
+	struct buf b = BUF_INIT(4096);
+
+	(void)state;
+	json_error(&b, 404, "ModelNotFoundException", SLICE("a \"b\" <c> / \xc3\xa9 \xff \n"));
+	assert_string_equal(buf_cstr(&b),
+			    "{\n  \"code\": 404,\n  \"type\": \"ModelNotFoundException\",\n"
+			    "  \"message\": \"a \\\"b\\\" <c> / \xc3\xa9 \xef\xbf\xbd \\n\"\n}\n");
+	buf_clear(&b);
+	json_status(&b, "%d of %s", 3, "x");
+	assert_string_equal(buf_cstr(&b), "{\n  \"status\": \"3 of x\"\n}\n");
+	buf_finish(&b);
+}
+
+static void json_members_are_lenient(void **state)
+{
+	static const char text[] = "{\"a\":\"7\",\"b\":8,\"c\":\"TRUE\",\"d\":true,\"e\":[],\"f\":-1}";
+	yyjson_doc *doc = yyjson_read(text, sizeof(text) - 1, 0);
+	yyjson_val *root = yyjson_doc_get_root(doc);
+	int64_t n;
+	bool t;
+
+	(void)state;
+	assert_true(json_i64(root, "a", &n) && n == 7);
+	assert_true(json_i64(root, "b", &n) && n == 8);
+	assert_true(json_i64(root, "f", &n) && n == -1);
+	assert_false(json_i64(root, "e", &n));
+	assert_true(json_bool(root, "c", &t) && t);
+	assert_true(json_bool(root, "d", &t) && t);
+	assert_false(json_bool(root, "b", &t));
+	assert_true(slice_eq(json_text(&region, root, "b"), SLICE("8")));
+	assert_null(json_text(&region, root, "e").p);
+	assert_null(json_text(&region, root, "none").p);
+	yyjson_doc_free(doc);
+}
+
+static void sendable_headers(void **state)
+{
+	(void)state;
+	assert_true(http_name_valid(SLICE("X-Foo_1")));
+	assert_false(http_name_valid(SLICE("")));
+	assert_false(http_name_valid(SLICE("a b")));
+	assert_false(http_name_valid(SLICE("a:b")));
+	assert_true(http_value_valid(SLICE("any \t text \xff")));
+	assert_false(http_value_valid(SLICE("a\r\nEvil: 1")));
+	assert_false(http_value_valid(slice_make("a\0b", 3)));
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	region_finish(&region);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(multipart_finds_its_parts),
+		cmocka_unit_test(malformed_multipart_is_refused),
+		cmocka_unit_test(forms_are_decoded_where_they_lie),
+		cmocka_unit_test(header_parameters),
+		cmocka_unit_test(queries),
+		cmocka_unit_test(json_texts_look_like_gsons),
+		cmocka_unit_test(json_members_are_lenient),
+		cmocka_unit_test(sendable_headers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, tear_down);
+}
