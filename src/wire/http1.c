@@ -160,7 +160,9 @@ static enum http1_event http1_failed(struct http1 *h, llhttp_errno_t e)
 	/* With a Content-Length beside it, it is not a matter of what is supported. */
 	if (e == HPE_INVALID_TRANSFER_ENCODING && !(h->parser.flags & F_CONTENT_LENGTH))
 		http1_refuse(h, 501, http1_bad_coding);
-	else if (e == HPE_INVALID_VERSION && (h->parser.http_major != 1 || h->parser.http_minor > 1))
+	else if (e == HPE_PAUSED_H2_UPGRADE ||
+		 (e == HPE_INVALID_VERSION &&
+		  (h->parser.http_major != 1 || h->parser.http_minor > 1)))
 		http1_refuse(h, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
 	return HTTP1_REFUSE;
 }
