@@ -35,6 +35,12 @@ class MetricCacheAbstract(abc.ABC):
     def set_request_ids(self, request_ids):
         self.request_ids = request_ids
 
+    def for_batch(self):
+        """The same metrics, with request ids of their own."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
     def _get_req(self, idx):
         """The id of request `idx` of the batch, or those of all."""
         ids = self.request_ids

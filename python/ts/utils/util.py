@@ -1,8 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Helpers that handlers import from here."""
 
+import enum
 import json
 import os
+import re
+
+CLEANUP_REGEX = re.compile(r"<.*?>|&(?:[a-z0-9]+|#[0-9]{1,6}|#x[0-9a-f]{1,6});")
+
+
+class PT2Backend(str, enum.Enum):
+    """Backends of torch.compile that a model's YAML file may name."""
+
+    EAGER = "eager"
+    AOT_EAGER = "aot_eager"
+    INDUCTOR = "inductor"
+    NVFUSER = "nvfuser"
+    AOT_NVFUSER = "aot_nvfuser"
+    AOT_CUDAGRAPHS = "aot_cudagraphs"
+    OFI = "ofi"
+    FX2TRT = "fx2trt"
+    ONNXRT = "onnxrt"
+    IPEX = "ipex"
+    TORCHXLA_TRACE_ONCE = "torchxla_trace_once"
+    OPENVINO = "openvino"
+    TENSORRT = "tensorrt"
+    HPU_BACKEND = "hpu_backend"
 
 
 class PredictionException(Exception):
@@ -26,15 +49,47 @@ def list_classes_from_module(module, parent_class=None):
     return classes
 
 
+def check_valid_pt2_backend(backend):
+    """Whether torch.compile is to be tried with it."""
+    if backend in [known.value for known in PT2Backend]:
+        return True
+    print("The model is not compiled: %r is not a backend that is known here." % (backend,))
+    return False
+
+
+def get_yaml_config(yaml_file_path):
+    import yaml
+
+    with open(yaml_file_path, encoding="utf-8") as f:
+        return yaml.safe_load(f)
+
+
+def deprecated(version, replacement="", klass=PendingDeprecationWarning):
+    """A decorator: calls warn that the function goes away in `version`."""
+    def decorate(func):
+        import functools
+        import warnings
+
+        @functools.wraps(func)
+        def warn_and_call(*args, **kwargs):
+            warnings.warn("%s goes away in version %s; use %s" % (func.__name__, version, replacement),
+                          klass, stacklevel=2)
+            return func(*args, **kwargs)
+
+        return warn_and_call
+
+    return decorate
+
+
 def load_label_mapping(mapping_file_path):
     """The contents of index_to_name.json, or None (with a warning) where there is none."""
     if not os.path.isfile(mapping_file_path):
-        print("%s is missing. Inference output will not include class name." % mapping_file_path)
+        print("%s is not there: answers name classes by number." % mapping_file_path)
         return None
     with open(mapping_file_path) as f:
         mapping = json.load(f)
     if not isinstance(mapping, dict):
-        raise Exception("index_to_name mapping should be in \"class\":\"label\" json format")
+        raise Exception("%s is not a JSON object of class numbers and names" % mapping_file_path)
     # The format of older object detection examples.
     names = mapping.get("object_type_names")
     if names is not None:
@@ -43,7 +98,8 @@ def load_label_mapping(mapping_file_path):
         if isinstance(value, list):
             value = value[-1]
         if not isinstance(value, str):
-            raise Exception("labels in index_to_name must be either str or List[str]")
+            raise Exception("%s: the name of class %s is neither a string nor a list of strings"
+                            % (mapping_file_path, key))
         mapping[key] = value
     return mapping
 
@@ -51,9 +107,9 @@ def load_label_mapping(mapping_file_path):
 def map_class_to_label(probs, mapping=None, lbl_classes=None):
     """Dicts of label → probability, in the order given; class numbers where there is no mapping."""
     if not isinstance(probs, list) or not all(isinstance(row, list) for row in probs):
-        raise Exception("Convert classes to list before doing mapping")
+        raise Exception("the probabilities must be a list of lists, not a tensor")
     if mapping is not None and not isinstance(mapping, dict):
-        raise Exception("Mapping must be a dict")
+        raise Exception("the mapping must be a dict, not %s" % type(mapping).__name__)
     if lbl_classes is None:
         lbl_classes = [list(range(len(row))) for row in probs]
     label = (lambda c: mapping[str(c)]) if mapping is not None else str
