@@ -30,23 +30,36 @@ static bool python_wait(pid_t pid)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static bool python_works(const char *path)
+/* The interpreter behind `path`, or NULL when it does not work: version managers put a slow script in
+ * front of it, which workers should not go through again. */
+static char *python_resolve(const char *path)
 {
 	static char isolated[] = "-I", bare[] = "-S", command[] = "-c",
-		    check[] = "import sys; sys.exit(sys.version_info < (3, 9))";
+		    check[] = "import sys; sys.stdout.write(sys.executable); "
+			      "sys.exit(sys.version_info < (3, 9))";
 	char *argv[] = { (char *)(uintptr_t)path, isolated, bare, command, check, NULL };
-	posix_spawn_file_actions_t quiet;
+	char real[4096];
+	posix_spawn_file_actions_t files;
+	int pair[2], r;
+	ssize_t n;
 	pid_t pid;
-	int r;
 
-	if (access(path, X_OK) < 0)
-		return false;
-	posix_spawn_file_actions_init(&quiet);
-	for (int fd = 0; fd < 3; fd++)
-		posix_spawn_file_actions_addopen(&quiet, fd, "/dev/null", O_RDWR, 0);
-	r = posix_spawn(&pid, path, &quiet, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&quiet);
-	return r == 0 && python_wait(pid);
+	if (access(path, X_OK) < 0 || pipe2(pair, O_CLOEXEC) < 0)
+		return NULL;
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, pair[1], STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	r = posix_spawn(&pid, path, &files, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	close(pair[1]);
+	if (r || !python_wait(pid)) {
+		close(pair[0]);
+		return NULL;
+	}
+	n = read(pair[0], real, sizeof(real));
+	close(pair[0]);
+	return n > 0 && real[0] == '/' ? mem_strndup(real, (size_t)n) : mem_strdup(path);
 }
 
 /* A name without a slash is looked up as a shell would. */
@@ -55,17 +68,18 @@ static char *python_search(struct slice name)
 	struct slice path = slice_str(getenv("PATH"));
 
 	if (slice_find(name, '/') >= 0) {
-		char *whole = slice_dup(name);
+		_cleanup_(freep) char *whole = slice_dup(name);
 
-		return python_works(whole) ? whole : (free(whole), NULL);
+		return python_resolve(whole);
 	}
 	while (path.p) {
 		struct slice dir = slice_cut(&path, ':');
-		char *candidate = mem_printf("%.*s/%.*s", SLICE_ARG(dir), SLICE_ARG(name));
+		_cleanup_(freep) char *candidate =
+			mem_printf("%.*s/%.*s", SLICE_ARG(dir), SLICE_ARG(name));
+		char *real = dir.n ? python_resolve(candidate) : NULL;
 
-		if (dir.n && python_works(candidate))
-			return candidate;
-		free(candidate);
+		if (real)
+			return real;
 	}
 	return NULL;
 }
