@@ -69,13 +69,20 @@ def run(name, options):
 
 def main():
     options = arguments()
-    done = []
+    done, broken = [], []
     for name in options.only:
         print(f"{name}: {SCENARIOS[name].title}", file=sys.stderr, flush=True)
-        results = run(name, options)
+        try:
+            results = run(name, options)
+        except (AssertionError, OSError, RuntimeError, TimeoutError) as e:
+            print(f"    could not be measured: {e!r}", file=sys.stderr, flush=True)
+            broken.append(name)
+            continue
         for row in list(results.rows())[1:]:
             print("    " + "  ".join(cell for cell in row if cell), file=sys.stderr, flush=True)
         done.append(results)
+    if not done:
+        return 1
     text = document(done, options.rounds, options.seconds)
     print(text, end="")
     folder = BENCH / "results"
@@ -83,7 +90,9 @@ def main():
     path = folder / f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}.md"
     path.write_text(text)
     print(f"\nKept in {path.relative_to(BENCH.parent)}")
-    return 0
+    if broken:
+        print(f"Not measured: {', '.join(broken)}")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

@@ -70,13 +70,14 @@ class Load(Scenario):
         server.register(self.model, self.workers, self.batch)
         self.check(server)
         self.load(server, server.warm_up)
+        server.settle()
 
     def load(self, server, seconds):
         return measure.closed_loop(server, self.path, self.body(), self.clients,
                                    max(1, round(seconds)), self.threads)
 
     def measure(self, server, seconds):
-        return measure.calm(lambda: self.load(server, seconds))
+        return measure.calm(server, lambda: self.load(server, seconds))
 
 
 class Image(Load):
@@ -125,8 +126,8 @@ class OpenLoop(Load):
         measure.open_loop(server, self.path, self.body(), self.RATE, 1)
 
     def measure(self, server, seconds):
-        return measure.calm(lambda: measure.open_loop(server, self.path, self.body(), self.RATE,
-                                                      max(seconds, 3)))
+        return measure.calm(server, lambda: measure.open_loop(
+            server, self.path, self.body(), self.RATE, max(seconds, 3)))
 
 
 class Restart(Scenario):

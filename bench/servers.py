@@ -101,6 +101,15 @@ class Server:
     def cpu(self):
         return cpu_seconds(self.pids())
 
+    def settle(self):
+        """Returns when it has done what clients that left had asked of it."""
+        pause, used = threading.Event(), self.cpu()
+        for _ in range(150):
+            pause.wait(0.1)
+            before, used = used, self.cpu()
+            if used - before <= 0.02:
+                break
+
     def memory(self):
         return pss_mib(self.pids())
 
