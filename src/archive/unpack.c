@@ -140,17 +140,28 @@ static int unpack_content(struct unpacking *u, int fd)
 	}
 }
 
+static int unpack_make_folder(struct unpacking *u, const char *whole, const char *path)
+{
+	int r = file_make_dirs(whole, 0755);
+	struct stat st;
+
+	if (r == -ENOTDIR || (!r && stat(whole, &st) == 0 && !S_ISDIR(st.st_mode)))
+		return unpack_invalid(u, "a file is also used as a folder", path);
+	return r < 0 ? unpack_disk(u, -r) : 0;
+}
+
 static int unpack_file(struct unpacking *u, struct archive_entry *e, const char *path)
 {
 	_cleanup_(freep) char *whole = mem_printf("%s/%s", u->target, path);
 	unsigned mode = archive_entry_perm(e) & 0100 ? 0755 : 0644;
 	_cleanup_(closep) int fd = -1;
 	char *slash = strrchr(whole, '/');
+	int r;
 
 	*slash = '\0';
-	if (file_make_dirs(whole, 0755) < 0)
-		return errno == ENOTDIR ? unpack_invalid(u, "a file is also used as a folder", path)
-					: unpack_disk(u, errno);
+	r = unpack_make_folder(u, whole, path);
+	if (r < 0)
+		return r;
 	*slash = '/';
 	fd = open(whole, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
@@ -164,11 +175,7 @@ static int unpack_folder(struct unpacking *u, const char *path)
 {
 	_cleanup_(freep) char *whole = mem_printf("%s/%s", u->target, path);
 
-	if (file_make_dirs(whole, 0755) < 0)
-		return errno == ENOTDIR || errno == EEXIST
-			       ? unpack_invalid(u, "a file is also used as a folder", path)
-			       : unpack_disk(u, errno);
-	return 0;
+	return unpack_make_folder(u, whole, path);
 }
 
 static int unpack_entry(struct unpacking *u, struct archive_entry *e)

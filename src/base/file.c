@@ -23,8 +23,11 @@ int file_read(const char *path, struct buf *out)
 		char *at = buf_reserve(out, want ? want : 1);
 		ssize_t n;
 
-		if (!at) /* full: fine if the file ends exactly here */
-			return out->n == out->max && read(fd, &(char){ 0 }, 1) == 0 ? 0 : -ENOBUFS;
+		if (!at) {
+			/* Full: fine if the file ends exactly here. */
+			out->overflowed = read(fd, &(char){ 0 }, 1) != 0;
+			return out->overflowed ? -ENOBUFS : 0;
+		}
 		n = read(fd, at, want);
 		if (n < 0 && errno == EINTR)
 			continue;

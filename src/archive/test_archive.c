@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "archive/archive.h"
+#include "archive/manifest.h"
+#include "archive/writer.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/util.h"
+
+static const char manifest[] =
+	"{\"runtime\":\"python\",\"model\":{\"modelName\":\"m\",\"modelVersion\":\"2.1\","
+	"\"handler\":\"h.py\",\"configFile\":\"c.yaml\"}}";
+
+static char dir[] = "/tmp/sconce-archive-XXXXXX";
+static char source[64], target[64];
+static struct region region;
+
+struct entry {
+	const char *name, *content;
+	const char *link;            /* a symbolic link to */
+	bool hard, device;
+};
+
+static void pack(bool tar, const struct entry *entries, size_t n)
+{
+	struct archive *a = archive_write_new();
+
+	if (tar) {
+		archive_write_set_format_pax_restricted(a);
+		archive_write_add_filter_gzip(a);
+	} else {
+		archive_write_set_format_zip(a);
+	}
+	assert_int_equal(archive_write_open_filename(a, source), ARCHIVE_OK);
+	for (size_t i = 0; i < n; i++) {
+		const struct entry *e = &entries[i];
+		struct archive_entry *ae = archive_entry_new();
+		size_t size = e->content ? strlen(e->content) : 0;
+
+		archive_entry_set_pathname(ae, e->name);
+		archive_entry_set_filetype(ae, e->device ? AE_IFCHR : e->link ? AE_IFLNK : AE_IFREG);
+		if (e->link && e->hard)
+			archive_entry_set_hardlink(ae, e->link);
+		else if (e->link)
+			archive_entry_set_symlink(ae, e->link);
+		archive_entry_set_perm(ae, 0644);
+		archive_entry_set_size(ae, (int64_t)size);
+		archive_write_header(a, ae);
+		if (size)
+			archive_write_data(a, e->content, size);
+		archive_entry_free(ae);
+	}
+	archive_write_close(a);
+	archive_write_free(a);
+}
+
+static int unpack(struct manifest *m, struct slice *where, struct archive_error *err)
+{
+	static const struct archive_limits limits = { 4 << 20, 20, 50 };
+
+	return archive_unpack(&region, source, target, &limits, SLICE_NULL, m, where, err);
+}
+
+static void refused(int status, const char *words)
+{
+	struct archive_error err = { 0 };
+	struct manifest m;
+	struct slice where;
+
+	assert_true(unpack(&m, &where, &err) < 0);
+	assert_int_equal(err.status, status);
+	if (!strstr(buf_cstr(&err.message), words))
+		print_error("%s\n", buf_cstr(&err.message));
+	assert_non_null(strstr(buf_cstr(&err.message), words));
+	buf_finish(&err.message);
+	assert_int_equal(access(target, F_OK), -1);
+}
+
+static void accepted(const char *version, const char *file)
+{
+	_cleanup_(freep) char *path = NULL;
+	struct archive_error err = { 0 };
+	struct manifest m;
+	struct slice where;
+
+	if (unpack(&m, &where, &err) < 0)
+		print_error("%s\n", buf_cstr(&err.message));
+	assert_int_equal(err.status, 0);
+	assert_true(slice_eq(m.model_name, SLICE("m")));
+	assert_true(slice_eq(m.model_version, slice_str(version)));
+	assert_int_equal(m.batch_size, 4);
+	assert_string_equal(m.config_json.p, "{\"batchSize\": 4, \"mine\": [1, true]}");
+	path = mem_printf("%s/%s", where.p, file);
+	assert_int_equal(access(path, R_OK), 0);
+	buf_finish(&err.message);
+	file_remove_tree(target);
+}
+
+static void ordinary_archives_are_unpacked(void **state)
+{
+	static const struct entry zip[] = { { .name = "MAR-INF/MANIFEST.json", .content = manifest },
+					    { .name = "c.yaml", .content = "batchSize: 4\nmine: [1, yes]\n" },
+					    { .name = "deep/er/h.py", .content = "pass" } };
+	static const struct entry tar[] = { { .name = "m/MAR-INF/MANIFEST.json", .content = manifest },
+					    { .name = "m/c.yaml", .content = "batchSize: 4\nmine: [1, yes]\n" },
+					    { .name = "./m/deep/er/h.py", .content = "pass" } };
+
+	(void)state;
+	pack(false, zip, ARRAY_LEN(zip));
+	accepted("2.1", "deep/er/h.py");
+	pack(true, tar, ARRAY_LEN(tar));
+	accepted("2.1", "deep/er/h.py");
+}
+
+static void nothing_leaves_the_target(void **state)
+{
+	static const struct {
+		bool tar;
+		struct entry e;
+		const char *words;
+	} rows[] = {
+		{ false, { .name = "../evil", .content = "x" }, "leaves the archive" },
+		{ false, { .name = "a/../../evil", .content = "x" }, "leaves the archive" },
+		{ false, { .name = "/tmp/evil", .content = "x" }, "leaves the archive" },
+		{ false, { .name = "a\\..\\evil", .content = "x" }, "leaves the archive" },
+		{ true, { .name = "link", .link = "/etc/passwd" }, "a link, which is not allowed" },
+		{ true, { .name = "link", .link = "/etc/passwd", .hard = true },
+		  "a link, which is not allowed" },
+		{ false, { .name = "link", .link = "../.." }, "a link, which is not allowed" },
+		{ true, { .name = "dev", .device = true }, "a device or socket" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		pack(rows[i].tar, &rows[i].e, 1);
+		refused(400, rows[i].words);
+	}
+}
+
+static void sizes_and_counts_are_bounded(void **state)
+{
+	_cleanup_(freep) char *zeros = mem_zalloc(3000001);
+	struct entry bomb = { .name = "zeros", .content = zeros };
+	struct entry many[30];
+
+	(void)state;
+	memset(zeros, '0', 3000000);
+	pack(false, &bomb, 1);
+	refused(400, "max_archive_ratio");
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = (struct entry){ .name = mem_printf("f%zu", i), .content = "x" };
+	pack(false, many, ARRAY_LEN(many));
+	refused(400, "max_archive_entries");
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		free((char *)(uintptr_t)many[i].name);
+}
+
+static void odd_archives_are_refused(void **state)
+{
+	static const struct entry twice[] = { { .name = "a", .content = "x" },
+					      { .name = "./a", .content = "y" } };
+	static const struct entry both[] = { { .name = "a", .content = "x" },
+					     { .name = "a/b", .content = "y" } };
+	static const struct entry bare = { .name = "h.py", .content = "x" };
+	static const struct entry bad = { .name = "MAR-INF/MANIFEST.json", .content = "{oops" };
+	static const struct entry ruby = { .name = "MAR-INF/MANIFEST.json",
+					   .content = "{\"runtime\":\"ruby\"}" };
+
+	(void)state;
+	pack(false, twice, 2);
+	refused(400, "occurs twice");
+	pack(false, both, 2);
+	refused(400, "also used as a folder");
+	pack(false, &bare, 1);
+	refused(400, "Model name is not defined.");
+	pack(false, &bad, 1);
+	refused(400, "Failed to parse signature.json.");
+	pack(false, &ruby, 1);
+	refused(400, "Runtime is not defined or invalid.");
+	assert_int_equal(file_write_atomic(source, SLICE("this is no archive"), 0644), 0);
+	refused(400, "not a model archive");
+	assert_int_equal(file_write_atomic(source, SLICE(""), 0644), 0);
+	refused(400, "archive");
+}
+
+static void a_truncated_archive_leaves_nothing_behind(void **state)
+{
+	static const struct entry zip[] = { { .name = "a", .content = "some content" },
+					    { .name = "MAR-INF/MANIFEST.json", .content = manifest } };
+	struct buf whole = BUF_INIT(1 << 20);
+
+	(void)state;
+	pack(true, zip, 2);
+	assert_int_equal(file_read(source, &whole), 0);
+	file_write_atomic(source, slice_make(whole.p, whole.n / 2), 0644);
+	refused(400, "archive");
+	buf_finish(&whole);
+}
+
+static void names_come_from_files(void **state)
+{
+	(void)state;
+	assert_true(slice_eq(manifest_name_of(&region, SLICE("/a/b/noop-v1.0.mar")),
+			     SLICE("noop_v1_0")));
+	assert_true(slice_eq(manifest_name_of(&region, SLICE("x.tar.gz")), SLICE("x")));
+	assert_true(slice_eq(manifest_name_of(&region, SLICE("_x y/")), SLICE("_x_y")));
+}
+
+static void manifests_survive_the_trip_to_the_front(void **state)
+{
+	struct archive_error err = { 0 };
+	struct buf json = BUF_INIT(1 << 20);
+	struct manifest m, again;
+
+	(void)state;
+	buf_init(&err.message, 4096);
+	assert_int_equal(manifest_parse(&region, SLICE(manifest),
+					SLICE("minWorkers: 0\nmaxBatchDelay: 7\nuseVenv: true\n"
+					      "batchSize: many\ndeviceType: gpu\n"),
+					SLICE("f.mar"), SLICE_NULL, &m, &err), 0);
+	manifest_write_json(&m, &json);
+	assert_int_equal(manifest_read_json(&region, buf_slice(&json), &again), 0);
+	assert_int_equal(again.min_workers, 1);
+	assert_int_equal(again.max_batch_delay_ms, 7);
+	assert_int_equal(again.batch_size, -1);
+	assert_true(again.use_venv && again.has_config);
+	assert_true(slice_eq(again.device_type, SLICE("gpu")));
+	assert_true(slice_eq(again.handler, SLICE("h.py")));
+	assert_true(manifest_read_json(&region, SLICE("{}"), &again) < 0);
+	buf_finish(&json);
+	buf_finish(&err.message);
+}
+
+static void what_is_written_can_be_read_and_is_reproducible(void **state)
+{
+	static const char *const formats[] = { "default", "zip-store", "tgz" };
+	static const char *const endings[] = { "mar", "mar", "tar.gz" };
+	_cleanup_(freep) char *handler = mem_printf("%s/h.py", dir);
+	_cleanup_(freep) char *config = mem_printf("%s/c.yaml", dir);
+	struct archive_spec spec = { .model_name = "m", .version = "3", .handler = handler,
+				     .config_file = config, .export_path = dir, .force = true };
+
+	(void)state;
+	setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
+	file_write_atomic(handler, SLICE("def handle(data, context): return data\n"), 0644);
+	file_write_atomic(config, SLICE("batchSize: 4\nmine: [1, yes]\n"), 0644);
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+		_cleanup_(freep) char *out = mem_printf("%s/m.%s", dir, endings[i]);
+		struct buf why = BUF_INIT(4096), one = BUF_INIT(1 << 20), two = BUF_INIT(1 << 20);
+
+		spec.format = formats[i];
+		assert_int_equal(archive_write(&spec, &why), 0);
+		assert_int_equal(file_read(out, &one), 0);
+		assert_int_equal(archive_write(&spec, &why), 0);
+		assert_int_equal(file_read(out, &two), 0);
+		assert_true(slice_eq(buf_slice(&one), buf_slice(&two)));
+		assert_int_equal(rename(out, source), 0);
+		accepted("3", "h.py");
+		buf_finish(&why);
+		buf_finish(&one);
+		buf_finish(&two);
+	}
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(source, sizeof(source), "%s/in", dir);
+	snprintf(target, sizeof(target), "%s/out", dir);
+	region_init(&region);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	region_finish(&region);
+	return file_remove_tree(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ordinary_archives_are_unpacked),
+		cmocka_unit_test(nothing_leaves_the_target),
+		cmocka_unit_test(sizes_and_counts_are_bounded),
+		cmocka_unit_test(odd_archives_are_refused),
+		cmocka_unit_test(a_truncated_archive_leaves_nothing_behind),
+		cmocka_unit_test(names_come_from_files),
+		cmocka_unit_test(manifests_survive_the_trip_to_the_front),
+		cmocka_unit_test(what_is_written_can_be_read_and_is_reproducible),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/slice.h"
+#include "base/util.h"
+
+static void numbers_are_strict(void **state)
+{
+	uint64_t u = 7;
+	int64_t i = 7;
+
+	(void)state;
+	assert_true(slice_u64(SLICE("18446744073709551615"), &u) && u == UINT64_MAX);
+	assert_false(slice_u64(SLICE("18446744073709551616"), &u));
+	assert_false(slice_u64(SLICE(""), &u));
+	assert_false(slice_u64(SLICE("+1"), &u));
+	assert_false(slice_u64(SLICE("1 "), &u));
+	assert_true(slice_i64(SLICE("-9223372036854775808"), &i) && i == INT64_MIN);
+	assert_false(slice_i64(SLICE("9223372036854775808"), &i));
+	assert_true(slice_i64(SLICE("+5"), &i) && i == 5);
+	assert_false(slice_i64(SLICE("-"), &i));
+}
+
+static void comparing_and_cutting(void **state)
+{
+	struct slice rest = SLICE("a,,b");
+
+	(void)state;
+	assert_true(slice_ieq(SLICE("Content-TYPE"), SLICE("content-type")));
+	assert_false(slice_ieq(SLICE("a"), SLICE("ab")));
+	assert_true(slice_starts(SLICE("abc"), SLICE("ab")) && slice_ends(SLICE("abc"), SLICE("bc")));
+	assert_true(slice_istarts(SLICE("ABC"), SLICE("ab")));
+	assert_true(slice_eq(slice_trim(SLICE(" \ta b\t ")), SLICE("a b")));
+	assert_true(slice_eq(slice_cut(&rest, ','), SLICE("a")));
+	assert_int_equal(slice_cut(&rest, ',').n, 0);
+	assert_non_null(rest.p);
+	assert_true(slice_eq(slice_cut(&rest, ','), SLICE("b")));
+	assert_null(rest.p);
+	assert_int_equal(slice_find(SLICE_NULL, 'x'), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_strict),
+		cmocka_unit_test(comparing_and_cutting),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker's side of the protocol, without a server."""
+
+import json
+import os
+import struct
+
+from sconce import frame as wire
+
+ECHO = """
+def handle(data, context):
+    if data is None:
+        return None
+    return [row.get("body") for row in data]
+"""
+
+
+def test_says_hello_and_loads(front):
+    f = front(ECHO)
+    assert f.hello["protocol"] == 1 and f.hello["pid"] == f.process.pid
+    assert f.loaded_code == 200
+    assert f.loaded == {"message": "loaded model m", "async": False, "credits": 1, "imports": []}
+
+
+def test_answers_every_request_of_a_frame_in_order(front):
+    f = front(ECHO)
+    bodies = [b"body %d" % i for i in range(7)]
+    f.run(bodies, batch_size=2)
+    replies = f.replies(7)
+    assert [r.body for r in replies] == bodies
+    assert [r.id for r in replies] == list(range(1, 8))
+    assert all(r.final and not r.error and r.status == 200 for r in replies)
+    # Four batches were begun: the status page says so.
+    assert struct.unpack_from("<Q", f.outbound, 0)[0] == 4
+
+
+def test_large_replies_use_their_grant_or_ask_for_one(front):
+    f = front(ECHO)
+    body = os.urandom(500_000)
+    f.run([body], grant=(1 << 21, 1 << 20))
+    assert f.replies(1)[0].body == body
+    f.run([body])
+    reply = f.replies(1)[0]
+    assert reply.body == body and reply.flags & wire.REPLY_GRANTED
+
+
+def test_a_reply_larger_than_allowed_fails_alone(front):
+    f = front(ECHO, max_response_size=100_000)
+    f.run([b"x" * 200_000, b"small"], batch_size=2)
+    large, small = f.replies(2)
+    assert large.error and large.status == 507 and b"max_response_size" in large.body
+    assert small.body == b"small"
+
+
+def test_failures_become_error_replies(front):
+    f = front("""
+from ts.utils.util import PredictionException
+def handle(data, context):
+    if data is None:
+        return None
+    what = data[0]["body"].decode()
+    if what == "memory":
+        raise MemoryError("no")
+    if what == "cuda":
+        raise RuntimeError("CUDA error: out of memory")
+    if what == "own":
+        raise PredictionException("my words", 422)
+    if what == "dict":
+        return {}
+    if what == "two":
+        return [1, 2]
+    if what == "object":
+        return [object()]
+    raise ValueError("oops")
+""")
+    expected = {"memory": (507, "Out of resources"), "cuda": (507, "Out of resources"),
+                "own": (422, "my words"), "dict": (503, "Invalid model predict output"),
+                "two": (503, "number of batch response mismatched"),
+                "object": (503, "Unsupported model output data type."),
+                "other": (503, "Prediction failed")}
+    for what, (status, message) in expected.items():
+        f.run([what.encode()])
+        reply = f.replies(1)[0]
+        assert reply.error and reply.status == status and reply.body.decode() == message, what
+    assert "ValueError: oops" in f.close()[1]
+
+
+def test_context_carries_headers_status_and_content_type(front):
+    f = front("""
+def handle(data, context):
+    if data is None:
+        return None
+    assert context.get_request_header(0, "X-In") == "one"
+    assert context.get_request_id(0) == "u" * 36
+    context.set_response_status(201, "Made", 0)
+    context.set_response_content_type(0, "text/x")
+    context.set_response_header(0, "X-Out", "two")
+    return ["text"]
+""")
+    f.run([b""], headers=wire.write_headers([("X-In", "one")]))
+    reply = f.replies(1)[0]
+    assert (reply.status, reply.content_type, reply.headers, reply.body) == (
+        201, "text/x", {"X-Out": "two"}, b"text")
+
+
+def test_statuses_do_not_leak_into_the_next_batch(front):
+    f = front("""
+def handle(data, context):
+    if data is None:
+        return None
+    if data[0]["body"] == b"teapot":
+        context.set_response_status(418, "Teapot", 0)
+    return ["x"]
+""")
+    f.run([b"teapot", b"plain"])
+    assert [r.status for r in f.replies(2)] == [418, 200]
+
+
+def test_decodes_by_content_type(front):
+    f = front("""
+import json
+def handle(data, context):
+    if data is None:
+        return None
+    value = data[0]["body"]
+    return [type(value).__name__ + ":" + str(value if not isinstance(value, bytearray) else bytes(value))]
+""")
+    for media, body, seen in [("application/json", b'{"a": 1}', "dict:{'a': 1}"),
+                              ("application/json", b"{oops", "bytearray:b'{oops'"),
+                              ("text/plain", "é".encode(), "str:é"),
+                              ("text/plain", b"\xff", "bytearray:b'\\xff'"),
+                              ("image/png", b"{}", "bytearray:b'{}'"), ("", b"", "bytearray:b''")]:
+        f.run([body], media=media)
+        assert f.replies(1)[0].body.decode() == seen
+
+
+def test_streams_intermediate_replies(front):
+    f = front("""
+from ts.handler_utils.utils import send_intermediate_predict_response
+def handle(data, context):
+    if data is None:
+        return None
+    for i in range(3):
+        send_intermediate_predict_response(["part %d" % i], context.request_ids, "ok", 200, context)
+    return ["end"]
+""")
+    f.run([b""])
+    replies = f.replies(1)
+    assert [r.body for r in replies] == [b"part 0", b"part 1", b"part 2", b"end"]
+    assert [r.final for r in replies] == [False, False, False, True]
+
+
+def test_async_handlers_run_batches_side_by_side(front):
+    f = front("""
+import asyncio
+waiting = {}
+class Handler:
+    def initialize(self, context):
+        pass
+    async def handle(self, data, context):
+        key = data[0]["body"].decode()
+        if key == "first":
+            waiting["event"] = asyncio.Event()
+            await waiting["event"].wait()
+        else:
+            waiting["event"].set()
+        return [key + context.get_request_id(0)[0]]
+""")
+    assert f.loaded["async"] is True and f.loaded["credits"] > 1
+    f.run([b"first", b"second"])
+    assert sorted(r.body for r in f.replies(2)) == [b"firstu", b"secondu"]
+
+
+def test_a_handler_that_cannot_be_loaded_says_why(front):
+    f = front("import no_such_module_anywhere\n")
+    assert f.loaded_code == 500
+    assert "no_such_module_anywhere" in f.loaded["message"]
+    assert f.process.wait(30) == 1
+    assert "Traceback" in f.close()[1]
+
+
+def test_out_of_memory_at_load_is_told_apart(front):
+    f = front("class H:\n  def initialize(self, c): raise MemoryError()\n  def handle(self, d, c): pass\n")
+    assert (f.loaded_code, f.loaded["message"]) == (507, "System out of memory")
+
+
+def test_stop_and_a_front_that_is_gone_end_the_worker(front):
+    f = front(ECHO)
+    f.send(wire.STOP, 0)
+    assert f.process.wait(30) == 0
+    g = front(ECHO)
+    g.socket.close()
+    assert g.process.wait(30) == 0
+
+
+def test_a_part_outside_its_segment_is_not_read(front):
+    f = front(ECHO)
+    import conftest
+    entry = conftest.request_entry(1, [(0, "body", "", 7, 1 << 20, 10)])
+    f.send(wire.RUN, 1, entry, 1)
+    reply = f.replies(1)[0]
+    assert reply.error and reply.status == 503
+
+
+def test_imports_nothing_heavy(front):
+    f = front("""
+import sys
+HEAVY = ("torch", "numpy", "asyncio", "logging", "typing", "dataclasses", "inspect", "ctypes")
+def handle(data, context):
+    if data is None:
+        return None
+    return [",".join(m for m in HEAVY if m in sys.modules)]
+""")
+    f.run([b""])
+    assert f.replies(1)[0].body == b""
+
+
+def test_json_output_is_indented_by_two(front):
+    f = front("def handle(data, context):\n  return data and [{'a': [1]}]\n")
+    f.run([b""])
+    assert f.replies(1)[0].body.decode() == json.dumps({"a": [1]}, indent=2)
