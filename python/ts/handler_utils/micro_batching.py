@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A batch cut into small ones that overlap: one is preprocessed while another is in the model.
 
-A handler says `self.handle = MicroBatching(self, size)` in initialize(). Every step has threads of its own;
-a job goes through the steps' queues and ends in the queue of the call that it belongs to.
+A handler says `self.handle = MicroBatching(self, size)` in initialize(). Every step has threads of
+its own; a job goes through the steps' queues and ends in the queue of the call that it belongs to.
 """
 
 import os
@@ -71,14 +71,15 @@ class MicroBatching:
         """The life of a thread."""
         jobs = self._queues[step]
         position = HANDLER_METHODS.index(step) + 1
-        following = self._queues[HANDLER_METHODS[position]] if position < len(HANDLER_METHODS) else None
+        last = position == len(HANDLER_METHODS)
+        following = None if last else self._queues[HANDLER_METHODS[position]]
         for job in iter(jobs.get, None):
             self._local.micro_batch_idx = job.index
             try:
                 job.data = getattr(self.handler, step)(job.data)
             except BaseException as e:
                 job.error = e
-            (job.done if following is None or job.error else following).put(job)
+            (job.done if last or job.error else following).put(job)
 
     def get_micro_batch_idx(self):
         """Which part of the batch the calling thread has; None in other threads."""

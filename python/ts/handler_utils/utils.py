@@ -18,7 +18,7 @@ def import_class(class_name, module_prefix=None):
 
 
 def send_intermediate_predict_response(ret, req_id_map, message, code, context=None):
-    """Sends `ret`, a piece for every request of the running batch, ahead of the rest of the answer."""
+    """Sends `ret`, a piece for every request of the batch, ahead of the rest of the answer."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return
     from sconce import serving

@@ -13,7 +13,8 @@ _DECLARED = {"gauge": [{"name": name, "unit": "ms", "dimensions": ["ModelName", 
 
 def _check_type(value, kind, name):
     if not isinstance(value, kind):
-        raise merrors.MetricsCacheTypeError("%s must be a %s, not %r" % (name, kind.__name__, value))
+        raise merrors.MetricsCacheTypeError("%s must be a %s, not %r"
+                                         % (name, kind.__name__, value))
 
 
 def _read_section(path):

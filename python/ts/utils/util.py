@@ -41,7 +41,7 @@ class PredictionException(Exception):
 
 
 def list_classes_from_module(module, parent_class=None):
-    """Classes defined in `module` itself (not imported ones), optionally only those derived from `parent_class`."""
+    """Classes that `module` itself defines, optionally only those derived from `parent_class`."""
     classes = [c for c in vars(module).values()
                if isinstance(c, type) and c.__module__ == module.__name__]
     if parent_class is not None:
@@ -72,8 +72,8 @@ def deprecated(version, replacement="", klass=PendingDeprecationWarning):
 
         @functools.wraps(func)
         def warn_and_call(*args, **kwargs):
-            warnings.warn("%s goes away in version %s; use %s" % (func.__name__, version, replacement),
-                          klass, stacklevel=2)
+            warnings.warn("%s goes away in version %s; use %s"
+                          % (func.__name__, version, replacement), klass, stacklevel=2)
             return func(*args, **kwargs)
 
         return warn_and_call

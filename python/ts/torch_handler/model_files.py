@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Formats of models beside TorchScript and plain weights, each with the library it needs."""
+
+import importlib
+import os
+
+import torch
+
+
+def onnx_session(path, map_location):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # The server gives every worker its share of the processors. 0: as many as there are.
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+    providers = ["CPUExecutionProvider"]
+    if map_location == "cuda":
+        providers.insert(0, "CUDAExecutionProvider")
+    return onnxruntime.InferenceSession(path, sess_options=options, providers=providers)
+
+
+def aot_model(path, map_location, device):
+    """What AOTInductor has compiled: a package (.pt2), or a library of older versions (.so)."""
+    if path.endswith(".pt2"):
+        index = device.index if device.index is not None else -1
+        return torch._inductor.aoti_load_package(path, device_index=index)
+    return torch._export.aot_load(path, map_location)
+
+
+def with_ipex(model, device):
+    try:
+        ipex = importlib.import_module("intel_extension_for_pytorch")
+    except ImportError:
+        print("ipex_enable is set, but intel_extension_for_pytorch is not installed.")
+        return model
+    return ipex.optimize(model.to(memory_format=torch.channels_last).to(device))
+
+
+def compile_options(pt2):
+    """Arguments for torch.compile from `pt2` of a model's YAML file, None for "do not compile".
+
+    It is {compile: {enable: true, …}}, or in older files the arguments themselves, or a backend.
+    """
+    if not pt2:
+        return None
+    if isinstance(pt2, str):
+        return {"backend": pt2}
+    if not isinstance(pt2, dict):
+        raise ValueError("pt2 in the model's YAML file is a string or a mapping, not %r" % (pt2,))
+    if "compile" in pt2:
+        options = dict(pt2["compile"] or {})
+        return options if options.pop("enable", False) is True else None
+    return None if "export" in pt2 else dict(pt2)
+
+
+def advice(path):
+    """Why there is no model, for somebody who reads the log."""
+    if not path:
+        return "the archive has neither a serialized file nor a model file: no model to load"
+    name = os.path.basename(path)
+    if path.endswith(".so"):
+        return ("%s is loaded only with pt2: {export: {aot_compile: true}} in the model's YAML file"
+                % name)
+    return ("%s cannot be loaded: it must end in .pt (TorchScript), .onnx, .pt2 or .so "
+            "(AOTInductor), or the archive needs a model file with the model's class" % name)

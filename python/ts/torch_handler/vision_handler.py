@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The base of handlers whose input are images."""
+
+import base64
+import io
+
+import torch
+from PIL import Image
+
+from ts.handler_utils.timer import timed
+from ts.torch_handler.base_handler import BaseHandler
+from ts.torch_handler.explain import attribution
+
+
+class VisionHandler(BaseHandler):
+    """Derived classes say in `image_processing` how a Pillow image becomes a tensor."""
+
+    _ig = None
+
+    def initialize(self, context):
+        super().initialize(context)
+        if not context.system_properties.get("limit_max_image_pixels"):
+            Image.MAX_IMAGE_PIXELS = None
+
+    @property
+    def ig(self):
+        """Captum's integrated gradients of the model."""
+        if self._ig is None:
+            self._ig = attribution("IntegratedGradients")(self.model)
+        return self._ig
+
+    @ig.setter
+    def ig(self, ig):
+        self._ig = ig
+
+    def _tensor(self, row):
+        """An encoded image, possibly in base64, or numbers."""
+        image = row.get("data") or row.get("body")
+        if isinstance(image, str):
+            image = base64.b64decode(image)
+        if isinstance(image, (bytearray, bytes)):
+            return self.image_processing(Image.open(io.BytesIO(image)))
+        return torch.FloatTensor(image)
+
+    @timed
+    def preprocess(self, data):
+        return torch.stack([self._tensor(row) for row in data]).to(self.device)
+
+    def get_insights(self, tensor_data, _, target=0):
+        return self.ig.attribute(tensor_data, target=target, n_steps=15).tolist()
