@@ -86,9 +86,11 @@ static void pending_head(struct pending_exchange *e, const struct answer *a, uin
 	e->head_only = slice_eq(e->x.head.method, SLICE("HEAD")) || pending_bodiless(a->status);
 	e->chunked = h.chunked = length == HTTP_LENGTH_UNKNOWN && e->x.head.minor > 0;
 	e->until_close = length == HTTP_LENGTH_UNKNOWN && !e->chunked;
-	/* A client that was not told to go on will not send its body: nothing can follow. */
-	e->close = h.close = a->close || e->until_close || c->close_after || !e->x.head.keep_alive ||
-			     (e->x.head.expect_continue && !e->body_done && c->incoming != e);
+	/* A client that was not told to go on will not send its body: nothing can follow. While
+	 * draining, those that were read ahead are still answered. */
+	e->close = h.close = a->close || e->until_close || !e->x.head.keep_alive ||
+			     (e->x.head.expect_continue && !e->body_done && c->incoming != e) ||
+			     (c->close_after && list_last(&c->exchanges) == &e->x.link);
 	p = region_alloc(&e->x.region,
 			 HTTP1_HEAD_ROOM + (a->reason.p ? a->reason.n : 0) + a->headers.n);
 	pending_add(e, (struct payload){ .p = p, .n = http1_write_head(p, &h) });
