@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop of a worker whose handler is a coroutine function: many batches at a time.
 
-Every batch is a task with a context of its own, so that batches do not see each other's request ids,
-headers and statuses. CANCEL cancels the task when nobody waits for any of its requests.
+Every batch is a task with a context of its own, so that batches do not see each other's request
+ids, headers and statuses. CANCEL cancels the task when nobody waits for any of its requests.
 """
 
 import asyncio

@@ -20,7 +20,8 @@ def _decoded(value, media):
 
 
 def make_decoder(memory, decode_inputs):
-    """Returns a function from a Request to its field dict. Values are copies that handlers may keep."""
+    """Returns a function from a Request to its field dict. Values are copies that handlers may
+    keep."""
     read = memory.read
 
     def fields(request):

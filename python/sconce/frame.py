@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames of the worker protocol: bytes to tuples and back.
 
-The other side is src/wire/frame.c; docs/protocol.md has the layout. Everything that is read is checked:
-what is malformed raises FrameError. All integers are little-endian.
+The other side is src/wire/frame.c; docs/protocol.md has the layout. Everything that is read is
+checked: what is malformed raises FrameError. All integers are little-endian.
 """
 
 from struct import Struct
@@ -40,12 +40,14 @@ class FrameError(ValueError):
 
 
 class Request:
-    """One request of a RUN frame. `parts`: (kind, name, type, segment, offset, length, dtype, dims)."""
+    """One request of a RUN frame. `parts`: (kind, name, type, segment, offset, length, dtype,
+    dims)."""
 
     __slots__ = ("batch", "flags", "id", "deadline_ns", "grant", "uuid", "parts", "headers")
 
     def read_headers(self):
-        """What handlers see as headers: an entry per field with its content type, then the request's."""
+        """What handlers see as headers: an entry per field with its content type, then the
+        request's."""
         fields = {part[1]: {"content-type": part[2]} for part in self.parts}
         fields.update(read_headers(self.headers))
         return fields

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finding a model's entry point by TorchServe's rules.
 
-`handler` is a file, `file.py:function`, a module, or the name of a default handler. A module-level function
-(`handle`, or the one named) wins; otherwise the one class defined in the module that has `handle`.
+`handler` is a file, `file.py:function`, a module, or the name of a default handler. A
+module-level function (`handle`, or the one named) wins; otherwise the one class defined in the
+module that has `handle`.
 """
 
 import importlib
@@ -45,7 +46,8 @@ def _handler_class(module):
         # Bases that live in the same file do not count when a class derived from them is there.
         classes = [c for c in classes if not any(o is not c and issubclass(o, c) for o in classes)]
     if len(classes) != 1:
-        raise LoadError("%s: expected one class with a handle() method, or a function handle(data, context); "
+        raise LoadError("%s: expected one class with a handle() method, or a function "
+                        "handle(data, context); "
                         "found %d classes" % (module.__name__, len(classes)))
     return classes[0]
 
@@ -70,7 +72,8 @@ def _entry_of(module, function, context):
 
 
 def load(handler, model_dir, context, envelope=""):
-    """Returns the entry point: a callable (data, context) -> list, possibly a coroutine function."""
+    """Returns the entry point: a callable (data, context) -> list, possibly a coroutine
+    function."""
     if not handler:
         raise LoadError("the archive names no handler")
     name, function, whole = _split(handler)

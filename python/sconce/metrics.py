@@ -7,7 +7,8 @@ _pending = []
 
 
 def emit(name, value, unit, metric_type, dimensions, request_ids=""):
-    """Notes an update. `metric_type`: counter, gauge or histogram; `dimensions`: (name, value) pairs."""
+    """Notes an update. `metric_type`: counter, gauge or histogram; `dimensions`: (name, value)
+    pairs."""
     if len(_pending) < _MAX:
         _pending.append({"name": name, "value": value, "unit": unit, "type": metric_type,
                          "dimensions": dimensions, "request_ids": request_ids})

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replies on their way out: packed into frames, large bodies through grants, failures as error replies."""
+"""Replies on their way out: packed into frames, large bodies through grants, failures as error
+replies."""
 
 import json
 import sys

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process that has imported what workers need and forks one for every SPAWN frame.
 
-`python -m sconce.zygote --fd 3 [--preload torch]`. The worker is a grandchild whose parent ends at once, so
-the front, a child subreaper, becomes its parent. Single-threaded: forking with threads is not safe, so a
-module that starts some is not preloaded by anybody else than the worker itself.
+`python -m sconce.zygote --fd 3 [--preload torch]`. The worker is a grandchild whose parent ends
+at once, so the front, a child subreaper, becomes its parent. Single-threaded: forking with
+threads is not safe, so a module that starts some is not preloaded by anybody else than the
+worker itself.
 """
 
 import gc
@@ -42,8 +43,8 @@ def _preload(names):
 
 
 def _become_worker(order, fds, adopted):
-    """In the grandchild. `adopted`: end-of-file there means that the front is our parent by now; only
-    then does "the parent" in PR_SET_PDEATHSIG mean the front."""
+    """In the grandchild. `adopted`: end-of-file there means that the front is our parent by
+    now; only then does "the parent" in PR_SET_PDEATHSIG mean the front."""
     os.read(adopted, 1)
     os.setsid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -85,9 +86,9 @@ def _fork_again(order, fds, writer, adopted):
 def _fork(order, fds):
     """Forks twice; returns the grandchild's pid, 0 if there is none.
 
-    A process that ends closes its files before its children get their new parent, and those that have
-    asked for PDEATHSIG by then are killed. So it is the zygote that gives the sign, when it has waited
-    for the one between."""
+    A process that ends closes its files before its children get their new parent, and those
+    that have asked for PDEATHSIG by then are killed. So it is the zygote that gives the sign,
+    when it has waited for the one between."""
     reader, writer = os.pipe()
     adopted, not_yet = os.pipe()
     try:
@@ -124,7 +125,9 @@ def _spawn(channel, data, size, fds):
 
 def main(arguments):
     fd = int(arguments[arguments.index("--fd") + 1])
-    names = arguments[arguments.index("--preload") + 1].split(",") if "--preload" in arguments else []
+    names = []
+    if "--preload" in arguments:
+        names = arguments[arguments.index("--preload") + 1].split(",")
     _preload(names)
     channel = Channel(fd)
     gc.collect()

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What HTTP calls mean: routes, arguments, errors, and the way from a body to a `struct request` and
- * back. One `struct call` per HTTP request; it outlives its exchange when the client leaves while a
- * worker is busy with it. Loop thread only.
+ * What HTTP calls mean: routes, arguments, errors, and the way from a body to a `struct request`
+ * and back. One `struct call` per HTTP request; it outlives its exchange when the client leaves
+ * while a worker is busy with it. Loop thread only.
  */
 
 #include "fleet/fleet.h"

@@ -41,7 +41,8 @@ static int args_read_json(struct args *a, struct call *c)
 			   doc ? "it is not an object" : err.msg);
 		return -EINVAL;
 	}
-	yyjson_obj_foreach(root, i, n, key, value) {
+	yyjson_obj_foreach(root, i, n, key, value)
+	{
 		struct slice text = json_text(&c->region, root, yyjson_get_str(key));
 
 		(void)value;

@@ -10,12 +10,13 @@
 #include "api/call.h"
 
 struct args {
-	struct map values;     /* name → struct slice * in the call's region */
+	struct map values; /* name → struct slice * in the call's region */
 };
 
-/* 0, or -EINVAL after having answered 400. `json`: look into the body when it is application/json. */
+/* 0, or -EINVAL after having answered 400. `json`: look into the body when it is application/json.
+ */
 int args_read(struct args *a, struct call *c, bool json);
 void args_finish(struct args *a);
-struct slice args_text(const struct args *a, const char *name);       /* SLICE_NULL: absent */
+struct slice args_text(const struct args *a, const char *name); /* SLICE_NULL: absent */
 int64_t args_integer(const struct args *a, const char *name, int64_t fallback);
 bool args_bool(const struct args *a, const char *name, bool fallback);

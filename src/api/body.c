@@ -4,7 +4,7 @@
 #include "base/util.h"
 #include "wire/http.h"
 
-#define BODY_FIRST ((size_t)16384)      /* for bodies of unknown length */
+#define BODY_FIRST ((size_t)16384) /* for bodies of unknown length */
 
 static int body_answer(int r)
 {
@@ -57,8 +57,10 @@ static void body_abort(struct sink *s)
 	body_finish(container_of(s, struct body, sink));
 }
 
-static const struct sink_ops body_ops = { .begin = body_begin, .room = body_room,
-					  .filled = body_filled, .end = body_end,
+static const struct sink_ops body_ops = { .begin = body_begin,
+					  .room = body_room,
+					  .filled = body_filled,
+					  .end = body_end,
 					  .abort = body_abort };
 
 void body_init(struct body *b, struct pool *pool, uint64_t max)
@@ -79,5 +81,6 @@ struct span body_span(const struct body *b, const char *p, size_t n)
 		return (struct span){ 0 };
 	assert(p >= b->block.p && p + n <= b->block.p + b->block.size);
 	return (struct span){ .segment = block_segment_id(&b->block),
-			      .offset = b->block.offset + (uint64_t)(p - b->block.p), .length = n };
+			      .offset = b->block.offset + (uint64_t)(p - b->block.p),
+			      .length = n };
 }

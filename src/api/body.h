@@ -16,7 +16,7 @@ struct body {
 	struct block block;
 	uint64_t used;
 	uint64_t max;
-	uint64_t length;       /* declared, or HTTP_LENGTH_UNKNOWN */
+	uint64_t length; /* declared, or HTTP_LENGTH_UNKNOWN */
 };
 
 void body_init(struct body *b, struct pool *pool, uint64_t max);

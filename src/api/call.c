@@ -80,7 +80,7 @@ static bool call_split_path(struct call *c)
 		rest.p++;
 		rest.n--;
 	} else if (rest.n) {
-		call_not_found(c);   /* "*", or an authority */
+		call_not_found(c); /* "*", or an authority */
 		return false;
 	}
 	while (rest.n) {
@@ -140,8 +140,8 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 	(void)ctx;
 	(void)how;
 	if (x->status) {
-		log_access(exchange_peer(x), x->head.method, x->head.target, x->head.minor, x->status,
-			   took_ms);
+		log_access(exchange_peer(x), x->head.method, x->head.target, x->head.minor,
+			   x->status, took_ms);
 		telemetry_status(&c->api->fleet->telemetry, x->status);
 	}
 	c->x = NULL;
@@ -152,9 +152,11 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 
 void api_door_init(struct api_door *d, struct api *a, unsigned roles)
 {
-	*d = (struct api_door){ .api = a, .roles = roles,
-				.handler = { .ctx = d, .head = call_head, .body = call_body,
-					     .done = call_done } };
+	*d = (struct api_door){
+		.api = a,
+		.roles = roles,
+		.handler = { .ctx = d, .head = call_head, .body = call_body, .done = call_done }
+	};
 }
 
 static char *api_cors(const struct settings *s)
@@ -167,7 +169,8 @@ static char *api_cors(const struct settings *s)
 	struct buf b = BUF_INIT(16384);
 
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-		if (lines[i].value && *lines[i].value && http_value_valid(slice_str(lines[i].value)))
+		if (lines[i].value && *lines[i].value &&
+		    http_value_valid(slice_str(lines[i].value)))
 			buf_printf(&b, "%s: %s\r\n", lines[i].name, lines[i].value);
 	return buf_steal(&b);
 }

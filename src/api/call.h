@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * One HTTP request on its way through the API. Calls are kept on a free list with their regions, so a
- * typical one allocates nothing. A call is freed when both its exchange and its request are done.
+ * One HTTP request on its way through the API. Calls are kept on a free list with their regions, so
+ * a typical one allocates nothing. A call is freed when both its exchange and its request are done.
  */
 
 #include "api/api.h"
@@ -20,30 +20,30 @@ struct api {
 	const struct settings *settings;
 	struct list free_calls;
 	unsigned n_free;
-	char *cors;                      /* header lines for every answer, "" without CORS */
+	char *cors; /* header lines for every answer, "" without CORS */
 	struct metric *memory_limit, *memory_used, *memory_peak, *memory_refused, *pool_segments,
 		*pool_mapped, *pool_used, *log_dropped;
 	struct budget *budget;
-	struct tokens *tokens;           /* NULL: no authorization */
+	struct tokens *tokens; /* NULL: no authorization */
 };
 
 struct call {
-	struct list link;                /* in the free list */
+	struct list link; /* in the free list */
 	struct api *api;
 	struct api_door *door;
-	struct exchange *x;              /* NULL: the client has left */
+	struct exchange *x; /* NULL: the client has left */
 	struct region region;
 	const struct route *route;
-	struct slice segments[CALL_SEGMENTS_MAX];  /* of the path, decoded */
+	struct slice segments[CALL_SEGMENTS_MAX]; /* of the path, decoded */
 	unsigned n_segments;
 	struct body body;
-	struct block extra;              /* query fields, for handlers */
+	struct block extra; /* query fields, for handlers */
 	struct request request;
-	bool running;                    /* the request is with a version */
-	struct version *version;         /* while it runs */
+	bool running;            /* the request is with a version */
+	struct version *version; /* while it runs */
 	bool streaming;
-	bool held;                       /* a reply is being passed on: do not free it under that */
-	void *waiting;                   /* what a management call waits for; see management.c */
+	bool held;     /* a reply is being passed on: do not free it under that */
+	void *waiting; /* what a management call waits for; see management.c */
 	char uuid[UUID_LEN + 1];
 };
 

@@ -53,7 +53,8 @@ static void describe_limits(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct
 	yyjson_mut_obj_add_uint(doc, o, "startupTimeout", v->startup_timeout_s);
 	yyjson_mut_obj_add_uint(doc, o, "maxRetryTimeoutInSec", v->max_retry_timeout_s);
 	yyjson_mut_obj_add_uint(doc, o, "clientTimeoutInMills", v->client_timeout_ms);
-	yyjson_mut_obj_add_strncpy(doc, o, "parallelType", m->parallel_type.p ? m->parallel_type.p : "",
+	yyjson_mut_obj_add_strncpy(doc, o, "parallelType",
+				   m->parallel_type.p ? m->parallel_type.p : "",
 				   m->parallel_type.n);
 	yyjson_mut_obj_add_int(doc, o, "parallelLevel", describe_or(m->parallel_level, 0));
 	yyjson_mut_obj_add_str(doc, o, "deviceType", "cpu");
@@ -61,8 +62,10 @@ static void describe_limits(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct
 	yyjson_mut_obj_add_bool(doc, o, "useJobTicket", m->use_job_ticket);
 	yyjson_mut_obj_add_bool(doc, o, "useVenv", m->use_venv);
 	yyjson_mut_obj_add_bool(doc, o, "stateful", m->sequence_batching);
-	yyjson_mut_obj_add_int(doc, o, "sequenceMaxIdleMSec", describe_or(m->sequence_max_idle_ms, 0));
-	yyjson_mut_obj_add_int(doc, o, "sequenceTimeoutMSec", describe_or(m->sequence_timeout_ms, 0));
+	yyjson_mut_obj_add_int(doc, o, "sequenceMaxIdleMSec",
+			       describe_or(m->sequence_max_idle_ms, 0));
+	yyjson_mut_obj_add_int(doc, o, "sequenceTimeoutMSec",
+			       describe_or(m->sequence_timeout_ms, 0));
 	yyjson_mut_obj_add_int(doc, o, "maxNumSequence", describe_or(m->max_num_sequence, 0));
 	yyjson_mut_obj_add_int(doc, o, "maxSequenceJobQueueSize",
 			       describe_or(m->max_sequence_job_queue_size, 0));
@@ -80,7 +83,7 @@ static yyjson_mut_val *describe_version(yyjson_mut_doc *doc, yyjson_mut_val *lis
 	describe_limits(doc, o, v);
 	yyjson_mut_obj_add_bool(doc, o, "loadedAtStartup", v->model->loaded_at_startup);
 	workers = yyjson_mut_obj_add_arr(doc, o, "workers");
-	list_for_each(n, &v->workers)
+	list_for_each (n, &v->workers)
 		describe_worker(doc, workers, container_of(n, struct worker, link));
 	queue = yyjson_mut_obj_add_obj(doc, o, "jobQueueStatus");
 	yyjson_mut_obj_add_uint(doc, queue, "remainingCapacity",
@@ -109,10 +112,8 @@ static void describe_add_custom(yyjson_mut_doc *doc, yyjson_mut_val *o, struct s
 	size_t i, n;
 
 	/* Null members are dropped; anything that is not an object counts as empty. */
-	yyjson_obj_foreach(root, i, n, key, value)
-		if (!yyjson_is_null(value))
-			yyjson_mut_obj_add(custom, yyjson_val_mut_copy(doc, key),
-					   yyjson_val_mut_copy(doc, value));
+	yyjson_obj_foreach(root, i, n, key, value) if (!yyjson_is_null(value)) yyjson_mut_obj_add(
+		custom, yyjson_val_mut_copy(doc, key), yyjson_val_mut_copy(doc, value));
 	yyjson_doc_free(in);
 }
 
@@ -120,7 +121,8 @@ static void describe_replied(struct request *r, const struct reply *reply)
 {
 	struct call *c = r->owner;
 	struct version *v = c->x ? call_find_version(c, c->segments[1],
-						     c->n_segments > 2 ? c->segments[2] : SLICE_NULL)
+						     c->n_segments > 2 ? c->segments[2]
+								       : SLICE_NULL)
 				 : NULL;
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *list;
@@ -184,7 +186,7 @@ static void describe_all(struct call *c)
 	doc = yyjson_mut_doc_new(NULL);
 	list = yyjson_mut_arr(doc);
 	yyjson_mut_doc_set_root(doc, list);
-	list_for_each(n, &m->versions)
+	list_for_each (n, &m->versions)
 		describe_version(doc, list, container_of(n, struct version, link));
 	describe_send(c, doc, 200, NULL);
 	yyjson_mut_doc_free(doc);

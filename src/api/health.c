@@ -6,7 +6,7 @@
  * that is being restarted still counts until it is given up. */
 static bool health_good(const struct fleet *f)
 {
-	map_for_each(e, &f->store.models) {
+	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;
 
 		if (m->default_version && !version_healthy(m->default_version))

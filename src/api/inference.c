@@ -26,11 +26,13 @@ bool inference_check(struct call *c)
 
 static void inference_refuse(struct call *c, struct slice model, struct slice version)
 {
-	call_error(c, 503, "ServiceUnavailableException",
-		   "Model \"%.*s%s%.*s\" has no worker to serve inference request. Please use scale "
-		   "workers API to add workers. If this is a sequence inference, please check if it is "
-		   "closed, or expired; or exceeds maxSequenceJobQueueSize",
-		   SLICE_ARG(model), version.p ? "\" Version " : "", SLICE_ARG(version));
+	call_error(
+		c, 503, "ServiceUnavailableException",
+		"Model \"%.*s%s%.*s\" has no worker to serve inference request. Please use scale "
+		"workers API to add workers. If this is a sequence inference, please check if "
+		"it is "
+		"closed, or expired; or exceeds maxSequenceJobQueueSize",
+		SLICE_ARG(model), version.p ? "\" Version " : "", SLICE_ARG(version));
 }
 
 static void inference_submit(struct call *c, struct version *v, struct slice model,
@@ -87,7 +89,7 @@ static struct slice inference_only_model(const struct fleet *f)
 	struct slice only = SLICE_NULL;
 	unsigned n = 0;
 
-	map_for_each(e, &f->store.models) {
+	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;
 
 		if (!m->loaded_at_startup)

@@ -21,7 +21,7 @@ static struct slice management_version(const struct call *c)
 /* A call that waits for something: the call stays when its client leaves. */
 struct waiting {
 	struct call *call;
-	char *model, *version;      /* version NULL: none was named */
+	char *model, *version; /* version NULL: none was named */
 	unsigned workers;
 };
 
@@ -140,10 +140,11 @@ static void scale_done(void *arg, const struct version_outcome *o)
 	struct waiting *w = arg;
 
 	if (o->result == VERSION_SCALED && w->version)
-		call_status(w->call, 200, "Workers scaled to %u for model: %s, version: %s", w->workers,
-			    w->model, w->version);
+		call_status(w->call, 200, "Workers scaled to %u for model: %s, version: %s",
+			    w->workers, w->model, w->version);
 	else if (o->result == VERSION_SCALED)
-		call_status(w->call, 200, "Workers scaled to %u for model: %s", w->workers, w->model);
+		call_status(w->call, 200, "Workers scaled to %u for model: %s", w->workers,
+			    w->model);
 	else
 		call_error(w->call, o->code == 507 ? 507 : 500, "InternalServerException",
 			   "Failed to start workers for model %s version: %s", w->model,
@@ -186,7 +187,8 @@ void management_scale(struct call *c)
 	if (!v)
 		return;
 	if (max < min)
-		call_error(c, 400, "BadRequestException", "max_worker cannot be less than min_worker.");
+		call_error(c, 400, "BadRequestException",
+			   "max_worker cannot be less than min_worker.");
 	else if (min < 0 || max > WORKERS_MAX)
 		call_error(c, 400, "BadRequestException",
 			   "min_worker and max_worker must be between 0 and %d.", WORKERS_MAX);
@@ -212,8 +214,8 @@ void management_set_default(struct call *c)
 		return;
 	}
 	m->default_version = v;
-	call_status(c, 200, "Default version successfully updated for model \"%s\" to \"%s\"", m->name,
-		    v->name);
+	call_status(c, 200, "Default version successfully updated for model \"%s\" to \"%s\"",
+		    m->name, v->name);
 }
 
 static void unregister_done(void *arg, bool in_time)
@@ -241,7 +243,8 @@ void management_unregister(struct call *c)
 	v = call_find_version(c, c->segments[1], version);
 	if (!v)
 		return;
-	if (v->model->default_version == v && list_first(&v->model->versions) != list_last(&v->model->versions)) {
+	if (v->model->default_version == v &&
+	    list_first(&v->model->versions) != list_last(&v->model->versions)) {
 		call_error(c, 403, "InvalidModelVersionException",
 			   "Cannot remove default version for model %s", v->model_name);
 		return;

@@ -49,8 +49,9 @@ static int parts_multipart(struct call *c, struct slice boundary)
 	if (r == MULTIPART_TOO_MANY)
 		return parts_too_many(c);
 	if (r < 0)
-		return parts_bad(c, "The multipart body is malformed: every part needs a "
-				    "Content-Disposition with a name, and the last boundary must close it.");
+		return parts_bad(
+			c, "The multipart body is malformed: every part needs a "
+			   "Content-Disposition with a name, and the last boundary must close it.");
 	for (unsigned i = 0; i < n; i++)
 		parts_add(c, found[i].file ? PART_FILE : PART_FIELD, found[i].name,
 			  found[i].file ? found[i].type : SLICE(""),
@@ -68,8 +69,9 @@ static int parts_form(struct call *c)
 	if (r == FORM_TOO_MANY)
 		return parts_too_many(c);
 	if (r < 0)
-		return parts_bad(c, "The body was sent as application/x-www-form-urlencoded but is not: "
-				    "it has a bad escape. Set the Content-Type of what you send.");
+		return parts_bad(
+			c, "The body was sent as application/x-www-form-urlencoded but is not: "
+			   "it has a bad escape. Set the Content-Type of what you send.");
 	for (unsigned i = 0; i < n; i++)
 		parts_add(c, PART_FIELD, fields[i].name, SLICE(""),
 			  body_span(&c->body, fields[i].value.p, fields[i].value.n));

@@ -10,7 +10,8 @@
 
 #define PARTS_MAX 512
 
-/* Fills in the request's parts. `query`: query parameters become fields too. 0, or -1 after having answered. */
+/* Fills in the request's parts. `query`: query parameters become fields too. 0, or -1 after having
+ * answered. */
 int parts_read(struct call *c, bool query);
 /* Fills in the request's header block; `routed` adds url_path and explain as /predictions does. */
 void parts_headers(struct call *c, bool routed, bool explain);

@@ -6,15 +6,16 @@
 #include "api/call.h"
 
 enum route_body {
-	ROUTE_NO_BODY,       /* a body is read and dropped */
-	ROUTE_SMALL_BODY,    /* JSON arguments: up to 1 MiB */
-	ROUTE_BIG_BODY,      /* up to max_request_size */
+	ROUTE_NO_BODY,    /* a body is read and dropped */
+	ROUTE_SMALL_BODY, /* JSON arguments: up to 1 MiB */
+	ROUTE_BIG_BODY,   /* up to max_request_size */
 };
 
 struct route {
 	unsigned roles;
-	const char *method;      /* NULL: any */
-	/* Segments: a word matches itself, "*" any one segment, a final "**" any rest (also none). */
+	const char *method; /* NULL: any */
+	/* Segments: a word matches itself, "*" any one segment, a final "**" any rest (also none).
+	 */
 	const char *path;
 	enum route_body body;
 	/* Optional, when the head is there: may answer early (returns false then). */
@@ -23,6 +24,6 @@ struct route {
 	void (*run)(struct call *c);
 };
 
-/* The route of a call whose segments are filled in. NULL: nothing has this path. A known path with another method gives the
- * row that answers 405. */
+/* The route of a call whose segments are filled in. NULL: nothing has this path. A known path with
+ * another method gives the row that answers 405. */
 const struct route *route_find(const struct call *c);

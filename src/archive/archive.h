@@ -14,23 +14,25 @@
 #include "base/region.h"
 
 struct archive_limits {
-	uint64_t bytes;          /* all entries together, unpacked */
+	uint64_t bytes; /* all entries together, unpacked */
 	uint64_t entries;
-	uint64_t ratio;          /* unpacked : packed, checked once 1 MiB was unpacked */
+	uint64_t ratio; /* unpacked : packed, checked once 1 MiB was unpacked */
 };
 
 /* What MANIFEST.json and model-config.yaml say; TorchServe's defaults filled in. Memory: region. */
 struct manifest {
-	struct slice model_name;         /* empty when neither the manifest nor the file name gives one */
-	struct slice model_version;      /* default "1.0" */
-	struct slice handler;            /* as in the manifest; empty: none */
+	struct slice model_name; /* empty when neither the manifest nor the file name gives one */
+	struct slice model_version; /* default "1.0" */
+	struct slice handler;       /* as in the manifest; empty: none */
 	struct slice model_file, serialized_file, requirements_file, config_file, envelope, runtime;
-	struct slice manifest_json;      /* the whole MANIFEST.json as compact JSON, for handlers */
-	struct slice config_json;        /* model-config.yaml as compact JSON; "{}" without one */
+	struct slice manifest_json; /* the whole MANIFEST.json as compact JSON, for handlers */
+	struct slice config_json;   /* model-config.yaml as compact JSON; "{}" without one */
 	/* from model-config.yaml; -1: not set */
 	int64_t min_workers, max_workers, batch_size, max_batch_delay_ms, response_timeout_s,
-		startup_timeout_s, max_retry_timeout_s, client_timeout_ms, job_queue_size, parallel_level;
-	int64_t sequence_max_idle_ms, sequence_timeout_ms, max_num_sequence, max_sequence_job_queue_size;
+		startup_timeout_s, max_retry_timeout_s, client_timeout_ms, job_queue_size,
+		parallel_level;
+	int64_t sequence_max_idle_ms, sequence_timeout_ms, max_num_sequence,
+		max_sequence_job_queue_size;
 	bool use_job_ticket, continuous_batching, sequence_batching, async_communication, use_venv;
 	struct slice device_type, parallel_type;
 	bool has_config;
@@ -38,8 +40,8 @@ struct manifest {
 
 /* Why an archive was refused: an HTTP status and TorchServe's exception type with the sentence. */
 struct archive_error {
-	int status;              /* 400, 404, 500 (disk) … */
-	const char *type;        /* "InvalidModelException", "ModelNotFoundException", … static */
+	int status;       /* 400, 404, 500 (disk) … */
+	const char *type; /* "InvalidModelException", "ModelNotFoundException", … static */
 	struct buf message;
 };
 

@@ -16,8 +16,8 @@
 #define COLLECT_DEPTH_MAX 32
 
 static const char *const default_handlers[] = {
-	"base_handler",		 "text_classifier",	"image_classifier",	 "object_detector",
-	"image_segmenter",	 "dali_image_classifier", "vllm_handler",	 "trt_llm_handler",
+	"base_handler",    "text_classifier",       "image_classifier", "object_detector",
+	"image_segmenter", "dali_image_classifier", "vllm_handler",     "trt_llm_handler",
 };
 
 static bool collect_default_handler(const char *name)
@@ -41,8 +41,10 @@ static bool collect_name_valid(const char *name)
 int collect_check(const struct archive_spec *s, struct buf *why)
 {
 	if (!collect_name_valid(s->model_name)) {
-		buf_printf(why, "Model name contains special characters.\nThe allowed regular expression "
-				"filter for model name is: ^[A-Za-z0-9][A-Za-z0-9_\\-.]*$");
+		buf_printf(
+			why,
+			"Model name contains special characters.\nThe allowed regular expression "
+			"filter for model name is: ^[A-Za-z0-9][A-Za-z0-9_\\-.]*$");
 		return -EINVAL;
 	}
 	if (!s->handler && !(s->runtime && strcmp(s->runtime, "LSP") == 0)) {
@@ -80,7 +82,8 @@ static void collect_put(struct collection *c, const char *path, const char *name
 
 static int collect_missing(struct buf *why, const char *path)
 {
-	buf_printf(why, "Given file %s does not exist or cannot be read: %s", path, strerror(errno));
+	buf_printf(why, "Given file %s does not exist or cannot be read: %s", path,
+		   strerror(errno));
 	return -ENOENT;
 }
 
@@ -110,7 +113,8 @@ static int collect_folder(struct collection *c, const char *dir, const char *nam
 	}
 	while (!r && (e = readdir(d))) {
 		_cleanup_(freep) char *path = mem_printf("%s/%s", dir, e->d_name);
-		_cleanup_(freep) char *inside = mem_printf("%s%s%s", name, *name ? "/" : "", e->d_name);
+		_cleanup_(freep) char *inside = mem_printf("%s%s%s", name, *name ? "/" : "",
+							   e->d_name);
 		struct stat st;
 
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
@@ -133,7 +137,8 @@ static int collect_path(struct collection *c, const char *path, struct buf *why)
 	if (stat(path, &st) < 0)
 		return collect_missing(why, path);
 	/* A folder stands for what is in it. */
-	return S_ISDIR(st.st_mode) ? collect_folder(c, path, "", 0, why) : collect_file(c, path, why);
+	return S_ISDIR(st.st_mode) ? collect_folder(c, path, "", 0, why)
+				   : collect_file(c, path, why);
 }
 
 static int collect_extra(struct collection *c, const char *list, struct buf *why)
@@ -166,7 +171,8 @@ static int collect_handler(struct collection *c, const char *handler, struct buf
 
 	if (!handler || collect_default_handler(file))
 		return 0;
-	with = slice_ends(slice_str(file), SLICE(".py")) ? mem_strdup(file) : mem_printf("%s.py", file);
+	with = slice_ends(slice_str(file), SLICE(".py")) ? mem_strdup(file)
+							 : mem_printf("%s.py", file);
 	if (access(file, F_OK) < 0 && access(with, F_OK) == 0)
 		return collect_file(c, with, why);
 	return collect_file(c, file, why);

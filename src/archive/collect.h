@@ -6,12 +6,12 @@
 #include "archive/writer.h"
 
 struct collected {
-	char *path;        /* on disk */
-	char *name;        /* in the archive */
+	char *path; /* on disk */
+	char *name; /* in the archive */
 };
 
 struct collection {
-	struct collected *all;   /* sorted by name, names unique */
+	struct collected *all; /* sorted by name, names unique */
 	size_t n;
 };
 

@@ -19,12 +19,19 @@
 
 static void manifest_defaults(struct manifest *m)
 {
-	*m = (struct manifest){ .model_version = SLICE("1.0"), .runtime = SLICE("python"),
-				.manifest_json = SLICE("{}"), .config_json = SLICE("{}"),
-				.model_name = SLICE(""), .handler = SLICE(""), .model_file = SLICE(""),
-				.serialized_file = SLICE(""), .requirements_file = SLICE(""),
-				.config_file = SLICE(""), .envelope = SLICE(""),
-				.device_type = SLICE(""), .parallel_type = SLICE("") };
+	*m = (struct manifest){ .model_version = SLICE("1.0"),
+				.runtime = SLICE("python"),
+				.manifest_json = SLICE("{}"),
+				.config_json = SLICE("{}"),
+				.model_name = SLICE(""),
+				.handler = SLICE(""),
+				.model_file = SLICE(""),
+				.serialized_file = SLICE(""),
+				.requirements_file = SLICE(""),
+				.config_file = SLICE(""),
+				.envelope = SLICE(""),
+				.device_type = SLICE(""),
+				.parallel_type = SLICE("") };
 	m->min_workers = m->max_workers = m->batch_size = m->max_batch_delay_ms = -1;
 	m->response_timeout_s = m->startup_timeout_s = m->max_retry_timeout_s = -1;
 	m->client_timeout_ms = m->job_queue_size = m->parallel_level = -1;
@@ -77,7 +84,8 @@ static int manifest_text(struct region *r, yyjson_val *model, const char *key, s
 	if (!v || yyjson_is_null(v))
 		return 0;
 	if (!yyjson_is_str(v) && !yyjson_is_num(v))
-		return archive_fail(err, 400, INVALID, "MANIFEST.json: model.%s must be a text", key);
+		return archive_fail(err, 400, INVALID, "MANIFEST.json: model.%s must be a text",
+				    key);
 	*to = json_text(r, model, key);
 	return 0;
 }
@@ -88,11 +96,14 @@ static int manifest_model(struct region *r, yyjson_val *model, struct manifest *
 	const struct {
 		const char *key;
 		struct slice *to;
-	} texts[] = { { "modelName", &m->model_name },	   { "modelVersion", &m->model_version },
-		      { "handler", &m->handler },	   { "modelFile", &m->model_file },
+	} texts[] = { { "modelName", &m->model_name },
+		      { "modelVersion", &m->model_version },
+		      { "handler", &m->handler },
+		      { "modelFile", &m->model_file },
 		      { "serializedFile", &m->serialized_file },
 		      { "requirementsFile", &m->requirements_file },
-		      { "configFile", &m->config_file },   { "envelope", &m->envelope } };
+		      { "configFile", &m->config_file },
+		      { "envelope", &m->envelope } };
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (manifest_text(r, model, texts[i].key, texts[i].to, err) < 0)
@@ -100,7 +111,8 @@ static int manifest_model(struct region *r, yyjson_val *model, struct manifest *
 	if (!m->model_version.n)
 		m->model_version = SLICE("1.0");
 	if (!manifest_name_valid(m->model_version))
-		return archive_fail(err, 400, INVALID, "MANIFEST.json: model.modelVersion is not usable");
+		return archive_fail(err, 400, INVALID,
+				    "MANIFEST.json: model.modelVersion is not usable");
 	return 0;
 }
 
@@ -167,8 +179,8 @@ int manifest_parse(struct region *r, struct slice json, struct slice yaml, struc
 }
 
 /* SLICE_NULL when there is no such file. */
-static int manifest_read_file(struct region *r, const char *dir, const char *name, struct slice *ret,
-			      struct archive_error *err)
+static int manifest_read_file(struct region *r, const char *dir, const char *name,
+			      struct slice *ret, struct archive_error *err)
 {
 	_cleanup_(freep) char *path = mem_printf("%s/%s", dir, name);
 	struct buf b = BUF_INIT(MANIFEST_MAX);
@@ -197,8 +209,10 @@ int manifest_load(struct region *r, const char *dir, struct slice source, struct
 	if (first.config_file.n) {
 		file = first.config_file.p;
 		if (strchr(file, '/') || strcmp(file, "..") == 0)
-			return archive_fail(err, 400, INVALID, "MANIFEST.json: configFile must be a file "
-							       "name: %.100s", file);
+			return archive_fail(err, 400, INVALID,
+					    "MANIFEST.json: configFile must be a file "
+					    "name: %.100s",
+					    file);
 		if (manifest_read_file(r, dir, file, &yaml, err) < 0)
 			return -EINVAL;
 	}

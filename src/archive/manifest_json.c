@@ -12,7 +12,10 @@
 
 enum field_kind { FIELD_TEXT, FIELD_INTEGER, FIELD_BOOL };
 
-#define FIELD(kind, name) { #name, kind, offsetof(struct manifest, name) }
+#define FIELD(kind, name)                                                                          \
+	{                                                                                          \
+#name, kind, offsetof(struct manifest, name)                                       \
+	}
 
 static const struct {
 	const char *name;

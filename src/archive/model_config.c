@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "archive/manifest.h"
 
-/* model-config.yaml: the keys the server heeds, by one table; everything goes to the handler as JSON. */
+/* model-config.yaml: the keys the server heeds, by one table; everything goes to the handler as
+ * JSON. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,12 +19,21 @@ struct model_config_key {
 	const char *key;
 	enum model_config_kind kind;
 	size_t offset;
-	int64_t min;              /* smaller values count as this */
+	int64_t min; /* smaller values count as this */
 };
 
-#define INTEGER(key, field, min) { key, CONFIG_INTEGER, offsetof(struct manifest, field), min }
-#define BOOLEAN(key, field) { key, CONFIG_BOOL, offsetof(struct manifest, field), 0 }
-#define TEXT(key, field) { key, CONFIG_TEXT, offsetof(struct manifest, field), 0 }
+#define INTEGER(key, field, min)                                                                   \
+	{                                                                                          \
+		key, CONFIG_INTEGER, offsetof(struct manifest, field), min                         \
+	}
+#define BOOLEAN(key, field)                                                                        \
+	{                                                                                          \
+		key, CONFIG_BOOL, offsetof(struct manifest, field), 0                              \
+	}
+#define TEXT(key, field)                                                                           \
+	{                                                                                          \
+		key, CONFIG_TEXT, offsetof(struct manifest, field), 0                              \
+	}
 
 static const struct model_config_key model_config_keys[] = {
 	INTEGER("minWorkers", min_workers, 1),

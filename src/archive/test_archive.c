@@ -28,7 +28,7 @@ static struct region region;
 
 struct entry {
 	const char *name, *content;
-	const char *link;            /* a symbolic link to */
+	const char *link; /* a symbolic link to */
 	bool hard, device;
 };
 
@@ -49,7 +49,9 @@ static void pack(bool tar, const struct entry *entries, size_t n)
 		size_t size = e->content ? strlen(e->content) : 0;
 
 		archive_entry_set_pathname(ae, e->name);
-		archive_entry_set_filetype(ae, e->device ? AE_IFCHR : e->link ? AE_IFLNK : AE_IFREG);
+		archive_entry_set_filetype(ae, e->device ? AE_IFCHR
+					       : e->link ? AE_IFLNK
+							 : AE_IFREG);
 		if (e->link && e->hard)
 			archive_entry_set_hardlink(ae, e->link);
 		else if (e->link)
@@ -109,12 +111,16 @@ static void accepted(const char *version, const char *file)
 
 static void ordinary_archives_are_unpacked(void **state)
 {
-	static const struct entry zip[] = { { .name = "MAR-INF/MANIFEST.json", .content = manifest },
-					    { .name = "c.yaml", .content = "batchSize: 4\nmine: [1, yes]\n" },
-					    { .name = "deep/er/h.py", .content = "pass" } };
-	static const struct entry tar[] = { { .name = "m/MAR-INF/MANIFEST.json", .content = manifest },
-					    { .name = "m/c.yaml", .content = "batchSize: 4\nmine: [1, yes]\n" },
-					    { .name = "./m/deep/er/h.py", .content = "pass" } };
+	static const struct entry zip[] = {
+		{ .name = "MAR-INF/MANIFEST.json", .content = manifest },
+		{ .name = "c.yaml", .content = "batchSize: 4\nmine: [1, yes]\n" },
+		{ .name = "deep/er/h.py", .content = "pass" }
+	};
+	static const struct entry tar[] = {
+		{ .name = "m/MAR-INF/MANIFEST.json", .content = manifest },
+		{ .name = "m/c.yaml", .content = "batchSize: 4\nmine: [1, yes]\n" },
+		{ .name = "./m/deep/er/h.py", .content = "pass" }
+	};
 
 	(void)state;
 	pack(false, zip, ARRAY_LEN(zip));
@@ -135,7 +141,8 @@ static void nothing_leaves_the_target(void **state)
 		{ false, { .name = "/tmp/evil", .content = "x" }, "leaves the archive" },
 		{ false, { .name = "a\\..\\evil", .content = "x" }, "leaves the archive" },
 		{ true, { .name = "link", .link = "/etc/passwd" }, "a link, which is not allowed" },
-		{ true, { .name = "link", .link = "/etc/passwd", .hard = true },
+		{ true,
+		  { .name = "link", .link = "/etc/passwd", .hard = true },
 		  "a link, which is not allowed" },
 		{ false, { .name = "link", .link = "../.." }, "a link, which is not allowed" },
 		{ true, { .name = "dev", .device = true }, "a device or socket" },
@@ -197,7 +204,8 @@ static void odd_archives_are_refused(void **state)
 static void a_truncated_archive_leaves_nothing_behind(void **state)
 {
 	static const struct entry zip[] = { { .name = "a", .content = "some content" },
-					    { .name = "MAR-INF/MANIFEST.json", .content = manifest } };
+					    { .name = "MAR-INF/MANIFEST.json",
+					      .content = manifest } };
 	struct buf whole = BUF_INIT(1 << 20);
 
 	(void)state;
@@ -228,7 +236,8 @@ static void manifests_survive_the_trip_to_the_front(void **state)
 	assert_int_equal(manifest_parse(&region, SLICE(manifest),
 					SLICE("minWorkers: 0\nmaxBatchDelay: 7\nuseVenv: true\n"
 					      "batchSize: many\ndeviceType: gpu\n"),
-					SLICE("f.mar"), SLICE_NULL, &m, &err), 0);
+					SLICE("f.mar"), SLICE_NULL, &m, &err),
+			 0);
 	manifest_write_json(&m, &json);
 	assert_int_equal(manifest_read_json(&region, buf_slice(&json), &again), 0);
 	assert_int_equal(again.min_workers, 1);
@@ -248,8 +257,12 @@ static void what_is_written_can_be_read_and_is_reproducible(void **state)
 	static const char *const endings[] = { "mar", "mar", "tar.gz" };
 	_cleanup_(freep) char *handler = mem_printf("%s/h.py", dir);
 	_cleanup_(freep) char *config = mem_printf("%s/c.yaml", dir);
-	struct archive_spec spec = { .model_name = "m", .version = "3", .handler = handler,
-				     .config_file = config, .export_path = dir, .force = true };
+	struct archive_spec spec = { .model_name = "m",
+				     .version = "3",
+				     .handler = handler,
+				     .config_file = config,
+				     .export_path = dir,
+				     .force = true };
 
 	(void)state;
 	setenv("SOURCE_DATE_EPOCH", "1700000000", 1);

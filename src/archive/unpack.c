@@ -2,8 +2,9 @@
 #include "archive/archive.h"
 
 /*
- * Unpacking what a stranger packed. Entry by entry, through descriptors below the target folder only:
- * no absolute or parent paths, no links or devices, nothing twice, bounded count, size and ratio.
+ * Unpacking what a stranger packed. Entry by entry, through descriptors below the target folder
+ * only: no absolute or parent paths, no links or devices, nothing twice, bounded count, size and
+ * ratio.
  */
 
 #include <archive.h>
@@ -60,15 +61,16 @@ static const char *unpack_name(const struct unpacking *u)
 
 static int unpack_disk(struct unpacking *u, int error)
 {
-	return archive_fail(u->err, error == ENOSPC || error == EDQUOT || error == EFBIG ? 507 : 500,
-			    "InternalServerException", "Failed to save model: %s: %s", unpack_name(u),
-			    strerror(error));
+	return archive_fail(u->err,
+			    error == ENOSPC || error == EDQUOT || error == EFBIG ? 507 : 500,
+			    "InternalServerException", "Failed to save model: %s: %s",
+			    unpack_name(u), strerror(error));
 }
 
 static int unpack_invalid(struct unpacking *u, const char *what, const char *path)
 {
-	return archive_fail(u->err, 400, "InvalidModelException", "%s: %s%s%.200s", unpack_name(u), what,
-			    path ? ": " : "", path ? path : "");
+	return archive_fail(u->err, 400, "InvalidModelException", "%s: %s%s%.200s", unpack_name(u),
+			    what, path ? ": " : "", path ? path : "");
 }
 
 /* A path that stays below the target: no root, no "..", no backslash, no control bytes. Normalises
@@ -94,7 +96,8 @@ static int unpack_path(struct unpacking *u, const char *raw, char *out, size_t r
 			return unpack_invalid(u, "an entry's path is too deep", raw);
 		for (size_t i = 0; i < part.n; i++)
 			if ((unsigned char)part.p[i] < 0x20)
-				return unpack_invalid(u, "an entry's path has control characters", NULL);
+				return unpack_invalid(u, "an entry's path has control characters",
+						      NULL);
 		assert(n + part.n + 2 <= room);
 		n += (size_t)snprintf(out + n, room - n, "%s%.*s", n ? "/" : "", SLICE_ARG(part));
 	}
@@ -105,12 +108,15 @@ static int unpack_count(struct unpacking *u, size_t n)
 {
 	u->bytes += n;
 	if (u->bytes > u->limits->bytes)
-		return unpack_invalid(u, "the archive is larger than max_archive_size allows when unpacked",
-				      NULL);
-	if (u->bytes > UNPACK_RATIO_FROM && u->packed &&
-	    u->bytes / u->packed > u->limits->ratio)
-		return unpack_invalid(u, "the archive unpacks to more than max_archive_ratio times its "
-					 "size", NULL);
+		return unpack_invalid(
+			u, "the archive is larger than max_archive_size allows when unpacked",
+			NULL);
+	if (u->bytes > UNPACK_RATIO_FROM && u->packed && u->bytes / u->packed > u->limits->ratio)
+		return unpack_invalid(
+			u,
+			"the archive unpacks to more than max_archive_ratio times its "
+			"size",
+			NULL);
 	return 0;
 }
 
@@ -123,7 +129,8 @@ static int unpack_content(struct unpacking *u, int fd)
 		struct slice rest = slice_make(chunk, n > 0 ? (size_t)n : 0);
 
 		if (n < 0)
-			return unpack_invalid(u, "the archive is damaged", archive_error_string(u->archive));
+			return unpack_invalid(u, "the archive is damaged",
+					      archive_error_string(u->archive));
 		if (n == 0)
 			return 0;
 		if (unpack_count(u, (size_t)n) < 0)
@@ -184,8 +191,8 @@ static int unpack_entry(struct unpacking *u, struct archive_entry *e)
 	int r;
 
 	if (++u->entries > u->limits->entries)
-		return unpack_invalid(u, "the archive has more entries than max_archive_entries allows",
-				      NULL);
+		return unpack_invalid(
+			u, "the archive has more entries than max_archive_entries allows", NULL);
 	if (archive_entry_is_encrypted(e))
 		return unpack_invalid(u, "the archive is encrypted", NULL);
 	r = unpack_path(u, archive_entry_pathname(e), path, sizeof(path));
@@ -214,8 +221,9 @@ static int unpack_entries(struct unpacking *u)
 		if (unpack_entry(u, e) < 0)
 			return -EINVAL;
 	if (r != ARCHIVE_EOF)
-		return unpack_invalid(u, "this is not a model archive that can be read (.mar, .zip, .tar.gz)",
-				      archive_error_string(u->archive));
+		return unpack_invalid(
+			u, "this is not a model archive that can be read (.mar, .zip, .tar.gz)",
+			archive_error_string(u->archive));
 	if (!u->entries)
 		return unpack_invalid(u, "the archive is empty", NULL);
 	return 0;
@@ -224,7 +232,10 @@ static int unpack_entries(struct unpacking *u)
 static int unpack_archive(const char *source, const char *target, uint64_t packed,
 			  const struct archive_limits *limits, struct archive_error *err)
 {
-	struct unpacking u = { .limits = limits, .err = err, .source = source, .target = target,
+	struct unpacking u = { .limits = limits,
+			       .err = err,
+			       .source = source,
+			       .target = target,
 			       .packed = MAX(packed, 1) };
 	int r;
 
@@ -237,8 +248,9 @@ static int unpack_archive(const char *source, const char *target, uint64_t packe
 	if (file_make_dirs(target, 0755) < 0)
 		r = unpack_disk(&u, errno);
 	else if (archive_read_open_filename(u.archive, source, UNPACK_READ) != ARCHIVE_OK)
-		r = unpack_invalid(&u, "this is not a model archive that can be read (.mar, .zip, .tar.gz)",
-				   archive_error_string(u.archive));
+		r = unpack_invalid(
+			&u, "this is not a model archive that can be read (.mar, .zip, .tar.gz)",
+			archive_error_string(u.archive));
 	else
 		r = unpack_entries(&u);
 	archive_read_free(u.archive);
@@ -280,14 +292,15 @@ int archive_unpack(struct region *r, const char *source, const char *target,
 
 	buf_init(&err->message, 4096);
 	if (stat(source, &st) < 0)
-		return archive_fail(err, 404, "ModelNotFoundException", "Model not found at: %s", source);
+		return archive_fail(err, 404, "ModelNotFoundException", "Model not found at: %s",
+				    source);
 	if (S_ISDIR(st.st_mode))
 		dir = source;
 	else if (S_ISREG(st.st_mode))
 		e = unpack_archive(source, target, (uint64_t)st.st_size, limits, err);
 	else
-		e = archive_fail(err, 400, "InvalidModelException", "%s is neither a file nor a folder",
-				 source);
+		e = archive_fail(err, 400, "InvalidModelException",
+				 "%s is neither a file nor a folder", source);
 	if (!e) {
 		inner = unpack_single_folder(r, dir);
 		dir = inner ? inner : dir;

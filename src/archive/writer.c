@@ -17,7 +17,7 @@
 #include "wire/json.h"
 
 #define WRITE_CHUNK ((size_t)1 << 20)
-#define WRITE_TIME 315532800              /* 1980-01-01, the earliest a zip can hold */
+#define WRITE_TIME 315532800 /* 1980-01-01, the earliest a zip can hold */
 
 enum write_format { FORMAT_ZIP, FORMAT_STORE, FORMAT_TGZ, FORMAT_FOLDER };
 
@@ -139,7 +139,9 @@ static int write_text(struct archive *a, const char *prefix, const char *name, s
 	int r = archive_write_header(a, e);
 
 	archive_entry_free(e);
-	return r == ARCHIVE_OK && archive_write_data(a, text.p, text.n) == (la_ssize_t)text.n ? 0 : -EIO;
+	return r == ARCHIVE_OK && archive_write_data(a, text.p, text.n) == (la_ssize_t)text.n
+		       ? 0
+		       : -EIO;
 }
 
 static int write_file(struct archive *a, const char *prefix, const struct collected *f)
@@ -164,11 +166,12 @@ static int write_file(struct archive *a, const char *prefix, const struct collec
 	return n < 0 ? -errno : 0;
 }
 
-static int write_archive(const struct collection *c, struct slice manifest, enum write_format format,
-			 const char *model_name, const char *target, struct buf *why)
+static int write_archive(const struct collection *c, struct slice manifest,
+			 enum write_format format, const char *model_name, const char *target,
+			 struct buf *why)
 {
-	_cleanup_(freep) char *prefix =
-		format == FORMAT_TGZ ? mem_printf("%s/", model_name) : mem_strdup("");
+	_cleanup_(freep) char *prefix = format == FORMAT_TGZ ? mem_printf("%s/", model_name)
+							     : mem_strdup("");
 	struct archive *a = archive_write_new();
 	int r;
 
@@ -221,8 +224,11 @@ static int write_checked(const struct archive_spec *s, enum write_format format,
 	int r;
 
 	if (access(target, F_OK) == 0 && !s->force) {
-		buf_printf(why, "%s already exists.\nPlease specify --force/-f option to overwrite the model "
-				"archive output file.\nSee -h/--help for more details.", target);
+		buf_printf(why,
+			   "%s already exists.\nPlease specify --force/-f option to overwrite the "
+			   "model "
+			   "archive output file.\nSee -h/--help for more details.",
+			   target);
 		return -EEXIST;
 	}
 	write_manifest(s, &manifest);
@@ -247,8 +253,10 @@ int archive_write(const struct archive_spec *s, struct buf *why)
 	int r = collect_check(s, why);
 
 	if (!r && write_format_of(s->format, &format) < 0) {
-		buf_printf(why, "Unknown archive format '%s'; allowed: default, zip-store, tgz, no-archive",
-			   s->format);
+		buf_printf(
+			why,
+			"Unknown archive format '%s'; allowed: default, zip-store, tgz, no-archive",
+			s->format);
 		r = -EINVAL;
 	}
 	if (!r)

@@ -12,12 +12,12 @@
 #include "base/mem.h"
 
 #define TOKEN_BYTES 6
-#define TOKEN_CHARS 8           /* of URL-safe base64 */
+#define TOKEN_CHARS 8 /* of URL-safe base64 */
 #define TOKEN_FILE_MAX 4096
 
 struct token {
 	char key[TOKEN_CHARS + 1];
-	uint64_t expires_ns;    /* 0: never */
+	uint64_t expires_ns; /* 0: never */
 };
 
 struct tokens {
@@ -92,9 +92,10 @@ int tokens_create(struct tokens **ret, const char *path, uint64_t expires_ns, ui
 	if (!r)
 		r = tokens_save(t->all, path);
 	if (r) {
-		buf_printf(why, "%s: the keys for token authorization cannot be written: %s. Start in a "
-				"folder that is writable, or with --disable-token-auth", path,
-			   strerror(-r));
+		buf_printf(why,
+			   "%s: the keys for token authorization cannot be written: %s. Start in a "
+			   "folder that is writable, or with --disable-token-auth",
+			   path, strerror(-r));
 		tokens_destroy(t, false);
 		return err_trace(r);
 	}

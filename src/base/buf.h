@@ -12,24 +12,24 @@
 
 struct buf {
 	char *p;
-	size_t n;        /* bytes used */
-	size_t room;     /* bytes allocated */
-	size_t max;      /* the bound */
+	size_t n;    /* bytes used */
+	size_t room; /* bytes allocated */
+	size_t max;  /* the bound */
 	bool overflowed;
 };
 
 #define BUF_INIT(bound) ((struct buf){ .max = (bound) })
 
 void buf_init(struct buf *b, size_t max);
-void buf_finish(struct buf *b);                 /* frees; NULL is fine */
-void buf_clear(struct buf *b);                  /* empties, keeps the memory */
+void buf_finish(struct buf *b); /* frees; NULL is fine */
+void buf_clear(struct buf *b);  /* empties, keeps the memory */
 
 /* All return 0, or -ENOBUFS when the bound was reached (now or earlier); then nothing was added. */
 int buf_append(struct buf *b, const void *p, size_t n);
 int buf_puts(struct buf *b, const char *s);
 int buf_putc(struct buf *b, char c);
 int buf_put_slice(struct buf *b, struct slice s);
-int buf_put_u64(struct buf *b, uint64_t v);     /* decimal; much cheaper than printf */
+int buf_put_u64(struct buf *b, uint64_t v); /* decimal; much cheaper than printf */
 int buf_printf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
 /* Makes room for n more bytes and returns where they go; NULL at the bound. Call buf_added()
  * with what was written. */

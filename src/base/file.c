@@ -57,8 +57,9 @@ static int file_write_all(int fd, struct slice s)
 static void file_sync_parent(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_(freep) char *dir =
-		slash ? mem_strndup(path, slash > path ? (size_t)(slash - path) : 1) : mem_strdup(".");
+	_cleanup_(freep) char *dir = slash ? mem_strndup(path,
+							 slash > path ? (size_t)(slash - path) : 1)
+					   : mem_strdup(".");
 	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd >= 0)
@@ -68,8 +69,8 @@ static void file_sync_parent(const char *path)
 int file_write_atomic(const char *path, struct slice content, unsigned mode)
 {
 	_cleanup_(freep) char *tmp = mem_printf("%s.%d.tmp", path, (int)getpid());
-	_cleanup_(closep) int fd =
-		open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	_cleanup_(closep) int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+					mode);
 	int r;
 
 	if (fd < 0)

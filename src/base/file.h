@@ -5,7 +5,8 @@
 
 #include "base/buf.h"
 
-/* Appends the file to `out`; `out`'s bound is the limit. -ENOENT, -EISDIR, -ENOBUFS (too long), … */
+/* Appends the file to `out`; `out`'s bound is the limit. -ENOENT, -EISDIR, -ENOBUFS (too long), …
+ */
 int file_read(const char *path, struct buf *out);
 /* Replaces the file atomically (temporary file, fsync, rename, fsync of the folder): after a power
  * cut either the old or the new content is there. */

@@ -15,7 +15,10 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(name) { &(name), &(name) }
+#define LIST_INIT(name)                                                                            \
+	{                                                                                          \
+		&(name), &(name)                                                                   \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -89,9 +92,8 @@ static inline void list_splice_back(struct list *to, struct list *from)
 	list_init(from);
 }
 
-#define list_for_each(n, head) \
-	for (struct list *n = (head)->next; n != (head); n = n->next)
+#define list_for_each(n, head) for (struct list *n = (head)->next; n != (head); n = n->next)
 /* Safe when the body removes `n` (but not its neighbour). */
-#define list_for_each_safe(n, head)                                                \
-	for (struct list *n = (head)->next, *n##_next = n->next; n != (head);      \
+#define list_for_each_safe(n, head)                                                                \
+	for (struct list *n = (head)->next, *n##_next = n->next; n != (head);                      \
 	     n = n##_next, n##_next = n->next)

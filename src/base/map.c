@@ -61,7 +61,7 @@ static void map_grow(struct map *m)
 	free(m->buckets);
 	m->buckets = mem_zalloc(n * sizeof(*m->buckets));
 	m->n_buckets = n;
-	list_for_each(l, &m->entries) {
+	list_for_each (l, &m->entries) {
 		struct map_entry *e = container_of(l, struct map_entry, link);
 		struct map_entry **at = &m->buckets[e->hash & (n - 1)];
 

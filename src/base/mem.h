@@ -12,11 +12,11 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t n);                    /* uninitialised */
-void *mem_zalloc(size_t n);                   /* zeroed */
-void *mem_realloc(void *p, size_t n);         /* like realloc(), n > 0 */
-char *mem_strdup(const char *s);              /* NULL gives NULL */
-char *mem_strndup(const char *s, size_t n);   /* copies n bytes and adds the NUL */
+void *mem_alloc(size_t n);                  /* uninitialised */
+void *mem_zalloc(size_t n);                 /* zeroed */
+void *mem_realloc(void *p, size_t n);       /* like realloc(), n > 0 */
+char *mem_strdup(const char *s);            /* NULL gives NULL */
+char *mem_strndup(const char *s, size_t n); /* copies n bytes and adds the NUL */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define mem_new(type) ((type *)mem_zalloc(sizeof(type)))

@@ -13,7 +13,7 @@
 
 struct region_block {
 	struct region_block *next;
-	size_t size;                    /* of `data` */
+	size_t size; /* of `data` */
 	_Alignas(16) char data[];
 };
 

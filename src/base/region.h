@@ -13,18 +13,17 @@
 struct region_block;
 
 struct region {
-	struct region_block *blocks;   /* newest first */
-	char *at, *end;                /* free room in the newest */
-	size_t used;                   /* bytes handed out since the last reset */
+	struct region_block *blocks; /* newest first */
+	char *at, *end;              /* free room in the newest */
+	size_t used;                 /* bytes handed out since the last reset */
 };
 
 void region_init(struct region *r);
 void region_finish(struct region *r);
-void region_reset(struct region *r);                      /* frees all but one block */
-void *region_alloc(struct region *r, size_t n);           /* zeroed, 16-byte aligned */
+void region_reset(struct region *r);            /* frees all but one block */
+void *region_alloc(struct region *r, size_t n); /* zeroed, 16-byte aligned */
 char *region_strndup(struct region *r, const char *p, size_t n);
 struct slice region_copy(struct region *r, struct slice s); /* NUL-terminated copy */
-char *region_printf(struct region *r, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+char *region_printf(struct region *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define region_new(r, type) ((type *)region_alloc((r), sizeof(type)))

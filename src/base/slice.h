@@ -19,7 +19,10 @@ struct slice {
 
 #define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
 /* The same for static initialisers. */
-#define SLICE_CONST(literal) { (literal), sizeof(literal) - 1 }
+#define SLICE_CONST(literal)                                                                       \
+	{                                                                                          \
+		(literal), sizeof(literal) - 1                                                     \
+	}
 #define SLICE_NULL ((struct slice){ NULL, 0 })
 /* For printf("%.*s", SLICE_ARG(s)). */
 #define SLICE_ARG(s) (int)(s).n, (s).p
@@ -43,8 +46,8 @@ bool slice_ieq(struct slice a, struct slice b);
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_istarts(struct slice s, struct slice prefix);
 bool slice_ends(struct slice s, struct slice suffix);
-struct slice slice_trim(struct slice s);        /* drops blanks and tabs at both ends */
-ptrdiff_t slice_find(struct slice s, char c);   /* index, or -1 */
+struct slice slice_trim(struct slice s);      /* drops blanks and tabs at both ends */
+ptrdiff_t slice_find(struct slice s, char c); /* index, or -1 */
 
 /* Cuts the part before the next `c` off `*rest` and returns it; after the last one `*rest` is
  * SLICE_NULL. A slice without `c` is returned whole. */

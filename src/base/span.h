@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct span {
-	uint32_t segment;    /* which memfd; ids are never reused within a server's life */
-	uint64_t offset;     /* bytes from its start */
-	uint64_t length;     /* bytes */
+	uint32_t segment; /* which memfd; ids are never reused within a server's life */
+	uint64_t offset;  /* bytes from its start */
+	uint64_t length;  /* bytes */
 };

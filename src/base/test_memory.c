@@ -55,7 +55,7 @@ static void maps_keep_order_and_delete_while_walking(void **state)
 	assert_null(map_get(&m, SLICE("key-200")));
 	map_set(&m, SLICE("key-3"), &values[0]);
 	assert_int_equal(m.n, 200);
-	map_for_each(e, &m) {
+	map_for_each (e, &m) {
 		if (seen != 3)
 			assert_ptr_equal(e->value, &values[seen]);
 		if (seen++ % 2)

@@ -32,7 +32,8 @@ static void comparing_and_cutting(void **state)
 	(void)state;
 	assert_true(slice_ieq(SLICE("Content-TYPE"), SLICE("content-type")));
 	assert_false(slice_ieq(SLICE("a"), SLICE("ab")));
-	assert_true(slice_starts(SLICE("abc"), SLICE("ab")) && slice_ends(SLICE("abc"), SLICE("bc")));
+	assert_true(slice_starts(SLICE("abc"), SLICE("ab")) &&
+		    slice_ends(SLICE("abc"), SLICE("bc")));
 	assert_true(slice_istarts(SLICE("ABC"), SLICE("ab")));
 	assert_true(slice_eq(slice_trim(SLICE(" \ta b\t ")), SLICE("a b")));
 	assert_true(slice_eq(slice_cut(&rest, ','), SLICE("a")));

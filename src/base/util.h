@@ -24,18 +24,18 @@
 #define _unused_ __attribute__((unused))
 
 /* Steals a pointer from a variable that would otherwise be cleaned up. */
-#define TAKE(p)                     \
-	({                          \
-		typeof(p) _t = (p); \
-		(p) = NULL;         \
-		_t;                 \
+#define TAKE(p)                                                                                    \
+	({                                                                                         \
+		typeof(p) _t = (p);                                                                \
+		(p) = NULL;                                                                        \
+		_t;                                                                                \
 	})
 
 /* Defines `name`p, the cleanup function of a destructor that returns NULL. */
-#define DEFINE_CLEANUP(type, f)             \
-	static inline void f##p(type **ptr) \
-	{                                   \
-		*ptr = f(*ptr);             \
+#define DEFINE_CLEANUP(type, f)                                                                    \
+	static inline void f##p(type **ptr)                                                        \
+	{                                                                                          \
+		*ptr = f(*ptr);                                                                    \
 	}
 
 static inline void freep(void *ptr)

@@ -12,7 +12,7 @@
 #include "wire/json.h"
 
 struct archiver_flag {
-	const char *name, *other;    /* other: short or old spelling */
+	const char *name, *other; /* other: short or old spelling */
 	size_t offset;
 	bool boolean;
 	const char *help;
@@ -25,13 +25,16 @@ static const struct archiver_flag archiver_flags[] = {
 	{ "--version", "-v", AT(version), false, "version of the model (required)" },
 	{ "--handler", NULL, AT(handler), false,
 	  "handler file, file.py:function, or default handler (required)" },
-	{ "--serialized-file", NULL, AT(serialized_file), false, "weights or TorchScript (.pt, .pth, .onnx …)" },
+	{ "--serialized-file", NULL, AT(serialized_file), false,
+	  "weights or TorchScript (.pt, .pth, .onnx …)" },
 	{ "--model-file", NULL, AT(model_file), false, "Python file with the model's class" },
-	{ "--extra-files", NULL, AT(extra_files), false, "comma list of files, folders or patterns" },
+	{ "--extra-files", NULL, AT(extra_files), false,
+	  "comma list of files, folders or patterns" },
 	{ "--runtime", NULL, AT(runtime), false, "python (default), python3 or LSP" },
 	{ "--export-path", NULL, AT(export_path), false, "folder for the archive (default: here)" },
 	{ "--archive-format", NULL, AT(format), false, "default, zip-store, tgz or no-archive" },
-	{ "--requirements-file", "-r", AT(requirements_file), false, "requirements.txt of the handler" },
+	{ "--requirements-file", "-r", AT(requirements_file), false,
+	  "requirements.txt of the handler" },
 	{ "--config-file", "-c", AT(config_file), false, "model-config.yaml" },
 	{ "--force", "-f", AT(force), true, "replace an existing archive" },
 };
@@ -39,7 +42,8 @@ static const struct archiver_flag archiver_flags[] = {
 static int archiver_usage(const char *fmt, const char *what)
 {
 	fputs("usage: torch-model-archiver --model-name NAME --version V --handler HANDLER "
-	      "[options]\ntorch-model-archiver: error: ", stderr);
+	      "[options]\ntorch-model-archiver: error: ",
+	      stderr);
 	fprintf(stderr, fmt, what);
 	fputs("\nTry --help.\n", stderr);
 	return 2;
@@ -47,7 +51,8 @@ static int archiver_usage(const char *fmt, const char *what)
 
 static int archiver_help(void)
 {
-	puts("usage: torch-model-archiver --model-name NAME --version V --handler HANDLER [options]\n");
+	puts("usage: torch-model-archiver --model-name NAME --version V --handler HANDLER "
+	     "[options]\n");
 	for (size_t i = 0; i < ARRAY_LEN(archiver_flags); i++)
 		printf("  %2s%s %-20s %s\n", archiver_flags[i].other ? archiver_flags[i].other : "",
 		       archiver_flags[i].other ? "," : " ", archiver_flags[i].name,

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * One executable, several names: `sconce <command>`, and `torchserve` and `torch-model-archiver` by the name
- * it is called by. Each command is one file: int <command>_main(argc, argv), argv[0] being the command's
- * own name; the result is the exit code (2: wrong usage).
+ * One executable, several names: `sconce <command>`, and `torchserve` and `torch-model-archiver` by
+ * the name it is called by. Each command is one file: int <command>_main(argc, argv), argv[0] being
+ * the command's own name; the result is the exit code (2: wrong usage).
  */
 
 int archiver_main(int argc, char **argv);

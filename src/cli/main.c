@@ -9,7 +9,7 @@
 struct command {
 	const char *name;
 	int (*main)(int argc, char **argv);
-	const char *help;       /* NULL: not for people */
+	const char *help; /* NULL: not for people */
 };
 
 static int version_main(int argc, char **argv);

@@ -16,9 +16,10 @@ static int serve_help(void)
 {
 	struct buf b = BUF_INIT((size_t)1 << 20);
 
-	buf_puts(&b, "usage: sconce serve [--config FILE] [--<setting> VALUE ...]\n\n"
-		     "Settings come from (later wins): defaults, the file, SCONCE_<SETTING> in the\n"
-		     "environment, flags. Booleans may be given without a value.\n\n");
+	buf_puts(&b,
+		 "usage: sconce serve [--config FILE] [--<setting> VALUE ...]\n\n"
+		 "Settings come from (later wins): defaults, the file, SCONCE_<SETTING> in the\n"
+		 "environment, flags. Booleans may be given without a value.\n\n");
 	settings_write_help(&b);
 	fwrite(b.p, 1, b.n, stdout);
 	buf_finish(&b);
@@ -73,7 +74,8 @@ static int serve_flags(struct settings *s, int argc, char **argv, struct buf *wh
 			i += 2;
 			continue;
 		}
-		if (strncmp(argv[i], "--config=", 9) == 0 || strncmp(argv[i], "--ts-config=", 12) == 0) {
+		if (strncmp(argv[i], "--config=", 9) == 0 ||
+		    strncmp(argv[i], "--ts-config=", 12) == 0) {
 			i++;
 			continue;
 		}

@@ -55,7 +55,8 @@ static int torchserve_settings(struct settings *s, const struct torchserve_optio
 	if (!r)
 		r = torchserve_flag(s, "workflow_store", o->workflow_store, why);
 	if (!r && o->models.n)
-		r = torchserve_flag(s, "load_models", buf_cstr((struct buf *)(uintptr_t)&o->models), why);
+		r = torchserve_flag(s, "load_models", buf_cstr((struct buf *)(uintptr_t)&o->models),
+				    why);
 	if (!r && o->no_snapshots)
 		r = torchserve_flag(s, "no_config_snapshots", "true", why);
 	if (!r && o->disable_token_auth)
@@ -137,7 +138,8 @@ static int torchserve_start(struct settings *s, const struct torchserve_options 
 	pid_t pid = pidfile_read(pid_path);
 
 	if (pid > 0 && kill(pid, 0) == 0) {
-		puts("TorchServe is already running, please use torchserve --stop to stop TorchServe.");
+		puts("TorchServe is already running, please use torchserve --stop to stop "
+		     "TorchServe.");
 		return 1;
 	}
 	if (pid > 0) {

@@ -15,7 +15,7 @@ struct option {
 	const char *name;
 	enum option_kind kind;
 	size_t offset;
-	const char *help;       /* NULL: another spelling of the one before */
+	const char *help; /* NULL: another spelling of the one before */
 };
 
 #define AT(field) offsetof(struct torchserve_options, field)
@@ -34,20 +34,23 @@ static const struct option options[] = {
 	{ "--log-config", OPTION_TEXT, AT(log_config), "accepted, without effect" },
 	{ "--cpp-log-config", OPTION_TEXT, AT(cpp_log_config), "accepted, without effect" },
 	{ "--foreground", OPTION_FLAG, AT(foreground), "do not go into the background" },
-	{ "--no-config-snapshots", OPTION_FLAG, AT(no_snapshots), "do not store configuration snapshots" },
+	{ "--no-config-snapshots", OPTION_FLAG, AT(no_snapshots),
+	  "do not store configuration snapshots" },
 	{ "--ncs", OPTION_FLAG, AT(no_snapshots), NULL },
 	{ "--plugins-path", OPTION_TEXT, AT(plugins_path), "accepted, without effect" },
 	{ "--ppath", OPTION_TEXT, AT(plugins_path), NULL },
 	{ "--disable-token-auth", OPTION_FLAG, AT(disable_token_auth), "do not ask for keys" },
 	{ "--dt", OPTION_FLAG, AT(disable_token_auth), NULL },
-	{ "--enable-model-api", OPTION_FLAG, AT(enable_model_api), "allow models to be registered" },
+	{ "--enable-model-api", OPTION_FLAG, AT(enable_model_api),
+	  "allow models to be registered" },
 };
 
 static int option_usage(const char *fmt, const char *what)
 {
 	fputs("usage: torchserve [--start | --stop] [--model-store DIR] [--models M [M ...]] "
 	      "[--ts-config FILE]\n                  [--foreground] [--ncs] [--disable-token-auth] "
-	      "[--enable-model-api] [--version] [--help]\ntorchserve: error: ", stderr);
+	      "[--enable-model-api] [--version] [--help]\ntorchserve: error: ",
+	      stderr);
 	fprintf(stderr, fmt, what);
 	fputc('\n', stderr);
 	return 2;
@@ -89,11 +92,13 @@ static void option_add_model(struct torchserve_options *o, const char *model)
 }
 
 /* Returns how many arguments were used, or 0 after an error. */
-static int option_take(struct torchserve_options *o, const struct option *k, struct slice inline_value,
-		       int left, char **argv)
+static int option_take(struct torchserve_options *o, const struct option *k,
+		       struct slice inline_value, int left, char **argv)
 {
 	char *at = (char *)o + k->offset;
-	const char *text = inline_value.p ? inline_value.p : left > 1 && argv[1][0] != '-' ? argv[1] : NULL;
+	const char *text = inline_value.p                  ? inline_value.p
+			   : left > 1 && argv[1][0] != '-' ? argv[1]
+							   : NULL;
 	int used = 1;
 
 	if (k->kind == OPTION_FLAG) {

@@ -2,8 +2,8 @@
 #include "cli/cli.h"
 
 /*
- * `sconce unpack`: the short-lived child in which archives are read. Prints one line of JSON; exit code 0
- * means that there is one, whether unpacking worked or not.
+ * `sconce unpack`: the short-lived child in which archives are read. Prints one line of JSON; exit
+ * code 0 means that there is one, whether unpacking worked or not.
  */
 
 #include <signal.h>
@@ -72,7 +72,8 @@ static void unpack_confine(const struct archive_limits *limits)
 
 static void unpack_failed(struct buf *out, struct archive_error *err)
 {
-	buf_printf(out, "{\"ok\":false,\"status\":%d,\"type\":\"%s\",\"message\":", err->status, err->type);
+	buf_printf(out, "{\"ok\":false,\"status\":%d,\"type\":\"%s\",\"message\":", err->status,
+		   err->type);
 	json_put_string(out, buf_slice(&err->message));
 	buf_puts(out, "}\n");
 }
@@ -88,7 +89,8 @@ int unpack_main(int argc, char **argv)
 
 	if (!unpack_arguments(&a, argc, argv)) {
 		fputs("usage: sconce unpack --source ARCHIVE --into NEW_FOLDER [--max-bytes N] "
-		      "[--max-entries N] [--max-ratio N] [--name-hint NAME]\n", stderr);
+		      "[--max-entries N] [--max-ratio N] [--name-hint NAME]\n",
+		      stderr);
 		return 2;
 	}
 	unpack_confine(&a.limits);

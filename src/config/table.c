@@ -234,6 +234,8 @@ static int set_tristate(const struct setting *t, struct settings *s, struct slic
 		*field = TRISTATE_AUTO;
 	else if (parse_bool(value, &v))
 		*field = v ? TRISTATE_ON : TRISTATE_OFF;
+	else if (slice_ieq(value, SLICE("on")) || slice_ieq(value, SLICE("off")))
+		*field = slice_ieq(value, SLICE("on")) ? TRISTATE_ON : TRISTATE_OFF;
 	else
 		return refuse(t, value, "is not a choice", why);
 	return 0;

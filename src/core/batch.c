@@ -3,10 +3,10 @@
 
 #include "base/util.h"
 
-#define COST_FORGET 0.95          /* weight of what was known when a batch is added */
-#define COST_ENOUGH 3.0           /* batches' worth of weight before it is believed */
+#define COST_FORGET 0.95 /* weight of what was known when a batch is added */
+#define COST_ENOUGH 3.0  /* batches' worth of weight before it is believed */
 #define GAP_FORGET 0.9
-#define GAP_MAX_NS 1e10           /* a pause is not a rate */
+#define GAP_MAX_NS 1e10 /* a pause is not a rate */
 
 void batch_cost_arrival(struct batch_cost *c, uint64_t now_ns)
 {
@@ -74,7 +74,7 @@ static unsigned batch_available(const struct queue *q, unsigned max, uint64_t *r
 	unsigned n = 0;
 
 	*ret_deadline_ns = UINT64_MAX;
-	list_for_each(l, &q->requests) {
+	list_for_each (l, &q->requests) {
 		const struct request *r = container_of(l, struct request, link);
 
 		if (n && (batch_alone(r) || r->op != first->op))

@@ -4,11 +4,11 @@
 /*
  * Which requests run together, and when. Pure: no lock, clock or I/O; time is an argument.
  *
- * `batch_size` and `max_delay_ns` are upper bounds. In adaptive mode a worker that is free waits for
- * a fuller batch only while that pays: from the learned cost of a batch, time(n) = a + c·n, and the
- * arrival rate λ, waiting for one more request gains a − 1/λ for that request and costs 1/λ + c for
- * each of the n that wait, so it waits while a − 1/λ > n·(1/λ + c). In fixed mode it waits max_delay
- * as TorchServe does. The delay counts from the moment the oldest request was queued.
+ * `batch_size` and `max_delay_ns` are upper bounds. In adaptive mode a worker that is free waits
+ * for a fuller batch only while that pays: from the learned cost of a batch, time(n) = a + c·n, and
+ * the arrival rate λ, waiting for one more request gains a − 1/λ for that request and costs 1/λ + c
+ * for each of the n that wait, so it waits while a − 1/λ > n·(1/λ + c). In fixed mode it waits
+ * max_delay as TorchServe does. The delay counts from the moment the oldest request was queued.
  */
 
 #include "core/queue.h"
@@ -17,14 +17,14 @@ enum batch_mode { BATCH_ADAPTIVE, BATCH_FIXED };
 
 struct batch_policy {
 	enum batch_mode mode;
-	unsigned batch_size;          /* >= 1 */
+	unsigned batch_size; /* >= 1 */
 	uint64_t max_delay_ns;
 };
 
 /* What is known about a model version's speed: exponentially forgetting sums. All times in ns. */
 struct batch_cost {
 	double weight, sum_n, sum_t, sum_nn, sum_nt;
-	double gap_ns;                /* mean time between arrivals, 0: unknown */
+	double gap_ns; /* mean time between arrivals, 0: unknown */
 	uint64_t last_arrival_ns;
 };
 
@@ -36,14 +36,15 @@ bool batch_cost_get(const struct batch_cost *c, double *a_ns, double *c_ns);
 uint64_t batch_cost_estimate(const struct batch_cost *c, unsigned n);
 
 struct batch {
-	struct list requests;         /* in order */
+	struct list requests; /* in order */
 	unsigned n;
 	uint64_t bytes;
 };
 
 /* Takes the next batch for a free worker from the front of the queue. Returns how many requests it
- * took; if 0 (nothing queued, or waiting pays), nothing changes before *ret_wake_ns (UINT64_MAX: until a request
- * arrives). A retried request and a DESCRIBE travel alone; a batch never mixes operations. Cancelled
- * and expired requests are never taken: the caller removes them first with queue_expire(). */
+ * took; if 0 (nothing queued, or waiting pays), nothing changes before *ret_wake_ns (UINT64_MAX:
+ * until a request arrives). A retried request and a DESCRIBE travel alone; a batch never mixes
+ * operations. Cancelled and expired requests are never taken: the caller removes them first with
+ * queue_expire(). */
 unsigned batch_take(const struct batch_policy *p, const struct batch_cost *cost, struct queue *q,
 		    uint64_t now_ns, struct batch *out, uint64_t *ret_wake_ns);

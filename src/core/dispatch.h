@@ -13,25 +13,26 @@
 
 #include "core/request.h"
 
-#define DISPATCH_SHORT_NS UINT64_C(100000)       /* a handler this short is worth several per frame */
-#define DISPATCH_FRAME_NS UINT64_C(1000000)      /* a frame holds at most this much work */
+#define DISPATCH_SHORT_NS UINT64_C(100000)  /* a handler this short is worth several per frame */
+#define DISPATCH_FRAME_NS UINT64_C(1000000) /* a frame holds at most this much work */
 #define DISPATCH_BATCHES_MAX 8
 
 struct dispatch_policy {
 	bool frame_batching;
 };
 
-/* How many batches the next frame for one worker may carry; 0: no credit now. `estimate_ns`: expected
- * time of one batch, 0 when unknown. `workers`: ready workers that could share the queue. */
+/* How many batches the next frame for one worker may carry; 0: no credit now. `estimate_ns`:
+ * expected time of one batch, 0 when unknown. `workers`: ready workers that could share the queue.
+ */
 unsigned dispatch_frame_batches(const struct dispatch_policy *p, uint64_t estimate_ns,
 				unsigned queued_requests, unsigned batch_size, unsigned workers,
 				unsigned inflight_frames);
 
 enum dispatch_fate {
-	FATE_REQUEUE,        /* not begun: back to the head of the queue */
-	FATE_RETRY_ALONE,    /* begun: once more, by itself */
+	FATE_REQUEUE,     /* not begun: back to the head of the queue */
+	FATE_RETRY_ALONE, /* begun: once more, by itself */
 	FATE_FAIL,
-	FATE_DROP,           /* nobody waits for it */
+	FATE_DROP, /* nobody waits for it */
 };
 
 /* `started_batch`: number of the last batch the worker had begun. */

@@ -11,7 +11,7 @@
 #include "base/util.h"
 
 struct metric_histogram {
-	uint64_t *counts;          /* per bucket, not cumulative; the last is +Inf */
+	uint64_t *counts; /* per bucket, not cumulative; the last is +Inf */
 	double sum;
 };
 
@@ -23,7 +23,7 @@ struct metric_family {
 	unsigned n_labels;
 	double *bounds;
 	unsigned n_bounds;
-	struct map index;          /* joined label values → struct metric */
+	struct map index; /* joined label values → struct metric */
 	struct list series;
 	unsigned n_series;
 	struct metric *dummy;
@@ -35,8 +35,8 @@ struct metrics {
 	struct metric *dropped;
 };
 
-static const double metric_default_bounds[] = { .005, .01, .025, .05, .075, .1, .25, .5,
-						.75, 1, 2.5, 5, 7.5, 10 };
+static const double metric_default_bounds[] = { .005, .01, .025, .05, .075, .1,  .25,
+						.5,   .75, 1,    2.5, 5,    7.5, 10 };
 
 static bool metric_name_valid(const char *name)
 {
@@ -93,7 +93,7 @@ struct metrics *metrics_destroy(struct metrics *m)
 {
 	if (!m)
 		return NULL;
-	map_for_each(e, &m->families)
+	map_for_each (e, &m->families)
 		metric_family_free(e->value);
 	map_finish(&m->families);
 	free(m);
@@ -204,7 +204,7 @@ void metric_family_forget(struct metric_family *f, const char *label, struct sli
 		at++;
 	if (at == f->n_labels)
 		return;
-	list_for_each_safe(n, &f->series) {
+	list_for_each_safe (n, &f->series) {
 		struct metric *s = container_of(n, struct metric, link);
 		struct slice values[METRIC_LABELS_MAX];
 		struct buf key = BUF_INIT((size_t)1 << 20);
@@ -299,7 +299,8 @@ static void metric_write_sample(struct buf *out, const struct metric *m, const c
 	buf_putc(out, '\n');
 }
 
-static bool metric_wanted(const struct slice *names, unsigned n, const char *name, const char *suffix)
+static bool metric_wanted(const struct slice *names, unsigned n, const char *name,
+			  const char *suffix)
 {
 	char sample[512];
 
@@ -310,8 +311,8 @@ static bool metric_wanted(const struct slice *names, unsigned n, const char *nam
 	return n == 0;
 }
 
-static void metric_write_histogram(struct buf *out, const struct metric *m, const struct slice *names,
-				   unsigned n)
+static void metric_write_histogram(struct buf *out, const struct metric *m,
+				   const struct slice *names, unsigned n)
 {
 	const struct metric_family *f = m->family;
 	uint64_t total = 0;
@@ -324,7 +325,8 @@ static void metric_write_histogram(struct buf *out, const struct metric *m, cons
 			metric_write_double(&le, f->bounds[i]);
 		if (metric_wanted(names, n, f->name, "_bucket"))
 			metric_write_sample(out, m, "_bucket",
-					    i < f->n_bounds ? buf_cstr(&le) : "+Inf", (double)total);
+					    i < f->n_bounds ? buf_cstr(&le) : "+Inf",
+					    (double)total);
 		buf_finish(&le);
 	}
 	if (metric_wanted(names, n, f->name, "_count"))
@@ -347,7 +349,7 @@ static void metric_family_write(struct buf *out, const struct metric_family *f,
 	buf_printf(out, "# HELP %s ", f->name);
 	metric_write_escaped(out, f->help, false);
 	buf_printf(out, "\n# TYPE %s %s\n", f->name, types[f->type]);
-	list_for_each(l, &f->series) {
+	list_for_each (l, &f->series) {
 		const struct metric *m = container_of(l, struct metric, link);
 		bool whole = metric_wanted(names, n, f->name, NULL);
 
@@ -360,6 +362,6 @@ static void metric_family_write(struct buf *out, const struct metric_family *f,
 
 void metrics_write(const struct metrics *m, const struct slice *names, unsigned n, struct buf *out)
 {
-	map_for_each(e, &m->families)
+	map_for_each (e, &m->families)
 		metric_family_write(out, e->value, names, n);
 }

@@ -5,9 +5,9 @@
  * The metrics registry: families (name, type, help, label names) and their series. A series handle
  * is looked up once and then updated by a plain add, so counting costs nothing on the hot path.
  * Text comes out in Prometheus' exposition format 0.0.4, in the style of TorchServe's client:
- * `name{a="x",b="y",} 1.0` (trailing comma in the braces, doubles as Java prints them: `1.0`, `2.7724E7`).
- * Bounded: at most `series_max` series per family; more are counted in `sconce_metric_series_dropped_total`. Loop
- * thread only.
+ * `name{a="x",b="y",} 1.0` (trailing comma in the braces, doubles as Java prints them: `1.0`,
+ * `2.7724E7`). Bounded: at most `series_max` series per family; more are counted in
+ * `sconce_metric_series_dropped_total`. Loop thread only.
  */
 
 #include <stdbool.h>
@@ -34,11 +34,12 @@ struct metric {
 
 struct metrics *metrics_create(unsigned series_max);
 struct metrics *metrics_destroy(struct metrics *m);
-/* Finds or makes a family. NULL when the name exists with another type or other labels, or is not a valid
- * metric name. `labels` are n names; copied. */
+/* Finds or makes a family. NULL when the name exists with another type or other labels, or is not a
+ * valid metric name. `labels` are n names; copied. */
 struct metric_family *metrics_family(struct metrics *m, const char *name, enum metric_type type,
 				     const char *help, const char *const *labels, unsigned n);
-/* For histograms: upper bounds, ascending, +Inf implied. Before the first series. Default: .005 … 10. */
+/* For histograms: upper bounds, ascending, +Inf implied. Before the first series. Default: .005
+ * … 10. */
 void metric_family_buckets(struct metric_family *f, const double *bounds, unsigned n);
 /* Finds or makes the series with these label values (n as in the family). At the bound returns a
  * dummy that is not exported: never NULL. */

@@ -40,7 +40,7 @@ struct request *queue_first(const struct queue *q)
 
 struct request *queue_expire(struct queue *q, uint64_t now_ns)
 {
-	list_for_each(n, &q->requests) {
+	list_for_each (n, &q->requests) {
 		struct request *r = container_of(n, struct request, link);
 
 		if (!r->cancelled && (!r->deadline_ns || r->deadline_ns > now_ns))

@@ -18,11 +18,11 @@
 
 enum request_op { REQUEST_PREDICT, REQUEST_EXPLAIN, REQUEST_DESCRIBE };
 
-enum part_kind { PART_BODY, PART_FIELD, PART_FILE, PART_TENSOR };   /* as FRAME_PART_* */
+enum part_kind { PART_BODY, PART_FIELD, PART_FILE, PART_TENSOR }; /* as FRAME_PART_* */
 
 struct part {
-	struct slice name, type;      /* type: media type without parameters, or empty */
-	struct span span;             /* its bytes, in shared memory */
+	struct slice name, type; /* type: media type without parameters, or empty */
+	struct span span;        /* its bytes, in shared memory */
 	enum part_kind kind;
 	uint8_t dtype, ndim;
 	const int64_t *shape;
@@ -34,36 +34,38 @@ struct request;
 struct reply {
 	int status;
 	bool final;
-	bool error;                   /* body is a message; the dialect wraps it */
-	struct slice type;            /* content type, may be empty */
-	struct slice phrase;          /* reason phrase, may be empty */
-	struct slice headers;         /* header block, see frame_header_next() */
+	bool error;           /* body is a message; the dialect wraps it */
+	struct slice type;    /* content type, may be empty */
+	struct slice phrase;  /* reason phrase, may be empty */
+	struct slice headers; /* header block, see frame_header_next() */
 	struct slice body;
-	/* When set, the body stays valid until release(arg), which whoever keeps it must call once. */
+	/* When set, the body stays valid until release(arg), which whoever keeps it must call once.
+	 */
 	void (*release)(void *arg);
 	void *arg;
 };
 
 struct request {
-	struct list link;             /* in a queue lane or a worker's flight */
-	uint64_t id;                  /* unique per server life, never 0 */
-	char uuid[UUID_LEN + 1];      /* what clients and handlers see */
+	struct list link;        /* in a queue lane or a worker's flight */
+	uint64_t id;             /* unique per server life, never 0 */
+	char uuid[UUID_LEN + 1]; /* what clients and handlers see */
 	enum request_op op;
 	struct part *parts;
 	unsigned n_parts;
-	struct slice headers;         /* header block for the handler */
-	uint64_t queued_ns;           /* first time in the queue */
-	uint64_t deadline_ns;         /* 0: none */
-	uint64_t batch;               /* sequence number of the batch it runs in */
-	struct span grant;            /* reply memory it holds on its worker */
-	uint64_t size;                /* bytes of its parts, for frame limits */
-	bool retried;                 /* was begun once on a worker that died: runs alone */
-	bool answered;                /* some bytes of the answer went out: never retried */
-	bool cancelled;               /* nobody waits for it */
-	bool versioned;               /* the client named a version (metrics tell them apart) */
+	struct slice headers; /* header block for the handler */
+	uint64_t queued_ns;   /* first time in the queue */
+	uint64_t deadline_ns; /* 0: none */
+	uint64_t batch;       /* sequence number of the batch it runs in */
+	struct span grant;    /* reply memory it holds on its worker */
+	uint64_t size;        /* bytes of its parts, for frame limits */
+	bool retried;         /* was begun once on a worker that died: runs alone */
+	bool answered;        /* some bytes of the answer went out: never retried */
+	bool cancelled;       /* nobody waits for it */
+	bool versioned;       /* the client named a version (metrics tell them apart) */
 
-	/* Called for every reply; after the final one (or an error) the request is the owner's again. */
+	/* Called for every reply; after the final one (or an error) the request is the owner's
+	 * again. */
 	void (*reply)(struct request *r, const struct reply *reply);
 	void *owner;
-	void *place;                  /* fleet's: the worker it runs on; NULL while it waits */
+	void *place; /* fleet's: the worker it runs on; NULL while it waits */
 };

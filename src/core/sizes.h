@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIZES_INLINE ((size_t)8192)    /* up to here replies travel in the frame */
+#define SIZES_INLINE ((size_t)8192) /* up to here replies travel in the frame */
 
 struct sizes {
-	double recent;        /* decaying maximum, bytes */
+	double recent; /* decaying maximum, bytes */
 };
 
 void sizes_learn(struct sizes *s, uint64_t reply_bytes);

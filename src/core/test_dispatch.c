@@ -18,17 +18,17 @@ static void frames_carry_what_pays(void **state)
 		uint64_t estimate_ns;
 		unsigned queued, size, workers, inflight, want;
 	} rows[] = {
-		{ true, 0, 20, 1, 1, 0, 1 },         /* unknown: one */
-		{ true, 0, 20, 1, 1, 1, 0 },         /* and no second frame */
-		{ true, 20000, 20, 1, 1, 0, 8 },     /* short: eight, and a second frame */
+		{ true, 0, 20, 1, 1, 0, 1 },     /* unknown: one */
+		{ true, 0, 20, 1, 1, 1, 0 },     /* and no second frame */
+		{ true, 20000, 20, 1, 1, 0, 8 }, /* short: eight, and a second frame */
 		{ true, 20000, 20, 1, 1, 1, 8 },
 		{ true, 20000, 20, 1, 1, 2, 0 },
-		{ true, 20000, 6, 1, 2, 0, 3 },      /* shared between two workers */
-		{ true, 20000, 6, 4, 1, 0, 2 },      /* batches, not requests */
+		{ true, 20000, 6, 1, 2, 0, 3 }, /* shared between two workers */
+		{ true, 20000, 6, 4, 1, 0, 2 }, /* batches, not requests */
 		{ true, 99000, 1, 1, 1, 0, 1 },
-		{ true, 100000, 20, 1, 1, 1, 0 },    /* not short */
+		{ true, 100000, 20, 1, 1, 1, 0 }, /* not short */
 		{ true, 5000000, 20, 1, 1, 0, 1 },
-		{ false, 20000, 20, 1, 1, 0, 1 },    /* turned off */
+		{ false, 20000, 20, 1, 1, 0, 1 }, /* turned off */
 		{ false, 20000, 20, 1, 1, 1, 0 },
 	};
 
@@ -71,8 +71,8 @@ static void death_decides_by_what_was_begun(void **state)
 
 static void back_off_grows_as_torchserves_does(void **state)
 {
-	static const unsigned seconds[] = { 0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233,
-					    377, 610, 987, 1597, 1597, 1597 };
+	static const unsigned seconds[] = { 0,  1,  1,   2,   3,   5,   8,   13,   21,   34,
+					    55, 89, 144, 233, 377, 610, 987, 1597, 1597, 1597 };
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_LEN(seconds); i++)

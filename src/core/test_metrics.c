@@ -25,9 +25,10 @@ static void writes_the_exact_text(void **state)
 	metric_add(metric_get(f, values), 2);
 	metric_add(metric_get(f, values), 3);
 	metrics_write(m, &name, 1, &out);
-	assert_string_equal(buf_cstr(&out), "# HELP Requests2XX a \\\\ b\\nc\n"
-					    "# TYPE Requests2XX counter\n"
-					    "Requests2XX{Level=\"Host\",Hostname=\"a\\\"b\\\\c\\nd\",} 5.0\n");
+	assert_string_equal(buf_cstr(&out),
+			    "# HELP Requests2XX a \\\\ b\\nc\n"
+			    "# TYPE Requests2XX counter\n"
+			    "Requests2XX{Level=\"Host\",Hostname=\"a\\\"b\\\\c\\nd\",} 5.0\n");
 	buf_finish(&out);
 	metrics_destroy(m);
 }
@@ -46,9 +47,10 @@ static void histograms_are_cumulative(void **state)
 	metric_observe(metric_get(f, NULL), 1);
 	metric_observe(metric_get(f, NULL), 100);
 	metrics_write(m, &name, 1, &out);
-	assert_string_equal(buf_cstr(&out), "# HELP h x\n# TYPE h histogram\n"
-					    "h_bucket{le=\"0.5\",} 1.0\nh_bucket{le=\"2.0\",} 2.0\n"
-					    "h_bucket{le=\"+Inf\",} 3.0\nh_count 3.0\nh_sum 101.5\n");
+	assert_string_equal(buf_cstr(&out),
+			    "# HELP h x\n# TYPE h histogram\n"
+			    "h_bucket{le=\"0.5\",} 1.0\nh_bucket{le=\"2.0\",} 2.0\n"
+			    "h_bucket{le=\"+Inf\",} 3.0\nh_count 3.0\nh_sum 101.5\n");
 	buf_clear(&out);
 	name = SLICE("h_count");
 	metrics_write(m, &name, 1, &out);
@@ -62,11 +64,22 @@ static void doubles_look_like_javas(void **state)
 	static const struct {
 		double v;
 		const char *text;
-	} rows[] = { { 0, "0.0" }, { -0.0, "-0.0" }, { 1, "1.0" }, { 0.1, "0.1" }, { 100, "100.0" },
-		     { 1234567, "1234567.0" }, { 9999999, "9999999.0" }, { 1e7, "1.0E7" },
-		     { 27724000, "2.7724E7" }, { 0.001, "0.001" }, { 0.0001, "1.0E-4" },
-		     { 1.0 / 3, "0.3333333333333333" }, { 123.456, "123.456" },
-		     { INFINITY, "+Inf" }, { -INFINITY, "-Inf" }, { NAN, "NaN" } };
+	} rows[] = { { 0, "0.0" },
+		     { -0.0, "-0.0" },
+		     { 1, "1.0" },
+		     { 0.1, "0.1" },
+		     { 100, "100.0" },
+		     { 1234567, "1234567.0" },
+		     { 9999999, "9999999.0" },
+		     { 1e7, "1.0E7" },
+		     { 27724000, "2.7724E7" },
+		     { 0.001, "0.001" },
+		     { 0.0001, "1.0E-4" },
+		     { 1.0 / 3, "0.3333333333333333" },
+		     { 123.456, "123.456" },
+		     { INFINITY, "+Inf" },
+		     { -INFINITY, "-Inf" },
+		     { NAN, "NaN" } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -12,7 +12,7 @@
 #include "base/util.h"
 
 #define CHANNEL_FDS_MAX 4
-#define CHANNEL_BURST 64       /* frames read per wake-up, so that one worker cannot starve the loop */
+#define CHANNEL_BURST 64 /* frames read per wake-up, so that one worker cannot starve the loop */
 
 struct channel_packet {
 	struct list link;

@@ -14,9 +14,9 @@
 #include "wire/frame.h"
 
 struct channel {
-	uv_poll_t *poll;             /* NULL: closed */
+	uv_poll_t *poll; /* NULL: closed */
 	int fd;
-	struct list pending;         /* struct channel_packet, oldest first */
+	struct list pending; /* struct channel_packet, oldest first */
 	size_t pending_bytes;
 	/* A frame arrived; it is valid during the call. Returns 0, or a negative error to stop
 	 * reading (the owner has closed the channel or will). */
@@ -27,7 +27,7 @@ struct channel {
 
 /* Makes a pair: *c takes one end, *ret_peer is the other (close it after handing it on). */
 int channel_open(struct channel *c, uv_loop_t *loop, int *ret_peer);
-void channel_close(struct channel *c);          /* also when never opened; drops what is pending */
+void channel_close(struct channel *c); /* also when never opened; drops what is pending */
 /* 0, or -errno when the peer is gone. `fds` are duplicated by the kernel and stay the caller's. */
 int channel_send(struct channel *c, struct slice packet, const int *fds, unsigned n_fds);
 /* Reads and delivers everything that has already arrived (used when the peer has died). */

@@ -24,7 +24,7 @@ static void child_end(struct child *c, int status)
 
 static struct child *children_find(struct children *cs, pid_t pid)
 {
-	list_for_each(n, &cs->all) {
+	list_for_each (n, &cs->all) {
 		struct child *c = container_of(n, struct child, link);
 
 		if (c->pid == pid)

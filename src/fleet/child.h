@@ -3,8 +3,8 @@
 
 /*
  * Child processes of the front: starting them, and being told of their end. Ends come from SIGCHLD
- * and waitpid(), never from end-of-file, because a child's own child may hold the socket. Every child
- * runs in a session of its own, dies with the front (PDEATHSIG) and is killed as a group.
+ * and waitpid(), never from end-of-file, because a child's own child may hold the socket. Every
+ * child runs in a session of its own, dies with the front (PDEATHSIG) and is killed as a group.
  * Loop thread only.
  */
 
@@ -19,8 +19,8 @@
 struct children {
 	struct list all;
 	uv_signal_t sigchld;
-	/* Ends of processes nobody has claimed yet: a worker forked by the zygote may die before its pid
-	 * has reached us. Oldest is overwritten. */
+	/* Ends of processes nobody has claimed yet: a worker forked by the zygote may die before
+	 * its pid has reached us. Oldest is overwritten. */
 	struct {
 		pid_t pid;
 		int status;
@@ -31,7 +31,7 @@ struct children {
 struct child {
 	struct list link;
 	struct children *children;
-	pid_t pid;                  /* 0: not running */
+	pid_t pid; /* 0: not running */
 	/* `status` is as from waitpid(). The child is unlinked and may be reused. */
 	void (*exited)(struct child *c, int status);
 	/* A stray's end is delivered from the loop, not from inside child_adopt(). */
@@ -40,11 +40,11 @@ struct child {
 };
 
 struct spawn {
-	const char *file;           /* path, no search */
+	const char *file; /* path, no search */
 	char *const *argv;
 	char *const *environment;
-	const char *cwd;            /* NULL: ours */
-	int fds[4];                 /* become 0, 1, 2, 3 in the child; -1: /dev/null */
+	const char *cwd; /* NULL: ours */
+	int fds[4];      /* become 0, 1, 2, 3 in the child; -1: /dev/null */
 };
 
 int children_init(struct children *cs, uv_loop_t *loop);

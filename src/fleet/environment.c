@@ -53,9 +53,9 @@ static void environment_python(struct environment *e, const struct fleet *f, con
 	const char *inherited = getenv("PYTHONPATH");
 	bool more = inherited && *inherited;
 
-	environment_add(e, mem_printf("PYTHONPATH=%s%s%s%s%s", f->python.packages, more ? ":" : "",
-				      more ? inherited : "", w ? ":" : "",
-				      w ? w->version->dir : ""));
+	environment_add(e,
+			mem_printf("PYTHONPATH=%s%s%s%s%s", f->python.packages, more ? ":" : "",
+				   more ? inherited : "", w ? ":" : "", w ? w->version->dir : ""));
 	environment_add(e, mem_printf("TS_DECODE_INPUT_REQUEST=%s",
 				      f->settings->decode_input_request ? "true" : "false"));
 }

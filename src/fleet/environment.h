@@ -6,7 +6,7 @@
 struct fleet;
 struct worker;
 
-/* Ours, minus what blacklist_env_vars hides, plus what a worker needs; for a zygote `w` is NULL. Free it with
- * environment_free(). */
+/* Ours, minus what blacklist_env_vars hides, plus what a worker needs; for a zygote `w` is NULL.
+ * Free it with environment_free(). */
 char **worker_environment(const struct fleet *f, const struct worker *w);
 void environment_free(char **environment);

@@ -52,10 +52,10 @@ static unsigned fleet_count_workers(const struct fleet *f)
 {
 	unsigned n = 0;
 
-	map_for_each(e, &f->store.models) {
+	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;
 
-		list_for_each(l, &m->versions)
+		list_for_each (l, &m->versions)
 			n += container_of(l, struct version, link)->min_workers;
 	}
 	return n;
@@ -72,13 +72,13 @@ void fleet_retune(struct fleet *f)
 {
 	unsigned threads = fleet_threads_per_worker(f);
 
-	map_for_each(e, &f->store.models) {
+	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;
 
-		list_for_each(l, &m->versions) {
+		list_for_each (l, &m->versions) {
 			struct version *v = container_of(l, struct version, link);
 
-			list_for_each(n, &v->workers)
+			list_for_each (n, &v->workers)
 				worker_tune(container_of(n, struct worker, link), threads);
 		}
 	}
@@ -107,26 +107,26 @@ static void fleet_dispatch(uv_check_t *c)
 
 static void fleet_again(uv_idle_t *i)
 {
-	(void)i;   /* keeps the poll phase from blocking; fleet_dispatch() does the work */
+	(void)i; /* keeps the poll phase from blocking; fleet_dispatch() does the work */
 }
 
 static void fleet_each_version(struct fleet *f, void (*call)(struct version *v, uint64_t now_ns),
 			       uint64_t now_ns)
 {
-	map_for_each(e, &f->store.models) {
+	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;
 
-		list_for_each_safe(n, &m->versions)
+		list_for_each_safe (n, &m->versions)
 			call(container_of(n, struct version, link), now_ns);
 	}
-	list_for_each_safe(n, &f->retired)
+	list_for_each_safe (n, &f->retired)
 		call(container_of(n, struct version, link), now_ns);
 }
 
 static void fleet_trim_version(struct version *v, uint64_t now_ns)
 {
 	(void)now_ns;
-	list_for_each(n, &v->workers) {
+	list_for_each (n, &v->workers) {
 		struct worker *w = container_of(n, struct worker, link);
 
 		if (w->memory)
@@ -148,7 +148,7 @@ static void fleet_tick(uv_timer_t *t)
 
 static void fleet_forget_in(struct version *v, uint64_t id)
 {
-	list_for_each(n, &v->workers)
+	list_for_each (n, &v->workers)
 		worker_forget_segment(container_of(n, struct worker, link), (uint32_t)id);
 }
 
@@ -177,8 +177,12 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	if (n <= 0)
 		return err_origin(-ENOENT);
 	self[n] = '\0';
-	*f = (struct fleet){ .loop = loop, .settings = settings, .budget = budget, .pool = pool,
-			     .metrics = metrics, .cpus = fleet_count_cpus(),
+	*f = (struct fleet){ .loop = loop,
+			     .settings = settings,
+			     .budget = budget,
+			     .pool = pool,
+			     .metrics = metrics,
+			     .cpus = fleet_count_cpus(),
 			     .next_worker = (unsigned)settings->initial_worker_port };
 	f->executable = mem_strdup(self);
 	list_init(&f->dirty);
@@ -233,8 +237,8 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 	while (f->store.models.n) {
 		struct model *m = map_next(&f->store.models, NULL)->value;
 
-		version_retire(container_of(list_first(&m->versions), struct version, link), grace_ms,
-			       NULL, NULL);
+		version_retire(container_of(list_first(&m->versions), struct version, link),
+			       grace_ms, NULL, NULL);
 	}
 	fleet_maybe_stopped(f);
 }

@@ -29,17 +29,17 @@ struct fleet {
 	struct python python;
 	struct zygotes *zygotes;
 	struct store store;
-	struct list retired;           /* versions out of the store that still drain */
-	struct list dirty;             /* versions with work to hand out, see version_touch() */
-	uv_check_t dispatch;           /* runs once all sockets of a turn have been read … */
-	uv_idle_t again;               /* … and keeps the loop turning when a timer found work */
-	uv_timer_t tick;               /* timeouts and deadlines */
+	struct list retired; /* versions out of the store that still drain */
+	struct list dirty;   /* versions with work to hand out, see version_touch() */
+	uv_check_t dispatch; /* runs once all sockets of a turn have been read … */
+	uv_idle_t again;     /* … and keeps the loop turning when a timer found work */
+	uv_timer_t tick;     /* timeouts and deadlines */
 	uint64_t tick_n;
-	char *executable;              /* our own, for `sconce unpack` */
-	char *work_dir;                /* where archives are unpacked: <tmp>/models */
-	unsigned cpus;                 /* that we may use: affinity and cgroup quota */
-	unsigned next_worker;          /* worker ids, from initial_worker_port */
-	unsigned unpacking;            /* unpack children running */
+	char *executable;     /* our own, for `sconce unpack` */
+	char *work_dir;       /* where archives are unpacked: <tmp>/models */
+	unsigned cpus;        /* that we may use: affinity and cgroup quota */
+	unsigned next_worker; /* worker ids, from initial_worker_port */
+	unsigned unpacking;   /* unpack children running */
 	struct list unpack_queue, unpack_running;
 	uint64_t next_request_id;
 	bool stopping;

@@ -38,7 +38,8 @@ static bool handler_metric_read(yyjson_val *v, struct handler_metric *m)
 	if (!*m->name || !yyjson_is_num(yyjson_obj_get(v, "value")))
 		return false;
 	m->value = yyjson_get_num(yyjson_obj_get(v, "value"));
-	yyjson_arr_foreach(dimensions, i, n, d) {
+	yyjson_arr_foreach(dimensions, i, n, d)
+	{
 		const char *key = yyjson_get_str(yyjson_arr_get(d, 0));
 		const char *value = yyjson_get_str(yyjson_arr_get(d, 1));
 
@@ -52,8 +53,11 @@ static bool handler_metric_read(yyjson_val *v, struct handler_metric *m)
 
 static void handler_metric_publish(struct fleet *f, struct handler_metric *m)
 {
-	bool counter = strcmp(m->type, "counter") == 0, histogram = strcmp(m->type, "histogram") == 0;
-	enum metric_type type = counter ? METRIC_COUNTER : histogram ? METRIC_HISTOGRAM : METRIC_GAUGE;
+	bool counter = strcmp(m->type, "counter") == 0,
+	     histogram = strcmp(m->type, "histogram") == 0;
+	enum metric_type type = counter     ? METRIC_COUNTER
+				: histogram ? METRIC_HISTOGRAM
+					    : METRIC_GAUGE;
 	struct metric_family *family;
 	struct metric *series;
 	char help[160];
@@ -61,7 +65,10 @@ static void handler_metric_publish(struct fleet *f, struct handler_metric *m)
 	m->keys[m->n] = "Hostname";
 	m->values[m->n] = slice_str(f->telemetry.hostname);
 	snprintf(help, sizeof(help), "Torchserve prometheus %s metric with unit: %s",
-		 counter ? "counter" : histogram ? "histogram" : "gauge", m->unit);
+		 counter     ? "counter"
+		 : histogram ? "histogram"
+			     : "gauge",
+		 m->unit);
 	family = metrics_family(f->metrics, m->name, type, help, m->keys, m->n + 1);
 	if (!family)
 		return;
@@ -99,7 +106,8 @@ void handler_metrics_update(struct fleet *f, struct slice json)
 	yyjson_val *v;
 	size_t i, n;
 
-	yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n, v) {
+	yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n, v)
+	{
 		if (!handler_metric_read(v, &m))
 			continue;
 		if (publish)

@@ -12,7 +12,7 @@
 #include "log/log.h"
 
 #define OUTPUT_BURST 16
-#define OUTPUT_DRAIN_MAX 64      /* reads of 4 KiB after the end: what fits a pipe */
+#define OUTPUT_DRAIN_MAX 64 /* reads of 4 KiB after the end: what fits a pipe */
 
 static void output_line(struct output *o, struct slice line)
 {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A worker's stdout or stderr: a pipe, read without blocking, cut into lines for the model log. Lines
- * longer than 16 KiB are cut. Loop thread only.
+ * A worker's stdout or stderr: a pipe, read without blocking, cut into lines for the model log.
+ * Lines longer than 16 KiB are cut. Loop thread only.
  */
 
 #include <uv.h>
@@ -13,10 +13,10 @@
 #define OUTPUT_LINE_MAX ((size_t)16384)
 
 struct output {
-	uv_poll_t *poll;             /* NULL: closed */
+	uv_poll_t *poll; /* NULL: closed */
 	int fd;
-	char label[160];             /* "W-9000-noop_1.0-stdout" */
-	bool error;                  /* stderr: logged as a warning */
+	char label[160]; /* "W-9000-noop_1.0-stdout" */
+	bool error;      /* stderr: logged as a warning */
 	struct buf line;
 };
 

@@ -30,8 +30,8 @@ static bool python_wait(pid_t pid)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* The interpreter behind `path`, or NULL when it does not work: version managers put a slow script in
- * front of it, which workers should not go through again. */
+/* The interpreter behind `path`, or NULL when it does not work: version managers put a slow script
+ * in front of it, which workers should not go through again. */
 static char *python_resolve(const char *path)
 {
 	static char isolated[] = "-I", bare[] = "-S", command[] = "-c",
@@ -74,8 +74,8 @@ static char *python_search(struct slice name)
 	}
 	while (path.p) {
 		struct slice dir = slice_cut(&path, ':');
-		_cleanup_(freep) char *candidate =
-			mem_printf("%.*s/%.*s", SLICE_ARG(dir), SLICE_ARG(name));
+		_cleanup_(freep) char *candidate = mem_printf("%.*s/%.*s", SLICE_ARG(dir),
+							      SLICE_ARG(name));
 		char *real = dir.n ? python_resolve(candidate) : NULL;
 
 		if (real)
@@ -100,10 +100,10 @@ static char *python_packages(void)
 	self[n] = '\0';
 	slash = strrchr(self, '/');
 	for (size_t i = 0; slash && i < ARRAY_LEN(places); i++) {
-		_cleanup_(freep) char *worker =
-			mem_printf("%.*s/%s/sconce/worker.py", (int)(slash - self), self, places[i]);
-		_cleanup_(freep) char *dir =
-			mem_printf("%.*s/%s", (int)(slash - self), self, places[i]);
+		_cleanup_(freep) char *worker = mem_printf("%.*s/%s/sconce/worker.py",
+							   (int)(slash - self), self, places[i]);
+		_cleanup_(freep) char *dir = mem_printf("%.*s/%s", (int)(slash - self), self,
+							places[i]);
 
 		if (access(worker, R_OK) == 0)
 			return realpath(dir, NULL);
@@ -120,12 +120,14 @@ void python_find(struct python *p, const char *wanted)
 	if (!p->executable && given)
 		p->why = mem_printf("python: '%s' is not a Python 3.9 or newer that runs", wanted);
 	else if (!p->executable)
-		p->why = mem_strdup("No Python 3.9 or newer was found on the PATH: install python3, "
-				    "or set python=/path/to/python3");
+		p->why = mem_strdup(
+			"No Python 3.9 or newer was found on the PATH: install python3, "
+			"or set python=/path/to/python3");
 	p->packages = python_packages();
 	if (!p->packages && !p->why)
-		p->why = mem_strdup("The Python packages that belong to this server were not found: "
-				    "reinstall it, or set SCONCE_PYTHON_PATH");
+		p->why = mem_strdup(
+			"The Python packages that belong to this server were not found: "
+			"reinstall it, or set SCONCE_PYTHON_PATH");
 }
 
 void python_finish(struct python *p)

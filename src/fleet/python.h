@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Which Python runs the handlers, and where our packages (`sconce`, `ts`) lie. The interpreter is the
- * one that was set, or the first `python3` on the PATH that is 3.9 or newer. Loop thread only.
+ * Which Python runs the handlers, and where our packages (`sconce`, `ts`) lie. The interpreter is
+ * the one that was set, or the first `python3` on the PATH that is 3.9 or newer. Loop thread only.
  */
 
 #include <stdbool.h>
@@ -11,8 +11,8 @@
 #include "base/buf.h"
 
 struct python {
-	char *executable;        /* absolute path; NULL: none was found, `why` says so */
-	char *packages;          /* folder that holds sconce/ and ts/ */
+	char *executable; /* absolute path; NULL: none was found, `why` says so */
+	char *packages;   /* folder that holds sconce/ and ts/ */
 	char *why;
 };
 

@@ -17,10 +17,10 @@
 struct registering {
 	struct fleet *fleet;
 	char *url, *model_name, *handler, *runtime;
-	struct registration wish;      /* its slices are not used: see the copies above */
+	struct registration wish; /* its slices are not used: see the copies above */
 	void (*done)(void *arg, const struct outcome *o);
 	void *arg;
-	char *version_model, *version_name;  /* of the version, once there is one */
+	char *version_model, *version_name; /* of the version, once there is one */
 };
 
 static void registering_free(struct registering *g)
@@ -45,7 +45,8 @@ static void registering_report(struct registering *g, int status, const char *ty
 static void registering_fail(struct registering *g, int status, const char *type, const char *fmt,
 			     ...) _printf_(4, 5);
 
-static void registering_fail(struct registering *g, int status, const char *type, const char *fmt, ...)
+static void registering_fail(struct registering *g, int status, const char *type, const char *fmt,
+			     ...)
 {
 	va_list ap;
 	char text[4096];
@@ -70,16 +71,16 @@ static void registering_scaled(void *arg, const struct version_outcome *o)
 		char text[512];
 
 		snprintf(text, sizeof(text),
-			 "Model \"%s\" Version: %s registered with %u initial workers", g->version_model,
-			 g->version_name, v ? v->min_workers : 0);
+			 "Model \"%s\" Version: %s registered with %u initial workers",
+			 g->version_model, g->version_name, v ? v->min_workers : 0);
 		registering_report(g, 200, NULL, text);
 		registering_free(g);
 		return;
 	}
 	log_error("Workers of model %s version %s failed to start: %s", g->version_model,
 		  g->version_name, o->message);
-	/* A registration that failed leaves nothing behind; a model of the start-up list stays and is
-	 * tried again. */
+	/* A registration that failed leaves nothing behind; a model of the start-up list stays and
+	 * is tried again. */
 	if (v && !g->wish.at_startup)
 		version_retire(v, REGISTER_UNDO_MS, NULL, NULL);
 	registering_fail(g, o->code == 507 ? 507 : 500, "InternalServerException",
@@ -98,7 +99,8 @@ static void registering_workers(struct registering *g, struct version *v)
 	if (min == 0) {
 		v->state = VERSION_READY;
 		snprintf(text, sizeof(text),
-			 "Model \"%s\" Version: %s registered with 0 initial workers. Use scale workers "
+			 "Model \"%s\" Version: %s registered with 0 initial workers. Use scale "
+			 "workers "
 			 "API to add workers for the model.",
 			 v->model_name, v->name);
 		registering_report(g, 200, NULL, text);
@@ -115,7 +117,8 @@ static void registering_workers(struct registering *g, struct version *v)
 static bool handler_imports_torch(const struct version *v)
 {
 	static const char *const defaults[] = { "image_classifier", "object_detector",
-						"image_segmenter", "text_classifier", "base_handler" };
+						"image_segmenter", "text_classifier",
+						"base_handler" };
 	struct slice handler = slice_str(v->handler), file = slice_cut(&handler, ':');
 	struct buf text = BUF_INIT((size_t)1 << 20);
 	bool found = false;
@@ -126,8 +129,8 @@ static bool handler_imports_torch(const struct version *v)
 	if (!slice_ends(file, SLICE(".py")))
 		file = slice_make(file.p, file.n);
 	for (int suffix = 0; suffix < 2 && !found; suffix++) {
-		_cleanup_(freep) char *path =
-			mem_printf("%s/%.*s%s", v->dir, SLICE_ARG(file), suffix ? ".py" : "");
+		_cleanup_(freep) char *path = mem_printf("%s/%.*s%s", v->dir, SLICE_ARG(file),
+							 suffix ? ".py" : "");
 
 		buf_clear(&text);
 		if (file_read(path, &text) == 0 && text.n)
@@ -168,7 +171,8 @@ static void registering_apply(struct registering *g, struct version *v, const st
 		v->response_timeout_s = (uint64_t)w->response_timeout_s;
 	if (w->startup_timeout_s >= 0 && v->manifest.startup_timeout_s < 0)
 		v->startup_timeout_s = (uint64_t)w->startup_timeout_s;
-	v->policy = (struct batch_policy){ .mode = BATCH_ADAPTIVE, .batch_size = v->batch_size,
+	v->policy = (struct batch_policy){ .mode = BATCH_ADAPTIVE,
+					   .batch_size = v->batch_size,
 					   .max_delay_ns = v->max_batch_delay_ms * 1000000 };
 	v->wants_torch = handler_imports_torch(v);
 }
@@ -195,9 +199,10 @@ static void registering_unpacked(void *arg, struct unpacked *u)
 	if (registering_exists(g, u->manifest.model_name, u->manifest.model_version)) {
 		char text[512];
 
-		snprintf(text, sizeof(text), "Model version %.*s is already registered for model %.*s",
+		snprintf(text, sizeof(text),
+			 "Model version %.*s is already registered for model %.*s",
 			 SLICE_ARG(u->manifest.model_version), SLICE_ARG(u->manifest.model_name));
-		u->status = 409;   /* so that the folder goes */
+		u->status = 409; /* so that the folder goes */
 		registering_fail(g, 409, "ConflictStatusException", "%s", text);
 		return;
 	}

@@ -10,12 +10,12 @@
 
 struct registration {
 	struct slice url;
-	struct slice model_name, handler, runtime;   /* empty: from the archive */
-	int64_t batch_size, max_batch_delay_ms;      /* -1: from the archive */
-	int64_t initial_workers;                     /* model-config.yaml wins where it says so */
+	struct slice model_name, handler, runtime;     /* empty: from the archive */
+	int64_t batch_size, max_batch_delay_ms;        /* -1: from the archive */
+	int64_t initial_workers;                       /* model-config.yaml wins where it says so */
 	int64_t response_timeout_s, startup_timeout_s; /* -1: from the archive or settings */
-	bool synchronous;                            /* report when the workers are ready */
-	bool at_startup;                             /* keep the model when a worker fails: it is retried */
+	bool synchronous;                              /* report when the workers are ready */
+	bool at_startup; /* keep the model when a worker fails: it is retried */
 };
 
 /* What to tell whoever asked. `type` NULL: it worked. */
@@ -25,7 +25,7 @@ struct outcome {
 	const char *message;
 };
 
-/* Copies what it needs. `done` is called once, possibly before this returns. With `synchronous` false it is called when
- * the version is registered and its workers are on their way. */
+/* Copies what it needs. `done` is called once, possibly before this returns. With `synchronous`
+ * false it is called when the version is registered and its workers are on their way. */
 void fleet_register(struct fleet *f, const struct registration *r,
 		    void (*done)(void *arg, const struct outcome *o), void *arg);

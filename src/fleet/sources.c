@@ -38,9 +38,8 @@ static bool source_matches(const char *pattern, struct slice url)
 
 static bool source_allowed(const struct settings *s, const char *url)
 {
-	struct slice rest = slice_str(s->allowed_urls && *s->allowed_urls
-					      ? s->allowed_urls
-					      : "file://.*,http(s)?://.*");
+	struct slice rest = slice_str(
+		s->allowed_urls && *s->allowed_urls ? s->allowed_urls : "file://.*,http(s)?://.*");
 
 	while (rest.p) {
 		_cleanup_(freep) char *pattern = slice_dup(slice_trim(slice_cut(&rest, ',')));
@@ -86,8 +85,8 @@ void source_resolve(const struct settings *s, const char *url, struct source *re
 	if (!*url) {
 		source_refuse(ret, 404, NOT_FOUND, "empty url", "");
 	} else if ((file || http) && !source_allowed(s, url)) {
-		source_refuse(ret, 404, NOT_FOUND,
-			      "Given URL % does not match any allowed URL(s)", url);
+		source_refuse(ret, 404, NOT_FOUND, "Given URL % does not match any allowed URL(s)",
+			      url);
 	} else if (strstr(url, "..")) {
 		source_refuse(ret, 404, NOT_FOUND, "Relative path is not allowed in url: %", url);
 	} else if (http) {

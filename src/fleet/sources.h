@@ -10,7 +10,7 @@
 #include "config/settings.h"
 
 struct source {
-	char *path;             /* what to unpack; NULL: refused, and why: */
+	char *path; /* what to unpack; NULL: refused, and why: */
 	int status;
 	const char *type;
 	char *message;
@@ -18,6 +18,6 @@ struct source {
 
 void source_resolve(const struct settings *s, const char *url, struct source *ret);
 void source_finish(struct source *s);
-/* All archives of the model store, as load_models=all takes them: not hidden, ending in .mar, .model,
- * .tar.gz or .tgz, or a folder. Sorted; free each and the array. */
+/* All archives of the model store, as load_models=all takes them: not hidden, ending in .mar,
+ * .model, .tar.gz or .tgz, or a folder. Sorted; free each and the array. */
 char **source_list(const struct settings *s, size_t *ret_n);

@@ -27,7 +27,7 @@ struct version *model_version(const struct model *m, struct slice version)
 {
 	if (!version.p)
 		return m->default_version;
-	list_for_each(n, &m->versions) {
+	list_for_each (n, &m->versions) {
 		struct version *v = container_of(n, struct version, link);
 
 		if (slice_eq(slice_str(v->name), version))
@@ -83,7 +83,7 @@ struct model **store_sorted(const struct store *s, size_t *ret_n)
 	struct model **all = mem_alloc(s->models.n * sizeof(*all));
 	size_t n = 0;
 
-	map_for_each(e, &s->models)
+	map_for_each (e, &s->models)
 		all[n++] = e->value;
 	qsort(all, n, sizeof(*all), store_compare);
 	*ret_n = n;

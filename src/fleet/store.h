@@ -14,7 +14,7 @@ struct model {
 };
 
 struct store {
-	struct map models;               /* name → struct model */
+	struct map models; /* name → struct model */
 };
 
 void store_init(struct store *s);

@@ -31,8 +31,8 @@ static struct metric *telemetry_host(struct telemetry *t, const char *name, enum
 				     const char *unit)
 {
 	struct slice labels[] = { SLICE("Host"), slice_str(t->hostname) };
-	struct metric_family *f =
-		telemetry_torchserve(t, name, type, unit, by_host, ARRAY_LEN(by_host));
+	struct metric_family *f = telemetry_torchserve(t, name, type, unit, by_host,
+						       ARRAY_LEN(by_host));
 
 	return metric_get(f, labels);
 }
@@ -40,8 +40,9 @@ static struct metric *telemetry_host(struct telemetry *t, const char *name, enum
 void telemetry_init(struct telemetry *t, struct metrics *m)
 {
 	static const double batch_bounds[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256 };
-	static const double time_bounds[] = { .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05,
-					      .1, .25, .5, 1, 2.5, 5, 10, 30, 60 };
+	static const double time_bounds[] = { .0001, .00025, .0005, .001, .0025, .005,
+					      .01,   .025,   .05,   .1,   .25,   .5,
+					      1,     2.5,    5,     10,   30,    60 };
 
 	*t = (struct telemetry){ .metrics = m };
 	if (gethostname(t->hostname, sizeof(t->hostname) - 1) < 0)
@@ -54,13 +55,15 @@ void telemetry_init(struct telemetry *t, struct metrics *m)
 	t->requests_total = telemetry_torchserve(t, "ts_inference_requests_total", METRIC_COUNTER,
 						 "Count", by_version, 3);
 	t->inference_latency_us = telemetry_torchserve(t, "ts_inference_latency_microseconds",
-						       METRIC_COUNTER, "Microseconds", by_version, 3);
+						       METRIC_COUNTER, "Microseconds", by_version,
+						       3);
 	t->queue_latency_us = telemetry_torchserve(t, "ts_queue_latency_microseconds",
 						   METRIC_COUNTER, "Microseconds", by_version, 3);
-	t->worker_load_time = telemetry_torchserve(t, "WorkerLoadTime", METRIC_GAUGE, "Milliseconds",
-						   by_worker, 3);
-	t->request_seconds = telemetry_own(t, "sconce_request_duration_seconds", METRIC_HISTOGRAM,
-					   "From the arrival of a request to its last byte of answer.");
+	t->worker_load_time = telemetry_torchserve(t, "WorkerLoadTime", METRIC_GAUGE,
+						   "Milliseconds", by_worker, 3);
+	t->request_seconds = telemetry_own(
+		t, "sconce_request_duration_seconds", METRIC_HISTOGRAM,
+		"From the arrival of a request to its last byte of answer.");
 	t->queue_seconds = telemetry_own(t, "sconce_queue_duration_seconds", METRIC_HISTOGRAM,
 					 "Time a request waited for a worker.");
 	metric_family_buckets(t->request_seconds, time_bounds, ARRAY_LEN(time_bounds));
@@ -108,9 +111,11 @@ void telemetry_version(struct telemetry *t, struct version_metrics *ret, struct 
 void telemetry_forget(struct telemetry *t, struct slice model, struct slice version)
 {
 	metric_set(metric_get(t->queue_depth,
-			      (struct slice[]){ model, version, slice_str(t->hostname) }), 0);
+			      (struct slice[]){ model, version, slice_str(t->hostname) }),
+		   0);
 	metric_set(metric_get(t->workers_ready,
-			      (struct slice[]){ model, version, slice_str(t->hostname) }), 0);
+			      (struct slice[]){ model, version, slice_str(t->hostname) }),
+		   0);
 }
 
 void telemetry_worker_loaded(struct telemetry *t, const char *worker, double ms)
@@ -122,9 +127,9 @@ void telemetry_worker_loaded(struct telemetry *t, const char *worker, double ms)
 
 void telemetry_status(struct telemetry *t, int status)
 {
-	struct metric *m = status >= 200 && status < 300 ? t->requests_2xx
-			 : status >= 400 && status < 500 ? t->requests_4xx
-							 : t->requests_5xx;
+	struct metric *m = status >= 200 && status < 300   ? t->requests_2xx
+			   : status >= 400 && status < 500 ? t->requests_4xx
+							   : t->requests_5xx;
 
 	metric_add(m, 1);
 }

@@ -22,7 +22,7 @@ struct telemetry {
 };
 
 struct version_metrics {
-	struct metric *requests_total;       /* label model_version: "default" when none was given */
+	struct metric *requests_total; /* label model_version: "default" when none was given */
 	struct metric *requests_total_named; /* … the version that was named */
 	struct metric *inference_latency_us, *queue_latency_us;
 	struct metric *inference_latency_us_named, *queue_latency_us_named;

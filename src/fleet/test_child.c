@@ -32,10 +32,11 @@ static void ended(struct child *c, int status)
 
 static void run(struct children *cs, struct seen *s, const char *script)
 {
-	char *argv[] = { (char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c",
+	char *argv[] = { (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
 			 (char *)(uintptr_t)script, NULL };
-	struct spawn spawn = { .file = "/bin/sh", .argv = argv, .environment = environ,
-			       .fds = { -1, -1, -1, -1 } };
+	struct spawn spawn = {
+		.file = "/bin/sh", .argv = argv, .environment = environ, .fds = { -1, -1, -1, -1 }
+	};
 
 	*s = (struct seen){ .loop = cs->sigchld.loop };
 	assert_int_equal(child_spawn(cs, &s->child, &spawn, ended), 0);
@@ -72,8 +73,10 @@ static void says_127_for_a_missing_program(void **state)
 {
 	struct children *cs = *state;
 	struct seen s = { .loop = cs->sigchld.loop };
-	char *argv[] = { (char *)(uintptr_t)"none", NULL };
-	struct spawn spawn = { .file = "/nonexistent", .argv = argv, .environment = environ,
+	char *argv[] = { (char *)(uintptr_t) "none", NULL };
+	struct spawn spawn = { .file = "/nonexistent",
+			       .argv = argv,
+			       .environment = environ,
 			       .fds = { -1, -1, -1, -1 } };
 
 	assert_int_equal(child_spawn(cs, &s.child, &spawn, ended), 0);

@@ -21,7 +21,7 @@
 extern char **environ;
 
 struct unpack {
-	struct list link;            /* waiting or running, in the fleet */
+	struct list link; /* waiting or running, in the fleet */
 	struct fleet *fleet;
 	struct child child;
 	uv_poll_t *poll;
@@ -124,7 +124,8 @@ static void unpack_exited(struct child *c, int status)
 {
 	struct unpack *u = container_of(c, struct unpack, child);
 	struct region region;
-	struct unpacked out = { .status = 500, .type = "InternalServerException",
+	struct unpacked out = { .status = 500,
+				.type = "InternalServerException",
 				.region = &region };
 	char how[96], text[512];
 
@@ -132,7 +133,8 @@ static void unpack_exited(struct child *c, int status)
 	unpack_close(u);
 	region_init(&region);
 	child_describe(status, how, sizeof(how));
-	snprintf(text, sizeof(text), "The archive could not be unpacked: the unpacking process %s", how);
+	snprintf(text, sizeof(text), "The archive could not be unpacked: the unpacking process %s",
+		 how);
 	out.message = text;
 	if (status == 0)
 		unpack_parse(u, &out, &region);
@@ -149,15 +151,30 @@ static int unpack_spawn(struct unpack *u)
 	struct fleet *f = u->fleet;
 	const struct settings *s = f->settings;
 	_cleanup_(freep) char *bytes = mem_printf("%llu", (unsigned long long)s->max_archive_size);
-	_cleanup_(freep) char *entries = mem_printf("%llu", (unsigned long long)s->max_archive_entries);
+	_cleanup_(freep) char *entries = mem_printf("%llu",
+						    (unsigned long long)s->max_archive_entries);
 	_cleanup_(freep) char *ratio = mem_printf("%llu", (unsigned long long)s->max_archive_ratio);
 	static char a_cmd[] = "unpack", a_src[] = "--source", a_into[] = "--into",
-		    a_bytes[] = "--max-bytes", a_entries[] = "--max-entries", a_ratio[] = "--max-ratio",
-		    a_hint[] = "--name-hint";
-	char *argv[] = { f->executable, a_cmd, a_src, u->source, a_into, u->target, a_bytes, bytes,
-			 a_entries, entries, a_ratio, ratio, u->name_hint ? a_hint : NULL,
-			 u->name_hint, NULL };
-	struct spawn spawn = { .file = f->executable, .argv = argv, .environment = environ,
+		    a_bytes[] = "--max-bytes", a_entries[] = "--max-entries",
+		    a_ratio[] = "--max-ratio", a_hint[] = "--name-hint";
+	char *argv[] = { f->executable,
+			 a_cmd,
+			 a_src,
+			 u->source,
+			 a_into,
+			 u->target,
+			 a_bytes,
+			 bytes,
+			 a_entries,
+			 entries,
+			 a_ratio,
+			 ratio,
+			 u->name_hint ? a_hint : NULL,
+			 u->name_hint,
+			 NULL };
+	struct spawn spawn = { .file = f->executable,
+			       .argv = argv,
+			       .environment = environ,
 			       .fds = { -1, -1, STDERR_FILENO, -1 } };
 	int pair[2], r;
 
@@ -181,8 +198,11 @@ static void unpack_next(struct fleet *f)
 {
 	while (f->unpacking < UNPACK_AT_ONCE && !list_empty(&f->unpack_queue) && !f->stopping) {
 		struct unpack *u = container_of(list_pop(&f->unpack_queue), struct unpack, link);
-		struct unpacked failed = { .status = 500, .type = "InternalServerException",
-					   .message = "The unpacking process could not be started" };
+		struct unpacked failed = {
+			.status = 500,
+			.type = "InternalServerException",
+			.message = "The unpacking process could not be started"
+		};
 
 		list_push_back(&f->unpack_running, &u->link);
 		f->unpacking++;

@@ -12,17 +12,17 @@
 struct fleet;
 
 struct unpacked {
-	int status;                  /* 0: it worked; else an HTTP status */
-	const char *type;            /* of the failure: exception name */
+	int status;       /* 0: it worked; else an HTTP status */
+	const char *type; /* of the failure: exception name */
 	const char *message;
-	struct region *region;       /* holds the manifest's texts; take it over or leave it */
+	struct region *region; /* holds the manifest's texts; take it over or leave it */
 	struct manifest manifest;
-	const char *dir;             /* the model folder */
-	bool own_dir;                /* it was made for us: remove it in the end */
+	const char *dir; /* the model folder */
+	bool own_dir;    /* it was made for us: remove it in the end */
 };
 
-/* `done` is called once, from the loop; everything in *u is valid during the call only (a region that was
- * taken over excepted). */
+/* `done` is called once, from the loop; everything in *u is valid during the call only (a region
+ * that was taken over excepted). */
 void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
 		  void (*done)(void *arg, struct unpacked *u), void *arg);
 /* The server stops: kills running children, forgets waiting jobs. */

@@ -97,7 +97,7 @@ unsigned version_ready_workers(const struct version *v)
 {
 	unsigned n = 0;
 
-	list_for_each(l, &v->workers)
+	list_for_each (l, &v->workers)
 		n += container_of(l, struct worker, link)->state == WORKER_READY;
 	return n;
 }
@@ -106,7 +106,7 @@ bool version_healthy(const struct version *v)
 {
 	unsigned n = 0;
 
-	list_for_each(l, &v->workers)
+	list_for_each (l, &v->workers)
 		n += container_of(l, struct worker, link)->state != WORKER_FAILED;
 	return n >= v->min_workers;
 }
@@ -142,7 +142,7 @@ static struct worker *version_spare(struct version *v)
 {
 	struct worker *best = NULL;
 
-	list_for_each(n, &v->workers) {
+	list_for_each (n, &v->workers) {
 		struct worker *w = container_of(n, struct worker, link);
 
 		if (w->state == WORKER_STOPPING)
@@ -173,7 +173,7 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 		worker_stop(version_spare(v), grace);
 	}
 	/* A place that was given up on gets another chance when somebody asks for workers. */
-	list_for_each_safe(n, &v->workers) {
+	list_for_each_safe (n, &v->workers) {
 		struct worker *failed = container_of(n, struct worker, link);
 
 		if (failed->state == WORKER_FAILED) {
@@ -257,8 +257,9 @@ static void version_expire(struct version *v, uint64_t now_ns)
 
 	while ((r = queue_expire(&v->queue, now_ns))) {
 		version_release(v);
-		worker_reply_error(r, 504, "Request timed out: it waited longer than "
-					   "clientTimeoutInMills for a worker.");
+		worker_reply_error(r, 504,
+				   "Request timed out: it waited longer than "
+				   "clientTimeoutInMills for a worker.");
 	}
 }
 
@@ -309,7 +310,7 @@ void version_dispatch(struct version *v, uint64_t now_ns)
 	while (v->queue.n) {
 		best = NULL;
 		/* The least busy first, so that two workers share instead of one hoarding. */
-		list_for_each(n, &v->workers) {
+		list_for_each (n, &v->workers) {
 			struct worker *w = container_of(n, struct worker, link);
 
 			if (worker_has_credit(w) && (!best || w->n_flights < best->n_flights))
@@ -324,12 +325,11 @@ void version_dispatch(struct version *v, uint64_t now_ns)
 
 void version_tick(struct version *v, uint64_t now_ns)
 {
-	list_for_each_safe(n, &v->workers)
+	list_for_each_safe (n, &v->workers)
 		worker_tick(container_of(n, struct worker, link), now_ns);
 	if (v->queue.n)
 		version_touch(v);
-	if (v->state == VERSION_DRAINING && v->drain_deadline_ns &&
-	    now_ns > v->drain_deadline_ns)
+	if (v->state == VERSION_DRAINING && v->drain_deadline_ns && now_ns > v->drain_deadline_ns)
 		version_touch(v);
 }
 
@@ -365,7 +365,7 @@ static void version_maybe_stopped(struct version *v)
 	if (v->n_workers) {
 		v->min_workers = v->max_workers = 0;
 		v->n_workers = 0;
-		list_for_each_safe(n, &v->workers)
+		list_for_each_safe (n, &v->workers)
 			worker_stop(container_of(n, struct worker, link), late ? 0 : 5000);
 	}
 	if (!list_empty(&v->workers) || v->pending)

@@ -27,37 +27,37 @@ struct worker;
 enum version_state { VERSION_LOADING, VERSION_READY, VERSION_DRAINING, VERSION_STOPPED };
 
 struct version {
-	struct list link;              /* in its model */
-	struct list dirty;             /* in the fleet, while there may be work to hand out */
+	struct list link;  /* in its model */
+	struct list dirty; /* in the fleet, while there may be work to hand out */
 	struct fleet *fleet;
-	struct model *model;           /* NULL once removed from the store */
-	char *model_name, *name;       /* name: the version, "1.0" */
-	char *url;                     /* as registered */
-	char *dir;                     /* the unpacked archive */
-	bool own_dir;                  /* remove it at the end */
+	struct model *model;     /* NULL once removed from the store */
+	char *model_name, *name; /* name: the version, "1.0" */
+	char *url;               /* as registered */
+	char *dir;               /* the unpacked archive */
+	bool own_dir;            /* remove it at the end */
 	bool loaded_at_startup;
 	enum version_state state;
 
-	struct region region;          /* holds the manifest's texts */
+	struct region region; /* holds the manifest's texts */
 	struct manifest manifest;
 	char *handler, *runtime;
 	unsigned min_workers, max_workers;
 	unsigned batch_size;
 	uint64_t max_batch_delay_ms;
 	uint64_t response_timeout_s, startup_timeout_s, max_retry_timeout_s, client_timeout_ms;
-	bool wants_torch;              /* its handler imports torch: start it from a zygote that has */
+	bool wants_torch; /* its handler imports torch: start it from a zygote that has */
 
 	struct queue queue;
 	struct batch_policy policy;
 	struct batch_cost cost;
 	struct dispatch_policy dispatch;
 	struct sizes sizes;
-	struct list workers;           /* struct worker */
+	struct list workers; /* struct worker */
 	unsigned n_workers;
 	uint64_t pending;
-	uv_timer_t *wake;              /* for a batch that is being waited for */
+	uv_timer_t *wake; /* for a batch that is being waited for */
 	struct version_metrics metrics;
-	struct list waiters;           /* struct version_wait */
+	struct list waiters; /* struct version_wait */
 	void (*drained)(void *arg, bool in_time);
 	void *drained_arg;
 	uint64_t drain_deadline_ns;
@@ -66,14 +66,14 @@ struct version {
 /* What came of starting workers. */
 struct version_outcome {
 	enum { VERSION_SCALED, VERSION_WORKER_FAILED } result;
-	int code;                      /* of the failed worker: 500, 507 */
-	const char *message;           /* its reason; valid during the call */
+	int code;            /* of the failed worker: 500, 507 */
+	const char *message; /* its reason; valid during the call */
 };
 
 typedef void version_done(void *arg, const struct version_outcome *o);
 
-/* Takes nothing: copies what it needs. The manifest's texts must live in `region`, which the version
- * takes over. */
+/* Takes nothing: copies what it needs. The manifest's texts must live in `region`, which the
+ * version takes over. */
 struct version *version_create(struct fleet *f, struct region *region, const struct manifest *m);
 /* All workers gone, nothing pending, out of the store. */
 struct version *version_destroy(struct version *v);
@@ -88,7 +88,6 @@ int version_submit(struct version *v, struct request *r);
 /* Nobody waits for the answer any more. True: it had not begun and is yours again, without a reply;
  * false: its final reply still comes. */
 bool version_cancel(struct version *v, struct request *r);
-
 
 /* Takes the version out of the store at once: no new requests reach it. Calls done when what it had
  * accepted is answered and its workers are gone, or at the deadline (in_time false), after which

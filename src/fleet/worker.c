@@ -68,7 +68,8 @@ static void worker_startup_late(uv_timer_t *t)
 	struct worker *w = t->data;
 
 	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
-		 "WorkerInitializationException: Backend worker did not respond in given time (%llu s)",
+		 "WorkerInitializationException: Backend worker did not respond in given time "
+		 "(%llu s)",
 		 (unsigned long long)w->version->startup_timeout_s);
 	w->timed_out = true;
 	worker_kill(w, NULL);
@@ -102,8 +103,7 @@ static void worker_restart(uv_timer_t *t)
 
 static bool worker_gave_up(const struct worker *w, uint64_t now_ns)
 {
-	return w->trouble_ns &&
-	       now_ns - w->trouble_ns > w->version->max_retry_timeout_s * NS_PER_S;
+	return w->trouble_ns && now_ns - w->trouble_ns > w->version->max_retry_timeout_s * NS_PER_S;
 }
 
 /* The process is gone and its requests are dealt with: what becomes of the place? */
@@ -125,7 +125,8 @@ static void worker_next(struct worker *w, uint64_t now_ns)
 		w->trouble_ns = now_ns;
 	if (worker_gave_up(w, now_ns)) {
 		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
-			 "Auto recovery failed again: gave up after %llu s without a working process. "
+			 "Auto recovery failed again: gave up after %llu s without a working "
+			 "process. "
 			 "Scale the model to try again.",
 			 (unsigned long long)v->max_retry_timeout_s);
 		w->state = WORKER_FAILED;
@@ -134,8 +135,9 @@ static void worker_next(struct worker *w, uint64_t now_ns)
 	wait_ns = backoff_next_ns(w->failures++);
 	w->state = WORKER_WAITING;
 	metric_add(v->metrics.restarts, 1);
-	log_line(LOG_SERVER, LOG_INFO, w->label, "sconce.worker", "Retry worker: %u in %llu seconds.",
-		 w->id, (unsigned long long)(wait_ns / NS_PER_S));
+	log_line(LOG_SERVER, LOG_INFO, w->label, "sconce.worker",
+		 "Retry worker: %u in %llu seconds.", w->id,
+		 (unsigned long long)(wait_ns / NS_PER_S));
 	uv_update_time(v->fleet->loop);
 	uv_timer_start(w->timer, worker_restart, wait_ns / NS_PER_MS, 0);
 }
@@ -202,13 +204,14 @@ void worker_launched(struct worker *w, pid_t pid)
 void worker_kill(struct worker *w, const char *why)
 {
 	if (why)
-		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
-			 "Killing the worker: %s", why);
+		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", "Killing the worker: %s",
+			 why);
 	w->killed = true;
 	if (w->child.pid)
 		child_kill(&w->child, SIGKILL);
 	else if (channel_is_open(&w->channel))
-		channel_close(&w->channel);   /* a zygote still makes it: it exits when it finds out */
+		channel_close(
+			&w->channel); /* a zygote still makes it: it exits when it finds out */
 }
 
 static void worker_stop_late(uv_timer_t *t)

@@ -9,8 +9,8 @@
  *        ▲                │ fails              │ dies
  *        └───── WAITING ◄─┴────────────────────┘        FAILED: given up after maxRetryTimeoutInSec
  *
- * Everything a worker sends is checked as if it came from the network; one that breaks the protocol is killed with a
- * log line that says why. Loop thread only.
+ * Everything a worker sends is checked as if it came from the network; one that breaks the protocol
+ * is killed with a log line that says why. Loop thread only.
  */
 
 #include <uv.h>
@@ -38,49 +38,49 @@ struct worker_memory {
 
 /* One batch on its way: the requests of one call of the handler. */
 struct flight {
-	struct list link;             /* in the worker, by sequence number */
+	struct list link; /* in the worker, by sequence number */
 	uint64_t seq;
-	unsigned n, left;             /* requests; not yet answered */
+	unsigned n, left; /* requests; not yet answered */
 	bool last_of_frame;
 	struct list requests;
 };
 
 struct worker {
-	struct list link;             /* in its version */
+	struct list link; /* in its version */
 	struct version *version;
-	unsigned id;                  /* 9000 … */
-	char label[128];              /* "W-9000-noop_1.0" */
+	unsigned id;     /* 9000 … */
+	char label[128]; /* "W-9000-noop_1.0" */
 	enum worker_state state;
 	struct child child;
 	struct channel channel;
 	struct output out, err;
 	struct worker_memory *memory;
-	struct list flights;          /* struct flight */
+	struct list flights; /* struct flight */
 	unsigned n_flights, n_frames;
 	uint64_t next_seq;
-	unsigned credits;             /* batches at once: 1, or k for an async handler */
+	unsigned credits; /* batches at once: 1, or k for an async handler */
 	bool async;
-	uint32_t *segments;           /* inbound segments it has been sent */
+	uint32_t *segments; /* inbound segments it has been sent */
 	unsigned n_segments;
-	unsigned threads;             /* it was last told to use */
+	unsigned threads; /* it was last told to use */
 
-	uint64_t began_ns, ready_ns;  /* this process: started, became ready */
-	uint64_t began_wall_ms;       /* for describe */
-	uint64_t progress_ns;         /* last sign of life while it had work */
-	uint64_t trouble_ns;          /* first failure of the present series; 0: none */
-	unsigned failures;            /* consecutive */
-	unsigned deaths;              /* ever */
-	uv_timer_t *timer;            /* restart back-off; start-up limit; grace when stopping */
-	bool timed_out;               /* we killed it for not answering */
-	bool killed;                  /* we killed it for another reason */
-	int load_code;                /* of a failed LOADED; 0: none */
+	uint64_t began_ns, ready_ns; /* this process: started, became ready */
+	uint64_t began_wall_ms;      /* for describe */
+	uint64_t progress_ns;        /* last sign of life while it had work */
+	uint64_t trouble_ns;         /* first failure of the present series; 0: none */
+	unsigned failures;           /* consecutive */
+	unsigned deaths;             /* ever */
+	uv_timer_t *timer;           /* restart back-off; start-up limit; grace when stopping */
+	bool timed_out;              /* we killed it for not answering */
+	bool killed;                 /* we killed it for another reason */
+	int load_code;               /* of a failed LOADED; 0: none */
 	char *load_message;
-	uint64_t memory_bytes;        /* resident, from the last system metrics */
+	uint64_t memory_bytes; /* resident, from the last system metrics */
 };
 
 /* Makes the place and starts its first process. */
 struct worker *worker_create(struct version *v);
-struct worker *worker_destroy(struct worker *w);    /* no process, no flights */
+struct worker *worker_destroy(struct worker *w); /* no process, no flights */
 /* Asks it to finish what it has and exit; kills it after grace_ms. It is destroyed when gone. */
 void worker_stop(struct worker *w, uint64_t grace_ms);
 /* True when the process needs no further attention and the place may go. */

@@ -3,8 +3,8 @@
 
 /*
  * What becomes of the requests a dead worker had. What it had not begun goes back to the head of
- * the queue in the old order; what it had begun is run once more, alone, where that is allowed; so a
- * poisonous request kills at most two workers and then fails by itself.
+ * the queue in the old order; what it had begun is run once more, alone, where that is allowed; so
+ * a poisonous request kills at most two workers and then fails by itself.
  */
 
 #include <signal.h>
@@ -58,8 +58,8 @@ static void worker_settle_flight(struct worker *w, struct flight *fl, uint64_t s
 	/* Each goes to the head of the queue, so the last one first. */
 	while ((n = list_last(&fl->requests))) {
 		struct request *r = container_of(n, struct request, link);
-		enum dispatch_fate fate =
-			dispatch_after_death(r, started, now_ns, retry, w->timed_out);
+		enum dispatch_fate fate = dispatch_after_death(r, started, now_ns, retry,
+							       w->timed_out);
 
 		list_remove(n);
 		/* One that we stopped ourselves has nothing against its requests. */
@@ -78,6 +78,7 @@ void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
 	struct list *n;
 
 	while ((n = list_last(&w->flights)))
-		worker_settle_flight(w, container_of(n, struct flight, link), started, now_ns, code);
+		worker_settle_flight(w, container_of(n, struct flight, link), started, now_ns,
+				     code);
 	w->n_flights = w->n_frames = 0;
 }

@@ -21,7 +21,7 @@
 #include "wire/json.h"
 
 #define WORKER_CREDITS_MAX 1024
-#define WORKER_NEED_MAX_SLACK 65536     /* head room of a reply over max_response_size */
+#define WORKER_NEED_MAX_SLACK 65536 /* head room of a reply over max_response_size */
 
 static int worker_refuse(struct worker *w, const char *why)
 {
@@ -36,7 +36,7 @@ void worker_broken(struct channel *c, const char *why)
 	if (why)
 		worker_refuse(w, why);
 	else if (!w->child.pid)
-		channel_close(c);   /* a zygote's child that never was */
+		channel_close(c); /* a zygote's child that never was */
 }
 
 static yyjson_doc *worker_json(const struct frame *f)
@@ -73,9 +73,8 @@ static void worker_note_imports(struct worker *w, yyjson_val *root)
 	yyjson_val *imports = yyjson_obj_get(root, "imports"), *v;
 	size_t i, n;
 
-	yyjson_arr_foreach(imports, i, n, v)
-		if (yyjson_equals_str(v, "torch"))
-			w->version->wants_torch = true;
+	yyjson_arr_foreach(imports, i, n, v) if (yyjson_equals_str(v, "torch"))
+		w->version->wants_torch = true;
 }
 
 static void worker_ready(struct worker *w, yyjson_val *root)
@@ -117,7 +116,8 @@ static int worker_loaded(struct worker *w, const struct frame *f)
 		/* It exits by itself; its death tells whoever waits. */
 		w->load_code = f->arg >= 400 && f->arg < 600 ? (int)f->arg : 500;
 		free(w->load_message);
-		w->load_message = mem_strdup(yyjson_is_str(text) ? yyjson_get_str(text) : "unknown");
+		w->load_message = mem_strdup(yyjson_is_str(text) ? yyjson_get_str(text)
+								 : "unknown");
 		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
 			 "Backend worker error: %s", w->load_message);
 	}
@@ -129,10 +129,10 @@ static int worker_loaded(struct worker *w, const struct frame *f)
 
 static struct request *worker_find(struct worker *w, uint64_t id, struct flight **ret)
 {
-	list_for_each(n, &w->flights) {
+	list_for_each (n, &w->flights) {
 		struct flight *fl = container_of(n, struct flight, link);
 
-		list_for_each(m, &fl->requests) {
+		list_for_each (m, &fl->requests) {
 			struct request *r = container_of(m, struct request, link);
 
 			if (r->id == id) {
@@ -196,8 +196,11 @@ static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight 
 {
 	struct flight *fl = NULL;
 	struct request *r = worker_find(w, fr->id, &fl);
-	struct reply reply = { .status = fr->status, .type = fr->type, .phrase = fr->phrase,
-			       .headers = fr->headers, .body = fr->body,
+	struct reply reply = { .status = fr->status,
+			       .type = fr->type,
+			       .phrase = fr->phrase,
+			       .headers = fr->headers,
+			       .body = fr->body,
 			       .final = fr->flags & FRAME_REPLY_FINAL,
 			       .error = fr->flags & FRAME_REPLY_ERROR };
 	const void *view;
@@ -292,8 +295,11 @@ static int worker_need(struct worker *w, const struct frame *f)
 static int worker_call(struct worker *w, const struct frame *f)
 {
 	static const char text[] = "Calling a model from a handler is not enabled.";
-	struct frame_reply fr = { .status = 501, .flags = FRAME_REPLY_FINAL | FRAME_REPLY_ERROR,
-				  .id = f->arg, .length = sizeof(text) - 1, .body = SLICE(text) };
+	struct frame_reply fr = { .status = 501,
+				  .flags = FRAME_REPLY_FINAL | FRAME_REPLY_ERROR,
+				  .id = f->arg,
+				  .length = sizeof(text) - 1,
+				  .body = SLICE(text) };
 	struct frame_writer fw;
 	char packet[512];
 
@@ -336,7 +342,7 @@ int worker_received(struct channel *c, const struct frame *f)
 		return worker_call(w, f);
 	case FRAME_RETAIN:
 	case FRAME_RELEASE:
-		return 0;   /* only tensor inputs are lent out; see docs/protocol.md */
+		return 0; /* only tensor inputs are lent out; see docs/protocol.md */
 	default:
 		return worker_refuse(w, "it sent a frame of a type that workers do not send");
 	}

@@ -24,7 +24,9 @@ static int worker_spawn_fresh(struct worker *w, char **environment, const int en
 	struct fleet *f = w->version->fleet;
 	static char module[] = "-m", name[] = "sconce.worker", fd[] = "--fd", three[] = "3";
 	char *argv[] = { f->python.executable, module, name, fd, three, NULL };
-	struct spawn s = { .file = f->python.executable, .argv = argv, .environment = environment,
+	struct spawn s = { .file = f->python.executable,
+			   .argv = argv,
+			   .environment = environment,
 			   .cwd = w->version->dir };
 
 	memcpy(s.fds, ends, sizeof(s.fds));
@@ -85,11 +87,12 @@ static void load_json(struct worker *w, struct buf *b)
 	const struct version *v = w->version;
 	const struct settings *s = v->fleet->settings;
 	const struct manifest *m = &v->manifest;
-	_cleanup_(freep) char *envelope =
-		s->service_envelope && *s->service_envelope ? mem_strdup(s->service_envelope)
-							    : slice_dup(m->envelope);
+	_cleanup_(freep) char *envelope = s->service_envelope && *s->service_envelope
+						  ? mem_strdup(s->service_envelope)
+						  : slice_dup(m->envelope);
 
-	buf_printf(b, "{\"batch_size\":%u,\"threads\":%u,\"max_response_size\":%llu,\"gpu_id\":null",
+	buf_printf(b,
+		   "{\"batch_size\":%u,\"threads\":%u,\"max_response_size\":%llu,\"gpu_id\":null",
 		   v->batch_size, w->threads, (unsigned long long)s->max_response_size);
 	load_text(b, "model_name", v->model_name);
 	load_text(b, "model_version", v->name);

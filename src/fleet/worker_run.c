@@ -16,7 +16,7 @@
 #include "fleet/fleet.h"
 #include "log/log.h"
 
-#define WORKER_PARTS_MAX 512     /* per request; the API layer refuses more */
+#define WORKER_PARTS_MAX 512 /* per request; the API layer refuses more */
 
 bool worker_has_credit(const struct worker *w)
 {
@@ -81,9 +81,12 @@ static int worker_put_request(struct worker *w, struct frame_writer *fw, struct 
 			      unsigned batch)
 {
 	static struct frame_part parts[WORKER_PARTS_MAX];
-	struct frame_request fr = { .batch = (uint16_t)batch, .id = r->id,
-				    .deadline_ns = r->deadline_ns, .grant = r->grant,
-				    .headers = r->headers, .n_parts = (uint16_t)r->n_parts };
+	struct frame_request fr = { .batch = (uint16_t)batch,
+				    .id = r->id,
+				    .deadline_ns = r->deadline_ns,
+				    .grant = r->grant,
+				    .headers = r->headers,
+				    .n_parts = (uint16_t)r->n_parts };
 
 	assert(r->n_parts <= WORKER_PARTS_MAX);
 	fr.flags = (uint16_t)((r->op == REQUEST_EXPLAIN ? FRAME_RUN_EXPLAIN : 0) |
@@ -91,10 +94,12 @@ static int worker_put_request(struct worker *w, struct frame_writer *fw, struct 
 			      (r->retried ? FRAME_RUN_RETRY : 0));
 	memcpy(fr.uuid, r->uuid, FRAME_UUID);
 	for (unsigned i = 0; i < r->n_parts; i++)
-		parts[i] = (struct frame_part){ .name = r->parts[i].name, .type = r->parts[i].type,
+		parts[i] = (struct frame_part){ .name = r->parts[i].name,
+						.type = r->parts[i].type,
 						.span = r->parts[i].span,
 						.kind = (uint8_t)r->parts[i].kind,
-						.dtype = r->parts[i].dtype, .ndim = r->parts[i].ndim,
+						.dtype = r->parts[i].dtype,
+						.ndim = r->parts[i].ndim,
 						.dims = (const uint8_t *)r->parts[i].shape };
 	(void)w;
 	return frame_put_request(fw, &fr, parts);
@@ -119,7 +124,8 @@ static void worker_observe_queued(struct version *v, struct request *r, uint64_t
 	metric_set(v->fleet->telemetry.queue_time, (double)(waited / NS_PER_MS));
 }
 
-/* Puts one batch into the frame. False: it did not fit, nothing was added and the batch is back in the queue. */
+/* Puts one batch into the frame. False: it did not fit, nothing was added and the batch is back in
+ * the queue. */
 static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct batch *b,
 			     unsigned index, uint64_t now_ns)
 {
@@ -131,7 +137,7 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 	fl->seq = w->next_seq + 1;
 	fl->n = fl->left = b->n;
 	list_splice_back(&fl->requests, &b->requests);
-	list_for_each(m, &fl->requests) {
+	list_for_each (m, &fl->requests) {
 		struct request *r = container_of(m, struct request, link);
 
 		worker_grant(w, r);
@@ -151,7 +157,7 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		free(fl);
 		return false;
 	}
-	list_for_each(m, &fl->requests)
+	list_for_each (m, &fl->requests)
 		worker_observe_queued(w->version, container_of(m, struct request, link), now_ns);
 	metric_observe(w->version->metrics.batch_size, b->n);
 	w->next_seq++;
@@ -167,13 +173,13 @@ static unsigned worker_frame_batches(struct worker *w)
 
 	if (w->async)
 		return w->credits - w->n_flights;
-	list_for_each(n, &v->workers) {
+	list_for_each (n, &v->workers) {
 		struct worker *other = container_of(n, struct worker, link);
 
 		idle += other->state == WORKER_READY && !other->n_frames;
 	}
-	return dispatch_frame_batches(&v->dispatch, batch_cost_estimate(&v->cost, 1),
-				      v->queue.n, v->policy.batch_size, idle, w->n_frames);
+	return dispatch_frame_batches(&v->dispatch, batch_cost_estimate(&v->cost, 1), v->queue.n,
+				      v->policy.batch_size, idle, w->n_frames);
 }
 
 unsigned worker_run(struct worker *w, uint64_t now_ns)
@@ -227,8 +233,9 @@ void worker_cancel(struct worker *w, struct request *r)
 
 void worker_reply_error(struct request *r, int status, const char *message)
 {
-	struct reply reply = { .status = status, .final = true, .error = true,
-			       .body = slice_str(message) };
+	struct reply reply = {
+		.status = status, .final = true, .error = true, .body = slice_str(message)
+	};
 
 	r->place = NULL;
 	r->reply(r, &reply);

@@ -27,7 +27,7 @@ static char zygote_torch[] = "torch";
 struct zygote_order {
 	struct list link;
 	uint64_t token;
-	struct worker *worker;       /* NULL: no longer wanted */
+	struct worker *worker; /* NULL: no longer wanted */
 };
 
 struct zygote {
@@ -37,7 +37,7 @@ struct zygote {
 	struct channel channel;
 	struct output out, err;
 	struct list orders;
-	unsigned failures;           /* died without having made anything */
+	unsigned failures; /* died without having made anything */
 };
 
 struct zygotes {
@@ -68,7 +68,7 @@ static int zygote_received(struct channel *c, const struct frame *f)
 	doc = yyjson_read_opts((char *)(uintptr_t)f->body.p, f->body.n, 0, NULL, NULL);
 	json_i64(yyjson_doc_get_root(doc), "token", &token);
 	yyjson_doc_free(doc);
-	list_for_each(n, &z->orders) {
+	list_for_each (n, &z->orders) {
 		struct zygote_order *o = container_of(n, struct zygote_order, link);
 
 		if (o->token != (uint64_t)token)
@@ -101,7 +101,8 @@ static void zygote_exited(struct child *c, int status)
 	output_drain(&z->err);
 	z->failures++;
 	log_warn("%s %s%s", zygote_labels[z->kind], how,
-		 z->failures >= ZYGOTE_FAILURES_MAX ? "; workers are started without it from now on" : "");
+		 z->failures >= ZYGOTE_FAILURES_MAX ? "; workers are started without it from now on"
+						    : "");
 	while ((n = list_first(&z->orders)))
 		zygote_settle(container_of(n, struct zygote_order, link), 0);
 }
@@ -112,8 +113,8 @@ static int zygote_start(struct zygote *z)
 	static char module[] = "-m", name[] = "sconce.zygote", fd[] = "--fd", three[] = "3",
 		    preload[] = "--preload";
 	bool torch = z->kind == ZYGOTE_TORCH;
-	char *argv[] = { f->python.executable, module, name, fd, three, torch ? preload : NULL,
-			 zygote_torch, NULL };
+	char *argv[] = { f->python.executable,   module,       name, fd, three,
+			 torch ? preload : NULL, zygote_torch, NULL };
 	char **environment = worker_environment(f, NULL);
 	int ends[4] = { -1, -1, -1, -1 };
 	int r = channel_open(&z->channel, f->loop, &ends[3]);
@@ -125,7 +126,8 @@ static int zygote_start(struct zygote *z)
 	if (!r)
 		r = output_open(&z->err, f->loop, zygote_labels[z->kind], true, &ends[2]);
 	if (!r) {
-		struct spawn s = { .file = f->python.executable, .argv = argv,
+		struct spawn s = { .file = f->python.executable,
+				   .argv = argv,
 				   .environment = environment };
 
 		memcpy(s.fds, ends, sizeof(ends));
@@ -202,7 +204,7 @@ int zygotes_spawn(struct zygotes *zs, struct worker *w, char *const *environment
 void zygotes_forget(struct zygotes *zs, struct worker *w)
 {
 	for (int k = 0; zs && k < ZYGOTE_KINDS; k++)
-		list_for_each(n, &zs->all[k].orders) {
+		list_for_each (n, &zs->all[k].orders) {
 			struct zygote_order *o = container_of(n, struct zygote_order, link);
 
 			if (o->worker == w)

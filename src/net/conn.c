@@ -96,9 +96,9 @@ void conn_close(struct conn *c)
 	c->closing = true;
 	list_remove(&c->wait);
 	while (c->n_exchanges)
-		pending_finish(pending_of(container_of(list_first(&c->exchanges), struct exchange,
-						       link)),
-			       EXCHANGE_GONE);
+		pending_finish(
+			pending_of(container_of(list_first(&c->exchanges), struct exchange, link)),
+			EXCHANGE_GONE);
 	list_remove(&c->link);
 	c->net->stats.connections_now--;
 	uv_close(&c->h.handle, conn_freed);
@@ -137,8 +137,9 @@ static bool conn_sink_room(struct conn *c, size_t want, char **p, size_t *n)
 	if (r == SINK_OK)
 		return true;
 	conn_refuse(c, c->incoming, r == SINK_TOO_LARGE ? 413 : 503,
-		    r == SINK_TOO_LARGE ? "The request body is too large."
-					: "The server's memory budget is used up; try again later.");
+		    r == SINK_TOO_LARGE
+			    ? "The request body is too large."
+			    : "The server's memory budget is used up; try again later.");
 	return false;
 }
 
@@ -258,8 +259,9 @@ static bool conn_begin_sink(struct conn *c, struct pending_exchange *e)
 		return true;
 	e->x.sink = NULL;
 	conn_refuse(c, e, r == SINK_TOO_LARGE ? 413 : 503,
-		    r == SINK_TOO_LARGE ? "The request body is too large."
-					: "The server's memory budget is used up; try again later.");
+		    r == SINK_TOO_LARGE
+			    ? "The request body is too large."
+			    : "The server's memory budget is used up; try again later.");
 	return false;
 }
 
@@ -268,7 +270,8 @@ static void conn_go_on(struct conn *c)
 	static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	uv_buf_t b = uv_buf_init(text, sizeof(text) - 1);
 
-	/* Only while nothing else is on its way; else the client goes on by itself after a moment. */
+	/* Only while nothing else is on its way; else the client goes on by itself after a moment.
+	 */
 	if (!c->writing)
 		uv_try_write(&c->h.stream, &b, 1);
 }
@@ -289,8 +292,9 @@ static bool conn_head(struct conn *c)
 	if (status) {
 		conn_refuse(c, e, status,
 			    status == 417 ? "The only expectation that can be met is 100-continue."
-			    : status == 501 ? "This Transfer-Encoding is not supported: only chunked is."
-					    : "Invalid HTTP message.");
+			    : status == 501
+				    ? "This Transfer-Encoding is not supported: only chunked is."
+				    : "Invalid HTTP message.");
 		return false;
 	}
 	if (c->body_known && length > c->net->limits.body_bytes) {
@@ -375,7 +379,8 @@ static void conn_input(struct conn *c, struct slice in)
 
 	c->corked = true;
 	while (!c->closing && !c->lingering && !c->refused) {
-		if (conn_between_requests(c) && (c->close_after || c->last_request) && c->n_exchanges)
+		if (conn_between_requests(c) && (c->close_after || c->last_request) &&
+		    c->n_exchanges)
 			break;
 		if (conn_between_requests(c) && c->n_exchanges >= c->net->limits.pipelined) {
 			conn_stash(c, in);
@@ -404,7 +409,7 @@ void conn_resume_input(struct conn *c)
 
 static bool conn_all_answered(const struct conn *c)
 {
-	list_for_each(l, &c->exchanges)
+	list_for_each (l, &c->exchanges)
 		if (!pending_of(container_of(l, struct exchange, link))->finished)
 			return false;
 	return true;
@@ -470,7 +475,8 @@ int conn_accept(struct conn *c, struct listener *l)
 		return r;
 	if (c->h.handle.type == UV_TCP)
 		uv_tcp_nodelay(&c->h.tcp, 1);
-	if (c->net->limits.connections && c->net->stats.connections_now > c->net->limits.connections) {
+	if (c->net->limits.connections &&
+	    c->net->stats.connections_now > c->net->limits.connections) {
 		c->net->stats.connections_refused++;
 		uv_try_write(&c->h.stream, &b, 1);
 		return -EMFILE;
@@ -491,7 +497,8 @@ static const char *conn_error_type(int status)
 void conn_refuse(struct conn *c, struct pending_exchange *e, int status, const char *why)
 {
 	struct buf text = BUF_INIT(4096);
-	struct answer a = { .status = status, .headers = SLICE("content-type: application/json\r\n"),
+	struct answer a = { .status = status,
+			    .headers = SLICE("content-type: application/json\r\n"),
 			    .close = true };
 	struct slice copy;
 

@@ -8,8 +8,10 @@
 
 #define NET_RECEIVE ((size_t)65536)
 #define NET_IOV 64
-#define NET_TAIL_COPY ((size_t)4096)          /* a remainder this small is copied, so memory goes back early */
-#define NET_LINGER_BYTES ((uint64_t)32 << 20) /* read and dropped after an answer that came early */
+#define NET_TAIL_COPY                                                                              \
+	((size_t)4096) /* a remainder this small is copied, so memory goes back early */
+#define NET_LINGER_BYTES ((uint64_t)32 << 20) /* read and dropped after an answer that came early  \
+					       */
 #define NET_LINGER_MS 1000
 
 /* What a connection waits for. Each kind has one timeout, so its list is ordered by deadline. */
@@ -41,7 +43,7 @@ struct listener {
 		uv_tcp_t tcp;
 		uv_pipe_t pipe;
 	} h;
-	char *unlink_path;          /* of a Unix socket */
+	char *unlink_path; /* of a Unix socket */
 	int port;
 };
 
@@ -56,11 +58,11 @@ struct piece {
 
 struct pending_exchange {
 	struct exchange x;
-	struct piece *first, *last;   /* not yet accepted by the kernel */
+	struct piece *first, *last; /* not yet accepted by the kernel */
 	size_t pending;
 	bool begun, finished, aborted;
 	bool chunked, until_close, head_only, close;
-	bool body_done;               /* the request was read to its end */
+	bool body_done; /* the request was read to its end */
 };
 
 struct conn {
@@ -74,35 +76,35 @@ struct conn {
 		uv_pipe_t pipe;
 	} h;
 	struct http1 parser;
-	struct list exchanges;        /* oldest first */
+	struct list exchanges; /* oldest first */
 	unsigned n_exchanges;
-	struct pending_exchange *incoming;  /* its body is being read */
-	uint64_t body_left;           /* of known length */
+	struct pending_exchange *incoming; /* its body is being read */
+	uint64_t body_left;                /* of known length */
 	bool body_known;
 	uint64_t body_seen, body_began_ms;
-	uint64_t dropped;             /* input thrown away */
-	struct buf stash;             /* input beyond the pipelining limit */
+	uint64_t dropped; /* input thrown away */
+	struct buf stash; /* input beyond the pipelining limit */
 	uv_write_t write;
 	bool writing, reading, corked, closing;
-	bool last_request;            /* the client has said so */
-	bool refused;                 /* it broke a rule: its input is not looked at any more */
-	bool close_after;             /* no further requests: close when all answers are out */
-	bool linger;                  /* the client may still be sending: drop that for a moment first */
+	bool last_request; /* the client has said so */
+	bool refused;      /* it broke a rule: its input is not looked at any more */
+	bool close_after;  /* no further requests: close when all answers are out */
+	bool linger;       /* the client may still be sending: drop that for a moment first */
 	bool lingering;
-	struct list wait;             /* in net->waits[kind] */
+	struct list wait; /* in net->waits[kind] */
 	enum wait_kind wait_kind;
 	uint64_t wait_until_ms;
-	unsigned n_queued;            /* pieces that libuv has */
-	size_t queue_seen;            /* libuv's queue at the last check: progress */
+	unsigned n_queued; /* pieces that libuv has */
+	size_t queue_seen; /* libuv's queue at the last check: progress */
 	char peer[64];
 };
 
 /* conn.c */
 struct conn *conn_create(struct listener *l);
 int conn_accept(struct conn *c, struct listener *l);
-void conn_close(struct conn *c);               /* at once; answers still pending are given up */
+void conn_close(struct conn *c); /* at once; answers still pending are given up */
 void conn_wait(struct conn *c, enum wait_kind kind);
-void conn_settle(struct conn *c);              /* after output: next wait, close, go on reading */
+void conn_settle(struct conn *c); /* after output: next wait, close, go on reading */
 void conn_resume_input(struct conn *c);
 void conn_timed_out(struct conn *c);
 /* Answers on net's own account and closes. */

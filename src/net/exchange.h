@@ -35,8 +35,8 @@ struct payload {
 #define PAYLOAD_NONE ((struct payload){ 0 })
 
 enum exchange_end {
-	EXCHANGE_SENT,       /* the whole answer was handed to the kernel */
-	EXCHANGE_GONE,       /* the client left or was cut off first */
+	EXCHANGE_SENT, /* the whole answer was handed to the kernel */
+	EXCHANGE_GONE, /* the client left or was cut off first */
 };
 
 struct exchange_handler {
@@ -50,26 +50,26 @@ struct exchange_handler {
 };
 
 struct exchange {
-	struct list link;               /* net: in its connection, oldest first */
-	struct conn *conn;              /* net */
+	struct list link;  /* net: in its connection, oldest first */
+	struct conn *conn; /* net */
 	const struct exchange_handler *handler;
-	struct region region;           /* memory of this request */
+	struct region region; /* memory of this request */
 	struct http_head head;
-	struct sink *sink;              /* set by the API layer in head() to receive a body; when it
-	                                 * stays NULL the body is read and dropped within limits */
-	void *user;                     /* the API layer's own */
-	uint64_t began_ns;              /* clock_now_ns() when the head was complete */
-	int status;                     /* of the answer; 0 before there is one */
-	uint64_t bytes_sent;            /* of the answer's body */
+	struct sink *sink;   /* set by the API layer in head() to receive a body; when it
+			      * stays NULL the body is read and dropped within limits */
+	void *user;          /* the API layer's own */
+	uint64_t began_ns;   /* clock_now_ns() when the head was complete */
+	int status;          /* of the answer; 0 before there is one */
+	uint64_t bytes_sent; /* of the answer's body */
 };
 
 struct answer {
 	int status;
-	struct slice reason;            /* SLICE_NULL: the standard phrase */
+	struct slice reason; /* SLICE_NULL: the standard phrase */
 	/* Complete header lines ("Name: value\r\n" …), without Content-Length, Transfer-Encoding
 	 * and Connection, which net writes. Copied. */
 	struct slice headers;
-	bool close;                     /* close the connection after this answer */
+	bool close; /* close the connection after this answer */
 };
 
 /* The whole answer. HEAD requests and 204/304 send no body but keep Content-Length. */

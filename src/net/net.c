@@ -21,7 +21,7 @@
 
 static void net_check_rate(struct net *n, uint64_t now_ms)
 {
-	list_for_each_safe(l, &n->waits[WAIT_BODY]) {
+	list_for_each_safe (l, &n->waits[WAIT_BODY]) {
 		struct conn *c = container_of(l, struct conn, wait);
 		uint64_t spent_ms = now_ms - c->body_began_ms;
 
@@ -145,7 +145,7 @@ void net_drain(struct net *n, void (*done)(void *arg), void *arg)
 {
 	n->draining = true;
 	net_close_listeners(n);
-	list_for_each_safe(l, &n->conns) {
+	list_for_each_safe (l, &n->conns) {
 		struct conn *c = container_of(l, struct conn, link);
 
 		c->close_after = true;
@@ -200,7 +200,8 @@ static int net_bind_unix(struct listener *l, const char *path, struct buf *why)
 
 static int net_bind_tcp(struct listener *l, const char *host, const char *port, struct buf *why)
 {
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+	struct addrinfo hints = { .ai_family = AF_UNSPEC,
+				  .ai_socktype = SOCK_STREAM,
 				  .ai_flags = AI_PASSIVE };
 	struct addrinfo *found = NULL;
 	struct sockaddr_storage bound;
@@ -225,8 +226,10 @@ static int net_bind_tcp(struct listener *l, const char *host, const char *port, 
 
 static int net_bad_address(const char *address, struct buf *why)
 {
-	buf_printf(why, "'%s' is not an address to listen on; allowed: http://host:port, http://host, "
-			"unix:path", address);
+	buf_printf(why,
+		   "'%s' is not an address to listen on; allowed: http://host:port, http://host, "
+		   "unix:path",
+		   address);
 	return -EINVAL;
 }
 

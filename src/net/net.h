@@ -16,17 +16,17 @@ struct net;
 struct listener;
 
 struct net_limits {
-	size_t head_bytes;             /* request line and headers together; 431 (414 for a line that
-	                                * alone is longer) */
-	size_t headers;                /* count; 431 */
-	uint64_t body_bytes;           /* 413; checked before the sink is asked */
-	unsigned connections;          /* of this net; beyond it 503 and close at once */
-	unsigned pipelined;            /* unanswered requests read ahead per connection */
-	unsigned head_timeout_ms;      /* first byte of a head to its end; 408 */
-	unsigned body_timeout_ms;      /* longest pause within a body; 408 */
-	uint64_t body_rate_min;        /* bytes/s over the whole body after the first 10 s; 408 */
-	unsigned idle_timeout_ms;      /* between requests; silent close */
-	unsigned write_timeout_ms;     /* longest time without progress while answering; reset */
+	size_t head_bytes;         /* request line and headers together; 431 (414 for a line that
+				    * alone is longer) */
+	size_t headers;            /* count; 431 */
+	uint64_t body_bytes;       /* 413; checked before the sink is asked */
+	unsigned connections;      /* of this net; beyond it 503 and close at once */
+	unsigned pipelined;        /* unanswered requests read ahead per connection */
+	unsigned head_timeout_ms;  /* first byte of a head to its end; 408 */
+	unsigned body_timeout_ms;  /* longest pause within a body; 408 */
+	uint64_t body_rate_min;    /* bytes/s over the whole body after the first 10 s; 408 */
+	unsigned idle_timeout_ms;  /* between requests; silent close */
+	unsigned write_timeout_ms; /* longest time without progress while answering; reset */
 };
 
 struct net_stats {

@@ -2,9 +2,9 @@
 #include "net/conn.h"
 
 /*
- * Answers to the socket: the oldest exchange first, several in one writev when they are ready. What the
- * kernel does not take at once is left to libuv; a small remainder is copied, so that the memory it
- * came from goes back early.
+ * Answers to the socket: the oldest exchange first, several in one writev when they are ready. What
+ * the kernel does not take at once is left to libuv; a small remainder is copied, so that the
+ * memory it came from goes back early.
  */
 
 #include "base/mem.h"
@@ -33,7 +33,7 @@ static unsigned output_gather(struct conn *c, uv_buf_t *bufs)
 {
 	unsigned n = 0;
 
-	list_for_each(l, &c->exchanges) {
+	list_for_each (l, &c->exchanges) {
 		struct pending_exchange *e = pending_of(container_of(l, struct exchange, link));
 
 		for (struct piece *k = e->first; k && n < NET_IOV; k = k->next)
@@ -47,7 +47,7 @@ static unsigned output_gather(struct conn *c, uv_buf_t *bufs)
 /* The kernel took n bytes. */
 static void output_advance(struct conn *c, size_t n)
 {
-	list_for_each(l, &c->exchanges) {
+	list_for_each (l, &c->exchanges) {
 		struct pending_exchange *e = pending_of(container_of(l, struct exchange, link));
 
 		while (e->first && n) {
@@ -91,7 +91,8 @@ static void output_queue(struct conn *c)
 	uv_buf_t bufs[NET_IOV];
 	unsigned n;
 
-	output_copy_tail(pending_of(container_of(list_first(&c->exchanges), struct exchange, link)));
+	output_copy_tail(
+		pending_of(container_of(list_first(&c->exchanges), struct exchange, link)));
 	c->n_queued = n = output_gather(c, bufs);
 	c->writing = true;
 	c->write.data = c;
@@ -108,8 +109,8 @@ static void output_queue(struct conn *c)
 static bool output_reap(struct conn *c)
 {
 	while (c->n_exchanges) {
-		struct pending_exchange *e =
-			pending_of(container_of(list_first(&c->exchanges), struct exchange, link));
+		struct pending_exchange *e = pending_of(
+			container_of(list_first(&c->exchanges), struct exchange, link));
 		bool last = e->close, aborted = e->aborted, unread = !e->body_done;
 
 		if (!e->finished || e->first)

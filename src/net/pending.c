@@ -77,7 +77,8 @@ static bool pending_bodiless(int status)
 static void pending_head(struct pending_exchange *e, const struct answer *a, uint64_t length)
 {
 	struct conn *c = e->x.conn;
-	struct http1_answer h = { .status = a->status, .minor = e->x.head.minor, .reason = a->reason,
+	struct http1_answer h = { .status = a->status, .minor = e->x.head.minor, .reason =
+		a->reason,
 				  .headers = a->headers, .content_length = length };
 	char *p;
 

@@ -16,8 +16,8 @@
 /* Answers of begin and room. */
 enum sink_answer {
 	SINK_OK = 0,
-	SINK_TOO_LARGE = 1,    /* net answers 413 */
-	SINK_BUSY = 2,         /* the memory budget is used up: net answers 503 */
+	SINK_TOO_LARGE = 1, /* net answers 413 */
+	SINK_BUSY = 2,      /* the memory budget is used up: net answers 503 */
 };
 
 struct sink;

@@ -11,7 +11,7 @@ enum buddy_state { BUDDY_INSIDE, BUDDY_FREE, BUDDY_USED };
 enum buddy_age { BUDDY_COLD, BUDDY_WARM, BUDDY_AGED };
 
 struct buddy_block {
-	uint32_t next, prev;       /* free list */
+	uint32_t next, prev; /* free list */
 	uint8_t order, state, age;
 };
 

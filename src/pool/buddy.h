@@ -15,12 +15,12 @@
 #define BUDDY_NONE UINT32_MAX
 
 struct buddy {
-	size_t size, min;          /* bytes; powers of two */
-	unsigned orders;           /* number of sizes: min << 0 … min << (orders - 1) == size */
+	size_t size, min; /* bytes; powers of two */
+	unsigned orders;  /* number of sizes: min << 0 … min << (orders - 1) == size */
 	uint32_t heads[BUDDY_ORDERS];
 	struct buddy_block *blocks; /* one per `min` bytes; meaningful for the first of a block */
-	size_t used;               /* bytes handed out */
-	size_t n_blocks;           /* blocks handed out */
+	size_t used;                /* bytes handed out */
+	size_t n_blocks;            /* blocks handed out */
 };
 
 void buddy_init(struct buddy *b, size_t size, size_t min);

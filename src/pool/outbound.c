@@ -10,7 +10,8 @@
 #include "pool/buddy.h"
 #include "pool/memfd.h"
 
-#define OUTBOUND_STATUS_PAGE ((size_t)4096)   /* FRAME_STATUS_PAGE: the first block is never granted */
+#define OUTBOUND_STATUS_PAGE                                                                       \
+	((size_t)4096) /* FRAME_STATUS_PAGE: the first block is never granted */
 #define OUTBOUND_BLOCKS_MAX ((size_t)4096)
 
 struct outbound {

@@ -17,17 +17,17 @@ struct outbound;
 /* `size`: bytes, a power of two >= 1 MiB (sparse: only touched pages cost memory). */
 int outbound_create(struct outbound **ret, struct budget *budget, size_t size);
 struct outbound *outbound_destroy(struct outbound *o);
-int outbound_fd(const struct outbound *o);          /* read-write; stays owned by `o` */
+int outbound_fd(const struct outbound *o); /* read-write; stays owned by `o` */
 size_t outbound_size(const struct outbound *o);
 
 enum { OUTBOUND_FULL = 1 };
 /* A grant of at least n bytes. 0 or OUTBOUND_FULL (budget or space); *ret only on 0. */
 int outbound_grant(struct outbound *o, size_t n, struct span *ret);
-void outbound_revoke(struct outbound *o, struct span grant);    /* length 0 is fine */
+void outbound_revoke(struct outbound *o, struct span grant); /* length 0 is fine */
 /* A view of `length` bytes at `offset`, or NULL unless it lies inside `grant`. The worker may still
  * change the bytes: they are opaque. */
 const void *outbound_view(const struct outbound *o, struct span grant, uint64_t offset,
 			  uint64_t length);
 /* The number of the last batch the worker has begun. */
 uint64_t outbound_started(const struct outbound *o);
-uint64_t outbound_trim(struct outbound *o, uint64_t bytes_max);   /* as pool_trim() */
+uint64_t outbound_trim(struct outbound *o, uint64_t bytes_max); /* as pool_trim() */

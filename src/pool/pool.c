@@ -12,16 +12,16 @@
 #include "pool/memfd.h"
 
 #define POOL_PAGE ((size_t)4096)
-#define POOL_IDLE_TRIMS 12      /* trims a segment stays empty before it goes */
+#define POOL_IDLE_TRIMS 12 /* trims a segment stays empty before it goes */
 
 struct segment {
 	struct list link;
 	uint32_t id;
 	struct memfd memory;
 	int read_only;
-	bool private;           /* one block, gone when freed */
+	bool private; /* one block, gone when freed */
 	unsigned idle_trims;
-	struct buddy buddy;     /* shared segments */
+	struct buddy buddy; /* shared segments */
 };
 
 struct pool {
@@ -109,8 +109,9 @@ static bool pool_alloc_in(struct segment *s, size_t n, struct block *ret)
 	if (s->private || !buddy_alloc(&s->buddy, n, &offset, &size))
 		return false;
 	s->idle_trims = 0;
-	*ret = (struct block){ .segment = s, .p = s->memory.p + offset, .size = size,
-			       .offset = offset };
+	*ret = (struct block){
+		.segment = s, .p = s->memory.p + offset, .size = size, .offset = offset
+	};
 	return true;
 }
 
@@ -119,7 +120,7 @@ static int pool_alloc_shared(struct pool *p, size_t n, struct block *ret)
 	struct segment *s;
 	int r;
 
-	list_for_each(l, &p->segments)
+	list_for_each (l, &p->segments)
 		if (pool_alloc_in(container_of(l, struct segment, link), n, ret))
 			return 0;
 	r = segment_open(p, p->segment_size, false, &s);
@@ -212,7 +213,7 @@ uint32_t block_segment_id(const struct block *b)
 
 bool pool_segment(const struct pool *p, uint32_t id, int *ret_fd, size_t *ret_size)
 {
-	list_for_each(l, &p->segments) {
+	list_for_each (l, &p->segments) {
 		const struct segment *s = container_of(l, struct segment, link);
 
 		if (s->id != id)
@@ -241,7 +242,7 @@ uint64_t pool_trim(struct pool *p, uint64_t bytes_max)
 {
 	uint64_t given = 0;
 
-	list_for_each_safe(l, &p->segments) {
+	list_for_each_safe (l, &p->segments) {
 		struct segment *s = container_of(l, struct segment, link);
 		bool first = l == p->segments.next;
 

@@ -4,9 +4,10 @@
 /*
  * The inbound pool: request bodies in shared memory that the front writes and every worker maps
  * read-only. Memory comes in memfd segments (sealed SHRINK | GROW | SEAL) that never move;
- * blocks are powers of two from POOL_BLOCK_MIN, given out last-in first-out per size class, because a warm page is
- * fifty times cheaper than a new one. A block larger than POOL_PRIVATE (or half a segment) gets a
- * memfd of its own, closed when it is freed. Addresses are (segment, offset, length). Loop thread only.
+ * blocks are powers of two from POOL_BLOCK_MIN, given out last-in first-out per size class, because
+ * a warm page is fifty times cheaper than a new one. A block larger than POOL_PRIVATE (or half a
+ * segment) gets a memfd of its own, closed when it is freed. Addresses are (segment, offset,
+ * length). Loop thread only.
  */
 
 #include <stddef.h>
@@ -20,24 +21,24 @@ struct pool;
 struct segment;
 
 struct block {
-	struct segment *segment;   /* NULL: no block */
-	char *p;                   /* where the front sees it */
-	size_t size;               /* bytes usable, >= what was asked */
-	uint64_t offset;           /* of p in its segment */
+	struct segment *segment; /* NULL: no block */
+	char *p;                 /* where the front sees it */
+	size_t size;             /* bytes usable, >= what was asked */
+	uint64_t offset;         /* of p in its segment */
 };
 
 #define BLOCK_NONE ((struct block){ 0 })
 
 /* `segment_size` is a power of two >= 1 MiB. The budget must outlive the pool. */
 int pool_create(struct pool **ret, struct budget *budget, size_t segment_size);
-struct pool *pool_destroy(struct pool *p);   /* all blocks must have been freed */
+struct pool *pool_destroy(struct pool *p); /* all blocks must have been freed */
 
-enum { POOL_FULL = 1 };                      /* the budget is used up */
+enum { POOL_FULL = 1 }; /* the budget is used up */
 /* 0, POOL_FULL, or -errno (no memfd to be had). On anything but 0 *ret is BLOCK_NONE. */
 int pool_alloc(struct pool *p, size_t n, struct block *ret);
 /* Grows to at least n bytes, keeping the first `used`; may move. On failure *b is unchanged. */
 int pool_grow(struct pool *p, struct block *b, size_t used, size_t n);
-void pool_free(struct pool *p, struct block *b);   /* *b becomes BLOCK_NONE; NONE is fine */
+void pool_free(struct pool *p, struct block *b); /* *b becomes BLOCK_NONE; NONE is fine */
 
 uint32_t block_segment_id(const struct block *b);
 
@@ -48,13 +49,13 @@ bool pool_segment(const struct pool *p, uint32_t id, int *ret_fd, size_t *ret_si
 void pool_on_segment_gone(struct pool *p, void (*gone)(void *arg, uint32_t id), void *arg);
 
 /* Gives memory of free blocks that have not been used since the last call back to the system
- * (fallocate PUNCH_HOLE), at most `bytes_max` of it. Returns the bytes given back. Cheap when there is nothing to do;
- * call it every few seconds. */
+ * (fallocate PUNCH_HOLE), at most `bytes_max` of it. Returns the bytes given back. Cheap when there
+ * is nothing to do; call it every few seconds. */
 uint64_t pool_trim(struct pool *p, uint64_t bytes_max);
 
 struct pool_stats {
-	uint64_t segments, mapped_bytes;   /* address space */
-	uint64_t used_bytes;               /* in blocks */
+	uint64_t segments, mapped_bytes; /* address space */
+	uint64_t used_bytes;             /* in blocks */
 	uint64_t blocks;
 	uint64_t allocations_total, refused_total, trimmed_bytes_total;
 };

@@ -26,7 +26,7 @@
 #include "serve/startup.h"
 
 #define SERVE_DOORS 3
-#define SERVE_KEY_FILE "key_file.json"   /* in the working directory, as TorchServe writes it */
+#define SERVE_KEY_FILE "key_file.json" /* in the working directory, as TorchServe writes it */
 #define SERVE_WORKER_GRACE_MS 10000
 
 struct server {
@@ -150,8 +150,8 @@ static int serve_open(struct server *s, struct buf *why)
 	bool combined = strcmp(set->inference_address, set->management_address) == 0;
 	int r;
 
-	r = serve_listen(s, set->inference_address,
-			 API_INFERENCE | (combined ? API_MANAGEMENT : 0), why);
+	r = serve_listen(s, set->inference_address, API_INFERENCE | (combined ? API_MANAGEMENT : 0),
+			 why);
 	if (!r && !combined)
 		r = serve_listen(s, set->management_address, API_MANAGEMENT, why);
 	if (!r && set->enable_metrics_api)
@@ -251,9 +251,12 @@ static void serve_start_log(const struct settings *set)
 {
 	static const char *const levels[] = { "error", "warn", "info", "debug" };
 	struct log_config c = { .location = set->log_location,
-				.metrics_location = set->metrics_location, .level = LOG_INFO,
-				.console = set->log_console, .access = set->access_log,
-				.rotate_bytes = 100 << 20, .rotate_keep = 5 };
+				.metrics_location = set->metrics_location,
+				.level = LOG_INFO,
+				.console = set->log_console,
+				.access = set->access_log,
+				.rotate_bytes = 100 << 20,
+				.rotate_keep = 5 };
 
 	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
 		if (set->log_level && strcmp(set->log_level, levels[i]) == 0)

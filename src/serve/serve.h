@@ -5,7 +5,7 @@
 
 /*
  * Runs the server until it has drained after SIGTERM or SIGINT, and returns the process's exit
- * code. SIGHUP reopens the logs. When `ready_fd` is not negative, one byte is written to it as soon as the
- * listeners are open; it is closed in any case. Logging must not have been started yet.
+ * code. SIGHUP reopens the logs. When `ready_fd` is not negative, one byte is written to it as soon
+ * as the listeners are open; it is closed in any case. Logging must not have been started yet.
  */
 int serve_run(struct settings *s, int ready_fd);

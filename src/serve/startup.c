@@ -20,9 +20,14 @@ static void startup_done(void *arg, const struct outcome *o)
 static void startup_load(struct fleet *f, struct slice name, struct slice url)
 {
 	uint64_t workers = f->settings->default_workers_per_model;
-	struct registration r = { .url = url, .model_name = name, .batch_size = -1,
-				  .max_batch_delay_ms = -1, .response_timeout_s = -1,
-				  .startup_timeout_s = -1, .synchronous = true, .at_startup = true };
+	struct registration r = { .url = url,
+				  .model_name = name,
+				  .batch_size = -1,
+				  .max_batch_delay_ms = -1,
+				  .response_timeout_s = -1,
+				  .startup_timeout_s = -1,
+				  .synchronous = true,
+				  .at_startup = true };
 
 	r.initial_workers = (int64_t)(workers ? workers : f->cpus);
 	fleet_register(f, &r, startup_done, NULL);
@@ -57,7 +62,8 @@ void startup_load_models(struct fleet *f)
 		if (at < 0)
 			startup_load(f, SLICE_NULL, item);
 		else
-			startup_load(f, slice_trim(slice_make(item.p, (size_t)at)),
-				     slice_trim(slice_make(item.p + at + 1, item.n - (size_t)at - 1)));
+			startup_load(
+				f, slice_trim(slice_make(item.p, (size_t)at)),
+				slice_trim(slice_make(item.p + at + 1, item.n - (size_t)at - 1)));
 	}
 }

@@ -3,6 +3,6 @@
 
 #include "fleet/fleet.h"
 
-/* Registers the models of load_models: "all", or a comma list of [name=]archive. Returns at once; models
- * that fail are logged. */
+/* Registers the models of load_models: "all", or a comma list of [name=]archive. Returns at once;
+ * models that fail are logged. */
 void startup_load_models(struct fleet *f);

@@ -55,7 +55,8 @@ int form_parse_in_place(char *p, size_t n, struct form_field *fields, unsigned m
 			return FORM_TOO_MANY;
 		r = form_decode(start, (size_t)at, &fields[count].name);
 		if (!r)
-			r = form_decode(start + at + 1, pair.n - (size_t)at - 1, &fields[count].value);
+			r = form_decode(start + at + 1, pair.n - (size_t)at - 1,
+					&fields[count].value);
 		if (r)
 			return err_trace(r);
 		count++;

@@ -121,10 +121,13 @@ int frame_request_next(struct slice *rest, struct frame_request *ret)
 
 	if (frame_entry(rest, REQUEST_FIXED, &e) < 0)
 		return -EBADMSG;
-	*ret = (struct frame_request){ .batch = get16(e.p + 4), .flags = get16(e.p + 6),
-				       .id = get64(e.p + 8), .deadline_ns = get64(e.p + 16),
+	*ret = (struct frame_request){ .batch = get16(e.p + 4),
+				       .flags = get16(e.p + 6),
+				       .id = get64(e.p + 8),
+				       .deadline_ns = get64(e.p + 16),
 				       .grant.offset = get64(e.p + 24),
-				       .grant.length = get64(e.p + 32), .n_parts = get16(e.p + 40) };
+				       .grant.length = get64(e.p + 32),
+				       .n_parts = get16(e.p + 40) };
 	memcpy(ret->uuid, e.p + 48, FRAME_UUID);
 	tail = slice_make(e.p + REQUEST_FIXED, e.n - REQUEST_FIXED);
 	if (ret->flags >= FRAME_RUN_RETRY << 1 ||
@@ -142,7 +145,8 @@ int frame_part_next(struct frame_request *r, struct frame_part *ret)
 	if (!frame_take(&r->parts, PART_FIXED, &p))
 		return err_origin(-EBADMSG);
 	*ret = (struct frame_part){ .span = { get32(p.p), get64(p.p + 8), get64(p.p + 16) },
-				    .kind = (uint8_t)p.p[24], .dtype = (uint8_t)p.p[25],
+				    .kind = (uint8_t)p.p[24],
+				    .dtype = (uint8_t)p.p[25],
 				    .ndim = (uint8_t)p.p[26] };
 	if (ret->kind > FRAME_PART_TENSOR || ret->ndim > FRAME_NDIM_MAX ||
 	    ret->span.offset > UINT64_MAX - ret->span.length ||
@@ -161,8 +165,10 @@ int frame_reply_next(struct slice *rest, struct frame_reply *ret)
 
 	if (frame_entry(rest, REPLY_FIXED, &e) < 0)
 		return -EBADMSG;
-	*ret = (struct frame_reply){ .status = get16(e.p + 4), .flags = get16(e.p + 6),
-				     .id = get64(e.p + 8), .offset = get64(e.p + 16),
+	*ret = (struct frame_reply){ .status = get16(e.p + 4),
+				     .flags = get16(e.p + 6),
+				     .id = get64(e.p + 8),
+				     .offset = get64(e.p + 16),
 				     .length = get64(e.p + 24) };
 	granted = ret->flags & FRAME_REPLY_GRANTED;
 	tail = slice_make(e.p + REPLY_FIXED, e.n - REPLY_FIXED);

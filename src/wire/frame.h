@@ -32,36 +32,38 @@
 
 enum frame_type {
 	/* worker → front */
-	FRAME_HELLO = 1,     /* JSON {"protocol","pid","runtime","version"} */
-	FRAME_LOADED = 2,    /* arg: status code (200, 500, 507 …). JSON {"message","credits","async",
-	                      * "imports":[…]} */
-	FRAME_CHUNK = 3,     /* replies; arg: ns the worker was busy with the batches they end */
-	FRAME_NEED = 4,      /* arg: request id; u64 bytes wanted for a reply */
-	FRAME_METRIC = 5,    /* JSON array of updates */
-	FRAME_LOG = 6,       /* arg: enum log_level; UTF-8 text */
-	FRAME_CALL = 7,      /* a handler calls a model. arg: call id; one request entry, whose headers
-	                      * name the model; its parts lie inline behind the entry */
-	FRAME_RETAIN = 8,    /* arg: request id. Its input is still referenced after the reply … */
-	FRAME_RELEASE = 9,   /* … and no longer is */
-	FRAME_SPAWNED = 10,  /* zygote: arg: pid of the new worker, 0 on failure; JSON {"token","error"} */
+	FRAME_HELLO = 1,  /* JSON {"protocol","pid","runtime","version"} */
+	FRAME_LOADED = 2, /* arg: status code (200, 500, 507 …). JSON {"message","credits","async",
+			   * "imports":[…]} */
+	FRAME_CHUNK = 3,  /* replies; arg: ns the worker was busy with the batches they end */
+	FRAME_NEED = 4,   /* arg: request id; u64 bytes wanted for a reply */
+	FRAME_METRIC = 5, /* JSON array of updates */
+	FRAME_LOG = 6,    /* arg: enum log_level; UTF-8 text */
+	FRAME_CALL = 7,   /* a handler calls a model. arg: call id; one request entry, whose headers
+			   * name the model; its parts lie inline behind the entry */
+	FRAME_RETAIN = 8, /* arg: request id. Its input is still referenced after the reply … */
+	FRAME_RELEASE = 9, /* … and no longer is */
+	FRAME_SPAWNED =
+		10, /* zygote: arg: pid of the new worker, 0 on failure; JSON {"token","error"} */
 	/* front → worker */
-	FRAME_LOAD = 33,     /* JSON; carries the outbound memfd */
-	FRAME_RUN = 34,      /* requests; arg: sequence number of the first batch in the frame */
-	FRAME_GRANT = 35,    /* arg: request id; u64 offset, u64 length (0: refused) */
-	FRAME_CANCEL = 36,   /* arg: request id: nobody waits for it any more */
-	FRAME_ANSWER = 37,   /* to CALL. arg: call id; one reply entry */
-	FRAME_SEGMENT = 38,  /* arg: segment id; u64 size; carries a read-only memfd. Size 0: forget it */
-	FRAME_TUNE = 39,     /* arg: threads the worker should use from now on */
-	FRAME_STOP = 40,     /* finish what was received, then exit 0 */
-	FRAME_SPAWN = 41,    /* zygote: fork a worker. JSON {"token","environment","cwd"}; carries its
-	                      * socket, stdout and stderr */
+	FRAME_LOAD = 33,   /* JSON; carries the outbound memfd */
+	FRAME_RUN = 34,    /* requests; arg: sequence number of the first batch in the frame */
+	FRAME_GRANT = 35,  /* arg: request id; u64 offset, u64 length (0: refused) */
+	FRAME_CANCEL = 36, /* arg: request id: nobody waits for it any more */
+	FRAME_ANSWER = 37, /* to CALL. arg: call id; one reply entry */
+	FRAME_SEGMENT =
+		38, /* arg: segment id; u64 size; carries a read-only memfd. Size 0: forget it */
+	FRAME_TUNE = 39,  /* arg: threads the worker should use from now on */
+	FRAME_STOP = 40,  /* finish what was received, then exit 0 */
+	FRAME_SPAWN = 41, /* zygote: fork a worker. JSON {"token","environment","cwd"}; carries its
+			   * socket, stdout and stderr */
 };
 
 struct frame {
 	uint8_t type;
-	uint16_t count;      /* entries */
+	uint16_t count; /* entries */
 	uint64_t arg;
-	struct slice body;   /* after the header */
+	struct slice body; /* after the header */
 };
 
 /* Flags of a request entry. */
@@ -70,15 +72,15 @@ enum frame_run_flags {
 	FRAME_RUN_DESCRIBE = 1 << 1,
 	FRAME_RUN_SEQUENCE_START = 1 << 2,
 	FRAME_RUN_SEQUENCE_END = 1 << 3,
-	FRAME_RUN_CONTINUE = 1 << 4,    /* continuous batching: a request the worker already has */
-	FRAME_RUN_RETRY = 1 << 5,       /* it was started once before, on a worker that died */
+	FRAME_RUN_CONTINUE = 1 << 4, /* continuous batching: a request the worker already has */
+	FRAME_RUN_RETRY = 1 << 5,    /* it was started once before, on a worker that died */
 };
 
 enum frame_part_kind {
-	FRAME_PART_BODY = 0,       /* the whole body; has a name ("body") and media type */
-	FRAME_PART_FIELD = 1,      /* form attribute or query parameter: no media type */
-	FRAME_PART_FILE = 2,       /* form part with its own media type */
-	FRAME_PART_TENSOR = 3,     /* dtype and shape are set */
+	FRAME_PART_BODY = 0,   /* the whole body; has a name ("body") and media type */
+	FRAME_PART_FIELD = 1,  /* form attribute or query parameter: no media type */
+	FRAME_PART_FILE = 2,   /* form part with its own media type */
+	FRAME_PART_TENSOR = 3, /* dtype and shape are set */
 };
 
 #define FRAME_NDIM_MAX 16
@@ -87,39 +89,39 @@ struct frame_part {
 	struct slice name, type;
 	struct span span;
 	uint8_t kind, dtype, ndim;
-	const uint8_t *dims;       /* reading: ndim × i64, unaligned. Writing: int64_t[ndim] */
+	const uint8_t *dims; /* reading: ndim × i64, unaligned. Writing: int64_t[ndim] */
 };
 
 /* One request of a RUN or CALL frame. */
 struct frame_request {
-	uint16_t batch;            /* index within the frame; a batch's requests are adjacent */
+	uint16_t batch; /* index within the frame; a batch's requests are adjacent */
 	uint16_t flags;
 	uint16_t n_parts;
-	uint64_t id;               /* unique per server life */
-	uint64_t deadline_ns;      /* CLOCK_MONOTONIC, 0: none */
-	struct span grant;         /* where the reply may go in the outbound memfd; length 0: none */
-	char uuid[FRAME_UUID];     /* what handlers see as the request id */
-	struct slice headers;      /* see frame_header_next() */
-	struct slice parts;        /* reading: see frame_part_next() */
-	struct slice texts;        /* reading: names, types and dims of the parts */
+	uint64_t id;           /* unique per server life */
+	uint64_t deadline_ns;  /* CLOCK_MONOTONIC, 0: none */
+	struct span grant;     /* where the reply may go in the outbound memfd; length 0: none */
+	char uuid[FRAME_UUID]; /* what handlers see as the request id */
+	struct slice headers;  /* see frame_header_next() */
+	struct slice parts;    /* reading: see frame_part_next() */
+	struct slice texts;    /* reading: names, types and dims of the parts */
 };
 
 enum frame_reply_flags {
 	FRAME_REPLY_FINAL = 1 << 0,
-	FRAME_REPLY_ERROR = 1 << 1,     /* the body is a message; the front writes the error document */
-	FRAME_REPLY_GRANTED = 1 << 2,   /* the body lies in the outbound memfd */
+	FRAME_REPLY_ERROR = 1 << 1, /* the body is a message; the front writes the error document */
+	FRAME_REPLY_GRANTED = 1 << 2, /* the body lies in the outbound memfd */
 };
 
 /* One reply of a CHUNK or ANSWER frame. */
 struct frame_reply {
-	uint16_t status;           /* HTTP */
+	uint16_t status; /* HTTP */
 	uint16_t flags;
 	uint64_t id;
-	uint64_t offset, length;   /* body: in the outbound memfd, or inline */
-	struct slice type;         /* content type, may be empty */
-	struct slice phrase;       /* reason phrase, may be empty */
+	uint64_t offset, length; /* body: in the outbound memfd, or inline */
+	struct slice type;       /* content type, may be empty */
+	struct slice phrase;     /* reason phrase, may be empty */
 	struct slice headers;
-	struct slice body;         /* inline body; empty when GRANTED */
+	struct slice body; /* inline body; empty when GRANTED */
 };
 
 /* ---- reading. All return 0, or -EBADMSG with nothing trusted. ---- */
@@ -138,14 +140,15 @@ int frame_u64(struct slice *rest, uint64_t *ret);
 
 struct frame_writer {
 	char *p;
-	size_t n;              /* bytes so far */
+	size_t n; /* bytes so far */
 	size_t max;
 	uint16_t count;
-	bool overflowed;       /* something did not fit; the frame must not be sent */
+	bool overflowed; /* something did not fit; the frame must not be sent */
 };
 
 void frame_begin(struct frame_writer *w, char *p, size_t max, enum frame_type type, uint64_t arg);
-/* Adds an entry; -ENOSPC leaves the frame as it was before, so it can be sent and a new one begun. */
+/* Adds an entry; -ENOSPC leaves the frame as it was before, so it can be sent and a new one begun.
+ */
 int frame_put_request(struct frame_writer *w, const struct frame_request *r,
 		      const struct frame_part *parts);
 int frame_put_reply(struct frame_writer *w, const struct frame_reply *r);

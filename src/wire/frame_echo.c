@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A test tool: reads one frame from stdin, takes it apart and writes it again from the parts, so that
- * the Python side can be checked against this one. Exit code 1: refused. */
+/* A test tool: reads one frame from stdin, takes it apart and writes it again from the parts, so
+ * that the Python side can be checked against this one. Exit code 1: refused. */
 
 #include <stdio.h>
 

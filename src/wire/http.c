@@ -23,25 +23,55 @@ const char *http_status_phrase(int status)
 		int status;
 		const char *phrase;
 	} phrases[] = {
-		{ 100, "Continue" }, { 101, "Switching Protocols" }, { 200, "OK" },
-		{ 201, "Created" }, { 202, "Accepted" }, { 203, "Non-Authoritative Information" },
-		{ 204, "No Content" }, { 205, "Reset Content" }, { 206, "Partial Content" },
-		{ 207, "Multi-Status" }, { 300, "Multiple Choices" }, { 301, "Moved Permanently" },
-		{ 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" },
-		{ 307, "Temporary Redirect" }, { 308, "Permanent Redirect" }, { 400, "Bad Request" },
-		{ 401, "Unauthorized" }, { 402, "Payment Required" }, { 403, "Forbidden" },
-		{ 404, "Not Found" }, { 405, "Method Not Allowed" }, { 406, "Not Acceptable" },
-		{ 408, "Request Timeout" }, { 409, "Conflict" }, { 410, "Gone" },
-		{ 411, "Length Required" }, { 412, "Precondition Failed" },
-		{ 413, "Request Entity Too Large" }, { 414, "Request-URI Too Long" },
-		{ 415, "Unsupported Media Type" }, { 416, "Requested Range Not Satisfiable" },
-		{ 417, "Expectation Failed" }, { 422, "Unprocessable Entity" }, { 423, "Locked" },
-		{ 424, "Failed Dependency" }, { 426, "Upgrade Required" },
-		{ 428, "Precondition Required" }, { 429, "Too Many Requests" },
-		{ 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" },
-		{ 501, "Not Implemented" }, { 502, "Bad Gateway" }, { 503, "Service Unavailable" },
-		{ 504, "Gateway Timeout" }, { 505, "HTTP Version Not Supported" },
-		{ 507, "Insufficient Storage" }, { 511, "Network Authentication Required" },
+		{ 100, "Continue" },
+		{ 101, "Switching Protocols" },
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 202, "Accepted" },
+		{ 203, "Non-Authoritative Information" },
+		{ 204, "No Content" },
+		{ 205, "Reset Content" },
+		{ 206, "Partial Content" },
+		{ 207, "Multi-Status" },
+		{ 300, "Multiple Choices" },
+		{ 301, "Moved Permanently" },
+		{ 302, "Found" },
+		{ 303, "See Other" },
+		{ 304, "Not Modified" },
+		{ 307, "Temporary Redirect" },
+		{ 308, "Permanent Redirect" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 402, "Payment Required" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
+		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 410, "Gone" },
+		{ 411, "Length Required" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Request Entity Too Large" },
+		{ 414, "Request-URI Too Long" },
+		{ 415, "Unsupported Media Type" },
+		{ 416, "Requested Range Not Satisfiable" },
+		{ 417, "Expectation Failed" },
+		{ 422, "Unprocessable Entity" },
+		{ 423, "Locked" },
+		{ 424, "Failed Dependency" },
+		{ 426, "Upgrade Required" },
+		{ 428, "Precondition Required" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 502, "Bad Gateway" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
+		{ 505, "HTTP Version Not Supported" },
+		{ 507, "Insufficient Storage" },
+		{ 511, "Network Authentication Required" },
 	};
 
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
@@ -165,7 +195,8 @@ bool http_name_valid(struct slice name)
 		return false;
 	for (size_t i = 0; i < name.n; i++) {
 		char c = name.p[i];
-		bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+		bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+			     (c >= 'a' && c <= 'z');
 
 		if (!alnum && (!c || !strchr(punctuation, c)))
 			return false;

@@ -13,20 +13,20 @@
 #define HTTP_LENGTH_UNKNOWN UINT64_MAX
 
 struct http_header {
-	struct slice name;     /* as sent */
-	struct slice value;    /* trimmed */
+	struct slice name;  /* as sent */
+	struct slice value; /* trimmed */
 };
 
 struct http_head {
-	struct slice method;          /* "GET" … */
-	struct slice target;          /* as sent, for logs */
-	struct slice path;            /* target before '?', still percent-encoded */
-	struct slice query;           /* after '?', without it; SLICE_NULL when there is none */
-	unsigned minor;               /* HTTP/1.x */
+	struct slice method; /* "GET" … */
+	struct slice target; /* as sent, for logs */
+	struct slice path;   /* target before '?', still percent-encoded */
+	struct slice query;  /* after '?', without it; SLICE_NULL when there is none */
+	unsigned minor;      /* HTTP/1.x */
 	struct http_header *headers;
 	size_t n_headers;
-	uint64_t content_length;      /* 0 without a body, HTTP_LENGTH_UNKNOWN when chunked */
-	bool keep_alive;              /* what the client asked for */
+	uint64_t content_length; /* 0 without a body, HTTP_LENGTH_UNKNOWN when chunked */
+	bool keep_alive;         /* what the client asked for */
 	bool expect_continue;
 };
 

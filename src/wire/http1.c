@@ -9,8 +9,7 @@
 
 #define HTTP1_HEAD_MAX ((size_t)65536)
 
-static const char http1_bad_coding[] =
-	"This Transfer-Encoding is not supported: only chunked is.";
+static const char http1_bad_coding[] = "This Transfer-Encoding is not supported: only chunked is.";
 
 static struct http1 *http1_of(llhttp_t *p)
 {
@@ -56,7 +55,7 @@ static int http1_on_field(llhttp_t *p, const char *at, size_t n)
 		}
 		h->fields[h->n_fields++] = (struct http1_field){ .name = (uint32_t)h->text.n };
 		h->in_value = false;
-		h->head_seen += 4;   /* ": " and the line break */
+		h->head_seen += 4; /* ": " and the line break */
 	}
 	h->fields[h->n_fields - 1].name_n += (uint32_t)n;
 	return http1_add(h, at, n, 431);
@@ -205,8 +204,7 @@ static struct slice http1_path(struct slice target)
 		return target;
 	target = slice_make(target.p + 8, target.n - 8);
 	slash = slice_find(target, '/');
-	return slash < 0 ? SLICE("/")
-			 : slice_make(target.p + slash, target.n - (size_t)slash);
+	return slash < 0 ? SLICE("/") : slice_make(target.p + slash, target.n - (size_t)slash);
 }
 
 static int http1_check(const struct http1 *h, const struct http_head *head)
@@ -232,7 +230,8 @@ int http1_head(struct http1 *h, struct region *r, struct http_head *ret)
 	int status;
 
 	*ret = (struct http_head){ .method = slice_str(llhttp_method_name(p->method)),
-				   .target = target, .minor = p->http_minor,
+				   .target = target,
+				   .minor = p->http_minor,
 				   .n_headers = h->n_fields,
 				   .keep_alive = llhttp_should_keep_alive(p) };
 	path = http1_path(target);
@@ -245,7 +244,7 @@ int http1_head(struct http1 *h, struct region *r, struct http_head *ret)
 		ret->headers[i].name = slice_make(text + f->name, f->name_n);
 		ret->headers[i].value = slice_trim(slice_make(text + f->value, f->value_n));
 	}
-	ret->content_length = p->flags & F_CHUNKED	    ? HTTP_LENGTH_UNKNOWN
+	ret->content_length = p->flags & F_CHUNKED          ? HTTP_LENGTH_UNKNOWN
 			      : p->flags & F_CONTENT_LENGTH ? p->content_length
 							    : 0;
 	expect = http_head_get(ret, "expect");

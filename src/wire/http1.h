@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * HTTP/1 requests from bytes, and answer heads to bytes. Built on llhttp in its strict mode, so what
- * smuggles (both Content-Length and Transfer-Encoding, repeated lengths, bare line feeds, bad chunk
- * sizes, folded lines) is refused. No I/O. Fuzzed.
+ * HTTP/1 requests from bytes, and answer heads to bytes. Built on llhttp in its strict mode, so
+ * what smuggles (both Content-Length and Transfer-Encoding, repeated lengths, bare line feeds, bad
+ * chunk sizes, folded lines) is refused. No I/O. Fuzzed.
  *
  * The parser stops after each message, and before a body of known length, which the connection
  * reads by itself, straight into its place.
@@ -19,25 +19,25 @@ struct http1_limits {
 };
 
 enum http1_event {
-	HTTP1_MORE,      /* everything was eaten; feed more */
-	HTTP1_HEAD,      /* a head is complete: http1_head() */
-	HTTP1_BODY,      /* bytes of a chunked body: `piece` */
-	HTTP1_END,       /* the message is complete */
-	HTTP1_REFUSE,    /* the client broke a rule: `status` and `why`; nothing more can be read */
+	HTTP1_MORE,   /* everything was eaten; feed more */
+	HTTP1_HEAD,   /* a head is complete: http1_head() */
+	HTTP1_BODY,   /* bytes of a chunked body: `piece` */
+	HTTP1_END,    /* the message is complete */
+	HTTP1_REFUSE, /* the client broke a rule: `status` and `why`; nothing more can be read */
 };
 
 struct http1_field {
-	uint32_t name, name_n, value, value_n;   /* offsets into the text */
+	uint32_t name, name_n, value, value_n; /* offsets into the text */
 };
 
 struct http1 {
 	llhttp_t parser;
 	const struct http1_limits *limits;
-	struct buf text;                 /* the head so far: target, names, values */
+	struct buf text; /* the head so far: target, names, values */
 	struct http1_field *fields;
 	uint32_t n_fields, fields_room;
 	uint32_t target_n;
-	bool in_value, started;          /* started: some byte of a head was seen */
+	bool in_value, started; /* started: some byte of a head was seen */
 	enum http1_event event;
 	size_t head_seen;
 	struct slice piece;
@@ -56,18 +56,20 @@ void http1_body_taken(struct http1 *h);
 
 /* ---- answers ---- */
 
-#define HTTP1_HEAD_ROOM ((size_t)192)    /* status line, framing and blank line, without `headers` and `reason` */
+#define HTTP1_HEAD_ROOM                                                                            \
+	((size_t)192) /* status line, framing and blank line, without `headers` and `reason` */
 
 struct http1_answer {
 	int status;
-	unsigned minor;                  /* of the request */
-	struct slice reason;             /* SLICE_NULL: standard */
-	struct slice headers;            /* complete lines */
-	uint64_t content_length;         /* or HTTP_LENGTH_UNKNOWN */
+	unsigned minor;          /* of the request */
+	struct slice reason;     /* SLICE_NULL: standard */
+	struct slice headers;    /* complete lines */
+	uint64_t content_length; /* or HTTP_LENGTH_UNKNOWN */
 	bool chunked, close;
 };
 
-/* Writes the head to `p`, which has HTTP1_HEAD_ROOM + reason.n + headers.n bytes; returns its length. */
+/* Writes the head to `p`, which has HTTP1_HEAD_ROOM + reason.n + headers.n bytes; returns its
+ * length. */
 size_t http1_write_head(char *p, const struct http1_answer *a);
 /* Writes "<hex>\r\n" for a chunk of n bytes; at most 18 bytes. */
 size_t http1_write_chunk_size(char *p, uint64_t n);

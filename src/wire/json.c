@@ -96,10 +96,9 @@ void json_error(struct buf *out, int code, const char *type, struct slice messag
 int json_write_pretty(struct buf *out, const yyjson_mut_doc *doc)
 {
 	size_t n;
-	char *text = yyjson_mut_write_opts(doc,
-					   YYJSON_WRITE_PRETTY_TWO_SPACES |
-						   YYJSON_WRITE_ALLOW_INVALID_UNICODE,
-					   NULL, &n, NULL);
+	char *text = yyjson_mut_write_opts(
+		doc, YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL, &n,
+		NULL);
 	int r;
 
 	if (!text)
@@ -119,9 +118,9 @@ struct slice json_text(struct region *r, yyjson_val *object, const char *key)
 	if (yyjson_is_bool(v))
 		return yyjson_get_bool(v) ? SLICE("true") : SLICE("false");
 	if (yyjson_is_int(v)) {
-		text = yyjson_is_uint(v) ? region_printf(r, "%llu",
-							 (unsigned long long)yyjson_get_uint(v))
-					 : region_printf(r, "%lld", (long long)yyjson_get_sint(v));
+		text = yyjson_is_uint(v)
+			       ? region_printf(r, "%llu", (unsigned long long)yyjson_get_uint(v))
+			       : region_printf(r, "%lld", (long long)yyjson_get_sint(v));
 		return slice_str(text);
 	}
 	if (yyjson_is_real(v))

@@ -8,10 +8,11 @@
 #include "wire/http.h"
 
 #define MULTIPART_BOUNDARY_MAX 256
-#define MULTIPART_HEAD_MAX ((size_t)8192)      /* of one part */
+#define MULTIPART_HEAD_MAX ((size_t)8192) /* of one part */
 #define MULTIPART_HEADERS_MAX 32
 
-/* Finds the next "--boundary" that begins a line; *ret_line is where the line (with its CRLF) starts. */
+/* Finds the next "--boundary" that begins a line; *ret_line is where the line (with its CRLF)
+ * starts. */
 static const char *multipart_find(struct slice body, const char *from, struct slice delimiter,
 				  const char **ret_end)
 {

@@ -10,10 +10,10 @@
 #include "base/slice.h"
 
 struct multipart_part {
-	struct slice name;         /* decoded; in the region */
-	struct slice type;         /* media type without parameters; empty when none */
-	bool file;                 /* has a filename parameter */
-	struct slice content;      /* inside the body */
+	struct slice name;    /* decoded; in the region */
+	struct slice type;    /* media type without parameters; empty when none */
+	bool file;            /* has a filename parameter */
+	struct slice content; /* inside the body */
 };
 
 enum { MULTIPART_TOO_MANY = 1 };

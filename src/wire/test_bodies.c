@@ -27,13 +27,16 @@ static void multipart_finds_its_parts(void **state)
 	unsigned n;
 
 	(void)state;
-	assert_int_equal(parse("preamble\r\n--XX\r\n"
-			       "Content-Disposition: form-data; name=\"a b\"\r\n\r\none\r\n"
-			       "--XX  \r\ncontent-type: image/jpeg; q=1\r\n"
-			       "Content-Disposition: form-data; name=f; filename=\"x;y.jpg\"\r\n\r\n"
-			       "two\r\n--X\r\nnot a boundary\r\n"
-			       "--XX\r\nContent-Disposition: form-data; name=\"\"\r\n\r\n\r\n"
-			       "--XX--\r\nepilogue", p, 4, &n), 0);
+	assert_int_equal(
+		parse("preamble\r\n--XX\r\n"
+		      "Content-Disposition: form-data; name=\"a b\"\r\n\r\none\r\n"
+		      "--XX  \r\ncontent-type: image/jpeg; q=1\r\n"
+		      "Content-Disposition: form-data; name=f; filename=\"x;y.jpg\"\r\n\r\n"
+		      "two\r\n--X\r\nnot a boundary\r\n"
+		      "--XX\r\nContent-Disposition: form-data; name=\"\"\r\n\r\n\r\n"
+		      "--XX--\r\nepilogue",
+		      p, 4, &n),
+		0);
 	assert_int_equal(n, 3);
 	assert_true(slice_eq(p[0].name, SLICE("a b")) && slice_eq(p[0].content, SLICE("one")));
 	assert_false(p[0].file);
@@ -46,7 +49,11 @@ static void multipart_finds_its_parts(void **state)
 static void malformed_multipart_is_refused(void **state)
 {
 	static const char *const bodies[] = {
-		"", "--XX", "no boundary", "--XX\r\n", "--XX\r\nContent-Disposition: form-data; name=a\r\n",
+		"",
+		"--XX",
+		"no boundary",
+		"--XX\r\n",
+		"--XX\r\nContent-Disposition: form-data; name=a\r\n",
 		"--XX\r\nContent-Disposition: form-data; name=a\r\n\r\nx",
 		"--XX\r\nContent-Type: a/b\r\n\r\nx\r\n--XX--",
 		"--XX\r\nno colon\r\n\r\nx\r\n--XX--",
@@ -60,7 +67,8 @@ static void malformed_multipart_is_refused(void **state)
 		assert_int_equal(parse(bodies[i], p, 4, &n), -EBADMSG);
 	assert_int_equal(parse("--XX\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n"
 			       "--XX\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--XX--",
-			       p, 1, &n), MULTIPART_TOO_MANY);
+			       p, 1, &n),
+			 MULTIPART_TOO_MANY);
 }
 
 static int form(const char *text, struct form_field *f, unsigned max, unsigned *n, char *copy)
@@ -138,7 +146,8 @@ static void json_texts_look_like_gsons(void **state)
 
 static void json_members_are_lenient(void **state)
 {
-	static const char text[] = "{\"a\":\"7\",\"b\":8,\"c\":\"TRUE\",\"d\":true,\"e\":[],\"f\":-1}";
+	static const char text[] =
+		"{\"a\":\"7\",\"b\":8,\"c\":\"TRUE\",\"d\":true,\"e\":[],\"f\":-1}";
 	yyjson_doc *doc = yyjson_read(text, sizeof(text) - 1, 0);
 	yyjson_val *root = yyjson_doc_get_root(doc);
 	int64_t n;

@@ -20,11 +20,19 @@ static struct slice one_request(void)
 	static const int64_t dims[] = { 1, -2 };
 	struct frame_part parts[] = {
 		{ .name = SLICE("body"), .type = SLICE("image/jpeg"), .span = { 7, 4096, 99 } },
-		{ .name = SLICE("t"), .kind = FRAME_PART_TENSOR, .dtype = 3, .ndim = 2,
-		  .dims = (const uint8_t *)dims, .type = SLICE("") },
+		{ .name = SLICE("t"),
+		  .kind = FRAME_PART_TENSOR,
+		  .dtype = 3,
+		  .ndim = 2,
+		  .dims = (const uint8_t *)dims,
+		  .type = SLICE("") },
 	};
-	struct frame_request r = { .batch = 0, .flags = FRAME_RUN_EXPLAIN, .id = 42,
-				   .deadline_ns = 5, .grant = { 0, 8192, 4096 }, .n_parts = 2,
+	struct frame_request r = { .batch = 0,
+				   .flags = FRAME_RUN_EXPLAIN,
+				   .id = 42,
+				   .deadline_ns = 5,
+				   .grant = { 0, 8192, 4096 },
+				   .n_parts = 2,
 				   .headers = slice_make(headers, n) };
 	struct frame_writer w;
 
@@ -68,9 +76,14 @@ static void a_request_survives_the_trip(void **state)
 
 static void a_reply_survives_the_trip(void **state)
 {
-	struct frame_reply in = { .status = 201, .flags = FRAME_REPLY_FINAL, .id = 9, .length = 5,
-				  .type = SLICE("text/plain"), .phrase = SLICE("Made"),
-				  .headers = SLICE(""), .body = SLICE("hello") };
+	struct frame_reply in = { .status = 201,
+				  .flags = FRAME_REPLY_FINAL,
+				  .id = 9,
+				  .length = 5,
+				  .type = SLICE("text/plain"),
+				  .phrase = SLICE("Made"),
+				  .headers = SLICE(""),
+				  .body = SLICE("hello") };
 	struct frame_reply out;
 	struct frame_writer w;
 	struct slice rest;
@@ -137,8 +150,12 @@ static void bad_heads_are_refused(void **state)
 
 static void what_does_not_fit_is_left_out(void **state)
 {
-	struct frame_reply in = { .status = 200, .id = 9, .length = 100, .type = SLICE(""),
-				  .phrase = SLICE(""), .headers = SLICE(""),
+	struct frame_reply in = { .status = 200,
+				  .id = 9,
+				  .length = 100,
+				  .type = SLICE(""),
+				  .phrase = SLICE(""),
+				  .headers = SLICE(""),
 				  .body = slice_make(packet, 100) };
 	char small[256];
 	struct frame_writer w;

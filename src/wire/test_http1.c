@@ -128,8 +128,10 @@ static void what_smuggles_is_refused(void **state)
 		const char *text;
 		int status;
 	} rows[] = {
-		{ "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
-		{ "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400 },
+		{ "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+		  400 },
+		{ "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+		  400 },
 		{ "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400 },
 		{ "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", 400 },
 		{ "POST / HTTP/1.1\r\nContent-Length: +2\r\n\r\n", 400 },
@@ -183,8 +185,9 @@ static void heads_are_bounded(void **state)
 	memset(text + 19, 'b', 2000);
 	o = feed(text);
 	assert_int_equal(o.status, 431);
-	o = feed("GET / HTTP/1.1\r\na: 1\r\nb: 1\r\nc: 1\r\nd: 1\r\ne: 1\r\nf: 1\r\ng: 1\r\nh: 1\r\n"
-		 "i: 1\r\n\r\n");
+	o = feed(
+		"GET / HTTP/1.1\r\na: 1\r\nb: 1\r\nc: 1\r\nd: 1\r\ne: 1\r\nf: 1\r\ng: 1\r\nh: 1\r\n"
+		"i: 1\r\n\r\n");
 	assert_int_equal(o.status, 431);
 }
 
@@ -193,25 +196,33 @@ static void connect_and_star_do_no_harm(void **state)
 	(void)state;
 	assert_int_equal(feed("OPTIONS * HTTP/1.1\r\n\r\n").status, 0);
 	assert_int_equal(feed("CONNECT a:1 HTTP/1.1\r\n\r\n").status, 0);
-	assert_int_equal(feed("GET / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n").status,
-			 0);
+	assert_int_equal(
+		feed("GET / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n").status, 0);
 }
 
 static void answers_are_written_whole(void **state)
 {
 	char p[512];
-	struct http1_answer a = { .status = 200, .minor = 1, .headers = SLICE("A: b\r\n"),
-				  .content_length = 12 };
+	struct http1_answer a = {
+		.status = 200, .minor = 1, .headers = SLICE("A: b\r\n"), .content_length = 12
+	};
 	size_t n = http1_write_head(p, &a);
 
 	(void)state;
-	assert_memory_equal(p, "HTTP/1.1 200 OK\r\nA: b\r\ncontent-length: 12\r\n"
-			       "connection: keep-alive\r\n\r\n", n);
-	a = (struct http1_answer){ .status = 599, .reason = SLICE("Odd"), .chunked = true,
-				   .close = true, .content_length = HTTP_LENGTH_UNKNOWN };
+	assert_memory_equal(p,
+			    "HTTP/1.1 200 OK\r\nA: b\r\ncontent-length: 12\r\n"
+			    "connection: keep-alive\r\n\r\n",
+			    n);
+	a = (struct http1_answer){ .status = 599,
+				   .reason = SLICE("Odd"),
+				   .chunked = true,
+				   .close = true,
+				   .content_length = HTTP_LENGTH_UNKNOWN };
 	n = http1_write_head(p, &a);
-	assert_memory_equal(p, "HTTP/1.1 599 Odd\r\ntransfer-encoding: chunked\r\n"
-			       "connection: close\r\n\r\n", n);
+	assert_memory_equal(p,
+			    "HTTP/1.1 599 Odd\r\ntransfer-encoding: chunked\r\n"
+			    "connection: close\r\n\r\n",
+			    n);
 	assert_int_equal(http1_write_chunk_size(p, 0x1a2b), 6);
 	assert_memory_equal(p, "1a2b\r\n", 6);
 }

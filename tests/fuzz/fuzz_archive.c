@@ -10,8 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Bytes as an archive, unpacked under small limits into a folder that must be gone afterwards when it is
- * refused. */
+/* Bytes as an archive, unpacked under small limits into a folder that must be gone afterwards when
+ * it is refused. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const struct archive_limits limits = { 1 << 20, 64, 100 };

@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Input: MANIFEST.json, a NUL, model-config.yaml. What is accepted must survive the trip to the front. */
+/* Input: MANIFEST.json, a NUL, model-config.yaml. What is accepted must survive the trip to the
+ * front. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct slice rest = slice_make((const char *)data, n), json = slice_cut(&rest, '\0');

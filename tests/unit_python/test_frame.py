@@ -46,7 +46,8 @@ def test_changed_bytes_never_do_more_than_raise():
 
 @pytest.mark.skipif(not ECHO.exists(), reason="frame_echo is not built")
 def test_the_c_side_understands_python_and_the_reverse():
-    """C reads our frame, checks it, writes it again with its own code: the bytes must be the same."""
+    """C reads our frame, checks it, writes it again with its own code: the bytes must be the
+    same."""
     rng = random.Random(1)
     for _ in range(30):
         entries, batch = [], 0

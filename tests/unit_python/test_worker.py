@@ -123,7 +123,8 @@ def handle(data, context):
     if data is None:
         return None
     value = data[0]["body"]
-    return [type(value).__name__ + ":" + str(value if not isinstance(value, bytearray) else bytes(value))]
+    plain = bytes(value) if isinstance(value, bytearray) else value
+    return [type(value).__name__ + ":" + str(plain)]
 """)
     for media, body, seen in [("application/json", b'{"a": 1}', "dict:{'a': 1}"),
                               ("application/json", b"{oops", "bytearray:b'{oops'"),
@@ -180,7 +181,8 @@ def test_a_handler_that_cannot_be_loaded_says_why(front):
 
 
 def test_out_of_memory_at_load_is_told_apart(front):
-    f = front("class H:\n  def initialize(self, c): raise MemoryError()\n  def handle(self, d, c): pass\n")
+    f = front("class H:\n  def initialize(self, c): raise MemoryError()\n  def handle(self, d, "
+        "c): pass\n")
     assert (f.loaded_code, f.loaded["message"]) == (507, "System out of memory")
 
 
