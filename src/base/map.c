@@ -48,8 +48,8 @@ static struct map_entry **map_find(const struct map *m, struct slice key, uint64
 {
 	struct map_entry **at = &m->buckets[hash & (m->n_buckets - 1)];
 
-	while (*at && ((*at)->hash != hash || (*at)->key_len != key.n ||
-		       memcmp((*at)->key, key.p, key.n) != 0))
+	while (*at && ((*at)->hash != hash ||
+		       !slice_eq(key, slice_make((*at)->key, (*at)->key_len))))
 		at = &(*at)->chain;
 	return at;
 }
