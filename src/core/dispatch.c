@@ -22,16 +22,17 @@ unsigned dispatch_frame_batches(const struct dispatch_policy *p, uint64_t estima
 	return MAX(share, 1);
 }
 
-enum dispatch_fate dispatch_after_death(const struct request *r, uint64_t started_batch,
-					uint64_t now_ns, bool retry_allowed, bool timed_out)
+enum dispatch_fate dispatch_after_death(const struct request *r, const struct dispatch_death *d)
 {
-	bool late = r->deadline_ns && r->deadline_ns <= now_ns;
+	bool late = r->deadline_ns && r->deadline_ns <= d->now_ns;
+	bool suspect = d->concurrent || r->batch == d->started_batch;
 
 	if (r->cancelled)
 		return FATE_DROP;
-	if (r->batch > started_batch)
+	if (r->batch > d->started_batch)
 		return FATE_REQUEUE;
-	if (!retry_allowed || timed_out || r->retried || r->answered || late)
+	if (!d->retry || d->timed_out || r->answered || late || (suspect && r->retried))
 		return FATE_FAIL;
-	return FATE_RETRY_ALONE;
+	/* A batch before the last had come to its end; only its answers were lost. */
+	return suspect ? FATE_RETRY_ALONE : FATE_REQUEUE;
 }

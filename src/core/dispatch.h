@@ -29,12 +29,18 @@ unsigned dispatch_frame_batches(const struct dispatch_policy *p, uint64_t estima
 				unsigned inflight_frames);
 
 enum dispatch_fate {
-	FATE_REQUEUE,     /* not begun: back to the head of the queue */
+	FATE_REQUEUE,     /* not what killed the worker: back to the head of the queue */
 	FATE_RETRY_ALONE, /* begun: once more, by itself */
 	FATE_FAIL,
 	FATE_DROP, /* nobody waits for it */
 };
 
-/* `started_batch`: number of the last batch the worker had begun. */
-enum dispatch_fate dispatch_after_death(const struct request *r, uint64_t started_batch,
-					uint64_t now_ns, bool retry_allowed, bool timed_out);
+struct dispatch_death {
+	uint64_t started_batch; /* the last that the worker had begun */
+	uint64_t now_ns;
+	bool concurrent; /* batches ran side by side: any that was begun may be the culprit */
+	bool retry;      /* what was begun may be run again */
+	bool timed_out;
+};
+
+enum dispatch_fate dispatch_after_death(const struct request *r, const struct dispatch_death *d);

@@ -47,26 +47,36 @@ static void death_decides_by_what_was_begun(void **state)
 {
 	static const struct {
 		struct request r;
-		bool allowed, timed_out;
+		bool allowed, timed_out, concurrent;
 		enum dispatch_fate want;
 	} rows[] = {
-		{ { .batch = 6 }, true, false, FATE_REQUEUE },
-		{ { .batch = 6 }, false, true, FATE_REQUEUE },
-		{ { .batch = 5 }, true, false, FATE_RETRY_ALONE },
-		{ { .batch = 5 }, false, false, FATE_FAIL },
-		{ { .batch = 5 }, true, true, FATE_FAIL },
-		{ { .batch = 5, .retried = true }, true, false, FATE_FAIL },
-		{ { .batch = 5, .answered = true }, true, false, FATE_FAIL },
-		{ { .batch = 5, .deadline_ns = 99 }, true, false, FATE_FAIL },
-		{ { .batch = 5, .deadline_ns = 101 }, true, false, FATE_RETRY_ALONE },
-		{ { .batch = 6, .cancelled = true }, true, false, FATE_DROP },
+		{ { .batch = 6 }, true, false, false, FATE_REQUEUE },
+		{ { .batch = 6 }, false, true, false, FATE_REQUEUE },
+		{ { .batch = 5 }, true, false, false, FATE_RETRY_ALONE },
+		{ { .batch = 5 }, false, false, false, FATE_FAIL },
+		{ { .batch = 5 }, true, true, false, FATE_FAIL },
+		{ { .batch = 5, .retried = true }, true, false, false, FATE_FAIL },
+		{ { .batch = 5, .answered = true }, true, false, false, FATE_FAIL },
+		{ { .batch = 5, .deadline_ns = 99 }, true, false, false, FATE_FAIL },
+		{ { .batch = 5, .deadline_ns = 101 }, true, false, false, FATE_RETRY_ALONE },
+		{ { .batch = 4 }, true, false, false, FATE_REQUEUE },
+		{ { .batch = 4, .retried = true }, true, false, false, FATE_REQUEUE },
+		{ { .batch = 4 }, false, false, false, FATE_FAIL },
+		{ { .batch = 4 }, true, false, true, FATE_RETRY_ALONE },
+		{ { .batch = 4, .retried = true }, true, false, true, FATE_FAIL },
+		{ { .batch = 6, .cancelled = true }, true, false, false, FATE_DROP },
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		assert_int_equal(dispatch_after_death(&rows[i].r, 5, 100, rows[i].allowed,
-						      rows[i].timed_out),
-				 rows[i].want);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct dispatch_death d = { .started_batch = 5,
+					    .now_ns = 100,
+					    .concurrent = rows[i].concurrent,
+					    .retry = rows[i].allowed,
+					    .timed_out = rows[i].timed_out };
+
+		assert_int_equal(dispatch_after_death(&rows[i].r, &d), rows[i].want);
+	}
 }
 
 static void back_off_grows_as_torchserves_does(void **state)

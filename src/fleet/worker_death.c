@@ -49,17 +49,15 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 	}
 }
 
-static void worker_settle_flight(struct worker *w, struct flight *fl, uint64_t started,
-				 uint64_t now_ns, int status)
+static void worker_settle_flight(struct worker *w, struct flight *fl,
+				 const struct dispatch_death *death, int status)
 {
-	bool retry = worker_may_retry(w);
 	struct list *n;
 
 	/* Each goes to the head of the queue, so the last one first. */
 	while ((n = list_last(&fl->requests))) {
 		struct request *r = container_of(n, struct request, link);
-		enum dispatch_fate fate = dispatch_after_death(r, started, now_ns, retry,
-							       w->timed_out);
+		enum dispatch_fate fate = dispatch_after_death(r, death);
 
 		list_remove(n);
 		/* One that we stopped ourselves has nothing against its requests. */
@@ -73,12 +71,17 @@ static void worker_settle_flight(struct worker *w, struct flight *fl, uint64_t s
 
 void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
 {
-	uint64_t started = w->memory ? outbound_started(w->memory->outbound) : 0;
+	struct dispatch_death death = {
+		.started_batch = w->memory ? outbound_started(w->memory->outbound) : 0,
+		.now_ns = now_ns,
+		.concurrent = w->async,
+		.retry = worker_may_retry(w),
+		.timed_out = w->timed_out,
+	};
 	int code = worker_death_status(w, status);
 	struct list *n;
 
 	while ((n = list_last(&w->flights)))
-		worker_settle_flight(w, container_of(n, struct flight, link), started, now_ns,
-				     code);
+		worker_settle_flight(w, container_of(n, struct flight, link), &death, code);
 	w->n_flights = w->n_frames = 0;
 }
