@@ -62,16 +62,24 @@ static char *python_resolve(const char *path)
 	return n > 0 && real[0] == '/' ? mem_strndup(real, (size_t)n) : mem_strdup(path);
 }
 
+/* What was set as a path is run as that path: its owner may have wrapped an interpreter. */
+static char *python_check(struct slice path)
+{
+	_cleanup_(freep) char *given = slice_dup(path), *cwd = getcwd(NULL, 0);
+	_cleanup_(freep) char *real = python_resolve(given);
+
+	if (!real || given[0] == '/')
+		return real ? TAKE(given) : NULL;
+	return cwd ? mem_printf("%s/%s", cwd, given) : NULL;
+}
+
 /* A name without a slash is looked up as a shell would. */
 static char *python_search(struct slice name)
 {
 	struct slice path = slice_str(getenv("PATH"));
 
-	if (slice_find(name, '/') >= 0) {
-		_cleanup_(freep) char *whole = slice_dup(name);
-
-		return python_resolve(whole);
-	}
+	if (slice_find(name, '/') >= 0)
+		return python_check(name);
 	while (path.p) {
 		struct slice dir = slice_cut(&path, ':');
 		_cleanup_(freep) char *candidate = mem_printf("%.*s/%.*s", SLICE_ARG(dir),
