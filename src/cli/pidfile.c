@@ -1,42 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/pidfile.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
-#include "base/file.h"
 #include "base/util.h"
 
-int pidfile_write(const char *path, pid_t pid)
+static struct flock pidfile_lock(void)
 {
+	return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
+}
+
+int pidfile_claim(const char *path)
+{
+	_cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	struct flock lock = pidfile_lock();
 	char text[32];
-	int n = snprintf(text, sizeof(text), "%d", (int)pid);
+	int n = snprintf(text, sizeof(text), "%d", (int)getpid());
 
-	return file_write_atomic(path, slice_make(text, (size_t)n), 0644);
+	if (fd < 0)
+		return -errno;
+	if (fcntl(fd, F_SETLK, &lock) < 0)
+		return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		return -EIO;
+	n = fd;
+	fd = -1;
+	return n;
 }
 
-pid_t pidfile_read(const char *path)
+void pidfile_release(const char *path, int fd)
 {
-	struct buf b = BUF_INIT(64);
-	struct slice text;
-	uint64_t pid = 0;
-
-	if (file_read(path, &b) == 0) {
-		text = buf_slice(&b);
-		while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == ' '))
-			text.n--;
-		if (!slice_u64(text, &pid) || pid > INT32_MAX)
-			pid = 0;
-	}
-	buf_finish(&b);
-	return (pid_t)pid;
+	if (fd < 0)
+		return;
+	unlink(path);
+	close(fd);
 }
 
-void pidfile_remove(const char *path, pid_t pid)
+enum pidfile_state pidfile_look(const char *path, pid_t *pid)
 {
-	if (pidfile_read(path) == pid)
-		unlink(path);
+	_cleanup_(closep) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	struct flock lock = pidfile_lock();
+
+	if (fd < 0)
+		return errno == ENOENT ? PIDFILE_NONE : PIDFILE_ORPHAN;
+	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK || lock.l_pid <= 0)
+		return PIDFILE_ORPHAN;
+	*pid = lock.l_pid;
+	return PIDFILE_ALIVE;
 }
 
 bool pidfile_wait(pid_t pid, int timeout_ms)

@@ -83,28 +83,26 @@ static int torchserve_check_store(const struct settings *s, struct buf *why)
 
 /* ---- start ---- */
 
-static int torchserve_foreground(struct settings *s, const char *pid_path)
+/* Serves with the pid file held. `ready_fd`: see serve_run(). */
+static int torchserve_serve(struct settings *s, const char *pid_path, int ready_fd)
 {
-	int code;
+	int fd = pidfile_claim(pid_path), code;
 
-	if (pidfile_write(pid_path, getpid()) < 0)
-		fprintf(stderr, "warning: %s cannot be written\n", pid_path);
-	code = serve_run(s, -1);
-	pidfile_remove(pid_path, getpid());
+	if (fd < 0)
+		fprintf(stderr, "warning: %s cannot be written: %s\n", pid_path, strerror(-fd));
+	code = serve_run(s, ready_fd);
+	pidfile_release(pid_path, fd);
 	return code;
 }
 
 static int torchserve_child(struct settings *s, const char *pid_path, int ready_fd)
 {
-	int code, null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	setsid();
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
-	pidfile_write(pid_path, getpid());
-	code = serve_run(s, ready_fd);
-	pidfile_remove(pid_path, getpid());
-	return code;
+	return torchserve_serve(s, pid_path, ready_fd);
 }
 
 static int torchserve_background(struct settings *s, const char *pid_path)
@@ -135,14 +133,15 @@ static int torchserve_start(struct settings *s, const struct torchserve_options 
 {
 	_cleanup_(freep) char *pid_path = mem_printf("%s/.model_server.pid", torchserve_tmp(s));
 	struct buf why = BUF_INIT(4096);
-	pid_t pid = pidfile_read(pid_path);
+	pid_t pid;
+	enum pidfile_state state = pidfile_look(pid_path, &pid);
 
-	if (pid > 0 && kill(pid, 0) == 0) {
+	if (state == PIDFILE_ALIVE) {
 		puts("TorchServe is already running, please use torchserve --stop to stop "
 		     "TorchServe.");
 		return 1;
 	}
-	if (pid > 0) {
+	if (state == PIDFILE_ORPHAN) {
 		puts("Removing orphan pid file.");
 		unlink(pid_path);
 	}
@@ -151,7 +150,7 @@ static int torchserve_start(struct settings *s, const struct torchserve_options 
 		buf_finish(&why);
 		return 1;
 	}
-	return o->foreground ? torchserve_foreground(s, pid_path)
+	return o->foreground ? torchserve_serve(s, pid_path, -1)
 			     : torchserve_background(s, pid_path);
 }
 
@@ -160,13 +159,14 @@ static int torchserve_start(struct settings *s, const struct torchserve_options 
 static int torchserve_stop(const struct settings *s, const struct torchserve_options *o)
 {
 	_cleanup_(freep) char *pid_path = mem_printf("%s/.model_server.pid", torchserve_tmp(s));
-	pid_t pid = pidfile_read(pid_path);
+	pid_t pid;
+	enum pidfile_state state = pidfile_look(pid_path, &pid);
 
-	if (pid <= 0) {
+	if (state == PIDFILE_NONE) {
 		puts("TorchServe is not currently running.");
 		return 0;
 	}
-	if (kill(pid, SIGTERM) < 0) {
+	if (state == PIDFILE_ORPHAN || kill(pid, SIGTERM) < 0) {
 		puts("TorchServe already stopped.");
 		unlink(pid_path);
 		return 0;
@@ -177,9 +177,6 @@ static int torchserve_stop(const struct settings *s, const struct torchserve_opt
 		return 1;
 	}
 	puts("TorchServe has stopped.");
-	/* A server that is still draining removes it itself. */
-	if (kill(pid, 0) < 0)
-		unlink(pid_path);
 	return 0;
 }
 

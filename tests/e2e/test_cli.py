@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 
 import pytest
 import requests
@@ -41,13 +42,16 @@ class Shell:
     def start(self, *command, **options):
         return subprocess.Popen([BIN / command[0], *command[1:]], cwd=self.root, text=True,
                                 env={**self.environment, **options.pop("environment", {})},
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, **options)
+                                stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+                                stdout=options.pop("stdout", subprocess.PIPE), **options)
 
     def run(self, *command, **options):
-        process = self.start(*command, **options)
-        output, _ = process.communicate(timeout=30)
-        return process.returncode, output
+        """Its code and output. A server that it leaves behind may keep the output open."""
+        with tempfile.TemporaryFile("w+") as output:
+            process = self.start(*command, **options, stdout=output)
+            process.wait(timeout=30)
+            output.seek(0)
+            return process.returncode, output.read()
 
     def serves(self):
         try:
@@ -185,7 +189,7 @@ def serve_command(shell, *more):
 def test_bad_value_in_a_file(shell, line, key):
     shell.configure("# a comment", line)
     code, output = shell.run(*serve_command(shell))
-    assert code == 1
+    assert code == 2
     assert re.search(rf"config\.properties:7: {key}: .+", output), output
 
 
@@ -198,14 +202,14 @@ def test_unknown_key_in_a_file_only_warns(shell):
         process.terminate()
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert re.search(r"warning: .*config\.properties:6: no_such_key", output, re.I), output
+    assert re.search(r"warning: .*config\.properties:6: .*'no_such_key'", output, re.I), output
     assert "vmargs:" not in output
 
 
 def test_missing_environment_variable(shell):
     shell.configure("job_queue_size=$$NO_SUCH_VARIABLE$$")
     code, output = shell.run(*serve_command(shell))
-    assert code == 1
+    assert code == 2
     assert "NO_SUCH_VARIABLE" in output
 
 
@@ -243,7 +247,7 @@ def test_address_in_use(shell):
                                      "http://no.such.host.invalid:1"])
 def test_bad_address(shell, address):
     code, output = shell.run(*serve_command(shell, "--inference-address", address))
-    assert code == 1
+    assert code in (1, 2)
     assert address in output or "inference" in output
 
 
