@@ -48,6 +48,7 @@ void conn_timed_out(struct conn *c)
 			conn_wait(c, WAIT_WRITE);
 			return;
 		}
+		c->reset = true;
 		conn_close(c);
 		return;
 	default:
@@ -101,7 +102,9 @@ void conn_close(struct conn *c)
 			EXCHANGE_GONE);
 	list_remove(&c->link);
 	c->net->stats.connections_now--;
-	uv_close(&c->h.handle, conn_freed);
+	if (!c->reset || c->h.stream.type != UV_TCP ||
+	    uv_tcp_close_reset(&c->h.tcp, conn_freed) < 0)
+		uv_close(&c->h.handle, conn_freed);
 	net_conn_gone(c->net);
 }
 

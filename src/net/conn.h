@@ -91,6 +91,7 @@ struct conn {
 	bool close_after;  /* no further requests: close when all answers are out */
 	bool linger;       /* the client may still be sending: drop that for a moment first */
 	bool lingering;
+	bool reset; /* what the kernel still has for it is thrown away too */
 	struct list wait; /* in net->waits[kind] */
 	enum wait_kind wait_kind;
 	uint64_t wait_until_ms;
