@@ -10,7 +10,7 @@ import sys
 import traceback
 
 from sconce import frame as wire
-from sconce import loader, serving
+from sconce import loader, logs, serving
 from sconce.channel import Channel, Closed
 from sconce.memory import Memory
 
@@ -77,11 +77,6 @@ def _load(load):
     return entry, context
 
 
-def _is_async(entry):
-    code = getattr(getattr(entry, "__func__", entry), "__code__", None)
-    return bool(code and code.co_flags & 0x80)   # inspect.CO_COROUTINE
-
-
 def _reason(error):
     return "%s: %s" % (type(error).__name__, error) if str(error) else type(error).__name__
 
@@ -99,6 +94,7 @@ def run(fd):
     """The whole life of a worker; returns its exit code."""
     _prefer_to_die()
     _line_buffered()
+    logs.configure()
     channel = Channel(fd)
     memory = Memory()
     _send_json(channel, wire.HELLO, 0, {
@@ -113,7 +109,7 @@ def run(fd):
     except Exception as e:
         _report_failure(channel, e)
         return 1
-    asynchronous = _is_async(entry)
+    asynchronous = loader.is_coroutine(entry)
     session = serving.Session(channel, memory, load, entry, context)
     _send_json(channel, wire.LOADED, 200, {
         "message": "loaded model " + load["model_name"], "async": asynchronous,

@@ -13,7 +13,7 @@ def handle(data, context):
     for i in range(wish["pieces"]):
         send_intermediate_predict_response([f"piece {i};" for _ in data], context.request_ids,
                                            "Intermediate Prediction success", 200, context)
-        if wish.get("fifo"):
+        if wish.get("fifo") and i < wish.get("waits", wish["pieces"]):
             with open(wish["fifo"], "rb") as fifo:
                 fifo.read()
     if wish.get("fail"):

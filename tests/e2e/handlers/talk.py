@@ -11,7 +11,7 @@ def handle(data, context):
     text = bytes(data[0]["body"]).decode()
     print("stdout says", text)
     print("stderr says", text, file=sys.stderr)
-    logging.getLogger("talk").warning("logging says %s", text)
+    logging.getLogger("talk").info("logging says %s", text)
     if text.startswith("raise"):
         raise KeyError(text)
     return ["ok" for _ in data]
