@@ -29,6 +29,7 @@ struct part {
 };
 
 struct request;
+struct sequence;
 
 /* A piece of the answer, valid during the call only. */
 struct reply {
@@ -62,6 +63,10 @@ struct request {
 	bool answered;        /* some bytes of the answer went out: never retried */
 	bool cancelled;       /* nobody waits for it */
 	bool versioned;       /* the client named a version (metrics tell them apart) */
+
+	struct slice sequence_id; /* of a model with sequences; empty: in none */
+	bool sequence_start, sequence_end;
+	struct sequence *sequence; /* its lane, while it waits or runs */
 
 	/* Called for every reply; after the final one (or an error) the request is the owner's
 	 * again. */

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/sequence.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/util.h"
+
+void sequences_init(struct sequences *s, const struct sequence_policy *policy)
+{
+	*s = (struct sequences){ .policy = *policy };
+	map_init(&s->all);
+	list_init(&s->ready);
+}
+
+static struct slice sequence_id(const struct sequence *q)
+{
+	return slice_make(q->id, q->id_len);
+}
+
+/* ---- opening and freeing ---- */
+
+static struct sequence *sequence_open(struct sequences *s, struct slice id, uint64_t now_ns)
+{
+	struct sequence *q = mem_alloc(sizeof(*q) + id.n);
+
+	*q = (struct sequence){ .opened_ns = now_ns, .used_ns = now_ns, .id_len = id.n };
+	memcpy(q->id, id.p, id.n);
+	list_init(&q->ready);
+	list_init(&q->requests);
+	map_set(&s->all, id, q);
+	return q;
+}
+
+static void sequence_free(struct sequences *s, struct sequence *q)
+{
+	assert(!q->n && !q->running);
+	list_remove(&q->ready);
+	map_remove(&s->all, sequence_id(q));
+	if (s->freed && q->place && q->touched)
+		s->freed(s->arg, q);
+	free(q);
+}
+
+void sequences_finish(struct sequences *s)
+{
+	map_for_each (e, &s->all) {
+		struct sequence *q = e->value;
+
+		assert(!q->n && !q->running);
+		free(q);
+	}
+	map_finish(&s->all);
+}
+
+/* When it is over if nothing more happens in it. */
+static uint64_t sequence_expiry(const struct sequences *s, const struct sequence *q)
+{
+	uint64_t idle_ns = q->used_ns + s->policy.idle_ns;
+
+	if (!s->policy.timeout_ns || q->lost)
+		return idle_ns;
+	return MIN(idle_ns, q->opened_ns + s->policy.timeout_ns);
+}
+
+static bool sequence_over(const struct sequences *s, const struct sequence *q, uint64_t now_ns)
+{
+	return !q->n && !q->running && (q->ending || now_ns >= sequence_expiry(s, q));
+}
+
+/* What a change means for its place in line, and for its life. */
+static void sequence_settle(struct sequences *s, struct sequence *q, uint64_t now_ns)
+{
+	bool ready = q->n && !q->busy;
+
+	if (ready && !list_linked(&q->ready))
+		list_push_back(&s->ready, &q->ready);
+	else if (!ready)
+		list_remove(&q->ready);
+	if (sequence_over(s, q, now_ns))
+		sequence_free(s, q);
+	else if (!q->n && !q->running)
+		s->sweep_ns = MIN(s->sweep_ns, sequence_expiry(s, q));
+}
+
+void sequences_sweep(struct sequences *s, uint64_t now_ns)
+{
+	uint64_t next_ns = UINT64_MAX;
+
+	if (now_ns < s->sweep_ns)
+		return;
+	map_for_each (e, &s->all) {
+		struct sequence *q = e->value;
+
+		if (sequence_over(s, q, now_ns))
+			sequence_free(s, q);
+		else if (!q->n && !q->running)
+			next_ns = MIN(next_ns, sequence_expiry(s, q));
+	}
+	s->sweep_ns = next_ns;
+}
+
+/* Room for one more: what has expired goes, and of those that are lost the oldest. */
+static bool sequences_room(struct sequences *s, uint64_t now_ns)
+{
+	if (s->all.n < s->policy.max_sequences)
+		return true;
+	sequences_sweep(s, now_ns);
+	if (s->all.n < s->policy.max_sequences)
+		return true;
+	map_for_each (e, &s->all) {
+		struct sequence *q = e->value;
+
+		if (!q->lost)
+			continue;
+		sequence_free(s, q);
+		return true;
+	}
+	return false;
+}
+
+/* ---- waiting ---- */
+
+static struct sequence *sequences_find(struct sequences *s, struct slice id, uint64_t now_ns)
+{
+	struct sequence *q = map_get(&s->all, id);
+
+	if (q && sequence_over(s, q, now_ns)) {
+		sequence_free(s, q);
+		q = NULL;
+	}
+	return q;
+}
+
+static int sequence_admits(const struct sequences *s, struct sequence *q, const struct request *r,
+			   uint64_t now_ns)
+{
+	bool late = s->policy.timeout_ns && now_ns >= q->opened_ns + s->policy.timeout_ns;
+
+	if (r->sequence_start && (q->lost || q->ending || late)) {
+		q->lost = q->ending = false;
+		q->opened_ns = now_ns;
+		late = false;
+	}
+	if (q->lost)
+		return SEQUENCE_LOST;
+	if (q->ending || late)
+		return SEQUENCE_CLOSED;
+	return q->n >= s->policy.max_waiting ? SEQUENCE_FULL : 0;
+}
+
+int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns)
+{
+	struct sequence *q = sequences_find(s, r->sequence_id, now_ns);
+	int refused;
+
+	assert(s->policy.max_waiting > 0);
+	if (!q && !sequences_room(s, now_ns))
+		return SEQUENCE_TOO_MANY;
+	if (!q)
+		q = sequence_open(s, r->sequence_id, now_ns);
+	refused = sequence_admits(s, q, r, now_ns);
+	if (refused)
+		return refused;
+	r->sequence = q;
+	q->used_ns = now_ns;
+	q->ending = r->sequence_end;
+	q->n++;
+	s->n_waiting++;
+	list_push_back(&q->requests, &r->link);
+	sequence_settle(s, q, now_ns);
+	return 0;
+}
+
+void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns)
+{
+	struct sequence *q = TAKE(r->sequence);
+
+	assert(q->n > 0 && list_linked(&r->link));
+	list_remove(&r->link);
+	q->n--;
+	s->n_waiting--;
+	sequence_settle(s, q, now_ns);
+}
+
+struct request *sequences_overdue(struct sequences *s, uint64_t now_ns)
+{
+	if (!s->n_waiting)
+		return NULL;
+	map_for_each (e, &s->all) {
+		struct sequence *q = e->value;
+
+		list_for_each (n, &q->requests) {
+			struct request *r = container_of(n, struct request, link);
+
+			if (!r->cancelled && (!r->deadline_ns || r->deadline_ns > now_ns))
+				continue;
+			sequences_remove(s, r, now_ns);
+			return r;
+		}
+	}
+	return NULL;
+}
+
+struct request *sequences_any(struct sequences *s, uint64_t now_ns)
+{
+	map_for_each (e, &s->all) {
+		struct sequence *q = e->value;
+		struct list *n = list_first(&q->requests);
+
+		if (n) {
+			sequences_remove(s, container_of(n, struct request, link), now_ns);
+			return container_of(n, struct request, link);
+		}
+	}
+	return NULL;
+}
+
+/* ---- places ---- */
+
+struct sequence *sequences_unplaced(const struct sequences *s)
+{
+	list_for_each (n, &s->ready) {
+		struct sequence *q = container_of(n, struct sequence, ready);
+
+		if (!q->place)
+			return q;
+	}
+	return NULL;
+}
+
+unsigned sequences_at(const struct sequences *s, const void *place)
+{
+	unsigned n = 0;
+
+	map_for_each (e, &s->all)
+		n += ((struct sequence *)e->value)->place == place;
+	return n;
+}
+
+static void sequence_lose(struct sequences *s, struct sequence *q, uint64_t now_ns,
+			  void (*fail)(void *arg, struct request *r), void *arg)
+{
+	struct list failed = LIST_INIT(failed);
+	struct list *n;
+
+	q->place = NULL;
+	q->lost = true;
+	q->touched = false;
+	q->used_ns = now_ns;
+	s->n_waiting -= q->n;
+	q->n = 0;
+	/* fail() may do anything, also start it anew. */
+	list_splice_back(&failed, &q->requests);
+	sequence_settle(s, q, now_ns);
+	while ((n = list_pop(&failed))) {
+		struct request *r = container_of(n, struct request, link);
+
+		r->sequence = NULL;
+		fail(arg, r);
+	}
+}
+
+void sequences_leave(struct sequences *s, const void *place, uint64_t now_ns,
+		     void (*fail)(void *arg, struct request *r), void *arg)
+{
+	map_for_each (e, &s->all) {
+		struct sequence *q = e->value;
+
+		if (q->place != place)
+			continue;
+		if (q->touched)
+			sequence_lose(s, q, now_ns, fail, arg);
+		else
+			q->place = NULL;
+	}
+}
+
+/* ---- running ---- */
+
+unsigned sequences_take(struct sequences *s, const struct batch_policy *p,
+			const struct batch_cost *cost, const void *place, uint64_t now_ns,
+			struct batch *out, uint64_t *ret_wake_ns)
+{
+	struct queue heads;
+	struct list *n;
+	unsigned taken;
+
+	queue_init(&heads, p->batch_size);
+	list_for_each (l, &s->ready) {
+		struct sequence *q = container_of(l, struct sequence, ready);
+
+		if (q->place == place && heads.n < heads.max)
+			queue_push(&heads,
+				   container_of(list_pop(&q->requests), struct request, link));
+	}
+	taken = batch_take(p, cost, &heads, now_ns, out, ret_wake_ns);
+	while ((n = list_last(&heads.requests))) {
+		struct request *r = container_of(n, struct request, link);
+
+		queue_remove(&heads, r);
+		list_push_front(&r->sequence->requests, n);
+	}
+	list_for_each (l, &out->requests) {
+		struct sequence *q = container_of(l, struct request, link)->sequence;
+
+		q->n--;
+		q->running++;
+		q->busy = true;
+		s->n_waiting--;
+		list_remove(&q->ready);
+	}
+	return taken;
+}
+
+void sequences_return(struct sequences *s, struct request *r)
+{
+	struct sequence *q = r->sequence;
+
+	assert(q->running > 0);
+	q->running--;
+	q->busy = false;
+	q->n++;
+	s->n_waiting++;
+	list_push_front(&q->requests, &r->link);
+	/* It was the first in line. */
+	list_remove(&q->ready);
+	list_push_front(&s->ready, &q->ready);
+}
+
+void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns, bool final,
+			bool ended)
+{
+	struct sequence *q = r->sequence;
+
+	assert(q->running > 0);
+	q->used_ns = now_ns;
+	q->touched = q->place != NULL;
+	q->ending = q->ending || ended;
+	if (final || s->policy.overlap)
+		q->busy = false;
+	if (final) {
+		q->running--;
+		r->sequence = NULL;
+	}
+	sequence_settle(s, q, now_ns);
+}
+
+void sequences_end(struct sequences *s, struct slice id, uint64_t now_ns)
+{
+	struct sequence *q = map_get(&s->all, id);
+
+	if (!q)
+		return;
+	q->ending = true;
+	sequence_settle(s, q, now_ns);
+}

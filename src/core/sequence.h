@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Sequences: requests that share an id and build on a state that one worker holds. Each is a lane
+ * of the queue: first in, first out, at most one request at a time with the handler, and from its
+ * first request on always at the same place (a worker, opaque here).
+ *
+ *     push ─► waiting ─take─► running ─answered─► (the next may go)
+ *
+ * A lane is freed when its end was asked for, when nothing happened in it for idle_ns, or
+ * timeout_ns after it was opened; never while a request of it waits or runs. When its place goes
+ * away, its state is lost: it refuses requests, so that nobody is given an answer that was made
+ * without the state, until a request starts it anew or idle_ns is over. Pure: time is an argument.
+ */
+
+#include "base/map.h"
+#include "core/batch.h"
+
+struct sequence_policy {
+	unsigned max_sequences, max_waiting; /* max_waiting: per sequence */
+	uint64_t idle_ns, timeout_ns;        /* timeout_ns 0: none */
+	bool overlap; /* the next may go at the first answer, not the final one */
+};
+
+struct sequence {
+	struct list ready;    /* in sequences.ready: something waits and may go */
+	struct list requests; /* waiting */
+	void *place;          /* NULL: none yet */
+	unsigned n, running;
+	uint64_t opened_ns, used_ns;
+	bool busy;    /* a request runs, the next may not go yet */
+	bool touched; /* its place holds state of it */
+	bool ending;  /* freed with its last request */
+	bool lost;    /* the state is gone */
+	size_t id_len;
+	char id[];
+};
+
+struct sequences {
+	struct sequence_policy policy;
+	struct map all; /* id → struct sequence */
+	struct list ready;
+	unsigned n_waiting;
+	uint64_t sweep_ns; /* nothing expires before */
+	/* May be NULL. A sequence is freed that has had state at a place which still exists. */
+	void (*freed)(void *arg, const struct sequence *q);
+	void *arg;
+};
+
+void sequences_init(struct sequences *s, const struct sequence_policy *policy);
+void sequences_finish(struct sequences *s); /* nothing waits or runs */
+
+enum {
+	SEQUENCE_TOO_MANY = 1, /* policy.max_sequences are open */
+	SEQUENCE_FULL,         /* policy.max_waiting requests wait in it */
+	SEQUENCE_CLOSED,       /* it has ended or expired, and still runs */
+	SEQUENCE_LOST,         /* its worker is gone, and its state with it */
+};
+
+/* Queues `r`, whose sequence.id is set; opens the sequence if need be. 0: it is the lane's.
+ * Otherwise it stays yours. */
+int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns);
+/* Takes a waiting request out. */
+void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns);
+/* Takes out and returns the next waiting request that was cancelled or is past its deadline; NULL
+ * when there is none. */
+struct request *sequences_overdue(struct sequences *s, uint64_t now_ns);
+
+/* The next ready sequence without a place; NULL when there is none. */
+struct sequence *sequences_unplaced(const struct sequences *s);
+unsigned sequences_at(const struct sequences *s, const void *place);
+
+/* As batch_take(), from the sequences at `place`: at most one request of each. */
+unsigned sequences_take(struct sequences *s, const struct batch_policy *p,
+			const struct batch_cost *cost, const void *place, uint64_t now_ns,
+			struct batch *out, uint64_t *ret_wake_ns);
+/* A taken request did not get as far as being begun: back to the head of its lane. */
+void sequences_return(struct sequences *s, struct request *r);
+/* A taken request was answered, or will never be. `ended`: that was the end of its sequence. After
+ * the final answer the request has no lane any more. */
+void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns, bool final,
+			bool ended);
+/* The handler says that a sequence is over. Nothing happens if there is none of that id. */
+void sequences_end(struct sequences *s, struct slice id, uint64_t now_ns);
+
+/* `place` goes away. Sequences without state there wait for another place; of the others every
+ * waiting request is handed to fail(), and they are lost. */
+void sequences_leave(struct sequences *s, const void *place, uint64_t now_ns,
+		     void (*fail)(void *arg, struct request *r), void *arg);
+/* Frees what has expired. */
+void sequences_sweep(struct sequences *s, uint64_t now_ns);
+/* Takes out and returns any waiting request; NULL when none waits. */
+struct request *sequences_any(struct sequences *s, uint64_t now_ns);
