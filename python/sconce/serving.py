@@ -12,6 +12,7 @@ from sconce.replies import Replies
 # Replies wait for the rest of their frame only while handlers are this short.
 _HOLD_NS = 100_000
 
+tuned = 0        # threads, as the front said last
 session = None   # the one session of this process, for handlers that stream
 
 
@@ -53,10 +54,16 @@ class Session:
 
 
 def tune(threads):
-    """Uses this many threads from now on, where torch is in use."""
+    """Uses this many threads from now on, unless the handler has chosen for itself.
+
+    A torch that is not there yet will find the number in its environment."""
+    global tuned
     torch = sys.modules.get("torch")
-    if torch is not None and threads > 0:
+    if threads <= 0 or (torch and tuned and torch.get_num_threads() != tuned):
+        return
+    if torch:
         torch.set_num_threads(threads)
+    tuned = threads
 
 
 def send_intermediate(context, values):

@@ -72,8 +72,8 @@ def _prepare(load):
 def _load(load):
     _prepare(load)
     context = _make_context(load)
-    entry = loader.load(load["handler"], load["model_dir"], context, load.get("envelope") or "")
     serving.tune(load.get("threads") or 0)
+    entry = loader.load(load["handler"], load["model_dir"], context, load.get("envelope") or "")
     return entry, context
 
 

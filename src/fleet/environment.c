@@ -38,13 +38,21 @@ static bool environment_replaced(struct slice name)
 	       slice_eq(name, SLICE("TS_DECODE_INPUT_REQUEST"));
 }
 
-static void environment_inherit(struct environment *e, const regex_t *hidden)
+static bool environment_is_threads(struct slice name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(environment_threads); i++)
+		if (slice_eq(name, slice_str(environment_threads[i])))
+			return true;
+	return false;
+}
+
+static void environment_inherit(struct environment *e, const regex_t *hidden, bool for_zygote)
 {
 	for (char **line = environ; *line; line++) {
 		struct slice value = slice_str(*line), name = slice_cut(&value, '=');
 		_cleanup_(freep) char *key = slice_dup(name);
 
-		if (environment_replaced(name))
+		if (environment_replaced(name) || (for_zygote && environment_is_threads(name)))
 			continue;
 		if (hidden && regexec(hidden, key, 0, NULL, 0) == 0)
 			continue;
@@ -65,10 +73,13 @@ static void environment_python(struct environment *e, const struct fleet *f, con
 				      f->settings->decode_input_request ? "true" : "false"));
 }
 
-static void environment_set_threads(struct environment *e, unsigned threads)
+/* A zygote must come out of its imports without threads; its workers ask for theirs later. */
+static void environment_set_threads(struct environment *e, const struct fleet *f, bool for_zygote)
 {
+	unsigned threads = for_zygote ? 1 : fleet_threads_per_worker(f);
+
 	for (size_t i = 0; i < ARRAY_LEN(environment_threads); i++)
-		if (!getenv(environment_threads[i]))
+		if (for_zygote || !getenv(environment_threads[i]))
 			environment_add(e, mem_printf("%s=%u", environment_threads[i], threads));
 }
 
@@ -87,11 +98,11 @@ char **worker_environment(const struct fleet *f, const struct worker *w)
 	regex_t hidden;
 	bool hide = pattern && *pattern && regcomp(&hidden, pattern, REG_EXTENDED | REG_NOSUB) == 0;
 
-	environment_inherit(&e, hide ? &hidden : NULL);
+	environment_inherit(&e, hide ? &hidden : NULL, !w);
 	if (hide)
 		regfree(&hidden);
 	environment_python(&e, f, w);
-	environment_set_threads(&e, fleet_threads_per_worker(f));
+	environment_set_threads(&e, f, !w);
 	environment_set_malloc(&e);
 	return e.all;
 }

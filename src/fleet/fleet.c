@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -63,8 +64,12 @@ static unsigned fleet_count_workers(const struct fleet *f)
 
 unsigned fleet_threads_per_worker(const struct fleet *f)
 {
+	uint64_t wanted;
+
 	if (f->settings->threads_per_worker)
 		return (unsigned)f->settings->threads_per_worker;
+	if (slice_u64(slice_str(getenv("OMP_NUM_THREADS")), &wanted) && wanted && wanted <= 4096)
+		return (unsigned)wanted;
 	return MAX(f->cpus / MAX(fleet_count_workers(f), 1), 1);
 }
 

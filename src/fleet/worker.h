@@ -100,6 +100,7 @@ void worker_kill(struct worker *w, const char *why);
 
 /* ---- worker_launch.c: a process for this place, fresh or from a zygote ---- */
 int worker_launch(struct worker *w);
+void worker_launch_again(struct worker *w); /* the zygote that was to make it is gone */
 /* The process exists (a zygote answered), or could not be made (pid 0). */
 void worker_launched(struct worker *w, pid_t pid);
 void worker_exited(struct child *c, int status);

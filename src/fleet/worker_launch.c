@@ -14,6 +14,7 @@
 #include "fleet/environment.h"
 #include "fleet/fleet.h"
 #include "fleet/zygote.h"
+#include "log/log.h"
 #include "wire/json.h"
 
 #define WORKER_OUTBOUND_MIN ((size_t)16 << 20)
@@ -67,6 +68,20 @@ int worker_launch(struct worker *w)
 	for (size_t i = 1; i < ARRAY_LEN(ends); i++)
 		closep(&ends[i]);
 	return r < 0 ? err_trace(r) : 0;
+}
+
+void worker_launch_again(struct worker *w)
+{
+	int r;
+
+	channel_close(&w->channel);
+	output_close(&w->out);
+	output_close(&w->err);
+	r = worker_launch(w);
+	if (r < 0) {
+		log_error("%s: cannot start a process: %s", w->label, strerror(-r));
+		worker_launched(w, 0);
+	}
 }
 
 /* ---- LOAD ---- */

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <yyjson.h>
 
 #include "base/clock.h"
@@ -17,6 +18,7 @@
 #include "wire/json.h"
 
 #define ZYGOTE_FAILURES_MAX 3
+#define ZYGOTE_HAS_THREADS 3 /* its exit code when what it imported makes forking unsafe */
 
 enum zygote_kind { ZYGOTE_PLAIN, ZYGOTE_TORCH, ZYGOTE_KINDS };
 
@@ -91,6 +93,8 @@ static void zygote_broken(struct channel *c, const char *why)
 static void zygote_exited(struct child *c, int status)
 {
 	struct zygote *z = container_of(c, struct zygote, child);
+	bool useless = WIFEXITED(status) && WEXITSTATUS(status) == ZYGOTE_HAS_THREADS;
+	struct list orders = LIST_INIT(orders);
 	char how[96];
 	struct list *n;
 
@@ -99,12 +103,19 @@ static void zygote_exited(struct child *c, int status)
 	channel_close(&z->channel);
 	output_drain(&z->out);
 	output_drain(&z->err);
-	z->failures++;
+	z->failures = useless ? ZYGOTE_FAILURES_MAX : z->failures + 1;
 	log_warn("%s %s%s", zygote_labels[z->kind], how,
 		 z->failures >= ZYGOTE_FAILURES_MAX ? "; workers are started without it from now on"
 						    : "");
-	while ((n = list_first(&z->orders)))
-		zygote_settle(container_of(n, struct zygote_order, link), 0);
+	/* Its failure is not the workers': they are made some other way. */
+	list_splice_back(&orders, &z->orders);
+	while ((n = list_pop(&orders))) {
+		struct zygote_order *o = container_of(n, struct zygote_order, link);
+
+		if (o->worker)
+			worker_launch_again(o->worker);
+		free(o);
+	}
 }
 
 static int zygote_start(struct zygote *z)
