@@ -164,14 +164,6 @@ static void fleet_segment_gone(void *arg, uint32_t id)
 
 /* ---- life ---- */
 
-static int fleet_make_work_dir(struct fleet *f)
-{
-	const char *tmp = f->settings->tmp_dir ? f->settings->tmp_dir : "/tmp";
-
-	f->work_dir = mem_printf("%s/models", tmp);
-	return file_make_dirs(f->work_dir, 0755);
-}
-
 int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
 	       struct budget *budget, struct pool *pool, struct metrics *metrics)
 {
@@ -199,7 +191,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	python_find(&f->python, settings->python);
 	if (settings->zygote != TRISTATE_OFF)
 		f->zygotes = zygotes_create(f);
-	r = fleet_make_work_dir(f);
+	r = workdir_make(&f->workdir, settings->tmp_dir);
 	if (!r)
 		r = children_init(&f->children, loop);
 	if (r)
@@ -258,5 +250,5 @@ void fleet_finish(struct fleet *f)
 	uv_close((uv_handle_t *)&f->tick, NULL);
 	python_finish(&f->python);
 	free(f->executable);
-	free(f->work_dir);
+	workdir_finish(&f->workdir);
 }

@@ -14,6 +14,7 @@
 #include "fleet/python.h"
 #include "fleet/store.h"
 #include "fleet/telemetry.h"
+#include "fleet/workdir.h"
 #include "pool/pool.h"
 
 struct zygotes;
@@ -36,7 +37,7 @@ struct fleet {
 	uv_timer_t tick;     /* timeouts and deadlines */
 	uint64_t tick_n;
 	char *executable;     /* our own, for `sconce unpack` */
-	char *work_dir;       /* where archives are unpacked: <tmp>/models */
+	struct workdir workdir; /* where archives are unpacked */
 	unsigned cpus;        /* that we may use: affinity and cgroup quota */
 	unsigned next_worker; /* worker ids, from initial_worker_port */
 	unsigned unpacking;   /* unpack children running */

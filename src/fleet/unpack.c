@@ -220,7 +220,7 @@ void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
 	uuid_make(id);
 	u->fleet = f;
 	u->source = mem_strdup(source);
-	u->target = mem_printf("%s/%s", f->work_dir, id);
+	u->target = mem_printf("%s/%s", f->workdir.path, id);
 	u->name_hint = name_hint.n ? slice_dup(name_hint) : NULL;
 	u->done = done;
 	u->arg = arg;

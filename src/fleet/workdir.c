@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/workdir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "base/uuid.h"
+
+#define WORKDIR_PREFIX "sconce-"
+
+static int workdir_lock(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	closep(&fd);
+	return -1;
+}
+
+/* Only folders that carry our name, and only those whose server is gone. */
+static void workdir_sweep(const char *parent)
+{
+	DIR *d = opendir(parent);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		_cleanup_(freep) char *path = mem_printf("%s/%s", parent, e->d_name);
+		_cleanup_(closep) int fd = -1;
+
+		if (strncmp(e->d_name, WORKDIR_PREFIX, strlen(WORKDIR_PREFIX)) != 0)
+			continue;
+		fd = workdir_lock(path);
+		if (fd >= 0)
+			file_remove_tree(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Between its making and its locking another server may sweep the folder away. */
+static int workdir_claim(struct workdir *d, const char *parent)
+{
+	char id[UUID_LEN + 1];
+
+	uuid_make(id);
+	d->path = mem_printf("%s/" WORKDIR_PREFIX "%s", parent, id);
+	if (mkdir(d->path, 0755) < 0)
+		return -errno;
+	d->lock = workdir_lock(d->path);
+	if (d->lock >= 0 && access(d->path, F_OK) == 0)
+		return 0;
+	closep(&d->lock);
+	d->lock = -1;
+	free(TAKE(d->path));
+	return -EAGAIN;
+}
+
+int workdir_make(struct workdir *d, const char *tmp)
+{
+	_cleanup_(freep) char *parent = mem_printf("%s/models", tmp ? tmp : "/tmp");
+	int r = file_make_dirs(parent, 0755);
+
+	*d = (struct workdir){ .lock = -1 };
+	if (r < 0)
+		return err_trace(r);
+	workdir_sweep(parent);
+	do
+		r = workdir_claim(d, parent);
+	while (r == -EAGAIN);
+	return r < 0 ? err_origin(r) : 0;
+}
+
+void workdir_finish(struct workdir *d)
+{
+	if (d->lock >= 0)
+		file_remove_tree(d->path);
+	closep(&d->lock);
+	free(d->path);
+	*d = (struct workdir){ .lock = -1 };
+}

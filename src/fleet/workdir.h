@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The folder of one server in which archives are unpacked: <tmp>/models/sconce-<uuid>, locked for
+ * as long as the server lives. What servers that were killed left behind is known by its lock being
+ * free, and is removed by the next one. Loop thread only; blocks, so only at the start and the end.
+ */
+
+struct workdir {
+	char *path;
+	int lock; /* -1: none */
+};
+
+/* `tmp`: NULL means /tmp. Returns 0 or -errno; workdir_finish() is right in both cases. */
+int workdir_make(struct workdir *d, const char *tmp);
+void workdir_finish(struct workdir *d); /* removes the folder */
