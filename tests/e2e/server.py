@@ -181,6 +181,10 @@ class Server:
     def metrics_text(self):
         return requests.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=PATIENCE).text
 
+    def unpacked(self):
+        """Folders of the archives that are unpacked now."""
+        return list((self.root / "tmp" / "models").glob("sconce-*/*"))
+
     # ---- calls ----
 
     def raw(self, **options):

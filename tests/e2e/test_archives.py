@@ -59,7 +59,7 @@ def loaded(server, path, **parameters):
 
 
 def unpacked(server):
-    return sorted((server.root / "tmp" / "models").iterdir())
+    return sorted(server.unpacked())
 
 
 # ---- shapes ----

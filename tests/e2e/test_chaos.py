@@ -303,7 +303,7 @@ def test_many_models_come_and_go(serve, tmp_path):
             job.result(60)
     load.check()
     eventually(lambda: server.models() == ["echo"])
-    eventually(lambda: len(list((server.root / "tmp" / "models").iterdir())) == 1)
+    eventually(lambda: len(server.unpacked()) == 1)
 
 
 def test_output_flood_does_not_stop_the_server(serve, tmp_path):

@@ -255,10 +255,9 @@ def test_unregister_that_takes_too_long(serve, tmp_path, gate):
 def test_nothing_is_left_of_unpacked_archives(serve, tmp_path):
     make_mar(tmp_path, "echo", "echo.py")
     server = serve(store=tmp_path)
-    models = server.root / "tmp" / "models"
-    assert len(list(models.iterdir())) == 1
+    assert len(server.unpacked()) == 1
     server.stop()
-    assert not models.exists() or not list(models.iterdir())
+    assert not list((server.root / "tmp" / "models").iterdir())
 
 
 def test_front_dies_and_takes_its_workers_along(serve, tmp_path):
@@ -268,6 +267,9 @@ def test_front_dies_and_takes_its_workers_along(serve, tmp_path):
     server.process.wait()
     server.ended = True
     server.check_leftovers()
+    assert server.unpacked()
+    serve(root=server.root, store=tmp_path)
+    assert len(server.unpacked()) == 1      # those of the dead server are gone
 
 
 def test_workers_load_side_by_side(serve, tmp_path):
