@@ -52,10 +52,21 @@ def _handler_class(module):
     return classes[0]
 
 
-def _envelope(name, entry):
-    module = importlib.import_module("ts.torch_handler.request_envelope." + name)
-    wrapper = _classes(module)[0](entry)
-    return wrapper.handle
+def _envelope(name):
+    """The class of an envelope."""
+    package = "ts.torch_handler.request_envelope."
+    try:
+        return _classes(importlib.import_module(package + name))[0]
+    except ModuleNotFoundError as e:
+        if e.name and (e.name + ".").startswith(package):
+            raise LoadError("there is no envelope %s: service_envelope (or the manifest's envelope) "
+                            "is body, json, kserve or kservev2" % name) from None
+        raise
+
+
+def is_coroutine(entry):
+    code = getattr(getattr(entry, "__func__", entry), "__code__", None)
+    return bool(code and code.co_flags & 0x80)   # inspect.CO_COROUTINE
 
 
 def _entry_of(module, function, context):
@@ -83,6 +94,11 @@ def load(handler, model_dir, context, envelope=""):
         if path in sys.path:
             sys.path.remove(path)
         sys.path.insert(1, path)
+    wrapper = _envelope(envelope) if envelope else None
     module = _import(name, whole)
     entry = _entry_of(module, function, context)
-    return _envelope(envelope, entry) if envelope else entry
+    if wrapper is None:
+        return entry
+    if is_coroutine(entry):
+        raise LoadError("%s is a coroutine function, around which no envelope goes" % handler)
+    return wrapper(entry).handle
