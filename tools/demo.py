@@ -101,7 +101,8 @@ class Server:
 
     def fail(self, what):
         self.process.kill()
-        sys.stderr.write(self.console.read_text(errors="replace")[-3000:])
+        lines = self.console.read_text(errors="replace").splitlines(keepends=True)
+        sys.stderr.writelines([line for line in lines if " ACCESS_LOG " not in line][-30:])
         sys.exit(f"demo: the server {what}")
 
 
