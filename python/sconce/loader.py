@@ -59,8 +59,8 @@ def _envelope(name):
         return _classes(importlib.import_module(package + name))[0]
     except ModuleNotFoundError as e:
         if e.name and (e.name + ".").startswith(package):
-            raise LoadError("there is no envelope %s: service_envelope (or the manifest's envelope) "
-                            "is body, json, kserve or kservev2" % name) from None
+            raise LoadError("there is no envelope %s: service_envelope (or the manifest's "
+                            "envelope) is body, json, kserve or kservev2" % name) from None
         raise
 
 

@@ -51,7 +51,7 @@ def test_the_c_side_understands_python_and_the_reverse():
     rng = random.Random(1)
     for _ in range(30):
         entries, batch = [], 0
-        for i in range(rng.randrange(1, 6)):
+        for _ in range(rng.randrange(1, 6)):
             parts = [(rng.randrange(3), "n" * rng.randrange(9), "t" * rng.randrange(9), 7,
                       rng.randrange(1 << 40), rng.randrange(1 << 40))
                      for _ in range(rng.randrange(4))]
