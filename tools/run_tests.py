@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -136,11 +137,11 @@ def meson_case(case, counts):
 
 # ---- pytest ----
 
-def pytest(name, folder, env=None):
+def pytest(name, *arguments, env=None, python=sys.executable):
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    done = Output([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs",
-                   "--durations=5", f"--junitxml={report}", folder],
+    done = Output([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs",
+                   "--durations=5", f"--junitxml={report}", *arguments],
                   {"PYTHONDONTWRITEBYTECODE": "1", **SANITIZER_ENV, **(env or {})})
     counts = Counts(report=done.text)
     if report.exists():
@@ -156,7 +157,21 @@ def pytest(name, folder, env=None):
 
 def e2e(name, folder):
     environment = {"SCONCE_BIN_DIR": str(ROOT / folder / "bin")}
-    return build(folder) or pytest(name, "tests/e2e", environment)
+    return build(folder) or pytest(name, "tests/e2e", "-m", "not torch", env=environment)
+
+
+def torch():
+    """The tests that need torch, in the demonstration's Python with the packages of this one."""
+    packages = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT / "python")])
+    environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin"), "PYTHONPATH": packages}
+    chosen = [str(path) for path in sorted((ROOT / "tests/unit_python").glob("test_ts_*.py"))]
+    python = ".venv-demo/bin/python"
+    counts = build("build") or pytest("torch", "-m", "torch", "tests/e2e", env=environment,
+                                      python=python)
+    units = pytest("torch-units", *chosen, env=environment, python=python)
+    counts.add(units)
+    counts.report += units.report if units.failed else ""
+    return counts
 
 
 # ---- the steps, in order ----
@@ -181,8 +196,10 @@ STEPS = {
     "tidy": tidy,
     "lint": lint,
     "unit": lambda: meson_test("build"),
-    "python": lambda: pytest("python", "tests/unit_python", {"PYTHONPATH": str(ROOT / "python")}),
+    "python": lambda: pytest("python", "tests/unit_python",
+                             env={"PYTHONPATH": str(ROOT / "python")}),
     "e2e": lambda: e2e("e2e", "build"),
+    "torch": torch,
     "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),
     "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
     "tsan-log": tsan_log,

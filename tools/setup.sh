@@ -124,6 +124,7 @@ main() {
 	test)
 		setup_build $TEST
 		environment .venv tests/requirements.txt
+		environment .venv-demo tools/requirements-demo.txt
 		;;
 	demo)
 		setup_build
