@@ -16,7 +16,11 @@ enum api_role {
 	API_INFERENCE = 1 << 0,
 	API_MANAGEMENT = 1 << 1,
 	API_METRICS = 1 << 2,
+	API_ALL = API_INFERENCE | API_MANAGEMENT | API_METRICS,
 };
+
+/* The TorchServe whose API this is. */
+#define API_TORCHSERVE_VERSION "0.12.0"
 
 struct api;
 
@@ -28,9 +32,12 @@ struct api_door {
 };
 
 struct tokens;
+struct ready;
 
 /* `fleet` and `tokens` (NULL: everybody may call) must outlive the API. */
 struct api *api_create(struct fleet *fleet, struct tokens *tokens);
 struct api *api_destroy(struct api *a);
+/* Where start-up says what it loads. */
+struct ready *api_ready(struct api *a);
 /* Fills in a door. */
 void api_door_init(struct api_door *d, struct api *a, unsigned roles);

@@ -184,9 +184,15 @@ struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 	a->budget = fleet->budget;
 	a->tokens = tokens;
 	list_init(&a->free_calls);
+	ready_init(&a->ready, fleet);
 	a->cors = api_cors(fleet->settings);
 	scrape_init(a);
 	return a;
+}
+
+struct ready *api_ready(struct api *a)
+{
+	return &a->ready;
 }
 
 struct api *api_destroy(struct api *a)
@@ -199,6 +205,7 @@ struct api *api_destroy(struct api *a)
 		region_finish(&c->region);
 		free(c);
 	}
+	ready_finish(&a->ready);
 	free(a->cors);
 	free(a);
 	return NULL;

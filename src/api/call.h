@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "api/body.h"
+#include "api/ready.h"
 #include "fleet/version.h"
 
 #define CALL_SEGMENTS_MAX 32
@@ -25,6 +26,7 @@ struct api {
 		*pool_mapped, *pool_used, *log_dropped;
 	struct budget *budget;
 	struct tokens *tokens; /* NULL: no authorization */
+	struct ready ready;
 };
 
 struct call {

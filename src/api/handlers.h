@@ -11,9 +11,20 @@ struct call;
 bool inference_check(struct call *c);
 void inference_predict(struct call *c);
 void inference_invocations(struct call *c);
-void inference_invoke(struct call *c);
+/* kserve.c */
+bool kserve_v2_check(struct call *c);
+bool kserve_v2_infer_check(struct call *c);
+void kserve_server(struct call *c);
+void kserve_live(struct call *c);
+void kserve_ready(struct call *c);
+void kserve_model(struct call *c);
+void kserve_model_ready(struct call *c);
+void kserve_v1_list(struct call *c);
+void kserve_v1_model(struct call *c);
 /* health.c */
 void health_ping(struct call *c);
+void health_live(struct call *c);
+void health_ready(struct call *c);
 /* management.c */
 void management_list(struct call *c);
 void management_register(struct call *c);

@@ -5,23 +5,64 @@
 #include "api/handlers.h"
 #include "api/parts.h"
 
-/* TorchServe's inference routes: which model, which operation, and off to its queue. */
+/* The routes that run a model, TorchServe's and KServe's: which one, which operation, and off to
+ * its queue. */
 
-static struct slice inference_version(const struct call *c)
+/* What a path asks for. */
+struct target {
+	struct slice model, version; /* version SLICE_NULL: the default one */
+	enum request_op op;
+	unsigned headers; /* enum parts_extra */
+	bool query;       /* query parameters are fields */
+};
+
+static struct slice target_segment(const struct call *c, unsigned i)
 {
-	return c->n_segments > 2 && c->segments[2].n ? c->segments[2] : SLICE_NULL;
+	return i < c->n_segments ? c->segments[i] : SLICE_NULL;
 }
 
-static bool inference_explains(const struct call *c)
+/* /v1/models/{m}:predict, /v2/models/{m}[/versions/{v}]/infer */
+static void target_kserve(const struct call *c, struct target *t)
 {
-	return slice_eq(c->segments[0], SLICE("explanations"));
+	struct slice rest = c->segments[2], last = c->segments[c->n_segments - 1];
+
+	t->model = slice_cut(&rest, ':');
+	t->headers = PARTS_EXPLAIN;
+	if (slice_eq(target_segment(c, 3), SLICE("versions")))
+		t->version = c->segments[4];
+	if (slice_eq(c->n_segments == 3 ? rest : last, SLICE("explain")))
+		t->op = REQUEST_EXPLAIN;
+}
+
+static void target_read(const struct call *c, struct target *t)
+{
+	struct slice first = c->segments[0];
+	bool explains = slice_eq(first, SLICE("explanations"));
+
+	*t = (struct target){ .op = explains ? REQUEST_EXPLAIN : REQUEST_PREDICT };
+	if (explains || slice_eq(first, SLICE("predictions"))) {
+		t->model = c->segments[1];
+		t->version = target_segment(c, 2);
+		t->headers = PARTS_URL_PATH | PARTS_EXPLAIN;
+	} else if (c->n_segments > 2 && slice_eq(c->segments[1], SLICE("models"))) {
+		target_kserve(c, t);
+	} else if (slice_eq(first, SLICE("models"))) {
+		t->model = c->segments[1];
+		t->query = true;
+	} else {
+		/* /{m}/predict, /{m}/{v}/predict */
+		t->model = first;
+		t->version = c->n_segments > 2 ? c->segments[1] : SLICE_NULL;
+		t->query = true;
+	}
 }
 
 bool inference_check(struct call *c)
 {
-	bool invoke = slice_eq(c->segments[0], SLICE("models"));
+	struct target t;
 
-	return call_find_version(c, c->segments[1], invoke ? SLICE_NULL : inference_version(c));
+	target_read(c, &t);
+	return call_find_version(c, t.model, t.version);
 }
 
 static void inference_refuse(struct call *c, struct slice model, struct slice version)
@@ -35,18 +76,23 @@ static void inference_refuse(struct call *c, struct slice model, struct slice ve
 		SLICE_ARG(model), version.p ? "\" Version " : "", SLICE_ARG(version));
 }
 
-static void inference_submit(struct call *c, struct version *v, struct slice model,
-			     struct slice version)
+/* The parts are read: off to the queue. */
+static void inference_submit(struct call *c, const struct target *t)
 {
+	struct version *v = call_find_version(c, t->model, t->version);
 	struct request *r = &c->request;
 
+	if (!v)
+		return;
+	r->op = t->op;
+	parts_headers(c, t->headers);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	r->reply = call_reply;
 	r->owner = c;
-	r->versioned = version.p != NULL;
+	r->versioned = t->version.p != NULL;
 	metric_add(r->versioned ? v->metrics.requests_total_named : v->metrics.requests_total, 1);
 	if (version_submit(v, r)) {
-		inference_refuse(c, model, version);
+		inference_refuse(c, t->model, t->version);
 		return;
 	}
 	c->version = v;
@@ -55,32 +101,11 @@ static void inference_submit(struct call *c, struct version *v, struct slice mod
 
 void inference_predict(struct call *c)
 {
-	struct slice version = inference_version(c);
-	struct version *v = call_find_version(c, c->segments[1], version);
-	enum request_op op = inference_explains(c) ? REQUEST_EXPLAIN : REQUEST_PREDICT;
+	struct target t;
 
-	if (!v || parts_read(c, false) < 0)
-		return;
-	c->request.op = op;
-	parts_headers(c, true, op == REQUEST_EXPLAIN);
-	inference_submit(c, v, c->segments[1], version);
-}
-
-static void inference_named(struct call *c, struct slice model)
-{
-	struct version *v = call_find_version(c, model, SLICE_NULL);
-
-	if (!v)
-		return;
-	c->request.op = REQUEST_PREDICT;
-	parts_headers(c, false, false);
-	inference_submit(c, v, model, SLICE_NULL);
-}
-
-void inference_invoke(struct call *c)
-{
-	if (parts_read(c, true) == 0)
-		inference_named(c, c->segments[1]);
+	target_read(c, &t);
+	if (parts_read(c, t.query) == 0)
+		inference_submit(c, &t);
 }
 
 /* The one model that was loaded at start-up, where there is just one. */
@@ -100,22 +125,28 @@ static struct slice inference_only_model(const struct fleet *f)
 	return n == 1 ? only : SLICE_NULL;
 }
 
+/* The query goes before the form, both before the only model: nobody who names one gets another. */
+static struct slice inference_named_model(struct call *c)
+{
+	for (unsigned i = 0; i < c->request.n_parts; i++) {
+		const struct part *p = &c->request.parts[i];
+
+		if (p->kind != PART_BODY && p->span.length &&
+		    slice_eq(p->name, SLICE("model_name")))
+			return parts_text(c, p);
+	}
+	return inference_only_model(c->api->fleet);
+}
+
 void inference_invocations(struct call *c)
 {
-	struct slice model = SLICE_NULL;
+	struct target t = { .op = REQUEST_PREDICT };
 
 	if (parts_read(c, true) < 0)
 		return;
-	for (unsigned i = 0; i < c->request.n_parts && !model.p; i++) {
-		const struct part *p = &c->request.parts[i];
-
-		if (p->kind != PART_BODY && slice_eq(p->name, SLICE("model_name")))
-			model = parts_text(c, p);
-	}
-	if (!model.p)
-		model = inference_only_model(c->api->fleet);
-	if (!model.p)
-		call_error(c, 400, "BadRequestException", "Parameter model_name is required.");
+	t.model = inference_named_model(c);
+	if (t.model.p)
+		inference_submit(c, &t);
 	else
-		inference_named(c, model);
+		call_error(c, 400, "BadRequestException", "Parameter model_name is required.");
 }

@@ -168,7 +168,7 @@ static struct slice parts_url_path(struct call *c)
 	return path;
 }
 
-void parts_headers(struct call *c, bool routed, bool explain)
+void parts_headers(struct call *c, unsigned extra)
 {
 	size_t room = parts_headers_room(c), n = 0;
 	char *p = region_alloc(&c->region, room);
@@ -181,11 +181,12 @@ void parts_headers(struct call *c, bool routed, bool explain)
 		snprintf(length, sizeof(length), "%llu", (unsigned long long)c->body.used);
 		n += frame_header_put(p + n, room - n, SLICE("content-length"), slice_str(length));
 	}
-	if (routed) {
+	if (extra & PARTS_URL_PATH)
 		n += frame_header_put(p + n, room - n, SLICE("url_path"),
 				      c->n_segments > 3 ? parts_url_path(c) : SLICE(""));
+	if (extra & PARTS_EXPLAIN)
 		n += frame_header_put(p + n, room - n, SLICE("explain"),
-				      explain ? SLICE("True") : SLICE("False"));
-	}
+				      c->request.op == REQUEST_EXPLAIN ? SLICE("True")
+								       : SLICE("False"));
 	c->request.headers = slice_make(p, n);
 }

@@ -13,7 +13,14 @@
 /* Fills in the request's parts. `query`: query parameters become fields too. 0, or -1 after having
  * answered. */
 int parts_read(struct call *c, bool query);
-/* Fills in the request's header block; `routed` adds url_path and explain as /predictions does. */
-void parts_headers(struct call *c, bool routed, bool explain);
+
+/* Headers that some routes add for the handler. */
+enum parts_extra {
+	PARTS_URL_PATH = 1 << 0, /* what follows the version in the path */
+	PARTS_EXPLAIN = 1 << 1,  /* "True" or "False" */
+};
+
+/* Fills in the request's header block, with `extra` by the request's op. */
+void parts_headers(struct call *c, unsigned extra);
 /* A field's bytes as text (inside the pool; not NUL-terminated). */
 struct slice parts_text(const struct call *c, const struct part *p);

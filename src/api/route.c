@@ -10,7 +10,9 @@ static const struct route route_not_allowed = { .run = call_not_allowed };
 
 /* In the order TorchServe looks at them (inference before management on a shared listener). */
 static const struct route routes[] = {
-	{ API_INFERENCE, NULL, "ping", ROUTE_NO_BODY, NULL, health_ping },
+	{ API_INFERENCE, NULL, "ping/**", ROUTE_NO_BODY, NULL, health_ping },
+	{ API_ALL, NULL, "livez", ROUTE_NO_BODY, NULL, health_live },
+	{ API_ALL, NULL, "readyz", ROUTE_NO_BODY, NULL, health_ready },
 	{ API_INFERENCE, NULL, "predictions/*", ROUTE_BIG_BODY, inference_check,
 	  inference_predict },
 	{ API_INFERENCE, NULL, "predictions/*/*/**", ROUTE_BIG_BODY, inference_check,
@@ -21,7 +23,31 @@ static const struct route routes[] = {
 	  inference_predict },
 	{ API_INFERENCE, NULL, "invocations", ROUTE_BIG_BODY, NULL, inference_invocations },
 	{ API_INFERENCE, NULL, "models/*/invoke", ROUTE_BIG_BODY, inference_check,
-	  inference_invoke },
+	  inference_predict },
+	{ API_INFERENCE, NULL, "v1/models/*:predict", ROUTE_BIG_BODY, inference_check,
+	  inference_predict },
+	{ API_INFERENCE, NULL, "v1/models/*:explain", ROUTE_BIG_BODY, inference_check,
+	  inference_predict },
+	{ API_INFERENCE, NULL, "v2/models/*/infer", ROUTE_BIG_BODY, inference_check,
+	  inference_predict },
+	{ API_INFERENCE, NULL, "v2/models/*/explain", ROUTE_BIG_BODY, inference_check,
+	  inference_predict },
+	{ API_INFERENCE, NULL, "v2/models/*/versions/*/infer", ROUTE_BIG_BODY,
+	  kserve_v2_infer_check, inference_predict },
+	{ API_INFERENCE, NULL, "v2/models/*/versions/*/explain", ROUTE_BIG_BODY,
+	  kserve_v2_infer_check, inference_predict },
+	{ API_INFERENCE, NULL, "v2", ROUTE_NO_BODY, kserve_v2_check, kserve_server },
+	{ API_INFERENCE, NULL, "v2/health/live", ROUTE_NO_BODY, kserve_v2_check, kserve_live },
+	{ API_INFERENCE, NULL, "v2/health/ready", ROUTE_NO_BODY, kserve_v2_check, kserve_ready },
+	{ API_INFERENCE, NULL, "v2/models/*", ROUTE_NO_BODY, kserve_v2_check, kserve_model },
+	{ API_INFERENCE, NULL, "v2/models/*/versions/*", ROUTE_NO_BODY, kserve_v2_check,
+	  kserve_model },
+	{ API_INFERENCE, NULL, "v2/models/*/ready", ROUTE_NO_BODY, kserve_v2_check,
+	  kserve_model_ready },
+	{ API_INFERENCE, NULL, "v2/models/*/versions/*/ready", ROUTE_NO_BODY, kserve_v2_check,
+	  kserve_model_ready },
+	{ API_MANAGEMENT, "GET", "v1/models", ROUTE_NO_BODY, NULL, kserve_v1_list },
+	{ API_MANAGEMENT, "GET", "v1/models/*", ROUTE_NO_BODY, NULL, kserve_v1_model },
 	{ API_MANAGEMENT, NULL, "token", ROUTE_NO_BODY, NULL, authorize_renew },
 	{ API_MANAGEMENT, "GET", "models", ROUTE_NO_BODY, NULL, management_list },
 	{ API_MANAGEMENT, "POST", "models", ROUTE_SMALL_BODY, NULL, management_register },
@@ -37,12 +63,22 @@ static const struct route routes[] = {
 	{ API_MANAGEMENT, "PUT", "models/*/*/set-default", ROUTE_NO_BODY, NULL,
 	  management_set_default },
 	{ API_MANAGEMENT, NULL, "models/*/*/set-default", ROUTE_NO_BODY, NULL, call_not_allowed },
+	{ API_INFERENCE, NULL, "*/predict", ROUTE_BIG_BODY, inference_check, inference_predict },
+	{ API_INFERENCE, NULL, "*/*/predict", ROUTE_BIG_BODY, inference_check, inference_predict },
 	{ API_METRICS, "GET", "metrics", ROUTE_NO_BODY, NULL, scrape_metrics },
 	{ API_METRICS, "HEAD", "metrics", ROUTE_NO_BODY, NULL, scrape_metrics },
 	{ API_METRICS, NULL, "metrics", ROUTE_NO_BODY, NULL, call_not_allowed },
-	{ API_INFERENCE | API_MANAGEMENT | API_METRICS, NULL, "", ROUTE_NO_BODY, NULL,
-	  call_not_allowed },
+	{ API_ALL, NULL, "", ROUTE_NO_BODY, NULL, call_not_allowed },
 };
+
+static bool route_word_matches(struct slice word, struct slice segment)
+{
+	if (word.p[0] != '*')
+		return slice_eq(word, segment);
+	word = slice_make(word.p + 1, word.n - 1);
+	return segment.n >= word.n &&
+	       slice_eq(word, slice_make(segment.p + segment.n - word.n, word.n));
+}
 
 static bool route_path_matches(const struct call *c, const char *path)
 {
@@ -58,7 +94,7 @@ static bool route_path_matches(const struct call *c, const char *path)
 			return true;
 		if (i == c->n_segments)
 			return false;
-		if (!slice_eq(word, SLICE("*")) && !slice_eq(word, c->segments[i]))
+		if (!route_word_matches(word, c->segments[i]))
 			return false;
 		i++;
 	}

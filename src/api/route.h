@@ -14,8 +14,8 @@ enum route_body {
 struct route {
 	unsigned roles;
 	const char *method; /* NULL: any */
-	/* Segments: a word matches itself, "*" any one segment, a final "**" any rest (also none).
-	 */
+	/* Segments: a word matches itself, "*" any one segment, "*:word" one that ends so, a final
+	 * "**" any rest (also none). */
 	const char *path;
 	enum route_body body;
 	/* Optional, when the head is there: may answer early (returns false then). */

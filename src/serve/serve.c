@@ -284,7 +284,7 @@ int serve_run(struct settings *settings, int ready_fd)
 		return 1;
 	}
 	serve_banner(&s);
-	startup_load_models(&s.fleet);
+	startup_load_models(&s.fleet, api_ready(s.api));
 	log_info("Model server started.");
 	serve_ready(ready_fd);
 	uv_run(&s.loop, UV_RUN_DEFAULT);

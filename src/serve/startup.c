@@ -10,15 +10,16 @@
 
 static void startup_done(void *arg, const struct outcome *o)
 {
-	(void)arg;
+	ready_arrived(arg, o->type ? o->message : NULL);
 	if (o->type)
 		log_error("A model of load_models could not be loaded: %s", o->message);
 	else
 		log_info("%s", o->message);
 }
 
-static void startup_load(struct fleet *f, struct slice name, struct slice url)
+static void startup_load(struct fleet *f, struct ready *ready, struct slice name, struct slice url)
 {
+	struct awaited *a = ready_await(ready, name.n ? name : url);
 	uint64_t workers = f->settings->default_workers_per_model;
 	struct registration r = { .url = url,
 				  .model_name = name,
@@ -30,27 +31,27 @@ static void startup_load(struct fleet *f, struct slice name, struct slice url)
 				  .at_startup = true };
 
 	r.initial_workers = (int64_t)(workers ? workers : f->cpus);
-	fleet_register(f, &r, startup_done, NULL);
+	fleet_register(f, &r, startup_done, a);
 }
 
-static void startup_load_all(struct fleet *f)
+static void startup_load_all(struct fleet *f, struct ready *ready)
 {
 	size_t n;
 	char **all = source_list(f->settings, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		startup_load(f, SLICE_NULL, slice_str(all[i]));
+		startup_load(f, ready, SLICE_NULL, slice_str(all[i]));
 		free(all[i]);
 	}
 	free(all);
 }
 
-void startup_load_models(struct fleet *f)
+void startup_load_models(struct fleet *f, struct ready *ready)
 {
 	struct slice rest = slice_str(f->settings->load_models);
 
 	if (slice_ieq(rest, SLICE("all"))) {
-		startup_load_all(f);
+		startup_load_all(f, ready);
 		return;
 	}
 	while (rest.p) {
@@ -60,10 +61,10 @@ void startup_load_models(struct fleet *f)
 		if (!item.n || slice_ieq(item, SLICE("none")))
 			continue;
 		if (at < 0)
-			startup_load(f, SLICE_NULL, item);
+			startup_load(f, ready, SLICE_NULL, item);
 		else
 			startup_load(
-				f, slice_trim(slice_make(item.p, (size_t)at)),
+				f, ready, slice_trim(slice_make(item.p, (size_t)at)),
 				slice_trim(slice_make(item.p + at + 1, item.n - (size_t)at - 1)));
 	}
 }

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Is the server ready to be sent work? When every model that it was asked to load at its start
+ * answers, and every model that was registered since and has answered before. A model without
+ * workers by wish is not waited for, and one that is being registered by the API does not take a
+ * server that works out of rotation. Loop thread only.
+ */
+
+#include "fleet/fleet.h"
+
+/* What start-up was asked to load and that is not among the models yet, or never will be. */
+struct awaited {
+	struct list link;
+	char *what; /* as it was asked for: a name or a URL */
+	char *why;  /* it failed; NULL: it is being loaded */
+};
+
+struct ready {
+	const struct fleet *fleet;
+	struct list awaited;
+};
+
+void ready_init(struct ready *r, const struct fleet *fleet);
+void ready_finish(struct ready *r);
+
+/* Start-up has begun to load something. */
+struct awaited *ready_await(struct ready *r, struct slice what);
+/* It is among the models now, or (`why`) it failed for good. Ends `a` in the first case. */
+void ready_arrived(struct awaited *a, const char *why);
+
+/* Tells of everything that is missing (`version` NULL: it is not known; `tell` may be NULL); true
+ * when nothing is. */
+bool ready_check(const struct ready *r, void *arg,
+		 void (*tell)(void *arg, const char *model, const char *version, const char *why));
