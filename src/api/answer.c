@@ -52,10 +52,24 @@ static void answer_line(struct buf *b, struct slice name, struct slice value)
 	buf_append(b, "\r\n", 2);
 }
 
+struct answer_lines {
+	struct buf *b;
+	struct slice block;
+};
+
+static void answer_cors(void *arg, struct slice name, struct slice value)
+{
+	const struct answer_lines *l = arg;
+
+	if (!answer_overrides(l->block, name))
+		answer_line(l->b, name, value);
+}
+
 /* `block`: the handler's own headers, which win over ours. */
 static void answer_headers(struct call *c, struct buf *b, struct slice type, struct slice block)
 {
 	struct slice rest = block, name, value;
+	struct answer_lines lines = { b, block };
 
 	buf_append(b, "x-request-id: ", 14);
 	buf_append(b, c->uuid, UUID_LEN);
@@ -63,7 +77,9 @@ static void answer_headers(struct call *c, struct buf *b, struct slice type, str
 	for (size_t i = 0; i < ARRAY_LEN(answer_standard); i++)
 		if (!block.n || !answer_overrides(block, answer_standard[i].name))
 			buf_put_slice(b, answer_standard[i].line);
-	buf_puts(b, c->api->cors);
+	cors_each(&c->api->cors, &c->x->head, &lines, answer_cors);
+	if (c->retry_after_s)
+		buf_printf(b, "Retry-After: %u\r\n", c->retry_after_s);
 	if (type.n && !answer_overrides(block, SLICE("content-type")))
 		answer_line(b, SLICE("content-type"), type);
 	while (frame_header_next(&rest, &name, &value) > 0)
@@ -97,7 +113,8 @@ void call_answer(struct call *c, int status, const char *type, struct slice text
 	if (!c->x)
 		return;
 	copy = region_copy(&c->x->region, text);
-	answer_send(c, status, SLICE_NULL, type ? slice_str(type) : SLICE("application/json"),
+	answer_send(c, status, SLICE_NULL,
+		    text.n || type ? slice_str(type ? type : "application/json") : SLICE_NULL,
 		    SLICE_NULL, (struct payload){ .p = copy.p, .n = copy.n });
 }
 
@@ -248,9 +265,10 @@ void call_reply(struct request *r, const struct reply *reply)
 
 	if (reply->final)
 		c->running = false;
+	deadline_stop(c);
 	/* The exchange may end inside: when all was sent at once, or the client is gone. */
 	c->held = true;
-	if (!c->x) {
+	if (!c->x || c->abandoned) {
 		if (reply->release)
 			reply->release(reply->arg);
 	} else if (!c->streaming && reply->final) {

@@ -26,6 +26,7 @@ static struct call *call_take(struct api *a)
 		c = mem_new(struct call);
 		region_init(&c->region);
 		list_init(&c->link);
+		list_init(&c->timed);
 	}
 	return c;
 }
@@ -39,7 +40,8 @@ struct call *call_create(struct api_door *d, struct exchange *x)
 	c->x = x;
 	c->route = NULL;
 	c->n_segments = 0;
-	c->running = c->streaming = c->held = false;
+	c->running = c->streaming = c->held = c->abandoned = false;
+	c->retry_after_s = 0;
 	c->version = NULL;
 	c->waiting = NULL;
 	c->extra = BLOCK_NONE;
@@ -104,6 +106,10 @@ static void call_head(void *ctx, struct exchange *x)
 	struct call *c = call_create(ctx, x);
 	uint64_t small = MIN(CALL_SMALL_BODY, c->body.max);
 
+	if (cors_is_preflight(&c->api->cors, &x->head)) {
+		call_answer(c, 200, NULL, SLICE_NULL);
+		return;
+	}
 	if (!call_split_path(c))
 		return;
 	c->route = route_find(c);
@@ -145,7 +151,8 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 		telemetry_status(&c->api->fleet->telemetry, x->status);
 	}
 	c->x = NULL;
-	if (c->running && version_cancel(c->version, &c->request))
+	deadline_stop(c);
+	if (c->running && !c->abandoned && version_cancel(c->version, &c->request))
 		c->running = false;
 	call_maybe_free(c);
 }
@@ -159,22 +166,6 @@ void api_door_init(struct api_door *d, struct api *a, unsigned roles)
 	};
 }
 
-static char *api_cors(const struct settings *s)
-{
-	const struct {
-		const char *name, *value;
-	} lines[] = { { "Access-Control-Allow-Origin", s->cors_allowed_origin },
-		      { "Access-Control-Allow-Methods", s->cors_allowed_methods },
-		      { "Access-Control-Allow-Headers", s->cors_allowed_headers } };
-	struct buf b = BUF_INIT(16384);
-
-	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-		if (lines[i].value && *lines[i].value &&
-		    http_value_valid(slice_str(lines[i].value)))
-			buf_printf(&b, "%s: %s\r\n", lines[i].name, lines[i].value);
-	return buf_steal(&b);
-}
-
 struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 {
 	struct api *a = mem_new(struct api);
@@ -185,7 +176,8 @@ struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 	a->tokens = tokens;
 	list_init(&a->free_calls);
 	ready_init(&a->ready, fleet);
-	a->cors = api_cors(fleet->settings);
+	cors_init(&a->cors, fleet->settings);
+	deadlines_init(&a->deadlines, fleet->loop);
 	scrape_init(a);
 	return a;
 }
@@ -206,7 +198,8 @@ struct api *api_destroy(struct api *a)
 		free(c);
 	}
 	ready_finish(&a->ready);
-	free(a->cors);
+	cors_finish(&a->cors);
+	deadlines_finish(&a->deadlines);
 	free(a);
 	return NULL;
 }

@@ -8,6 +8,8 @@
 
 #include "api/api.h"
 #include "api/body.h"
+#include "api/cors.h"
+#include "api/deadline.h"
 #include "api/ready.h"
 #include "fleet/version.h"
 
@@ -21,7 +23,8 @@ struct api {
 	const struct settings *settings;
 	struct list free_calls;
 	unsigned n_free;
-	char *cors; /* header lines for every answer, "" without CORS */
+	struct cors cors;
+	struct deadlines deadlines;
 	struct metric *memory_limit, *memory_used, *memory_peak, *memory_refused, *pool_segments,
 		*pool_mapped, *pool_used, *log_dropped;
 	struct budget *budget;
@@ -43,6 +46,9 @@ struct call {
 	struct request request;
 	bool running;            /* the request is with a version */
 	struct version *version; /* while it runs */
+	struct list timed;       /* while its deadline counts */
+	bool abandoned;          /* it was answered without waiting for what the worker says */
+	unsigned retry_after_s;  /* a header of the answer; 0: none */
 	bool streaming;
 	bool held;     /* a reply is being passed on: do not free it under that */
 	void *waiting; /* what a management call waits for; see management.c */

@@ -4,6 +4,9 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/parts.h"
+#include "base/clock.h"
+
+#define INFERENCE_RETRY_MAX_S 60
 
 /* The routes that run a model, TorchServe's and KServe's: which one, which operation, and off to
  * its queue. */
@@ -65,15 +68,38 @@ bool inference_check(struct call *c)
 	return call_find_version(c, t.model, t.version);
 }
 
-static void inference_refuse(struct call *c, struct slice model, struct slice version)
+/* When a place in the queue should be free again, from what the queue holds and how fast it moves.
+ */
+static unsigned inference_retry_after_s(const struct version *v)
 {
+	uint64_t batch_ns = batch_cost_estimate(&v->cost, v->batch_size);
+	uint64_t batches = v->queue.n / v->batch_size + 1;
+	uint64_t workers = MAX(version_ready_workers(v), 1);
+
+	return (unsigned)MIN(batch_ns * batches / workers / NS_PER_S + 1, INFERENCE_RETRY_MAX_S);
+}
+
+static void inference_refuse(struct call *c, const struct version *v, const struct target *t,
+			     int why)
+{
+	bool full = why == VERSION_QUEUE_FULL;
+
+	if (full)
+		c->retry_after_s = inference_retry_after_s(v);
+	if (full && strcmp(c->api->settings->queue_full_status, "429") == 0) {
+		call_error(c, 429, "TooManyRequestsException",
+			   "Model \"%s\" Version %s has %u requests waiting, which is all that its "
+			   "job_queue_size allows. Try again later.",
+			   v->model_name, v->name, v->queue.n);
+		return;
+	}
 	call_error(
 		c, 503, "ServiceUnavailableException",
 		"Model \"%.*s%s%.*s\" has no worker to serve inference request. Please use scale "
 		"workers API to add workers. If this is a sequence inference, please check if "
 		"it is "
 		"closed, or expired; or exceeds maxSequenceJobQueueSize",
-		SLICE_ARG(model), version.p ? "\" Version " : "", SLICE_ARG(version));
+		SLICE_ARG(t->model), t->version.p ? "\" Version " : "", SLICE_ARG(t->version));
 }
 
 /* The parts are read: off to the queue. */
@@ -81,6 +107,7 @@ static void inference_submit(struct call *c, const struct target *t)
 {
 	struct version *v = call_find_version(c, t->model, t->version);
 	struct request *r = &c->request;
+	int refused;
 
 	if (!v)
 		return;
@@ -91,12 +118,15 @@ static void inference_submit(struct call *c, const struct target *t)
 	r->owner = c;
 	r->versioned = t->version.p != NULL;
 	metric_add(r->versioned ? v->metrics.requests_total_named : v->metrics.requests_total, 1);
-	if (version_submit(v, r)) {
-		inference_refuse(c, t->model, t->version);
+	refused = version_submit(v, r);
+	if (refused) {
+		inference_refuse(c, v, t, refused);
 		return;
 	}
 	c->version = v;
 	c->running = true;
+	if (r->deadline_ns)
+		deadline_start(c);
 }
 
 void inference_predict(struct call *c)

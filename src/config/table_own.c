@@ -28,6 +28,9 @@ const struct setting settings_own[] = {
 	     "Run a request a second time, once and alone, when its worker died"),
 	BOOL(WORKERS, frame_batching, "true",
 	     "Send several batches at a time to workers with short handlers"),
+	ROW(WORKERS, SETTING_CHOICE, queue_full_status, "503", "503|429",
+	    "Status of what a full queue refuses: 503 as TorchServe, or 429 with a message that "
+	    "says why; both come with Retry-After"),
 	NUMBER(WORKERS, threads_per_worker, "0", "0..4096",
 	       "Threads each worker computes with; 0: the cores are divided among the workers"),
 

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/openapi_table.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/util.h"
+
+static const struct openapi_param params[] = {
+	{ "model_name", "path", "string", NULL, "Name of the model." },
+	{ "model_version", "path", "string", NULL,
+	  "Version of the model; without it the default version is meant." },
+	{ "limit", "query", "integer", "100", "How many models to list, at most 100." },
+	{ "next_page_token", "query", "string", NULL,
+	  "Where to go on: nextPageToken of the answer before." },
+	{ "url", "query", "string", NULL,
+	  "The archive: a file of the model store, or a file, http or https URL that allowed_urls "
+	  "matches." },
+	{ "register_name", "query", "string", NULL,
+	  "Name to register the model under, instead of the manifest's." },
+	{ "handler", "query", "string", NULL, "Handler to use instead of the manifest's." },
+	{ "runtime", "query", "string", NULL, "Runtime to use instead of the manifest's." },
+	{ "batch_size", "query", "integer", "1", "Requests that one call of the handler may get." },
+	{ "max_batch_delay", "query", "integer", "100",
+	  "How long a request may wait for others of its batch, in milliseconds." },
+	{ "initial_workers", "query", "integer", "0", "Workers to start at once." },
+	{ "synchronous", "query", "boolean", "true",
+	  "Whether the answer waits until the workers are ready." },
+	{ "asynchronous", "query", "boolean", "false",
+	  "Whether the answer waits until the workers are ready." },
+	{ "response_timeout", "query", "integer", "120",
+	  "How long a call of the handler may take, in seconds." },
+	{ "startup_timeout", "query", "integer", "120",
+	  "How long a worker may take to load the model, in seconds." },
+	{ "min_worker", "query", "integer", "1", "Workers to have." },
+	{ "max_worker", "query", "integer", NULL,
+	  "Workers beyond this many end; min_worker when not given." },
+	{ "customized", "query", "boolean", "false",
+	  "Whether to add what the handler says about itself." },
+	{ "type", "query", "string", NULL, "The key to make anew: management or inference." },
+	{ "name[]", "query", "string", NULL, "Metrics to show; all when not given." },
+};
+
+const struct openapi_param *openapi_param(const char *name, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_LEN(params); i++)
+		if (strlen(params[i].name) == n && memcmp(params[i].name, name, n) == 0)
+			return &params[i];
+	assert(!"a name in openapi_operations that no parameter has");
+	return NULL;
+}
+
+static const struct openapi_answer answers[] = {
+	{ 202, "status", "Accepted: it goes on in the background" },
+	{ 206, "status", "Some of the workers are not ready yet" },
+	{ 400, "error", "Bad request" },
+	{ 403, "error", "The default version cannot be removed while there are others" },
+	{ 404, "error", "Model not found, or it has no such version" },
+	{ 405, "error", "The model API is not enabled" },
+	{ 408, "error", "The model did not end in time" },
+	{ 409, "error", "The model has this version already" },
+	{ 413, "error", "The request is larger than max_request_size" },
+	{ 500, "error", "Internal Server Error" },
+	{ 503, "error", "No worker is available to serve the request" },
+	{ 507, "error", "Out of memory" },
+};
+
+const struct openapi_answer *openapi_answer(unsigned status)
+{
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+		if (answers[i].status == status)
+			return &answers[i];
+	assert(!"a status in openapi_operations that nothing describes");
+	return NULL;
+}
+
+#define S(description) "{\"type\": \"string\", \"description\": \"" description "\"}"
+#define I(description) "{\"type\": \"integer\", \"description\": \"" description "\"}"
+
+static const struct openapi_schema schemas[] = {
+	{ "error", "application/json",
+	  "{\"type\": \"object\", \"required\": [\"code\", \"type\", \"message\"], \"properties\": {"
+	  "\"code\": " I("Error code.") ", \"type\": " S("Error type.") ", \"message\": "
+	  S("Error message.") "}}" },
+	{ "status", "application/json",
+	  "{\"type\": \"object\", \"required\": [\"status\"], \"properties\": {"
+	  "\"status\": " S("What has been done.") "}}" },
+	{ "document", "application/json",
+	  "{\"type\": \"object\", \"required\": [\"openapi\", \"info\", \"paths\"], \"properties\": {"
+	  "\"openapi\": {\"type\": \"string\"}, \"info\": {\"type\": \"object\"}, "
+	  "\"paths\": {\"type\": \"object\"}}}" },
+	{ "any", "*/*", "{\"type\": \"string\", \"format\": \"binary\"}" },
+	{ "text", "text/plain; version=0.0.4; charset=utf-8", "{\"type\": \"string\"}" },
+	{ "models", "application/json",
+	  "{\"type\": \"object\", \"required\": [\"models\"], \"properties\": {"
+	  "\"nextPageToken\": " S("next_page_token of the next call; absent at the end.") ", "
+	  "\"models\": {\"type\": \"array\", \"items\": {\"type\": \"object\", "
+	  "\"required\": [\"modelName\", \"modelUrl\"], \"properties\": {"
+	  "\"modelName\": " S("Name of the model.") ", \"modelUrl\": " S("URL of the model.")
+	  "}}}}}" },
+	{ "ready", "application/json",
+	  "{\"type\": \"object\", \"required\": [\"name\", \"ready\"], \"properties\": {"
+	  "\"name\": " S("Name of the model.") ", \"ready\": {\"type\": \"boolean\"}}}" },
+	{ "model", "application/json",
+	  "{\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"modelName\", "
+	  "\"modelVersion\", \"modelUrl\", \"minWorkers\", \"maxWorkers\", \"workers\", "
+	  "\"jobQueueStatus\"], \"properties\": {"
+	  "\"modelName\": " S("Name of the model.") ", "
+	  "\"modelVersion\": " S("Version of the model.") ", "
+	  "\"modelUrl\": " S("URL of the model.") ", "
+	  "\"minWorkers\": " I("Workers to have at least.") ", "
+	  "\"maxWorkers\": " I("Workers to have at most.") ", "
+	  "\"batchSize\": " I("Requests of a batch.") ", "
+	  "\"maxBatchDelay\": " I("Time to gather a batch, in milliseconds.") ", "
+	  "\"responseTimeout\": " I("Time for a call of the handler, in seconds.") ", "
+	  "\"startupTimeout\": " I("Time to load the model, in seconds.") ", "
+	  "\"workers\": {\"type\": \"array\", \"items\": {\"type\": \"object\", "
+	  "\"required\": [\"id\", \"startTime\", \"status\"], \"properties\": {"
+	  "\"id\": " S("Number of the worker.") ", "
+	  "\"startTime\": " S("When its process began.") ", "
+	  "\"status\": {\"type\": \"string\", \"enum\": [\"READY\", \"LOADING\", \"UNLOADING\"]}, "
+	  "\"memoryUsage\": " I("Memory of its process, in bytes.") ", "
+	  "\"pid\": " I("Its process.") ", "
+	  "\"gpu\": {\"type\": \"boolean\"}}}}, "
+	  "\"jobQueueStatus\": {\"type\": \"object\", \"properties\": {"
+	  "\"remainingCapacity\": " I("Requests that the queue still takes.") ", "
+	  "\"pendingRequests\": " I("Requests that wait.") "}}, "
+	  "\"customizedMetadata\": {\"type\": \"object\"}}}}" },
+};
+
+const struct openapi_schema *openapi_schema(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(schemas); i++)
+		if (strcmp(schemas[i].name, name) == 0)
+			return &schemas[i];
+	assert(!"a schema that openapi_operations names and nothing defines");
+	return NULL;
+}
+
+#define INFERENCE_PATH(path, id, text, params)                                                     \
+	{                                                                                          \
+		API_INFERENCE, path, "post", id, text, params,                                     \
+			"Output data format is defined by each model.", "any", "404 413 500 503 507", \
+			"Input data format is defined by each model."                              \
+	}
+
+const struct openapi_operation openapi_operations[] = {
+	{ API_ALL, "/", "options", "apiDescription", "Describes this API.", "",
+	  "An openapi 3.0.1 descriptor", "document", "500", NULL },
+	{ API_INFERENCE, "/ping", "get", "ping", "Says whether all models have their workers.", "",
+	  "All is well", "status", "500", NULL },
+	{ API_ALL, "/livez", "get", "livez", "Says that the server runs.", "", "It does", "status",
+	  "", NULL },
+	{ API_ALL, "/readyz", "get", "readyz", "Says whether the models that were asked for answer.",
+	  "", "They do", "status", "503", NULL },
+	INFERENCE_PATH("/v1/models/{model_name}:predict", "predictions",
+		       "Asks the default version of a model.", "model_name"),
+	INFERENCE_PATH("/v2/models/{model_name}/infer", "predictions",
+		       "Asks the default version of a model.", "model_name"),
+	INFERENCE_PATH("/predictions/{model_name}", "predictions",
+		       "Asks the default version of a model.", "model_name"),
+	INFERENCE_PATH("/predictions/{model_name}/{model_version}", "version_predictions",
+		       "Asks a version of a model.", "model_name model_version"),
+	INFERENCE_PATH("/explanations/{model_name}", "explanations",
+		       "Asks the default version of a model for the reasons of its answer.",
+		       "model_name"),
+	INFERENCE_PATH("/explanations/{model_name}/{model_version}", "version_explanations",
+		       "Asks a version of a model for the reasons of its answer.",
+		       "model_name model_version"),
+	{ API_MANAGEMENT, "/models", "get", "listModels", "Lists the registered models.",
+	  "limit next_page_token", "OK", "models", "500", NULL },
+	{ API_MANAGEMENT, "/models", "post", "registerModel", "Registers a model.",
+	  "url register_name handler runtime batch_size max_batch_delay response_timeout "
+	  "startup_timeout initial_workers synchronous",
+	  "Model registered", "status", "202 206 400 404 405 409 500 507", NULL },
+	{ API_MANAGEMENT, "/models/{model_name}", "get", "describeModel",
+	  "Describes the default version of a model.", "model_name customized", "OK", "model",
+	  "404 500 503", NULL },
+	{ API_MANAGEMENT, "/models/{model_name}", "put", "setAutoScale",
+	  "Sets the number of workers of a model's default version.",
+	  "model_name min_worker max_worker asynchronous", "Model workers updated", "status",
+	  "202 206 400 404 500", NULL },
+	{ API_MANAGEMENT, "/models/{model_name}", "delete", "unregisterModel",
+	  "Unregisters a model's only version.", "model_name", "Model unregistered", "status",
+	  "403 404 405 408 500", NULL },
+	{ API_MANAGEMENT, "/models/{model_name}/{model_version}", "get", "version_describeModel",
+	  "Describes a version of a model; \"all\" as the version describes all of them.",
+	  "model_name model_version customized", "OK", "model", "404 500 503", NULL },
+	{ API_MANAGEMENT, "/models/{model_name}/{model_version}", "put", "version_setAutoScale",
+	  "Sets the number of workers of a version.",
+	  "model_name model_version min_worker max_worker asynchronous", "Model workers updated",
+	  "status", "202 206 400 404 500", NULL },
+	{ API_MANAGEMENT, "/models/{model_name}/{model_version}", "delete",
+	  "version_unregisterModel", "Unregisters a version.", "model_name model_version",
+	  "Model unregistered", "status", "403 404 405 408 500", NULL },
+	{ API_MANAGEMENT, "/models/{model_name}/{model_version}/set-default", "put", "setDefault",
+	  "Makes a version the default.", "model_name model_version", "Default version set",
+	  "status", "404 500", NULL },
+	{ API_MANAGEMENT, "/v1/models/{model_name}", "get", "modelReady",
+	  "Says whether a model has a worker that is ready.", "model_name", "OK", "ready", "404",
+	  NULL },
+	{ API_MANAGEMENT, "/token", "get", "token", "Makes a new key, in key_file.json.", "type",
+	  "The key has been written", "any", "400 500", NULL },
+	{ API_METRICS, "/metrics", "get", "metrics",
+	  "Metrics in the format of Prometheus.", "name[]", "The metrics", "text", "500", NULL },
+};
+const size_t openapi_operations_n = ARRAY_LEN(openapi_operations);
