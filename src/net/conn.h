@@ -10,8 +10,9 @@
 #define NET_IOV 64
 #define NET_TAIL_COPY                                                                              \
 	((size_t)4096) /* a remainder this small is copied, so memory goes back early */
-#define NET_LINGER_BYTES ((uint64_t)32 << 20) /* read and dropped after an answer that came early  \
-					       */
+#define NET_LINGER_BYTES                                                                           \
+	((uint64_t)32 << 20) /* read and dropped after an answer that came early                   \
+			      */
 #define NET_LINGER_MS 1000
 
 /* What a connection waits for. Each kind has one timeout, so its list is ordered by deadline. */
@@ -91,7 +92,7 @@ struct conn {
 	bool close_after;  /* no further requests: close when all answers are out */
 	bool linger;       /* the client may still be sending: drop that for a moment first */
 	bool lingering;
-	bool reset; /* what the kernel still has for it is thrown away too */
+	bool reset;       /* what the kernel still has for it is thrown away too */
 	struct list wait; /* in net->waits[kind] */
 	enum wait_kind wait_kind;
 	uint64_t wait_until_ms;
@@ -106,10 +107,20 @@ int conn_accept(struct conn *c, struct listener *l);
 void conn_close(struct conn *c); /* at once; answers still pending are given up */
 void conn_wait(struct conn *c, enum wait_kind kind);
 void conn_settle(struct conn *c); /* after output: next wait, close, go on reading */
-void conn_resume_input(struct conn *c);
 void conn_timed_out(struct conn *c);
 /* Answers on net's own account and closes. */
 void conn_refuse(struct conn *c, struct pending_exchange *e, int status, const char *why);
+/* input.c */
+void conn_start_reading(struct conn *c);
+void conn_resume_input(struct conn *c); /* what was read ahead, when there is room again */
+/* intake.c. Those that return false have refused the request. */
+bool conn_begin_sink(struct conn *c, struct pending_exchange *e);
+/* Room in the sink for the body that is coming. */
+bool conn_sink_room(struct conn *c, size_t want, char **p, size_t *n);
+void conn_body_arrived(struct conn *c, size_t n);       /* bytes that are in their place already */
+bool conn_body_known(struct conn *c, struct slice *in); /* takes its part off `in` */
+bool conn_body_piece(struct conn *c);                   /* of a chunked body */
+void conn_body_done(struct conn *c);
 /* pending.c */
 struct pending_exchange *pending_take(struct conn *c);
 void pending_finish(struct pending_exchange *e, enum exchange_end how);

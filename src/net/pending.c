@@ -24,8 +24,9 @@ struct pending_exchange *pending_take(struct conn *c)
 		e = mem_new(struct pending_exchange);
 		region_init(&region);
 	}
-	*e = (struct pending_exchange){ .x = { .conn = c, .region = region,
-					       .began_ns = clock_now_ns() } };
+	*e = (struct pending_exchange){
+		.x = { .conn = c, .region = region, .began_ns = clock_now_ns() }
+	};
 	list_push_back(&c->exchanges, &e->x.link);
 	c->n_exchanges++;
 	return e;
@@ -77,9 +78,11 @@ static bool pending_bodiless(int status)
 static void pending_head(struct pending_exchange *e, const struct answer *a, uint64_t length)
 {
 	struct conn *c = e->x.conn;
-	struct http1_answer h = { .status = a->status, .minor = e->x.head.minor, .reason =
-		a->reason,
-				  .headers = a->headers, .content_length = length };
+	struct http1_answer h = { .status = a->status,
+				  .minor = e->x.head.minor,
+				  .reason = a->reason,
+				  .headers = a->headers,
+				  .content_length = length };
 	char *p;
 
 	e->begun = true;
