@@ -33,5 +33,9 @@ void management_set_default(struct call *c);
 void management_unregister(struct call *c);
 /* describe.c */
 void management_describe(struct call *c);
+/* openapi.c */
+void openapi_listener(struct call *c);
+void openapi_model(struct call *c);
+void openapi_model_management(struct call *c);
 /* scrape.c */
 void scrape_metrics(struct call *c);

@@ -49,33 +49,68 @@ static void openapi_end(struct openapi *o, struct call *c)
 	buf_finish(&b);
 }
 
+static void openapi_add_schema(struct openapi *o, val *to, const struct openapi_schema *s);
+
+static void openapi_add_field(struct openapi *o, val *to, const struct openapi_field *f)
+{
+	const struct openapi_schema *s = openapi_schema(f->type);
+	val *at = yyjson_mut_obj_add_obj(o->doc, to, f->name);
+
+	if (!s) {
+		yyjson_mut_obj_add_str(o->doc, at, "type", f->type);
+	} else if (f->many) {
+		yyjson_mut_obj_add_str(o->doc, at, "type", "array");
+		openapi_add_schema(o, yyjson_mut_obj_add_obj(o->doc, at, "items"), s);
+	} else {
+		openapi_add_schema(o, at, s);
+	}
+	if (f->text)
+		yyjson_mut_obj_add_str(o->doc, at, "description", f->text);
+}
+
+/* No schema contains itself, so this ends. */
+static void openapi_add_schema(struct openapi *o, val *to, const struct openapi_schema *s)
+{
+	val *required = yyjson_mut_arr(o->doc), *properties = yyjson_mut_obj(o->doc);
+
+	yyjson_mut_obj_add_str(o->doc, to, "type", s->type);
+	if (s->format)
+		yyjson_mut_obj_add_str(o->doc, to, "format", s->format);
+	if (s->items)
+		openapi_add_schema(o, yyjson_mut_obj_add_obj(o->doc, to, "items"),
+				   openapi_schema(s->items));
+	for (size_t i = 0; i < openapi_fields_n; i++) {
+		const struct openapi_field *f = &openapi_fields[i];
+
+		if (strcmp(f->schema, s->name) != 0)
+			continue;
+		if (f->required)
+			yyjson_mut_arr_add_str(o->doc, required, f->name);
+		openapi_add_field(o, properties, f);
+	}
+	if (!yyjson_mut_obj_size(properties))
+		return;
+	yyjson_mut_obj_add_val(o->doc, to, "required", required);
+	yyjson_mut_obj_add_val(o->doc, to, "properties", properties);
+}
+
 static void openapi_add_content(struct openapi *o, val *to, const char *name)
 {
 	const struct openapi_schema *s = openapi_schema(name);
-	yyjson_doc *schema = yyjson_read(s->json, strlen(s->json), 0);
 	val *content = yyjson_mut_obj_add_obj(o->doc, to, "content");
 	val *media = yyjson_mut_obj_add_obj(o->doc, content, s->media);
 
-	assert(schema);
-	yyjson_mut_obj_add_val(o->doc, media, "schema",
-			       yyjson_val_mut_copy(o->doc, yyjson_doc_get_root(schema)));
-	yyjson_doc_free(schema);
+	openapi_add_schema(o, yyjson_mut_obj_add_obj(o->doc, media, "schema"), s);
 }
 
 static void openapi_add_param(struct openapi *o, val *list, const struct openapi_param *p)
 {
 	val *param = yyjson_mut_arr_add_obj(o->doc, list), *schema;
-	/* A model is registered under "model_name", which in a path is another parameter. */
-	const char *name = strcmp(p->name, "register_name") == 0  ? "model_name"
-			   : strcmp(p->name, "asynchronous") == 0 ? "synchronous"
-								  : p->name;
-	bool needed = strcmp(p->in, "path") == 0 || strcmp(p->name, "url") == 0 ||
-		      strcmp(p->name, "type") == 0;
 
 	yyjson_mut_obj_add_str(o->doc, param, "in", p->in);
-	yyjson_mut_obj_add_str(o->doc, param, "name", name);
+	yyjson_mut_obj_add_str(o->doc, param, "name", p->name);
 	yyjson_mut_obj_add_str(o->doc, param, "description", p->text);
-	yyjson_mut_obj_add_bool(o->doc, param, "required", needed);
+	yyjson_mut_obj_add_bool(o->doc, param, "required", p->required);
 	schema = yyjson_mut_obj_add_obj(o->doc, param, "schema");
 	yyjson_mut_obj_add_str(o->doc, schema, "type", p->type);
 	if (p->fallback)
@@ -161,9 +196,11 @@ static bool openapi_knows_model(struct call *c)
 /* TorchServe's document says /prediction: whoever generates a client from it expects that. */
 void openapi_model(struct call *c)
 {
-	static const char *const shapes[] = { "/prediction/%.*s", "/v1/models/{model_name}:predict",
-					      "/v2/models/{model_name}/infer" };
 	struct slice model = c->segments[1];
+	const char *const paths[] = {
+		region_printf(&c->region, "/prediction/%.*s", SLICE_ARG(model)),
+		"/v1/models/{model_name}:predict", "/v2/models/{model_name}/infer"
+	};
 	char *title = region_printf(&c->region, "RESTful API for: %.*s", SLICE_ARG(model));
 	char *text = region_printf(&c->region, "A predict entry point for model: %.*s.",
 				   SLICE_ARG(model));
@@ -173,10 +210,9 @@ void openapi_model(struct call *c)
 	if (!openapi_knows_model(c))
 		return;
 	openapi_begin(&o, title, NULL, "1.0.0");
-	for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
 		struct openapi_operation op = {
-			.path = i ? shapes[i]
-				  : region_printf(&c->region, "/prediction/%.*s", SLICE_ARG(model)),
+			.path = paths[i],
 			.method = "post",
 			.id = id,
 			.text = text,

@@ -8,46 +8,53 @@
 #include "base/util.h"
 
 static const struct openapi_param params[] = {
-	{ "model_name", "path", "string", NULL, "Name of the model." },
-	{ "model_version", "path", "string", NULL,
+	{ "model_name", "model_name", "path", true, "string", NULL, "Name of the model." },
+	{ "model_version", "model_version", "path", true, "string", NULL,
 	  "Version of the model; without it the default version is meant." },
-	{ "limit", "query", "integer", "100", "How many models to list, at most 100." },
-	{ "next_page_token", "query", "string", NULL,
+	{ "limit", "limit", "query", false, "integer", "100",
+	  "How many models to list, at most 100." },
+	{ "next_page_token", "next_page_token", "query", false, "string", NULL,
 	  "Where to go on: nextPageToken of the answer before." },
-	{ "url", "query", "string", NULL,
+	{ "url", "url", "query", true, "string", NULL,
 	  "The archive: a file of the model store, or a file, http or https URL that allowed_urls "
 	  "matches." },
-	{ "register_name", "query", "string", NULL,
+	{ "register_name", "model_name", "query", false, "string", NULL,
 	  "Name to register the model under, instead of the manifest's." },
-	{ "handler", "query", "string", NULL, "Handler to use instead of the manifest's." },
-	{ "runtime", "query", "string", NULL, "Runtime to use instead of the manifest's." },
-	{ "batch_size", "query", "integer", "1", "Requests that one call of the handler may get." },
-	{ "max_batch_delay", "query", "integer", "100",
+	{ "handler", "handler", "query", false, "string", NULL,
+	  "Handler to use instead of the manifest's." },
+	{ "runtime", "runtime", "query", false, "string", NULL,
+	  "Runtime to use instead of the manifest's." },
+	{ "batch_size", "batch_size", "query", false, "integer", "1",
+	  "Requests that one call of the handler may get." },
+	{ "max_batch_delay", "max_batch_delay", "query", false, "integer", "100",
 	  "How long a request may wait for others of its batch, in milliseconds." },
-	{ "initial_workers", "query", "integer", "0", "Workers to start at once." },
-	{ "synchronous", "query", "boolean", "true",
+	{ "initial_workers", "initial_workers", "query", false, "integer", "0",
+	  "Workers to start at once." },
+	{ "synchronous", "synchronous", "query", false, "boolean", "true",
 	  "Whether the answer waits until the workers are ready." },
-	{ "asynchronous", "query", "boolean", "false",
+	{ "asynchronous", "synchronous", "query", false, "boolean", "false",
 	  "Whether the answer waits until the workers are ready." },
-	{ "response_timeout", "query", "integer", "120",
+	{ "response_timeout", "response_timeout", "query", false, "integer", "120",
 	  "How long a call of the handler may take, in seconds." },
-	{ "startup_timeout", "query", "integer", "120",
+	{ "startup_timeout", "startup_timeout", "query", false, "integer", "120",
 	  "How long a worker may take to load the model, in seconds." },
-	{ "min_worker", "query", "integer", "1", "Workers to have." },
-	{ "max_worker", "query", "integer", NULL,
+	{ "min_worker", "min_worker", "query", false, "integer", "1", "Workers to have." },
+	{ "max_worker", "max_worker", "query", false, "integer", NULL,
 	  "Workers beyond this many end; min_worker when not given." },
-	{ "customized", "query", "boolean", "false",
+	{ "customized", "customized", "query", false, "boolean", "false",
 	  "Whether to add what the handler says about itself." },
-	{ "type", "query", "string", NULL, "The key to make anew: management or inference." },
-	{ "name[]", "query", "string", NULL, "Metrics to show; all when not given." },
+	{ "type", "type", "query", true, "string", NULL,
+	  "The key to make anew: management or inference." },
+	{ "name[]", "name[]", "query", false, "string", NULL,
+	  "Metrics to show; all when not given." },
 };
 
-const struct openapi_param *openapi_param(const char *name, size_t n)
+const struct openapi_param *openapi_param(const char *key, size_t n)
 {
 	for (size_t i = 0; i < ARRAY_LEN(params); i++)
-		if (strlen(params[i].name) == n && memcmp(params[i].name, name, n) == 0)
+		if (strlen(params[i].key) == n && memcmp(params[i].key, key, n) == 0)
 			return &params[i];
-	assert(!"a name in openapi_operations that no parameter has");
+	assert(!"a key in openapi_operations that no parameter has");
 	return NULL;
 }
 
@@ -75,74 +82,74 @@ const struct openapi_answer *openapi_answer(unsigned status)
 	return NULL;
 }
 
-#define S(description) "{\"type\": \"string\", \"description\": \"" description "\"}"
-#define I(description) "{\"type\": \"integer\", \"description\": \"" description "\"}"
-
 static const struct openapi_schema schemas[] = {
-	{ "error", "application/json",
-	  "{\"type\": \"object\", \"required\": [\"code\", \"type\", \"message\"], \"properties\": {"
-	  "\"code\": " I("Error code.") ", \"type\": " S("Error type.") ", \"message\": "
-	  S("Error message.") "}}" },
-	{ "status", "application/json",
-	  "{\"type\": \"object\", \"required\": [\"status\"], \"properties\": {"
-	  "\"status\": " S("What has been done.") "}}" },
-	{ "document", "application/json",
-	  "{\"type\": \"object\", \"required\": [\"openapi\", \"info\", \"paths\"], \"properties\": {"
-	  "\"openapi\": {\"type\": \"string\"}, \"info\": {\"type\": \"object\"}, "
-	  "\"paths\": {\"type\": \"object\"}}}" },
-	{ "any", "*/*", "{\"type\": \"string\", \"format\": \"binary\"}" },
-	{ "text", "text/plain; version=0.0.4; charset=utf-8", "{\"type\": \"string\"}" },
-	{ "models", "application/json",
-	  "{\"type\": \"object\", \"required\": [\"models\"], \"properties\": {"
-	  "\"nextPageToken\": " S("next_page_token of the next call; absent at the end.") ", "
-	  "\"models\": {\"type\": \"array\", \"items\": {\"type\": \"object\", "
-	  "\"required\": [\"modelName\", \"modelUrl\"], \"properties\": {"
-	  "\"modelName\": " S("Name of the model.") ", \"modelUrl\": " S("URL of the model.")
-	  "}}}}}" },
-	{ "ready", "application/json",
-	  "{\"type\": \"object\", \"required\": [\"name\", \"ready\"], \"properties\": {"
-	  "\"name\": " S("Name of the model.") ", \"ready\": {\"type\": \"boolean\"}}}" },
-	{ "model", "application/json",
-	  "{\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"modelName\", "
-	  "\"modelVersion\", \"modelUrl\", \"minWorkers\", \"maxWorkers\", \"workers\", "
-	  "\"jobQueueStatus\"], \"properties\": {"
-	  "\"modelName\": " S("Name of the model.") ", "
-	  "\"modelVersion\": " S("Version of the model.") ", "
-	  "\"modelUrl\": " S("URL of the model.") ", "
-	  "\"minWorkers\": " I("Workers to have at least.") ", "
-	  "\"maxWorkers\": " I("Workers to have at most.") ", "
-	  "\"batchSize\": " I("Requests of a batch.") ", "
-	  "\"maxBatchDelay\": " I("Time to gather a batch, in milliseconds.") ", "
-	  "\"responseTimeout\": " I("Time for a call of the handler, in seconds.") ", "
-	  "\"startupTimeout\": " I("Time to load the model, in seconds.") ", "
-	  "\"workers\": {\"type\": \"array\", \"items\": {\"type\": \"object\", "
-	  "\"required\": [\"id\", \"startTime\", \"status\"], \"properties\": {"
-	  "\"id\": " S("Number of the worker.") ", "
-	  "\"startTime\": " S("When its process began.") ", "
-	  "\"status\": {\"type\": \"string\", \"enum\": [\"READY\", \"LOADING\", \"UNLOADING\"]}, "
-	  "\"memoryUsage\": " I("Memory of its process, in bytes.") ", "
-	  "\"pid\": " I("Its process.") ", "
-	  "\"gpu\": {\"type\": \"boolean\"}}}}, "
-	  "\"jobQueueStatus\": {\"type\": \"object\", \"properties\": {"
-	  "\"remainingCapacity\": " I("Requests that the queue still takes.") ", "
-	  "\"pendingRequests\": " I("Requests that wait.") "}}, "
-	  "\"customizedMetadata\": {\"type\": \"object\"}}}}" },
+	{ "error", "application/json", "object", NULL, NULL },
+	{ "status", "application/json", "object", NULL, NULL },
+	{ "document", "application/json", "object", NULL, NULL },
+	{ "any", "*/*", "string", "binary", NULL },
+	{ "text", "text/plain; version=0.0.4; charset=utf-8", "string", NULL, NULL },
+	{ "models", "application/json", "object", NULL, NULL },
+	{ "listed", NULL, "object", NULL, NULL },
+	{ "ready", "application/json", "object", NULL, NULL },
+	{ "versions", "application/json", "array", NULL, "version" },
+	{ "version", NULL, "object", NULL, NULL },
+	{ "worker", NULL, "object", NULL, NULL },
+	{ "queue", NULL, "object", NULL, NULL },
 };
+
+const struct openapi_field openapi_fields[] = {
+	{ "error", "code", "integer", true, false, "Error code." },
+	{ "error", "type", "string", true, false, "Error type." },
+	{ "error", "message", "string", true, false, "Error message." },
+	{ "status", "status", "string", true, false, "What has been done." },
+	{ "document", "openapi", "string", true, false, NULL },
+	{ "document", "info", "object", true, false, NULL },
+	{ "document", "paths", "object", true, false, NULL },
+	{ "models", "nextPageToken", "string", false, false, "next_page_token of the next call." },
+	{ "models", "models", "listed", true, true, NULL },
+	{ "listed", "modelName", "string", true, false, "Name of the model." },
+	{ "listed", "modelUrl", "string", true, false, "URL of the model." },
+	{ "ready", "name", "string", true, false, "Name of the model." },
+	{ "ready", "ready", "boolean", true, false, "Whether it has a worker." },
+	{ "version", "modelName", "string", true, false, "Name of the model." },
+	{ "version", "modelVersion", "string", true, false, "Version of the model." },
+	{ "version", "modelUrl", "string", true, false, "URL of the model." },
+	{ "version", "minWorkers", "integer", true, false, "Workers to have at least." },
+	{ "version", "maxWorkers", "integer", true, false, "Workers to have at most." },
+	{ "version", "batchSize", "integer", false, false, "Requests of a batch." },
+	{ "version", "maxBatchDelay", "integer", false, false, "Milliseconds to gather a batch." },
+	{ "version", "responseTimeout", "integer", false, false,
+	  "Seconds for a call of the handler." },
+	{ "version", "startupTimeout", "integer", false, false, "Seconds to load the model." },
+	{ "version", "workers", "worker", true, true, NULL },
+	{ "version", "jobQueueStatus", "queue", true, false, NULL },
+	{ "version", "customizedMetadata", "object", false, false,
+	  "What the handler says of itself." },
+	{ "worker", "id", "string", true, false, "Number of the worker." },
+	{ "worker", "startTime", "string", true, false, "When its process began." },
+	{ "worker", "status", "string", true, false, "READY, LOADING or UNLOADING." },
+	{ "worker", "memoryUsage", "integer", false, false, "Bytes of its process." },
+	{ "worker", "pid", "integer", false, false, "Its process; -1 before there is one." },
+	{ "worker", "gpu", "boolean", false, false, "Whether it has a GPU." },
+	{ "queue", "remainingCapacity", "integer", true, false,
+	  "Requests that the queue still takes." },
+	{ "queue", "pendingRequests", "integer", true, false, "Requests that wait." },
+};
+const size_t openapi_fields_n = ARRAY_LEN(openapi_fields);
 
 const struct openapi_schema *openapi_schema(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(schemas); i++)
 		if (strcmp(schemas[i].name, name) == 0)
 			return &schemas[i];
-	assert(!"a schema that openapi_operations names and nothing defines");
 	return NULL;
 }
 
 #define INFERENCE_PATH(path, id, text, params)                                                     \
 	{                                                                                          \
 		API_INFERENCE, path, "post", id, text, params,                                     \
-			"Output data format is defined by each model.", "any", "404 413 500 503 507", \
-			"Input data format is defined by each model."                              \
+			"Output data format is defined by each model.", "any",                     \
+			"404 413 500 503 507", "Input data format is defined by each model."       \
 	}
 
 const struct openapi_operation openapi_operations[] = {
@@ -152,8 +159,9 @@ const struct openapi_operation openapi_operations[] = {
 	  "All is well", "status", "500", NULL },
 	{ API_ALL, "/livez", "get", "livez", "Says that the server runs.", "", "It does", "status",
 	  "", NULL },
-	{ API_ALL, "/readyz", "get", "readyz", "Says whether the models that were asked for answer.",
-	  "", "They do", "status", "503", NULL },
+	{ API_ALL, "/readyz", "get", "readyz",
+	  "Says whether the models that were asked for answer.", "", "They do", "status", "503",
+	  NULL },
 	INFERENCE_PATH("/v1/models/{model_name}:predict", "predictions",
 		       "Asks the default version of a model.", "model_name"),
 	INFERENCE_PATH("/v2/models/{model_name}/infer", "predictions",
@@ -175,7 +183,7 @@ const struct openapi_operation openapi_operations[] = {
 	  "startup_timeout initial_workers synchronous",
 	  "Model registered", "status", "202 206 400 404 405 409 500 507", NULL },
 	{ API_MANAGEMENT, "/models/{model_name}", "get", "describeModel",
-	  "Describes the default version of a model.", "model_name customized", "OK", "model",
+	  "Describes the default version of a model.", "model_name customized", "OK", "versions",
 	  "404 500 503", NULL },
 	{ API_MANAGEMENT, "/models/{model_name}", "put", "setAutoScale",
 	  "Sets the number of workers of a model's default version.",
@@ -186,7 +194,7 @@ const struct openapi_operation openapi_operations[] = {
 	  "403 404 405 408 500", NULL },
 	{ API_MANAGEMENT, "/models/{model_name}/{model_version}", "get", "version_describeModel",
 	  "Describes a version of a model; \"all\" as the version describes all of them.",
-	  "model_name model_version customized", "OK", "model", "404 500 503", NULL },
+	  "model_name model_version customized", "OK", "versions", "404 500 503", NULL },
 	{ API_MANAGEMENT, "/models/{model_name}/{model_version}", "put", "version_setAutoScale",
 	  "Sets the number of workers of a version.",
 	  "model_name model_version min_worker max_worker asynchronous", "Model workers updated",
@@ -202,7 +210,7 @@ const struct openapi_operation openapi_operations[] = {
 	  NULL },
 	{ API_MANAGEMENT, "/token", "get", "token", "Makes a new key, in key_file.json.", "type",
 	  "The key has been written", "any", "400 500", NULL },
-	{ API_METRICS, "/metrics", "get", "metrics",
-	  "Metrics in the format of Prometheus.", "name[]", "The metrics", "text", "500", NULL },
+	{ API_METRICS, "/metrics", "get", "metrics", "Metrics in the format of Prometheus.",
+	  "name[]", "The metrics", "text", "500", NULL },
 };
 const size_t openapi_operations_n = ARRAY_LEN(openapi_operations);

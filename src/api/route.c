@@ -10,6 +10,10 @@ static const struct route route_not_allowed = { .run = call_not_allowed };
 
 /* In the order TorchServe looks at them (inference before management on a shared listener). */
 static const struct route routes[] = {
+	{ API_ALL, "OPTIONS", "", ROUTE_NO_BODY, NULL, openapi_listener },
+	{ API_ALL, NULL, "api-description", ROUTE_NO_BODY, NULL, openapi_listener },
+	{ API_INFERENCE, "OPTIONS", "predictions/*", ROUTE_NO_BODY, NULL, openapi_model },
+	{ API_INFERENCE, "OPTIONS", "predictions/*/*/**", ROUTE_NO_BODY, NULL, openapi_model },
 	{ API_INFERENCE, NULL, "ping/**", ROUTE_NO_BODY, NULL, health_ping },
 	{ API_ALL, NULL, "livez", ROUTE_NO_BODY, NULL, health_live },
 	{ API_ALL, NULL, "readyz", ROUTE_NO_BODY, NULL, health_ready },
@@ -55,6 +59,8 @@ static const struct route routes[] = {
 	{ API_MANAGEMENT, "GET", "models/*", ROUTE_NO_BODY, NULL, management_describe },
 	{ API_MANAGEMENT, "PUT", "models/*", ROUTE_NO_BODY, NULL, management_scale },
 	{ API_MANAGEMENT, "DELETE", "models/*", ROUTE_NO_BODY, NULL, management_unregister },
+	{ API_MANAGEMENT, "OPTIONS", "models/*", ROUTE_NO_BODY, NULL, openapi_model_management },
+	{ API_MANAGEMENT, "OPTIONS", "models/*/*", ROUTE_NO_BODY, NULL, openapi_model_management },
 	{ API_MANAGEMENT, NULL, "models/*", ROUTE_NO_BODY, NULL, call_not_allowed },
 	{ API_MANAGEMENT, "GET", "models/*/*", ROUTE_NO_BODY, NULL, management_describe },
 	{ API_MANAGEMENT, "PUT", "models/*/*", ROUTE_NO_BODY, NULL, management_scale },
