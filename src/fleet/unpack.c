@@ -229,6 +229,21 @@ void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
 	unpack_next(f);
 }
 
+/* Whoever waits for it is told, and gives back what it holds. */
+static void unpack_abandon(struct unpack *u)
+{
+	struct region region;
+	struct unpacked stopped = { .status = 503,
+				    .type = "ServiceUnavailableException",
+				    .message = "The server is stopping",
+				    .region = &region };
+
+	region_init(&region);
+	u->done(u->arg, &stopped);
+	region_finish(&region);
+	unpack_free(u);
+}
+
 void unpack_abandon_all(struct fleet *f)
 {
 	struct list *n;
@@ -239,8 +254,8 @@ void unpack_abandon_all(struct fleet *f)
 		child_abandon(&u->child);
 		unpack_close(u);
 		file_remove_tree(u->target);
-		unpack_free(u);
+		unpack_abandon(u);
 	}
 	while ((n = list_first(&f->unpack_queue)))
-		unpack_free(container_of(n, struct unpack, link));
+		unpack_abandon(container_of(n, struct unpack, link));
 }

@@ -25,5 +25,5 @@ struct unpacked {
  * that was taken over excepted). */
 void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
 		  void (*done)(void *arg, struct unpacked *u), void *arg);
-/* The server stops: kills running children, forgets waiting jobs. */
+/* The server stops: kills running children, tells all who wait. */
 void unpack_abandon_all(struct fleet *f);
