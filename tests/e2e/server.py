@@ -156,7 +156,8 @@ class Server:
         return [m["modelName"] for m in self.manage("GET", "/models").json()["models"]]
 
     def model_ready(self, name):
-        return all(map(version_ready, self.describe(name, "all")))
+        """False, too, while its archive is being unpacked and it is not there yet."""
+        return name in self.models() and all(map(version_ready, self.describe(name, "all")))
 
     def describe(self, name, version=""):
         response = self.manage("GET", f"/models/{name}" + (f"/{version}" if version else ""))
