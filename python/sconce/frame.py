@@ -14,7 +14,7 @@ INLINE_MAX = 8192
 HEAD = 16
 
 HELLO, LOADED, CHUNK, NEED, METRIC, LOG, CALL, RETAIN, RELEASE, SPAWNED = range(1, 11)
-LOAD, RUN, GRANT, CANCEL, ANSWER, SEGMENT, TUNE, STOP, SPAWN = range(33, 42)
+LOAD, RUN, GRANT, CANCEL, ANSWER, SEGMENT, TUNE, STOP, SPAWN, SEQUENCE_OVER = range(33, 43)
 
 RUN_EXPLAIN, RUN_DESCRIBE, RUN_SEQUENCE_START, RUN_SEQUENCE_END, RUN_CONTINUE, RUN_RETRY = (
     1, 2, 4, 8, 16, 32)
@@ -58,7 +58,7 @@ def read_head(data, size):
     if size < HEAD or size > FRAME_MAX:
         raise FrameError("a frame of %d bytes" % size)
     kind, zero, count, length, arg = _HEAD.unpack_from(data, 0)
-    if zero or length != size or not (1 <= kind <= SPAWNED or LOAD <= kind <= SPAWN):
+    if zero or length != size or not (1 <= kind <= SPAWNED or LOAD <= kind <= SEQUENCE_OVER):
         raise FrameError("a frame with a bad head")
     return kind, count, arg
 

@@ -22,6 +22,16 @@ unsigned dispatch_frame_batches(const struct dispatch_policy *p, uint64_t estima
 	return MAX(share, 1);
 }
 
+unsigned dispatch_concurrent_batches(unsigned credits, unsigned inflight, bool exclusive,
+				     bool next_alone)
+{
+	if (exclusive || inflight >= credits)
+		return 0;
+	if (next_alone)
+		return inflight ? 0 : 1;
+	return credits - inflight;
+}
+
 enum dispatch_fate dispatch_after_death(const struct request *r, const struct dispatch_death *d)
 {
 	bool late = r->deadline_ns && r->deadline_ns <= d->now_ns;

@@ -28,6 +28,12 @@ unsigned dispatch_frame_batches(const struct dispatch_policy *p, uint64_t estima
 				unsigned queued_requests, unsigned batch_size, unsigned workers,
 				unsigned inflight_frames);
 
+/* The same for a worker that runs its batches side by side. What was begun on a worker that died
+ * must be alone (`next_alone`: it is at the head of the queue, `exclusive`: it runs), so that no
+ * other request dies with it once more. */
+unsigned dispatch_concurrent_batches(unsigned credits, unsigned inflight, bool exclusive,
+				     bool next_alone);
+
 enum dispatch_fate {
 	FATE_REQUEUE,     /* not what killed the worker: back to the head of the queue */
 	FATE_RETRY_ALONE, /* begun: once more, by itself */

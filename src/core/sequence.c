@@ -329,15 +329,13 @@ void sequences_return(struct sequences *s, struct request *r)
 	list_push_front(&s->ready, &q->ready);
 }
 
-void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns, bool final,
-			bool ended)
+void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns, bool final)
 {
 	struct sequence *q = r->sequence;
 
 	assert(q->running > 0);
 	q->used_ns = now_ns;
 	q->touched = q->place != NULL;
-	q->ending = q->ending || ended;
 	if (final || s->policy.overlap)
 		q->busy = false;
 	if (final) {

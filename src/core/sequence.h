@@ -75,12 +75,15 @@ unsigned sequences_at(const struct sequences *s, const void *place);
 unsigned sequences_take(struct sequences *s, const struct batch_policy *p,
 			const struct batch_cost *cost, const void *place, uint64_t now_ns,
 			struct batch *out, uint64_t *ret_wake_ns);
+/* May a taken request that was not begun wait for another place? Not when the state is gone. */
+static inline bool sequence_may_return(const struct sequence *q)
+{
+	return !q->touched && !q->lost;
+}
 /* A taken request did not get as far as being begun: back to the head of its lane. */
 void sequences_return(struct sequences *s, struct request *r);
-/* A taken request was answered, or will never be. `ended`: that was the end of its sequence. After
- * the final answer the request has no lane any more. */
-void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns, bool final,
-			bool ended);
+/* A taken request was answered, or will never be. After the final answer it has no lane. */
+void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns, bool final);
 /* The handler says that a sequence is over. Nothing happens if there is none of that id. */
 void sequences_end(struct sequences *s, struct slice id, uint64_t now_ns);
 

@@ -122,7 +122,7 @@ static const char *take(unsigned size, const void *place)
 
 static void answer(unsigned i, uint64_t now_ns)
 {
-	sequences_answered(&s, &requests[i], now_ns, true, false);
+	sequences_answered(&s, &requests[i], now_ns, true);
 }
 
 static void a_batch_has_one_request_of_each_sequence_in_order(void **state)
@@ -210,9 +210,11 @@ static void the_handler_may_say_that_a_sequence_is_over(void **state)
 	take(2, &here);
 	sequences_end(&s, SLICE("b"), NOW);
 	sequences_end(&s, SLICE("never heard of"), NOW);
-	sequences_answered(&s, &requests[0], NOW, true, true);
-	assert_int_equal(s.all.n, 1);
+	assert_int_equal(s.all.n, 2);
 	answer(1, NOW);
+	assert_int_equal(s.all.n, 1);
+	answer(0, NOW);
+	sequences_end(&s, SLICE("a"), NOW);
 	assert_int_equal(s.all.n, 0);
 }
 
@@ -353,9 +355,10 @@ static void with_overlap_the_first_answer_lets_the_next_go(void **state)
 	place_all(&here);
 	assert_string_equal(take(4, &here), "0 ");
 	assert_string_equal(take(4, &here), "");
-	sequences_answered(&s, &requests[0], NOW, false, false);
+	sequences_answered(&s, &requests[0], NOW, false);
 	assert_string_equal(take(4, &here), "1 ");
-	sequences_answered(&s, &requests[1], NOW, true, true);
+	sequences_end(&s, SLICE("a"), NOW);
+	answer(1, NOW);
 	assert_int_equal(push(2, "a"), SEQUENCE_CLOSED);
 	assert_int_equal(s.all.n, 1);
 	answer(0, NOW);

@@ -39,6 +39,7 @@ static void version_configure(struct version *v)
 	v->max_retry_timeout_s = version_pick(m->max_retry_timeout_s, 300);
 	v->client_timeout_ms = version_pick(m->client_timeout_ms, 0);
 	v->dispatch = (struct dispatch_policy){ .frame_batching = s->frame_batching };
+	version_sequences_configure(v);
 	queue_init(&v->queue, (unsigned)(m->job_queue_size > 0 ? (uint64_t)m->job_queue_size
 							       : s->job_queue_size));
 }
@@ -82,6 +83,7 @@ struct version *version_destroy(struct version *v)
 	telemetry_forget(&v->fleet->telemetry, slice_str(v->model_name), slice_str(v->name));
 	if (v->own_dir && v->dir)
 		file_remove_tree(v->dir);
+	sequences_finish(&v->sequences);
 	region_finish(&v->region);
 	free(v->model_name);
 	free(v->name);
@@ -207,22 +209,37 @@ void version_worker_loaded(struct version *v, int code, const char *message)
 
 /* ---- requests ---- */
 
+/* Requests that could begin at once, beyond those that wait already. */
+static bool version_has_ticket(const struct version *v)
+{
+	unsigned places = 0;
+
+	list_for_each (n, &v->workers)
+		places += worker_free_places(container_of(n, struct worker, link));
+	return places > version_waiting(v);
+}
+
+static int version_admit(struct version *v, struct request *r)
+{
+	if (list_empty(&v->workers) || v->n_workers == 0 || v->state >= VERSION_DRAINING)
+		return VERSION_NO_WORKER;
+	if (v->manifest.use_job_ticket && !version_has_ticket(v))
+		return VERSION_NO_TICKET;
+	return version_enqueue(v, r, r->queued_ns);
+}
+
 int version_submit(struct version *v, struct request *r)
 {
-	int q;
+	int refused;
 
-	if (list_empty(&v->workers) || v->n_workers == 0 || v->state >= VERSION_DRAINING) {
-		metric_add(v->metrics.refused, 1);
-		return VERSION_NO_WORKER;
-	}
 	r->id = ++v->fleet->next_request_id;
 	r->queued_ns = clock_now_ns();
 	if (v->client_timeout_ms)
 		r->deadline_ns = r->queued_ns + v->client_timeout_ms * NS_PER_MS;
-	q = queue_push(&v->queue, r);
-	if (q == QUEUE_FULL) {
+	refused = version_admit(v, r);
+	if (refused) {
 		metric_add(v->metrics.refused, 1);
-		return VERSION_QUEUE_FULL;
+		return refused;
 	}
 	v->pending++;
 	batch_cost_arrival(&v->cost, r->queued_ns);
@@ -238,7 +255,7 @@ bool version_cancel(struct version *v, struct request *r)
 		worker_cancel(r->place, r);
 		return false;
 	}
-	queue_remove(&v->queue, r);
+	version_dequeue(v, r);
 	version_release(v);
 	return true;
 }
@@ -255,7 +272,7 @@ static void version_expire(struct version *v, uint64_t now_ns)
 {
 	struct request *r;
 
-	while ((r = queue_expire(&v->queue, now_ns))) {
+	while ((r = version_overdue(v, now_ns))) {
 		version_release(v);
 		worker_reply_error(r, 504,
 				   "Request timed out: it waited longer than "
@@ -268,8 +285,7 @@ static void version_refuse_queued(struct version *v)
 {
 	struct request *r;
 
-	while ((r = queue_first(&v->queue))) {
-		queue_remove(&v->queue, r);
+	while ((r = version_any_waiting(v))) {
 		version_release(v);
 		worker_reply_error(r, 503, "Worker scaled down.");
 	}
@@ -285,7 +301,8 @@ void version_touch(struct version *v)
 		uv_idle_start(&v->fleet->again, v->fleet->again.idle_cb);
 }
 
-void version_wait_until(struct version *v, uint64_t wake_ns, uint64_t now_ns)
+/* A batch is being waited for: look again then, and whenever something happens. */
+static void version_wait_until(struct version *v, uint64_t wake_ns, uint64_t now_ns)
 {
 	uint64_t ms;
 
@@ -300,26 +317,59 @@ void version_wait_until(struct version *v, uint64_t wake_ns, uint64_t now_ns)
 
 static void version_maybe_stopped(struct version *v);
 
+/* The least busy first, so that two workers share instead of one hoarding. */
+static struct worker *version_least_busy(struct version *v)
+{
+	struct worker *best = NULL;
+
+	list_for_each (n, &v->workers) {
+		struct worker *w = container_of(n, struct worker, link);
+
+		if (worker_has_credit(w) && (!best || w->n_flights < best->n_flights))
+			best = w;
+	}
+	return best;
+}
+
+/* Every worker has work of its own waiting: that of its sequences. Returns when to look again. */
+static uint64_t version_dispatch_each(struct version *v, uint64_t now_ns)
+{
+	uint64_t first_ns = UINT64_MAX, wake_ns;
+
+	version_place_sequences(v);
+	list_for_each (n, &v->workers) {
+		struct worker *w = container_of(n, struct worker, link);
+
+		wake_ns = UINT64_MAX;
+		while (version_waiting(v) && worker_has_credit(w) &&
+		       worker_run(w, now_ns, &wake_ns))
+			wake_ns = UINT64_MAX;
+		first_ns = MIN(first_ns, wake_ns);
+	}
+	return first_ns;
+}
+
+static uint64_t version_dispatch_any(struct version *v, uint64_t now_ns)
+{
+	uint64_t wake_ns = UINT64_MAX;
+	struct worker *w;
+
+	while (v->queue.n && (w = version_least_busy(v)) && worker_run(w, now_ns, &wake_ns))
+		wake_ns = UINT64_MAX;
+	return wake_ns;
+}
+
 void version_dispatch(struct version *v, uint64_t now_ns)
 {
-	struct worker *best;
+	uint64_t wake_ns;
 
 	version_expire(v, now_ns);
-	if (v->n_workers == 0 && v->queue.n)
+	if (v->n_workers == 0 && version_waiting(v))
 		version_refuse_queued(v);
-	while (v->queue.n) {
-		best = NULL;
-		/* The least busy first, so that two workers share instead of one hoarding. */
-		list_for_each (n, &v->workers) {
-			struct worker *w = container_of(n, struct worker, link);
-
-			if (worker_has_credit(w) && (!best || w->n_flights < best->n_flights))
-				best = w;
-		}
-		if (!best || !worker_run(best, now_ns))
-			break;
-	}
-	metric_set(v->metrics.queue_depth, v->queue.n);
+	wake_ns = v->manifest.sequence_batching ? version_dispatch_each(v, now_ns)
+						: version_dispatch_any(v, now_ns);
+	version_wait_until(v, wake_ns, now_ns);
+	metric_set(v->metrics.queue_depth, version_waiting(v));
 	version_maybe_stopped(v);
 }
 
@@ -327,7 +377,8 @@ void version_tick(struct version *v, uint64_t now_ns)
 {
 	list_for_each_safe (n, &v->workers)
 		worker_tick(container_of(n, struct worker, link), now_ns);
-	if (v->queue.n)
+	sequences_sweep(&v->sequences, now_ns);
+	if (version_waiting(v))
 		version_touch(v);
 	if (v->state == VERSION_DRAINING && v->drain_deadline_ns && now_ns > v->drain_deadline_ns)
 		version_touch(v);
@@ -360,7 +411,7 @@ static void version_maybe_stopped(struct version *v)
 		return;
 	if (late)
 		version_refuse_queued(v);
-	if (v->queue.n || (v->pending && !late))
+	if (version_waiting(v) || (v->pending && !late))
 		return;
 	if (v->n_workers) {
 		v->min_workers = v->max_workers = 0;

@@ -17,6 +17,7 @@
 #include "core/batch.h"
 #include "core/dispatch.h"
 #include "core/queue.h"
+#include "core/sequence.h"
 #include "core/sizes.h"
 #include "fleet/telemetry.h"
 
@@ -47,7 +48,8 @@ struct version {
 	uint64_t response_timeout_s, startup_timeout_s, max_retry_timeout_s, client_timeout_ms;
 	bool wants_torch; /* its handler imports torch: start it from a zygote that has */
 
-	struct queue queue;
+	struct queue queue;         /* of requests that any worker may run */
+	struct sequences sequences; /* of those that belong to a worker */
 	struct batch_policy policy;
 	struct batch_cost cost;
 	struct dispatch_policy dispatch;
@@ -82,7 +84,12 @@ struct version *version_destroy(struct version *v);
  * all wanted ones are ready, or the first one has failed to load. */
 void version_scale(struct version *v, unsigned min, unsigned max, version_done *done, void *arg);
 
-enum { VERSION_NO_WORKER = 1, VERSION_QUEUE_FULL = 2 };
+enum {
+	VERSION_NO_WORKER = 1,
+	VERSION_QUEUE_FULL,
+	VERSION_SEQUENCE_REFUSED,
+	VERSION_NO_TICKET, /* useJobTicket: no worker is free */
+};
 /* 0: `r` belongs to the version until its final reply. Otherwise it stays yours. */
 int version_submit(struct version *v, struct request *r);
 /* Nobody waits for the answer any more. True: it had not begun and is yours again, without a reply;
@@ -111,5 +118,26 @@ void version_tick(struct version *v, uint64_t now_ns);
 /* A worker became ready (NULL message) or failed to load. */
 void version_worker_loaded(struct version *v, int code, const char *message);
 void version_worker_gone(struct version *v, struct worker *w);
-/* A batch is being waited for; look again then (UINT64_MAX: when something arrives). */
-void version_wait_until(struct version *v, uint64_t wake_ns, uint64_t now_ns);
+
+/* ---- version_sequences.c: what waits, in the queue or in a sequence ---- */
+
+void version_sequences_configure(struct version *v);
+unsigned version_waiting(const struct version *v);
+int version_enqueue(struct version *v, struct request *r, uint64_t now_ns);
+void version_dequeue(struct version *v, struct request *r);
+/* Back to the head: it was taken, but not begun. */
+void version_return(struct version *v, struct request *r);
+/* Takes out the next request that has waited too long; NULL: none has. */
+struct request *version_overdue(struct version *v, uint64_t now_ns);
+struct request *version_any_waiting(struct version *v);
+/* Gives every sequence that has no worker one, if any is ready. */
+void version_place_sequences(struct version *v);
+/* The next batch for `w`; as batch_take(). */
+unsigned version_take(struct version *v, const struct worker *w, uint64_t now_ns, struct batch *out,
+		      uint64_t *ret_wake_ns);
+/* A request of a sequence got an answer, from a worker or because of its death. */
+void version_sequence_answered(struct version *v, struct request *r, const struct reply *reply,
+			       uint64_t now_ns);
+/* Sequences with state on `w` are lost; what waits in them is answered with this error. */
+void version_worker_leaves(struct version *v, const struct worker *w, int status,
+			   const char *message);

@@ -81,7 +81,7 @@ static void worker_start(struct worker *w)
 	int r;
 
 	w->state = WORKER_STARTING;
-	w->timed_out = w->killed = false;
+	w->timed_out = w->killed = w->async = false;
 	w->began_ns = clock_now_ns();
 	w->began_wall_ms = clock_wall_ns() / NS_PER_MS;
 	w->n_segments = 0;
@@ -240,6 +240,7 @@ void worker_stop(struct worker *w, uint64_t grace_ms)
 	if (w->state != WORKER_READY)
 		grace_ms = 0;
 	w->state = WORKER_STOPPING;
+	version_worker_leaves(w->version, w, 503, "Worker scaled down.");
 	frame_begin(&fw, packet, sizeof(packet), FRAME_STOP, 0);
 	channel_send(&w->channel, frame_end(&fw), NULL, 0);
 	uv_update_time(w->version->fleet->loop);

@@ -58,8 +58,9 @@ struct worker {
 	struct list flights; /* struct flight */
 	unsigned n_flights, n_frames;
 	uint64_t next_seq;
-	unsigned credits; /* batches at once: 1, or k for an async handler */
-	bool async;
+	unsigned credits; /* batches at once: 1, or k for one that runs them side by side */
+	bool async;       /* it does: an async handler, or continuous batching */
+	bool exclusive;   /* what it runs now must be alone */
 	uint32_t *segments; /* inbound segments it has been sent */
 	unsigned n_segments;
 	unsigned threads; /* it was last told to use */
@@ -86,11 +87,16 @@ void worker_stop(struct worker *w, uint64_t grace_ms);
 /* True when the process needs no further attention and the place may go. */
 bool worker_idle(const struct worker *w);
 
-/* Sends a frame of batches taken from the queue; returns how many requests went out. */
-unsigned worker_run(struct worker *w, uint64_t now_ns);
+/* Sends a frame of batches taken from the queue; returns how many requests went out. 0: look again
+ * at *ret_wake_ns. */
+unsigned worker_run(struct worker *w, uint64_t now_ns, uint64_t *ret_wake_ns);
 /* May it be given work now? */
 bool worker_has_credit(const struct worker *w);
+/* Requests that it could begin at once. */
+unsigned worker_free_places(const struct worker *w);
 void worker_cancel(struct worker *w, struct request *r);
+/* A sequence that it ran is over. */
+void worker_sequence_over(struct worker *w, struct slice id);
 void worker_forget_segment(struct worker *w, uint32_t id);
 void worker_tune(struct worker *w, unsigned threads);
 /* Checks the response timeout. */

@@ -28,10 +28,13 @@ static int worker_death_status(const struct worker *w, int status)
 static void worker_settle_request(struct worker *w, struct request *r, enum dispatch_fate fate,
 				  int status)
 {
+	struct reply last = { .final = true };
 	struct version *v = w->version;
 
 	r->place = NULL;
 	r->grant = (struct span){ 0 };
+	if (r->sequence && fate == FATE_REQUEUE && !sequence_may_return(r->sequence))
+		fate = FATE_FAIL;
 	switch (fate) {
 	case FATE_RETRY_ALONE:
 		r->retried = true;
@@ -39,10 +42,12 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 		/* fall through */
 	case FATE_REQUEUE:
 		r->batch = 0;
-		queue_return(&v->queue, r);
+		version_return(v, r);
 		return;
 	case FATE_DROP:
 	case FATE_FAIL:
+		if (r->sequence)
+			version_sequence_answered(v, r, &last, clock_now_ns());
 		version_release(v);
 		worker_reply_error(r, status, "Worker died.");
 		return;
@@ -84,4 +89,6 @@ void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
 	while ((n = list_last(&w->flights)))
 		worker_settle_flight(w, container_of(n, struct flight, link), &death, code);
 	w->n_flights = w->n_frames = 0;
+	w->exclusive = false;
+	version_worker_leaves(w->version, w, code, "Worker died.");
 }

@@ -218,6 +218,8 @@ static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight 
 	}
 	sizes_learn(&w->version->sizes, fr->length);
 	r->answered = true;
+	if (r->sequence)
+		version_sequence_answered(w->version, r, &reply, w->progress_ns);
 	if (reply.final) {
 		list_remove(&r->link);
 		outbound_revoke(w->memory->outbound, r->grant);

@@ -18,13 +18,30 @@
 
 #define WORKER_PARTS_MAX 512 /* per request; the API layer refuses more */
 
+static bool worker_next_alone(const struct worker *w)
+{
+	const struct request *next = queue_first(&w->version->queue);
+
+	return next && next->retried;
+}
+
 bool worker_has_credit(const struct worker *w)
 {
 	if (w->state != WORKER_READY || w->killed || w->channel.pending_bytes)
 		return false;
 	if (w->async)
-		return w->n_flights < w->credits;
+		return dispatch_concurrent_batches(w->credits, w->n_flights, w->exclusive,
+						   worker_next_alone(w)) > 0;
 	return w->n_frames < 2;
+}
+
+unsigned worker_free_places(const struct worker *w)
+{
+	if (w->state != WORKER_READY || w->killed)
+		return 0;
+	if (w->async)
+		return dispatch_concurrent_batches(w->credits, w->n_flights, w->exclusive, false);
+	return w->n_frames == 0;
 }
 
 static bool worker_knows_segment(const struct worker *w, uint32_t id)
@@ -152,13 +169,17 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 			outbound_revoke(w->memory->outbound, r->grant);
 			r->place = NULL;
 			r->batch = 0;
-			queue_return(&w->version->queue, r);
+			version_return(w->version, r);
 		}
 		free(fl);
 		return false;
 	}
-	list_for_each (m, &fl->requests)
-		worker_observe_queued(w->version, container_of(m, struct request, link), now_ns);
+	list_for_each (m, &fl->requests) {
+		struct request *r = container_of(m, struct request, link);
+
+		w->exclusive = w->exclusive || (w->async && r->retried);
+		worker_observe_queued(w->version, r, now_ns);
+	}
 	metric_observe(w->version->metrics.batch_size, b->n);
 	w->next_seq++;
 	w->n_flights++;
@@ -172,38 +193,43 @@ static unsigned worker_frame_batches(struct worker *w)
 	unsigned idle = 0;
 
 	if (w->async)
-		return w->credits - w->n_flights;
+		return dispatch_concurrent_batches(w->credits, w->n_flights, w->exclusive,
+						   worker_next_alone(w));
 	list_for_each (n, &v->workers) {
 		struct worker *other = container_of(n, struct worker, link);
 
 		idle += other->state == WORKER_READY && !other->n_frames;
 	}
-	return dispatch_frame_batches(&v->dispatch, batch_cost_estimate(&v->cost, 1), v->queue.n,
-				      v->policy.batch_size, idle, w->n_frames);
+	return dispatch_frame_batches(&v->dispatch, batch_cost_estimate(&v->cost, 1),
+				      version_waiting(v), v->policy.batch_size, idle, w->n_frames);
 }
 
-unsigned worker_run(struct worker *w, uint64_t now_ns)
+/* Another batch in this frame? What must run alone has a frame of its own. */
+static bool worker_goes_on(const struct worker *w, const struct frame_writer *fw)
+{
+	return fw->n < FRAME_SOFT && !(w->async && (w->exclusive || worker_next_alone(w)));
+}
+
+unsigned worker_run(struct worker *w, uint64_t now_ns, uint64_t *ret_wake_ns)
 {
 	static char packet[FRAME_MAX];
 	struct version *v = w->version;
 	struct frame_writer fw;
-	uint64_t wake_ns = UINT64_MAX;
 	unsigned batches = worker_frame_batches(w), sent = 0, done = 0;
 
 	frame_begin(&fw, packet, sizeof(packet), FRAME_RUN, w->next_seq + 1);
-	while (done < batches && (done == 0 || fw.n < FRAME_SOFT)) {
+	*ret_wake_ns = UINT64_MAX;
+	while (done < batches && (done == 0 || worker_goes_on(w, &fw))) {
 		struct batch b;
-		unsigned n = batch_take(&v->policy, &v->cost, &v->queue, now_ns, &b, &wake_ns);
+		unsigned n = version_take(v, w, now_ns, &b, ret_wake_ns);
 
 		if (!n || !worker_put_batch(w, &fw, &b, done, now_ns))
 			break;
 		sent += n;
 		done++;
 	}
-	if (!done) {
-		version_wait_until(v, wake_ns, now_ns);
+	if (!done)
 		return 0;
-	}
 	container_of(list_last(&w->flights), struct flight, link)->last_of_frame = true;
 	if (list_first(&w->flights) == list_last(&w->flights) || w->n_frames == 0)
 		w->progress_ns = now_ns;
@@ -218,6 +244,7 @@ void worker_flight_done(struct worker *w, struct flight *fl)
 	assert(list_empty(&fl->requests));
 	w->n_flights--;
 	w->n_frames -= fl->last_of_frame;
+	w->exclusive = w->exclusive && w->n_flights;
 	list_remove(&fl->link);
 	free(fl);
 }
@@ -229,6 +256,18 @@ void worker_cancel(struct worker *w, struct request *r)
 
 	frame_begin(&fw, packet, sizeof(packet), FRAME_CANCEL, r->id);
 	channel_send(&w->channel, frame_end(&fw), NULL, 0);
+}
+
+void worker_sequence_over(struct worker *w, struct slice id)
+{
+	static char packet[FRAME_MAX];
+	struct frame_writer fw;
+
+	if (w->state != WORKER_READY || w->killed)
+		return;
+	frame_begin(&fw, packet, sizeof(packet), FRAME_SEQUENCE_OVER, 0);
+	if (frame_put_bytes(&fw, id) == 0)
+		channel_send(&w->channel, frame_end(&fw), NULL, 0);
 }
 
 void worker_reply_error(struct request *r, int status, const char *message)

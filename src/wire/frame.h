@@ -57,6 +57,7 @@ enum frame_type {
 	FRAME_STOP = 40,  /* finish what was received, then exit 0 */
 	FRAME_SPAWN = 41, /* zygote: fork a worker. JSON {"token","environment","cwd"}; carries its
 			   * socket, stdout and stderr */
+	FRAME_SEQUENCE_OVER = 42, /* UTF-8 id of a sequence that this worker ran */
 };
 
 struct frame {

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/version.h"
+
+/*
+ * A version's two kinds of waiting requests: those of sequences, each in its lane and bound to one
+ * worker, and all others in the common queue.
+ */
+
+#include "base/clock.h"
+#include "fleet/fleet.h"
+#include "fleet/worker.h"
+#include "log/log.h"
+#include "wire/frame.h"
+
+/* The worker that held a sequence may drop what it keeps for it. */
+static void version_sequence_freed(void *arg, const struct sequence *q)
+{
+	(void)arg;
+	worker_sequence_over(q->place, slice_make(q->id, q->id_len));
+}
+
+void version_sequences_configure(struct version *v)
+{
+	const struct manifest *m = &v->manifest;
+	struct sequence_policy p = {
+		.max_sequences = (unsigned)MAX(m->max_num_sequence, 1),
+		.max_waiting = (unsigned)MAX(m->max_sequence_job_queue_size, 1),
+		.idle_ns = (uint64_t)MAX(m->sequence_max_idle_ms, 0) * NS_PER_MS,
+		.timeout_ns = (uint64_t)MAX(m->sequence_timeout_ms, 0) * NS_PER_MS,
+		.overlap = m->continuous_batching,
+	};
+
+	sequences_init(&v->sequences, &p);
+	v->sequences.freed = version_sequence_freed;
+	v->sequences.arg = v;
+}
+
+unsigned version_waiting(const struct version *v)
+{
+	return v->queue.n + v->sequences.n_waiting;
+}
+
+int version_enqueue(struct version *v, struct request *r, uint64_t now_ns)
+{
+	int refused;
+
+	if (!v->manifest.sequence_batching || !r->sequence_id.n)
+		return queue_push(&v->queue, r) == QUEUE_FULL ? VERSION_QUEUE_FULL : 0;
+	refused = sequences_push(&v->sequences, r, now_ns);
+	return refused ? VERSION_SEQUENCE_REFUSED : 0;
+}
+
+void version_dequeue(struct version *v, struct request *r)
+{
+	if (r->sequence)
+		sequences_remove(&v->sequences, r, clock_now_ns());
+	else
+		queue_remove(&v->queue, r);
+}
+
+void version_return(struct version *v, struct request *r)
+{
+	if (r->sequence)
+		sequences_return(&v->sequences, r);
+	else
+		queue_return(&v->queue, r);
+}
+
+struct request *version_overdue(struct version *v, uint64_t now_ns)
+{
+	struct request *r = queue_expire(&v->queue, now_ns);
+
+	return r ? r : sequences_overdue(&v->sequences, now_ns);
+}
+
+struct request *version_any_waiting(struct version *v)
+{
+	struct request *r = queue_first(&v->queue);
+
+	if (!r)
+		return sequences_any(&v->sequences, clock_now_ns());
+	queue_remove(&v->queue, r);
+	return r;
+}
+
+/* A sequence begins where the fewest are. */
+void version_place_sequences(struct version *v)
+{
+	struct sequence *q;
+
+	while ((q = sequences_unplaced(&v->sequences))) {
+		unsigned least = UINT_MAX;
+
+		list_for_each (n, &v->workers) {
+			struct worker *w = container_of(n, struct worker, link);
+			unsigned have;
+
+			if (w->state != WORKER_READY || w->killed)
+				continue;
+			have = sequences_at(&v->sequences, w);
+			if (have < least) {
+				least = have;
+				q->place = w;
+			}
+		}
+		if (!q->place)
+			return;
+	}
+}
+
+unsigned version_take(struct version *v, const struct worker *w, uint64_t now_ns, struct batch *out,
+		      uint64_t *ret_wake_ns)
+{
+	uint64_t wake_ns = UINT64_MAX;
+	unsigned n = batch_take(&v->policy, &v->cost, &v->queue, now_ns, out, ret_wake_ns);
+
+	if (n || !v->sequences.n_waiting)
+		return n;
+	n = sequences_take(&v->sequences, &v->policy, &v->cost, w, now_ns, out, &wake_ns);
+	*ret_wake_ns = MIN(*ret_wake_ns, wake_ns);
+	return n;
+}
+
+/* ---- answers ---- */
+
+/* The values of the header that ends sequences: ids, separated by semicolons. */
+static void version_end_named(struct version *v, struct slice headers, uint64_t now_ns)
+{
+	struct slice key = slice_str(v->fleet->settings->ts_header_key_sequence_end);
+	struct slice name, value;
+
+	while (frame_header_next(&headers, &name, &value) > 0) {
+		if (!slice_ieq(name, key))
+			continue;
+		while (value.p) {
+			struct slice id = slice_trim(slice_cut(&value, ';'));
+
+			if (id.n)
+				sequences_end(&v->sequences, id, now_ns);
+		}
+	}
+}
+
+void version_sequence_answered(struct version *v, struct request *r, const struct reply *reply,
+			       uint64_t now_ns)
+{
+	/* First, while its own request still counts as running: what ends then is not freed yet. */
+	version_end_named(v, reply->headers, now_ns);
+	sequences_answered(&v->sequences, r, now_ns, reply->final);
+}
+
+/* ---- a worker goes ---- */
+
+struct sequence_loss {
+	struct version *version;
+	int status;
+	const char *message;
+};
+
+static void version_sequence_lost(void *arg, struct request *r)
+{
+	struct sequence_loss *l = arg;
+
+	version_release(l->version);
+	worker_reply_error(r, l->status, l->message);
+}
+
+void version_worker_leaves(struct version *v, const struct worker *w, int status,
+			   const char *message)
+{
+	struct sequence_loss l = { v, status, message };
+
+	if (v->manifest.sequence_batching)
+		sequences_leave(&v->sequences, w, clock_now_ns(), version_sequence_lost, &l);
+}
