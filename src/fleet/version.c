@@ -219,9 +219,21 @@ static bool version_has_ticket(const struct version *v)
 	return places > version_waiting(v);
 }
 
+/* Is there a worker to wait for? None that is ending, or was given up. */
+static bool version_has_prospect(const struct version *v)
+{
+	list_for_each (n, &v->workers) {
+		enum worker_state state = container_of(n, struct worker, link)->state;
+
+		if (state != WORKER_STOPPING && state != WORKER_FAILED)
+			return true;
+	}
+	return false;
+}
+
 static int version_admit(struct version *v, struct request *r)
 {
-	if (list_empty(&v->workers) || v->n_workers == 0 || v->state >= VERSION_DRAINING)
+	if (v->state >= VERSION_DRAINING || !version_has_prospect(v))
 		return VERSION_NO_WORKER;
 	if (v->manifest.use_job_ticket && !version_has_ticket(v))
 		return VERSION_NO_TICKET;
@@ -287,7 +299,7 @@ static void version_refuse_queued(struct version *v)
 
 	while ((r = version_any_waiting(v))) {
 		version_release(v);
-		worker_reply_error(r, 503, "Worker scaled down.");
+		worker_reply_error(r, 503, v->n_workers ? "Worker died." : "Worker scaled down.");
 	}
 }
 
@@ -364,7 +376,7 @@ void version_dispatch(struct version *v, uint64_t now_ns)
 	uint64_t wake_ns;
 
 	version_expire(v, now_ns);
-	if (v->n_workers == 0 && version_waiting(v))
+	if (version_waiting(v) && !version_has_prospect(v))
 		version_refuse_queued(v);
 	wake_ns = v->manifest.sequence_batching ? version_dispatch_each(v, now_ns)
 						: version_dispatch_any(v, now_ns);

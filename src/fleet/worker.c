@@ -130,6 +130,7 @@ static void worker_next(struct worker *w, uint64_t now_ns)
 			 "Scale the model to try again.",
 			 (unsigned long long)v->max_retry_timeout_s);
 		w->state = WORKER_FAILED;
+		version_touch(v); /* nobody shall wait for it any more */
 		return;
 	}
 	wait_ns = backoff_next_ns(w->failures++);

@@ -195,8 +195,11 @@ def handle(data, context):
     assert server.get("/ping").text == '{\n  "status": "Healthy"\n}\n'
     flag.touch()
     os.kill(server.worker_pids("flaky")[0], signal.SIGKILL)
+    waiting = background(server.predict, "flaky", b"x")
     eventually(lambda: server.get("/ping").status_code == 500)
     assert server.get("/ping").text == '{\n  "status": "Unhealthy"\n}\n'
+    assert waiting.result(30).status_code == 503
+    assert "has no worker to serve" in server.predict("flaky", b"x").json()["message"]
     flag.unlink()
     assert server.manage("PUT", "/models/flaky?min_worker=1&synchronous=true").status_code == 200
     assert server.get("/ping").status_code == 200
