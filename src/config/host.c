@@ -2,6 +2,7 @@
 #include "config/host.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -37,22 +38,92 @@ static uint64_t total_memory(const char *root)
 	return 0;
 }
 
-/* The tightest limit from `group` up to the top of the hierarchy at `mount`. "max" and what is not
- * visible in a container are no limits. */
-static uint64_t group_limit(const char *root, const char *mount, struct slice group,
-			    const char *file)
+/* A resource that control groups limit, and how its limit is read from the folder of a group. */
+struct limit_kind {
+	struct slice controller; /* its name in version 1, where it has a hierarchy of its own */
+	const char *mount_v1;
+	uint64_t (*read_v2)(const char *root, const char *group);
+	uint64_t (*read_v1)(const char *root, const char *group);
+};
+
+/* A number, or UINT64_MAX: "max", 0 and what is not visible in a container are no limits. */
+static uint64_t read_limit(const char *root, const char *group, const char *file)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(HOST_FILE_MAX);
-	uint64_t limit = UINT64_MAX, v;
+	_cleanup_(freep) char *path = mem_printf("%s/%s", group, file);
+	struct slice rest;
+	uint64_t v;
+
+	if (read_host_file(root, path, &text) < 0)
+		return UINT64_MAX;
+	rest = buf_slice(&text);
+	return slice_u64(slice_trim(slice_cut(&rest, '\n')), &v) && v ? v : UINT64_MAX;
+}
+
+static uint64_t memory_limit_v2(const char *root, const char *group)
+{
+	return read_limit(root, group, "memory.max");
+}
+
+static uint64_t memory_limit_v1(const char *root, const char *group)
+{
+	return read_limit(root, group, "memory.limit_in_bytes");
+}
+
+static uint64_t thousandths(uint64_t quota_us, uint64_t period_us)
+{
+	return quota_us > UINT64_MAX / 1000 ? UINT64_MAX : quota_us * 1000 / period_us;
+}
+
+/* "quota period", both in microseconds; a quota of "max" is none. */
+static uint64_t cpu_limit_v2(const char *root, const char *group)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(HOST_FILE_MAX);
+	_cleanup_(freep) char *path = mem_printf("%s/cpu.max", group);
+	uint64_t quota, period;
+	struct slice rest, line;
+
+	if (read_host_file(root, path, &text) < 0)
+		return UINT64_MAX;
+	rest = buf_slice(&text);
+	line = slice_cut(&rest, '\n');
+	if (!slice_u64(slice_cut(&line, ' '), &quota) || !slice_u64(line, &period) || !period)
+		return UINT64_MAX;
+	return thousandths(quota, period);
+}
+
+/* A quota of -1 is none. */
+static uint64_t cpu_limit_v1(const char *root, const char *group)
+{
+	uint64_t period = read_limit(root, group, "cpu.cfs_period_us");
+	uint64_t quota = read_limit(root, group, "cpu.cfs_quota_us");
+
+	return period == UINT64_MAX ? UINT64_MAX : thousandths(quota, period);
+}
+
+static const struct limit_kind memory_limits = {
+	.controller = SLICE_CONST("memory"),
+	.mount_v1 = "/sys/fs/cgroup/memory",
+	.read_v2 = memory_limit_v2,
+	.read_v1 = memory_limit_v1,
+};
+static const struct limit_kind cpu_limits = {
+	.controller = SLICE_CONST("cpu"),
+	.mount_v1 = "/sys/fs/cgroup/cpu",
+	.read_v2 = cpu_limit_v2,
+	.read_v1 = cpu_limit_v1,
+};
+
+/* The tightest limit from `group` up to the top of the hierarchy at `mount`. */
+static uint64_t group_limit(const char *root, const char *mount, struct slice group,
+			    uint64_t (*read)(const char *root, const char *group))
+{
+	uint64_t limit = UINT64_MAX;
 
 	for (;;) {
-		_cleanup_(freep) char *path = mem_printf("%s%.*s/%s", mount, SLICE_ARG(group),
-							 file);
+		_cleanup_(freep) char *path = mem_printf("%s%.*s", mount, SLICE_ARG(group));
 
-		if (read_host_file(root, path, &text) == 0 &&
-		    slice_u64(slice_trim(slice_cut(&(struct slice){ text.p, text.n }, '\n')), &v) &&
-		    v)
-			limit = MIN(limit, v);
+		limit = MIN(limit, read(root, path));
 		if (!group.n)
 			return limit;
 		while (group.n && group.p[group.n - 1] != '/')
@@ -70,7 +141,7 @@ static bool has_word(struct slice list, struct slice word)
 }
 
 /* Lines are "number:controllers:path"; version 2 is number 0 without controllers. */
-static uint64_t groups_limit(const char *root)
+static uint64_t groups_limit(const char *root, const struct limit_kind *kind)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(HOST_FILE_MAX);
 	uint64_t limit = UINT64_MAX, v;
@@ -87,10 +158,9 @@ static uint64_t groups_limit(const char *root)
 		if (path.n && path.p[path.n - 1] == '/')
 			path.n--;
 		if (slice_eq(number, SLICE("0")) && !controllers.n)
-			v = group_limit(root, "/sys/fs/cgroup", path, "memory.max");
-		else if (has_word(controllers, SLICE("memory")))
-			v = group_limit(root, "/sys/fs/cgroup/memory", path,
-					"memory.limit_in_bytes");
+			v = group_limit(root, "/sys/fs/cgroup", path, kind->read_v2);
+		else if (has_word(controllers, kind->controller))
+			v = group_limit(root, kind->mount_v1, path, kind->read_v1);
 		else
 			continue;
 		limit = MIN(limit, v);
@@ -100,11 +170,18 @@ static uint64_t groups_limit(const char *root)
 
 uint64_t host_memory(const char *root)
 {
-	uint64_t total = total_memory(root), limit = groups_limit(root);
+	uint64_t total = total_memory(root), limit = groups_limit(root, &memory_limits);
 
 	if (!total)
 		return limit == UINT64_MAX ? 0 : limit;
 	return MIN(total, limit);
+}
+
+unsigned host_cpu_quota(const char *root)
+{
+	uint64_t limit = groups_limit(root, &cpu_limits);
+
+	return limit >= UINT_MAX ? 0 : MAX((unsigned)((limit + 999) / 1000), 1);
 }
 
 static void closedirp(DIR **d)

@@ -9,5 +9,7 @@
 /* Bytes: the machine's memory or, if smaller, the tightest limit of our control groups (v1 or v2,
  * our own and those above it). 0 when nothing is known. */
 uint64_t host_memory(const char *root);
+/* CPUs that our control groups' quotas let us use, rounded up; 0: no limit. */
+unsigned host_cpu_quota(const char *root);
 /* NVIDIA and AMD devices that are visible here. */
 unsigned host_gpus(const char *root);

@@ -84,6 +84,36 @@ static void test_cgroup_1(void **state)
 	assert_int_equal(host_memory(r->path), UINT64_C(1) << 30);
 }
 
+static void test_cpu_quota_2(void **state)
+{
+	struct root *r = *state;
+
+	put(r, "/proc/self/cgroup", "0::/a/b\n");
+	assert_int_equal(host_cpu_quota(r->path), 0);
+	put(r, "/sys/fs/cgroup/a/cpu.max", "max 100000\n");
+	put(r, "/sys/fs/cgroup/a/b/cpu.max", "250000 0\n");
+	assert_int_equal(host_cpu_quota(r->path), 0);
+	put(r, "/sys/fs/cgroup/a/b/cpu.max", "250000 100000\n");
+	assert_int_equal(host_cpu_quota(r->path), 3);
+	put(r, "/sys/fs/cgroup/a/cpu.max", "1000 100000\n");
+	assert_int_equal(host_cpu_quota(r->path), 1);
+	put(r, "/sys/fs/cgroup/a/cpu.max", "18446744073709551615 1\n");
+	assert_int_equal(host_cpu_quota(r->path), 3);
+}
+
+static void test_cpu_quota_1(void **state)
+{
+	struct root *r = *state;
+
+	put(r, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/1\n");
+	put(r, "/sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "150000\n");
+	assert_int_equal(host_cpu_quota(r->path), 0);
+	put(r, "/sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us", "100000\n");
+	assert_int_equal(host_cpu_quota(r->path), 2);
+	put(r, "/sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "-1\n");
+	assert_int_equal(host_cpu_quota(r->path), 0);
+}
+
 static void test_gpus(void **state)
 {
 	struct root *r = *state;
@@ -103,10 +133,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing_known),
-		TEST(test_cgroup_2),
-		TEST(test_cgroup_1),
-		TEST(test_gpus),
+		TEST(test_nothing_known), TEST(test_cgroup_2),    TEST(test_cgroup_1),
+		TEST(test_cpu_quota_2),   TEST(test_cpu_quota_1), TEST(test_gpus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "config/host.h"
 #include "fleet/unpack.h"
 #include "fleet/worker.h"
 #include "fleet/zygote.h"
@@ -23,29 +24,15 @@
 
 /* ---- CPUs ---- */
 
-static double fleet_cgroup_quota(void)
-{
-	struct buf b = BUF_INIT(256);
-	double quota = 0, period = 0;
-
-	if (file_read("/sys/fs/cgroup/cpu.max", &b) == 0) {
-		if (sscanf(buf_cstr(&b), "%lf %lf", &quota, &period) != 2)
-			quota = period = 0;
-	}
-	buf_finish(&b);
-	return quota > 0 && period > 0 ? quota / period : 0;
-}
-
 unsigned fleet_count_cpus(void)
 {
 	cpu_set_t set;
-	unsigned n = 1;
-	double quota = fleet_cgroup_quota();
+	unsigned n = 1, quota = host_cpu_quota("");
 
 	if (sched_getaffinity(0, sizeof(set), &set) == 0)
 		n = (unsigned)CPU_COUNT(&set);
-	if (quota > 0 && quota < n)
-		n = (unsigned)(quota + 0.999);
+	if (quota)
+		n = MIN(n, quota);
 	return MAX(n, 1);
 }
 
