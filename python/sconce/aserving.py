@@ -11,7 +11,7 @@ from time import monotonic_ns
 
 from sconce import frame as wire
 from sconce import serving
-from sconce.channel import Closed
+from sconce.channel import NOWAIT, Closed
 
 
 class _View:
@@ -29,6 +29,9 @@ class _View:
         replies.put_all(self._requests, values, self.context.request_processor, 0)
         replies.flush()
 
+    def is_cancelled(self, ident):
+        return False   # a coroutine is cancelled itself
+
 
 class AsyncLoop:
     """Reads frames when they are there, runs batches as tasks."""
@@ -41,7 +44,6 @@ class AsyncLoop:
     async def run(self):
         loop = asyncio.get_running_loop()
         self.done = asyncio.Event()
-        self.session.channel.setblocking(False)
         loop.add_reader(self.session.channel.fileno(), self._readable)
         await self.done.wait()
         loop.remove_reader(self.session.channel.fileno())
@@ -49,7 +51,7 @@ class AsyncLoop:
     def _readable(self):
         try:
             while True:
-                self._got(self.session.channel.receive())
+                self._got(self.session.channel.receive(NOWAIT))
         except BlockingIOError:
             pass
         except (Closed, wire.FrameError):
@@ -93,6 +95,8 @@ class AsyncLoop:
         s.replies.flush()
         for r in requests:
             self.tasks.pop(r.id, None)
+        # Frames that came while a reply waited for its grant make the socket readable no more.
+        self._readable()
         self._maybe_done()
 
     def _cancel(self, ident):

@@ -9,6 +9,7 @@ from collections import deque
 from sconce import frame as wire
 
 _ANCILLARY = socket.CMSG_SPACE(4 * 4)
+NOWAIT = socket.MSG_DONTWAIT   # for receive(): BlockingIOError when nothing is there
 
 
 class Closed(Exception):
@@ -28,14 +29,11 @@ class Channel:
     def fileno(self):
         return self._socket.fileno()
 
-    def setblocking(self, flag):
-        self._socket.setblocking(flag)
-
-    def receive(self):
+    def receive(self, flags=0):
         """Returns (type, count, arg, data, size, fds). `data` may be reused by the next call."""
         if self._kept:
             return self._kept.popleft()
-        return self._receive()
+        return self._receive(flags)
 
     def receive_kind(self, kind, arg):
         """Waits for one frame; others that arrive meanwhile are kept for receive()."""
@@ -43,12 +41,27 @@ class Channel:
             got = self._receive()
             if got[0] == kind and got[2] == arg:
                 return got
-            kept = list(got)
-            kept[3] = bytes(got[3][:got[4]])
-            self._kept.append(tuple(kept))
+            self._keep(got)
 
-    def _receive(self):
-        size, ancillary, flags, _ = self._socket.recvmsg_into([self._buffer], _ANCILLARY)
+    def take(self, kind):
+        """The args of the frames of this kind that are there already, without waiting."""
+        args = []
+        try:
+            while True:
+                got = self._receive(NOWAIT)
+                if got[0] == kind:
+                    args.append(got[2])
+                else:
+                    self._keep(got)
+        except BlockingIOError:
+            return args
+
+    def _keep(self, got):
+        kind, count, arg, data, size, fds = got
+        self._kept.append((kind, count, arg, bytes(data[:size]), size, fds))
+
+    def _receive(self, flags=0):
+        size, ancillary, flags, _ = self._socket.recvmsg_into([self._buffer], _ANCILLARY, flags)
         if not size:
             raise Closed()
         fds = self._descriptors(ancillary) if ancillary else ()

@@ -69,45 +69,53 @@ class Replies:
         return wire.read_u64(data, wire.HEAD, size), wire.read_u64(data, wire.HEAD + 8, size)
 
     def put(self, request, body, processor, flags):
-        """One reply. `processor` holds the handler's status and headers; see ts.context."""
-        status, phrase, content_type, headers = processor.reply_head()
+        """One reply. `processor` holds the handler's status and headers; see ts.context. False:
+        it became an error reply instead, which is final."""
+        try:
+            status, phrase, content_type, headers = processor.reply_head()
+        except ValueError as e:
+            print("The handler's response headers cannot be sent: %s" % e, file=sys.stderr)
+            self.fail(request, 503, "Unsupported model output data type.")
+            return False
         length = len(body)
         if length <= wire.INLINE_MAX:
             self._add(_reply(request.id, status, flags, body, content_type, phrase, headers))
-            return
+            return True
         if length > self._max:
             self.fail(request, 507, "The response has %d bytes, max_response_size allows %d."
                       % (length, self._max))
-            return
+            return False
         grant = self._grant(request, length)
         if length > grant[1]:
             self.fail(request, 507, "There is no memory for a response of %d bytes now." % length)
-            return
+            return False
         self._memory.write(grant, body)
         request.grant = (0, 0)
         self._add(wire.granted_reply(request.id, status, flags, grant[0], length, content_type,
                                      phrase, headers))
+        return True
 
-    def put_all(self, requests, values, processors, flags=_FINAL):
-        """A handler's answer to a batch."""
+    def bodies(self, requests, values):
+        """The bytes of a handler's answer to a batch; None: all its requests were failed."""
         if not isinstance(values, list):
             self.fail_all(requests, 503, "Invalid model predict output")
-            return
+            return None
         if len(values) != len(requests):
             self.fail_all(requests, 503, "number of batch response mismatched")
-            return
+            return None
         try:
-            bodies = [value if type(value) is bytes else encode(value) for value in values]
+            return [value if type(value) is bytes else encode(value) for value in values]
         except Unsupported as e:
             print("The handler's output cannot be sent: %s" % e, file=sys.stderr)
             self.fail_all(requests, 503, "Unsupported model output data type.")
-            return
-        for request, body, processor in zip(requests, bodies, processors):
-            try:
+            return None
+
+    def put_all(self, requests, values, processors, flags=_FINAL):
+        """A handler's answer to a batch."""
+        bodies = self.bodies(requests, values)
+        if bodies is not None:
+            for request, body, processor in zip(requests, bodies, processors):
                 self.put(request, body, processor, flags)
-            except ValueError as e:
-                print("The handler's response headers cannot be sent: %s" % e, file=sys.stderr)
-                self.fail(request, 503, "Unsupported model output data type.")
 
     def fail_all(self, requests, status, message):
         for request in requests:

@@ -43,6 +43,8 @@ class Session:
             self.cancelled.add(arg)
         elif kind == wire.TUNE:
             tune(arg)
+        elif kind == wire.SEQUENCE_OVER:
+            self.context.sequence_over(str(data[wire.HEAD:size], "utf-8", "replace"))
         elif kind == wire.STOP:
             return False
         return True
@@ -51,6 +53,11 @@ class Session:
         """A piece of a streamed answer for every request of the running batch."""
         self.replies.put_all(self.running, values, self.context.request_processor, 0)
         self.replies.flush()
+
+    def is_cancelled(self, ident):
+        """Has the client of this running request left?"""
+        self.cancelled.update(self.channel.take(wire.CANCEL))
+        return any(r.uuid == ident and r.id in self.cancelled for r in self.running)
 
 
 def tune(threads):
@@ -68,7 +75,7 @@ def tune(threads):
 
 def send_intermediate(context, values):
     """For ts.handler_utils.utils.send_intermediate_predict_response()."""
-    target = getattr(context, "session", None) or session
+    target = (context and context.session) or session
     if target is None:
         raise RuntimeError("there is no server to stream to")
     target.send_intermediate(values)

@@ -54,10 +54,15 @@ def _wait_for_load(channel, memory):
 def _make_context(load):
     from ts.context import Context
 
-    return Context(load["model_name"], load["model_dir"], load.get("manifest") or {},
-                   load["batch_size"], load.get("gpu_id"), "0.12.0",
-                   limit_max_image_pixels=load.get("limit_max_image_pixels", True),
-                   model_yaml_config=load.get("model_yaml_config") or {})
+    context = Context(load["model_name"], load["model_dir"], load.get("manifest") or {},
+                      load["batch_size"], load.get("gpu_id"), "0.12.0",
+                      limit_max_image_pixels=load.get("limit_max_image_pixels", True),
+                      model_yaml_config=load.get("model_yaml_config") or {})
+    for key in ("id", "start", "end"):
+        name = load.get("header_key_sequence_" + key)
+        if name:
+            setattr(context, "header_key_sequence_" + key, name)
+    return context
 
 
 def _prepare(load):
@@ -90,6 +95,18 @@ def _report_failure(channel, error):
     _send_json(channel, wire.LOADED, 507 if memory else 500, {"message": message[:4000]})
 
 
+def _loop(load, entry):
+    """The module whose serve() fits the handler, and how many batches it takes at a time."""
+    if loader.is_coroutine(entry):
+        from sconce import aserving
+        return aserving, _ASYNC_CREDITS
+    if load.get("continuous_batching"):
+        from sconce import continuous
+        # The next request of a sequence may begin while the one before it still streams.
+        return continuous, load["batch_size"] * (2 if load.get("sequence_batching") else 1)
+    return serving, 1
+
+
 def run(fd):
     """The whole life of a worker; returns its exit code."""
     _prefer_to_die()
@@ -109,17 +126,13 @@ def run(fd):
     except Exception as e:
         _report_failure(channel, e)
         return 1
-    asynchronous = loader.is_coroutine(entry)
     session = serving.Session(channel, memory, load, entry, context)
+    loop, credits = _loop(load, entry)
     _send_json(channel, wire.LOADED, 200, {
-        "message": "loaded model " + load["model_name"], "async": asynchronous,
-        "credits": _ASYNC_CREDITS if asynchronous else 1,
+        "message": "loaded model " + load["model_name"], "async": loop is not serving,
+        "credits": credits,
         "imports": [name for name in ("torch", "numpy") if name in sys.modules]})
-    if asynchronous:
-        from sconce import aserving
-        aserving.serve(session)
-    else:
-        serving.serve(session)
+    loop.serve(session)
     return 0
 
 

@@ -90,6 +90,8 @@ class Context:
         self.header_key_sequence_id = "ts_request_sequence_id"
         self.header_key_sequence_start = "ts_request_sequence_start"
         self.header_key_sequence_end = "ts_request_sequence_end"
+        self.sequence_ended = None   # a handler's function(sequence_id), see sequence_over()
+        self.session = None          # the worker's, where batches run side by side
         self._metrics = metrics
 
     def begin_batch(self, requests):
@@ -166,6 +168,18 @@ class Context:
 
     def get_sequence_id(self, idx):
         return self.get_request_header(idx, self.header_key_sequence_id)
+
+    def is_cancelled(self, idx=0):
+        """Has the client of this request left? Not in TorchServe; for handlers that stream."""
+        from sconce import serving
+
+        session = self.session or serving.session
+        return session is not None and session.is_cancelled(self.get_request_id(idx))
+
+    def sequence_over(self, sequence_id):
+        """The worker's: a sequence that ran here has ended or expired."""
+        if self.sequence_ended is not None:
+            self.sequence_ended(sequence_id)
 
     def __eq__(self, other):
         return isinstance(other, Context) and self.__dict__ == other.__dict__

@@ -75,6 +75,7 @@ static yyjson_mut_val *describe_version(yyjson_mut_doc *doc, yyjson_mut_val *lis
 					const struct version *v)
 {
 	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list), *workers, *queue;
+	unsigned waiting = version_waiting(v);
 
 	yyjson_mut_obj_add_str(doc, o, "modelName", v->model_name);
 	yyjson_mut_obj_add_str(doc, o, "modelVersion", v->name);
@@ -87,8 +88,8 @@ static yyjson_mut_val *describe_version(yyjson_mut_doc *doc, yyjson_mut_val *lis
 		describe_worker(doc, workers, container_of(n, struct worker, link));
 	queue = yyjson_mut_obj_add_obj(doc, o, "jobQueueStatus");
 	yyjson_mut_obj_add_uint(doc, queue, "remainingCapacity",
-				v->queue.n < v->queue.max ? v->queue.max - v->queue.n : 0);
-	yyjson_mut_obj_add_uint(doc, queue, "pendingRequests", v->queue.n);
+				waiting < v->queue.max ? v->queue.max - waiting : 0);
+	yyjson_mut_obj_add_uint(doc, queue, "pendingRequests", waiting);
 	return o;
 }
 

@@ -4,6 +4,7 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/parts.h"
+#include "api/sequence.h"
 #include "base/clock.h"
 
 #define INFERENCE_RETRY_MAX_S 60
@@ -113,6 +114,7 @@ static void inference_submit(struct call *c, const struct target *t)
 		return;
 	r->op = t->op;
 	parts_headers(c, t->headers);
+	sequence_read(c, v);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	r->reply = call_reply;
 	r->owner = c;

@@ -168,6 +168,17 @@ static struct slice parts_url_path(struct call *c)
 	return path;
 }
 
+void parts_add_header(struct call *c, struct slice name, struct slice value)
+{
+	struct slice *block = &c->request.headers;
+	size_t room = block->n + 4 + name.n + value.n;
+	char *p = region_alloc(&c->region, room);
+
+	memcpy(p, block->p, block->n);
+	*block = slice_make(
+		p, block->n + frame_header_put(p + block->n, room - block->n, name, value));
+}
+
 void parts_headers(struct call *c, unsigned extra)
 {
 	size_t room = parts_headers_room(c), n = 0;

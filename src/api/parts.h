@@ -22,5 +22,7 @@ enum parts_extra {
 
 /* Fills in the request's header block, with `extra` by the request's op. */
 void parts_headers(struct call *c, unsigned extra);
+/* One more, behind the others: the last of a name is the one that counts. */
+void parts_add_header(struct call *c, struct slice name, struct slice value);
 /* A field's bytes as text (inside the pool; not NUL-terminated). */
 struct slice parts_text(const struct call *c, const struct part *p);

@@ -171,8 +171,11 @@ static void registering_apply(struct registering *g, struct version *v, const st
 		v->response_timeout_s = (uint64_t)w->response_timeout_s;
 	if (w->startup_timeout_s >= 0 && v->manifest.startup_timeout_s < 0)
 		v->startup_timeout_s = (uint64_t)w->startup_timeout_s;
+	/* With continuous batching the worker makes the batches. */
 	v->policy = (struct batch_policy){ .mode = BATCH_ADAPTIVE,
-					   .batch_size = v->batch_size,
+					   .batch_size = v->manifest.continuous_batching
+								 ? 1
+								 : v->batch_size,
 					   .max_delay_ns = v->max_batch_delay_ms * 1000000 };
 	v->wants_torch = handler_imports_torch(v);
 }

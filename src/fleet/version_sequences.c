@@ -23,7 +23,6 @@ void version_sequences_configure(struct version *v)
 {
 	const struct manifest *m = &v->manifest;
 	struct sequence_policy p = {
-		.max_sequences = (unsigned)MAX(m->max_num_sequence, 1),
 		.max_waiting = (unsigned)MAX(m->max_sequence_job_queue_size, 1),
 		.idle_ns = (uint64_t)MAX(m->sequence_max_idle_ms, 0) * NS_PER_MS,
 		.timeout_ns = (uint64_t)MAX(m->sequence_timeout_ms, 0) * NS_PER_MS,
@@ -46,6 +45,12 @@ int version_enqueue(struct version *v, struct request *r, uint64_t now_ns)
 
 	if (!v->manifest.sequence_batching || !r->sequence_id.n)
 		return queue_push(&v->queue, r) == QUEUE_FULL ? VERSION_QUEUE_FULL : 0;
+	/* Without a time after which they end, sequences of clients that left would fill the model.
+	 */
+	if (!v->sequences.policy.idle_ns)
+		return VERSION_SEQUENCE_REFUSED;
+	v->sequences.policy.max_sequences = MAX((unsigned)MAX(v->manifest.max_num_sequence, 1),
+						v->max_workers * v->batch_size);
 	refused = sequences_push(&v->sequences, r, now_ns);
 	return refused ? VERSION_SEQUENCE_REFUSED : 0;
 }

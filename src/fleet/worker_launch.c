@@ -120,6 +120,11 @@ static void load_json(struct worker *w, struct buf *b)
 	load_bool(b, "decode_input_request", s->decode_input_request);
 	load_bool(b, "metrics", true);
 	load_bool(b, "async", m->async_communication);
+	load_bool(b, "continuous_batching", m->continuous_batching);
+	load_bool(b, "sequence_batching", m->sequence_batching);
+	load_text(b, "header_key_sequence_id", s->ts_header_key_sequence_id);
+	load_text(b, "header_key_sequence_start", s->ts_header_key_sequence_start);
+	load_text(b, "header_key_sequence_end", s->ts_header_key_sequence_end);
 	buf_puts(b, ",\"manifest\":");
 	buf_put_slice(b, m->manifest_json.n ? m->manifest_json : SLICE("{}"));
 	buf_puts(b, ",\"model_yaml_config\":");

@@ -108,6 +108,8 @@ static int worker_put_request(struct worker *w, struct frame_writer *fw, struct 
 	assert(r->n_parts <= WORKER_PARTS_MAX);
 	fr.flags = (uint16_t)((r->op == REQUEST_EXPLAIN ? FRAME_RUN_EXPLAIN : 0) |
 			      (r->op == REQUEST_DESCRIBE ? FRAME_RUN_DESCRIBE : 0) |
+			      (r->sequence_start ? FRAME_RUN_SEQUENCE_START : 0) |
+			      (r->sequence_end ? FRAME_RUN_SEQUENCE_END : 0) |
 			      (r->retried ? FRAME_RUN_RETRY : 0));
 	memcpy(fr.uuid, r->uuid, FRAME_UUID);
 	for (unsigned i = 0; i < r->n_parts; i++)

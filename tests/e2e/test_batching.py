@@ -6,7 +6,7 @@ import json
 import pytest
 
 from e2e.archives import make_mar
-from e2e.gate import background
+from e2e.gate import Gate, background
 from e2e.server import assert_error, eventually
 
 BATCH = 4
@@ -118,3 +118,24 @@ def test_batch_parameters_of_the_api(server, gate):
     answers = [json.loads(r.text) for r in pile_up(server, "by_api", bodies, gate)]
     assert max(a["rows"] for a in answers) == 3
     assert server.manage("DELETE", "/models/by_api").status_code == 200
+
+
+# ---- job tickets ----
+
+def test_with_tickets_nothing_waits(serve, tmp_path, gate):
+    make_mar(tmp_path / "store", "gate", "gate.py",
+             config="minWorkers: 2\nmaxWorkers: 2\nuseJobTicket: true\n")
+    server = serve(store=tmp_path / "store")
+    gates = [gate, Gate(tmp_path, "other")]
+    running = [background(server.predict, "gate", g.body(tag="in")) for g in gates]
+    for g in gates:
+        g.wait_entered()
+    assert_error(server.predict("gate", gate.body(tag="out")), 503, "ServiceUnavailableException",
+                 'Model "gate" has no worker to serve inference request. Please use scale '
+                 'workers API to add workers. If this is a sequence inference, please check if '
+                 'it is closed, or expired; or exceeds maxSequenceJobQueueSize')
+    assert server.describe("gate")[0]["useJobTicket"] is True
+    for g in gates:
+        g.open()
+    assert [f.result().status_code for f in running] == [200, 200]
+    assert gate.entries() == ["in"]

@@ -179,6 +179,16 @@ def test_stream_that_fails_ends_without_its_last_chunk(server):
     assert server.predict("stream", '{"pieces": 0}').text == "the end"
 
 
+def test_handler_learns_that_its_client_has_left(server, tmp_path):
+    left = tmp_path / "left"
+    with server.raw() as raw:
+        raw.send(encode("POST", "/predictions/stream",
+                        json.dumps({"pieces": 1000000000, "left": str(left)})))
+        raw.head()
+    eventually(left.exists)
+    assert server.predict("stream", '{"pieces": 1}').text == "piece 0;the end"
+
+
 def test_client_that_leaves_a_stream(server, gate):
     with server.raw() as raw:
         raw.send(encode("POST", "/predictions/stream", gate.body(pieces=3, waits=1)))
@@ -186,19 +196,6 @@ def test_client_that_leaves_a_stream(server, gate):
         raw.chunk()
     gate.open()
     assert server.predict("stream", '{"pieces": 1}').text == "piece 0;the end"
-
-
-# ---- coroutines ----
-
-def test_calls_of_an_async_handler_overlap(serve, tmp_path):
-    """Each answer needs the other call: they would wait for ever one after another."""
-    make_mar(tmp_path, "later", "later.py",
-             config="minWorkers: 1\nmaxWorkers: 1\nasyncCommunication: true\n")
-    server = serve(store=tmp_path)
-    calls = [background(server.predict, "later", f"{i % 4}") for i in range(8)]
-    texts = sorted(f.result().text for f in calls)
-    assert texts == sorted([f"{i}: second" for i in range(4)] +
-                           [f"{i}: first, then second" for i in range(4)])
 
 
 # ---- envelopes ----
