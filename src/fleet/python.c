@@ -1,65 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fleet/python.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "base/mem.h"
+#include "fleet/capture.h"
 
 #define PYTHON_PROBE_MS 10000
-
-extern char **environ;
-
-/* Waits for a process, but not for ever. True when it exited with 0. */
-static bool python_wait(pid_t pid)
-{
-	_cleanup_(closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int status = -1;
-
-	if (fd >= 0 && poll(&p, 1, PYTHON_PROBE_MS) != 1)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
+#define PYTHON_PATH_MAX 65536
 
 /* The interpreter behind `path`, or NULL when it does not work: version managers put a slow script
  * in front of it, which workers should not go through again. */
 static char *python_resolve(const char *path)
 {
-	static char isolated[] = "-I", bare[] = "-S", command[] = "-c",
-		    check[] = "import sys; sys.stdout.write(sys.executable); "
-			      "sys.exit(sys.version_info < (3, 9))";
-	char *argv[] = { (char *)(uintptr_t)path, isolated, bare, command, check, NULL };
-	char real[4096];
-	posix_spawn_file_actions_t files;
-	int pair[2], r;
-	ssize_t n;
-	pid_t pid;
+	static const char *const ask[] = { "-I", "-S", "-c",
+					   "import sys; sys.stdout.write(sys.executable); "
+					   "sys.exit(sys.version_info < (3, 9))",
+					   NULL };
+	_cleanup_(buf_finish) struct buf real = BUF_INIT(PYTHON_PATH_MAX);
 
-	if (access(path, X_OK) < 0 || pipe2(pair, O_CLOEXEC) < 0)
+	if (access(path, X_OK) < 0 || capture_run(path, ask, PYTHON_PROBE_MS, &real))
 		return NULL;
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, pair[1], STDOUT_FILENO);
-	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	r = posix_spawn(&pid, path, &files, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	close(pair[1]);
-	if (r || !python_wait(pid)) {
-		close(pair[0]);
-		return NULL;
-	}
-	n = read(pair[0], real, sizeof(real));
-	close(pair[0]);
-	return n > 0 && real[0] == '/' ? mem_strndup(real, (size_t)n) : mem_strdup(path);
+	return real.n && real.p[0] == '/' ? buf_steal(&real) : mem_strdup(path);
 }
 
 /* What was set as a path is run as that path: its owner may have wrapped an interpreter. */
