@@ -11,6 +11,8 @@
 #include "api/args.h"
 #include "api/parts.h"
 #include "base/clock.h"
+#include "fleet/fleet.h"
+#include "fleet/placement.h"
 #include "fleet/worker.h"
 #include "wire/json.h"
 
@@ -26,6 +28,8 @@ static void describe_worker(yyjson_mut_doc *doc, yyjson_mut_val *list, const str
 	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
 	time_t seconds = (time_t)(w->began_wall_ms / 1000);
 	char id[16], date[32], text[48];
+	struct buf use = BUF_INIT(1024);
+	int gpu = placement_gpu(w);
 	struct tm local;
 
 	snprintf(id, sizeof(id), "%u", w->id);
@@ -37,8 +41,18 @@ static void describe_worker(yyjson_mut_doc *doc, yyjson_mut_val *list, const str
 	yyjson_mut_obj_add_str(doc, o, "status", w->state == WORKER_READY ? "READY" : "UNLOADING");
 	yyjson_mut_obj_add_uint(doc, o, "memoryUsage", w->memory_bytes);
 	yyjson_mut_obj_add_int(doc, o, "pid", w->child.pid ? w->child.pid : -1);
-	yyjson_mut_obj_add_bool(doc, o, "gpu", false);
-	yyjson_mut_obj_add_str(doc, o, "gpuUsage", "N/A");
+	yyjson_mut_obj_add_bool(doc, o, "gpu", gpu >= 0);
+	gpus_put_use(&w->version->fleet->gpus, gpu, &use);
+	yyjson_mut_obj_add_strncpy(doc, o, "gpuUsage", use.p, use.n);
+	buf_finish(&use);
+}
+
+static void describe_device_ids(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct devices *d)
+{
+	yyjson_mut_val *list = yyjson_mut_obj_add_arr(doc, o, "deviceIds");
+
+	for (unsigned i = 0; i < d->n; i++)
+		yyjson_mut_arr_add_uint(doc, list, d->ids[i]);
 }
 
 static void describe_limits(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct version *v)
@@ -56,8 +70,10 @@ static void describe_limits(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct
 	yyjson_mut_obj_add_strncpy(doc, o, "parallelType",
 				   m->parallel_type.p ? m->parallel_type.p : "",
 				   m->parallel_type.n);
-	yyjson_mut_obj_add_int(doc, o, "parallelLevel", describe_or(m->parallel_level, 0));
-	yyjson_mut_obj_add_str(doc, o, "deviceType", "cpu");
+	yyjson_mut_obj_add_uint(doc, o, "parallelLevel", v->devices.level);
+	yyjson_mut_obj_add_str(doc, o, "deviceType", v->devices.gpu ? "gpu" : "cpu");
+	if (v->devices.pinned)
+		describe_device_ids(doc, o, &v->devices);
 	yyjson_mut_obj_add_bool(doc, o, "continuousBatching", m->continuous_batching);
 	yyjson_mut_obj_add_bool(doc, o, "useJobTicket", m->use_job_ticket);
 	yyjson_mut_obj_add_bool(doc, o, "useVenv", m->use_venv);

@@ -35,6 +35,7 @@ struct manifest {
 		max_sequence_job_queue_size;
 	bool use_job_ticket, continuous_batching, sequence_batching, async_communication, use_venv;
 	struct slice device_type, parallel_type;
+	struct slice device_ids; /* "0,2" */
 	bool has_config;
 };
 

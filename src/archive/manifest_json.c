@@ -53,6 +53,7 @@ static const struct {
 	FIELD(FIELD_BOOL, async_communication),
 	FIELD(FIELD_BOOL, use_venv),
 	FIELD(FIELD_TEXT, device_type),
+	FIELD(FIELD_TEXT, device_ids),
 	FIELD(FIELD_TEXT, parallel_type),
 	FIELD(FIELD_BOOL, has_config),
 };

@@ -12,8 +12,9 @@
 #include "config/yaml.h"
 
 #define MODEL_CONFIG_MAX ((size_t)4 << 20)
+#define MODEL_CONFIG_IDS_MAX 1024
 
-enum model_config_kind { CONFIG_INTEGER, CONFIG_BOOL, CONFIG_TEXT };
+enum model_config_kind { CONFIG_INTEGER, CONFIG_BOOL, CONFIG_TEXT, CONFIG_IDS };
 
 struct model_config_key {
 	const char *key;
@@ -33,6 +34,10 @@ struct model_config_key {
 #define TEXT(key, field)                                                                           \
 	{                                                                                          \
 		key, CONFIG_TEXT, offsetof(struct manifest, field), 0                              \
+	}
+#define IDS(key, field)                                                                            \
+	{                                                                                          \
+		key, CONFIG_IDS, offsetof(struct manifest, field), 0                               \
 	}
 
 static const struct model_config_key model_config_keys[] = {
@@ -56,6 +61,7 @@ static const struct model_config_key model_config_keys[] = {
 	BOOLEAN("asyncCommunication", async_communication),
 	BOOLEAN("useVenv", use_venv),
 	TEXT("deviceType", device_type),
+	IDS("deviceIds", device_ids),
 	TEXT("parallelType", parallel_type),
 };
 
@@ -65,13 +71,31 @@ static void model_config_ignored(const struct model_config_key *k)
 	fprintf(stderr, "model-config.yaml: %s is ignored: it must be %s\n", k->key,
 		k->kind == CONFIG_INTEGER ? "a whole number"
 		: k->kind == CONFIG_BOOL  ? "true or false"
+		: k->kind == CONFIG_IDS   ? "a list of whole numbers"
 					  : "a text");
+}
+
+/* A list of numbers becomes a text with commas. False when it is none. */
+static bool model_config_ids(struct region *r, const struct yaml *v, struct slice *ret)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(MODEL_CONFIG_IDS_MAX);
+	bool numbers = v->kind == YAML_SEQ;
+
+	for (const struct yaml *y = v->child; numbers && y; y = y->next) {
+		numbers = y->kind == YAML_INT;
+		buf_printf(&text, "%s%lld", text.n ? "," : "", (long long)y->integer);
+	}
+	if (!numbers || buf_overflowed(&text))
+		return false;
+	*ret = region_copy(r, buf_slice(&text));
+	return true;
 }
 
 static void model_config_set(struct region *r, const struct model_config_key *k,
 			     const struct yaml *v, struct manifest *m)
 {
 	char *at = (char *)m + k->offset;
+	struct slice ids;
 	int64_t number;
 
 	if (k->kind == CONFIG_INTEGER && v->kind == YAML_INT) {
@@ -83,6 +107,8 @@ static void model_config_set(struct region *r, const struct model_config_key *k,
 		struct slice copy = region_copy(r, v->text);
 
 		memcpy(at, &copy, sizeof(copy));
+	} else if (k->kind == CONFIG_IDS && model_config_ids(r, v, &ids)) {
+		memcpy(at, &ids, sizeof(ids));
 	} else {
 		model_config_ignored(k);
 	}

@@ -191,7 +191,7 @@ static void closedirp(DIR **d)
 }
 
 /* Devices are /dev/nvidia0, /dev/nvidia1, …; nvidiactl and the like are not. */
-static unsigned nvidia_gpus(const char *root)
+unsigned host_gpus(const char *root)
 {
 	_cleanup_(freep) char *path = mem_printf("%s/dev", root);
 	_cleanup_(closedirp) DIR *d = opendir(path);
@@ -205,31 +205,4 @@ static unsigned nvidia_gpus(const char *root)
 			n += slice_u64(slice_make(name.p + 6, name.n - 6), &index);
 	}
 	return n;
-}
-
-/* The kernel's topology lists CPUs, too; their gpu_id is 0. */
-static unsigned amd_gpus(const char *root)
-{
-	_cleanup_(freep) char *path = mem_printf("%s/sys/class/kfd/kfd/topology/nodes", root);
-	_cleanup_(closedirp) DIR *d = opendir(path);
-	_cleanup_(buf_finish) struct buf text = BUF_INIT(HOST_FILE_MAX);
-	unsigned n = 0;
-	uint64_t id;
-
-	for (struct dirent *e; d && (e = readdir(d));) {
-		_cleanup_(freep) char *file = mem_printf("%s/%s/gpu_id", path, e->d_name);
-		struct slice s;
-
-		buf_clear(&text);
-		if (e->d_name[0] == '.' || file_read(file, &text) < 0)
-			continue;
-		s = buf_slice(&text);
-		n += slice_u64(slice_cut(&s, '\n'), &id) && id;
-	}
-	return n;
-}
-
-unsigned host_gpus(const char *root)
-{
-	return nvidia_gpus(root) + amd_gpus(root);
 }

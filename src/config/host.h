@@ -11,5 +11,5 @@
 uint64_t host_memory(const char *root);
 /* CPUs that our control groups' quotas let us use, rounded up; 0: no limit. */
 unsigned host_cpu_quota(const char *root);
-/* NVIDIA and AMD devices that are visible here. */
+/* NVIDIA devices that are visible here. */
 unsigned host_gpus(const char *root);

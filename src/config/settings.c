@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <regex.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -31,7 +32,7 @@ void settings_init(struct settings *s)
 		assert(r == 0);
 		(void)r;
 	}
-	s->number_of_gpu = UINT64_MAX; /* as many as there are: see settings_check() */
+	s->number_of_gpu = UINT64_MAX; /* as many as there are */
 }
 
 static bool is_text(const struct setting *t)
@@ -312,14 +313,33 @@ static int check_budget(struct settings *s, uint64_t memory, struct buf *why)
 	return 0;
 }
 
+/* What hides secrets has to work. */
+static int check_blacklist(const struct settings *s, struct buf *why)
+{
+	char wrong[128];
+	regex_t re;
+	int r;
+
+	if (!s->blacklist_env_vars)
+		return 0;
+	r = regcomp(&re, s->blacklist_env_vars, REG_EXTENDED | REG_NOSUB);
+	if (!r) {
+		regfree(&re);
+		return 0;
+	}
+	regerror(r, &re, wrong, sizeof(wrong));
+	buf_printf(why, "blacklist_env_vars: '%s' is not a regular expression: %s\n",
+		   s->blacklist_env_vars, wrong);
+	return -EINVAL;
+}
+
 int settings_check(struct settings *s, struct buf *why)
 {
-	int r = check_budget(s, host_memory(""), why);
+	int budget = check_budget(s, host_memory(""), why), r = check_blacklist(s, why);
 
 	if (!s->workflow_store)
 		s->workflow_store = mem_strdup(s->model_store);
 	if (!s->tmp_dir)
 		s->tmp_dir = mem_strdup("/tmp");
-	s->number_of_gpu = MIN(s->number_of_gpu, host_gpus(""));
-	return r;
+	return budget ? budget : r;
 }

@@ -30,8 +30,8 @@ struct settings {
 	uint64_t unregister_model_timeout;  /* s */
 	uint64_t job_queue_size;            /* per model version */
 	uint64_t max_request_size, max_response_size; /* bytes */
-	uint64_t number_of_gpu;       /* after settings_check: not more than there are */
-	uint64_t initial_worker_port; /* only names workers: the first is 9000 */
+	uint64_t number_of_gpu;                       /* at most; UINT64_MAX: all there are */
+	uint64_t initial_worker_port;                 /* only names workers: the first is 9000 */
 	bool limit_max_image_pixels, decode_input_request;
 	char *default_service_handler, *service_envelope;
 	bool install_py_dep_per_model;
@@ -50,7 +50,7 @@ struct settings {
 	enum tristate zygote;
 	bool retry; /* once, alone, after a worker died */
 	bool frame_batching;
-	char *queue_full_status; /* 503 | 429 */
+	char *queue_full_status;     /* 503 | 429 */
 	uint64_t threads_per_worker; /* 0: cores divided among workers */
 	uint64_t memory_budget;      /* bytes; 0: a quarter of the memory allowed to us */
 	uint64_t pool_segment_size;  /* bytes */
@@ -103,7 +103,7 @@ int settings_load_environment(struct settings *s, char *const *environment, stru
  * a message, -ENOENT when there is no such key. Keys match with '-' for '_'. */
 int settings_set(struct settings *s, struct slice key, struct slice value, const char *origin,
 		 struct buf *why);
-/* After all sources: relations between settings, derived defaults (memory_budget, number_of_gpu,
+/* After all sources: relations between settings, derived defaults (memory_budget,
  * workflow_store, tmp_dir). -EINVAL as above. */
 int settings_check(struct settings *s, struct buf *why);
 

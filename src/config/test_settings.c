@@ -331,13 +331,18 @@ static void test_check_derives(void **state)
 	assert_true(f->s.memory_budget >= 256 << 20);
 	assert_string_equal(f->s.workflow_store, "/models");
 	assert_string_equal(f->s.tmp_dir, "/tmp");
-	assert_true(f->s.number_of_gpu <= 65535);
 }
 
 static void test_check_relations(void **state)
 {
 	struct fixture *f = *state;
 
+	set(f, "blacklist-env-vars", "AWS_(.*");
+	assert_int_equal(settings_check(&f->s, &f->why), -EINVAL);
+	assert_true(slice_starts(buf_slice(&f->why),
+				 SLICE("blacklist_env_vars: 'AWS_(.*' is not a regular")));
+	buf_clear(&f->why);
+	set(f, "blacklist-env-vars", "AWS_.*");
 	set(f, "max-request-size", "64m");
 	set(f, "memory-budget", "63m");
 	assert_int_equal(settings_check(&f->s, &f->why), -EINVAL);

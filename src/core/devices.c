@@ -85,8 +85,8 @@ unsigned devices_visible(struct slice list, unsigned n_gpus, struct slice out[DE
 
 	while (list.p && n < MIN(n_gpus, DEVICES_MAX)) {
 		struct slice entry = slice_trim(slice_cut(&list, ','));
-		bool numeric = entry.n && (entry.p[0] == '-' || (entry.p[0] >= '0' &&
-								 entry.p[0] <= '9'));
+		bool numeric = entry.n &&
+			       (entry.p[0] == '-' || (entry.p[0] >= '0' && entry.p[0] <= '9'));
 
 		if (!entry.n || (numeric && (!slice_u64(entry, &number) || number >= n_gpus)))
 			break;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/slice.h"
 #include "fleet/fleet.h"
+#include "fleet/placement.h"
 #include "fleet/worker.h"
 
 extern char **environ;
@@ -25,38 +26,39 @@ struct environment {
 	size_t n;
 };
 
-static void environment_add(struct environment *e, char *line)
+static struct slice environment_name(const char *line)
+{
+	return slice_cut(&(struct slice){ line, strlen(line) }, '=');
+}
+
+/* Takes `line` over. */
+static void environment_append(struct environment *e, char *line)
 {
 	e->all = mem_realloc(e->all, (e->n + 2) * sizeof(*e->all));
 	e->all[e->n++] = line;
 	e->all[e->n] = NULL;
 }
 
-static bool environment_replaced(struct slice name)
+/* The same; it replaces one of the same name. */
+static void environment_set(struct environment *e, char *line)
 {
-	return slice_eq(name, SLICE("PYTHONPATH")) ||
-	       slice_eq(name, SLICE("TS_DECODE_INPUT_REQUEST"));
+	for (size_t i = 0; i < e->n; i++) {
+		if (!slice_eq(environment_name(e->all[i]), environment_name(line)))
+			continue;
+		free(e->all[i]);
+		e->all[i] = line;
+		return;
+	}
+	environment_append(e, line);
 }
 
-static bool environment_is_threads(struct slice name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(environment_threads); i++)
-		if (slice_eq(name, slice_str(environment_threads[i])))
-			return true;
-	return false;
-}
-
-static void environment_inherit(struct environment *e, const regex_t *hidden, bool for_zygote)
+static void environment_inherit(struct environment *e, const regex_t *hidden)
 {
 	for (char **line = environ; *line; line++) {
-		struct slice value = slice_str(*line), name = slice_cut(&value, '=');
-		_cleanup_(freep) char *key = slice_dup(name);
+		_cleanup_(freep) char *key = slice_dup(environment_name(*line));
 
-		if (environment_replaced(name) || (for_zygote && environment_is_threads(name)))
-			continue;
-		if (hidden && regexec(hidden, key, 0, NULL, 0) == 0)
-			continue;
-		environment_add(e, mem_strdup(*line));
+		if (!hidden || regexec(hidden, key, 0, NULL, 0) != 0)
+			environment_append(e, mem_strdup(*line));
 	}
 }
 
@@ -66,11 +68,31 @@ static void environment_python(struct environment *e, const struct fleet *f, con
 	const char *inherited = getenv("PYTHONPATH");
 	bool more = inherited && *inherited;
 
-	environment_add(e,
+	environment_set(e,
 			mem_printf("PYTHONPATH=%s%s%s%s%s", f->python.packages, more ? ":" : "",
 				   more ? inherited : "", w ? ":" : "", w ? w->version->dir : ""));
-	environment_add(e, mem_printf("TS_DECODE_INPUT_REQUEST=%s",
-				      f->settings->decode_input_request ? "true" : "false"));
+}
+
+static void environment_set_flag(struct environment *e, const char *name, bool value)
+{
+	environment_set(e, mem_printf("%s=%s", name, value ? "true" : "false"));
+}
+
+/* What the handlers that came with TorchServe look at. */
+static void environment_set_flags(struct environment *e, const struct settings *s)
+{
+	environment_set_flag(e, "TS_DECODE_INPUT_REQUEST", s->decode_input_request);
+	environment_set_flag(e, "TS_IPEX_ENABLE", s->ipex_enable);
+	environment_set_flag(e, "TS_IPEX_GPU_ENABLE", s->ipex_gpu_enable);
+}
+
+static void environment_set_devices(struct environment *e, const struct worker *w)
+{
+	_cleanup_(buf_finish) struct buf line = BUF_INIT(8192);
+
+	placement_put_visible(w, &line);
+	if (line.n)
+		environment_set(e, buf_steal(&line));
 }
 
 /* A zygote must come out of its imports without threads; its workers ask for theirs later. */
@@ -80,30 +102,44 @@ static void environment_set_threads(struct environment *e, const struct fleet *f
 
 	for (size_t i = 0; i < ARRAY_LEN(environment_threads); i++)
 		if (for_zygote || !getenv(environment_threads[i]))
-			environment_add(e, mem_printf("%s=%u", environment_threads[i], threads));
+			environment_set(e, mem_printf("%s=%u", environment_threads[i], threads));
 }
 
 static void environment_set_malloc(struct environment *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(environment_malloc); i++)
 		if (!getenv(environment_malloc[i][0]))
-			environment_add(e, mem_printf("%s=%s", environment_malloc[i][0],
+			environment_set(e, mem_printf("%s=%s", environment_malloc[i][0],
 						      environment_malloc[i][1]));
+}
+
+/* The whole name has to match, as in TorchServe; settings_check() has compiled it before. */
+static void environment_inherit_allowed(struct environment *e, const char *hidden)
+{
+	_cleanup_(freep) char *whole = mem_printf("^(%s)$", hidden);
+	regex_t re;
+
+	if (regcomp(&re, whole, REG_EXTENDED | REG_NOSUB))
+		return;
+	environment_inherit(e, &re);
+	regfree(&re);
 }
 
 char **worker_environment(const struct fleet *f, const struct worker *w)
 {
-	const char *pattern = f->settings->blacklist_env_vars;
+	const char *hidden = f->settings->blacklist_env_vars;
 	struct environment e = { 0 };
-	regex_t hidden;
-	bool hide = pattern && *pattern && regcomp(&hidden, pattern, REG_EXTENDED | REG_NOSUB) == 0;
 
-	environment_inherit(&e, hide ? &hidden : NULL, !w);
-	if (hide)
-		regfree(&hidden);
+	if (hidden)
+		environment_inherit_allowed(&e, hidden);
+	else
+		environment_inherit(&e, NULL);
 	environment_python(&e, f, w);
+	environment_set_flags(&e, f->settings);
 	environment_set_threads(&e, f, !w);
 	environment_set_malloc(&e);
+	if (w)
+		environment_set_devices(&e, w);
 	return e.all;
 }
 

@@ -132,6 +132,7 @@ static void fleet_tick(uv_timer_t *t)
 	uint64_t now_ns = clock_now_ns();
 
 	fleet_each_version(f, version_tick, now_ns);
+	gpus_refresh(&f->gpus, f->settings->metric_time_interval * NS_PER_S);
 	if (++f->tick_n % FLEET_TRIM_TICKS)
 		return;
 	pool_trim(f->pool, FLEET_TRIM_BYTES);
@@ -183,6 +184,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 		r = children_init(&f->children, loop);
 	if (r)
 		return err_trace(r);
+	gpus_detect(&f->gpus, loop, &f->children, settings);
 	pool_on_segment_gone(pool, fleet_segment_gone, f);
 	uv_check_init(loop, &f->dispatch);
 	f->dispatch.data = f;
@@ -230,6 +232,7 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 void fleet_finish(struct fleet *f)
 {
 	zygotes_destroy(f->zygotes);
+	gpus_finish(&f->gpus);
 	children_finish(&f->children);
 	store_finish(&f->store);
 	uv_close((uv_handle_t *)&f->dispatch, NULL);

@@ -11,6 +11,7 @@
 #include "config/settings.h"
 #include "core/metrics.h"
 #include "fleet/child.h"
+#include "fleet/gpus.h"
 #include "fleet/python.h"
 #include "fleet/store.h"
 #include "fleet/telemetry.h"
@@ -27,6 +28,7 @@ struct fleet {
 	struct metrics *metrics;
 	struct telemetry telemetry;
 	struct children children;
+	struct gpus gpus;
 	struct python python;
 	struct zygotes *zygotes;
 	struct store store;
@@ -36,11 +38,11 @@ struct fleet {
 	uv_idle_t again;     /* … and keeps the loop turning when a timer found work */
 	uv_timer_t tick;     /* timeouts and deadlines */
 	uint64_t tick_n;
-	char *executable;     /* our own, for `sconce unpack` */
+	char *executable;       /* our own, for `sconce unpack` */
 	struct workdir workdir; /* where archives are unpacked */
-	unsigned cpus;        /* that we may use: affinity and cgroup quota */
-	unsigned next_worker; /* worker ids, from initial_worker_port */
-	unsigned unpacking;   /* unpack children running */
+	unsigned cpus;          /* that we may use: affinity and cgroup quota */
+	unsigned next_worker;   /* worker ids, from initial_worker_port */
+	unsigned unpacking;     /* unpack children running */
 	struct list unpack_queue, unpack_running;
 	uint64_t next_request_id;
 	bool stopping;

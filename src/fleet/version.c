@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fleet/version.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "fleet/fleet.h"
+#include "fleet/placement.h"
 #include "fleet/worker.h"
 #include "log/log.h"
 
@@ -39,6 +41,7 @@ static void version_configure(struct version *v)
 	v->max_retry_timeout_s = version_pick(m->max_retry_timeout_s, 300);
 	v->client_timeout_ms = version_pick(m->client_timeout_ms, 0);
 	v->dispatch = (struct dispatch_policy){ .frame_batching = s->frame_batching };
+	placement_configure(v);
 	version_sequences_configure(v);
 	queue_init(&v->queue, (unsigned)(m->job_queue_size > 0 ? (uint64_t)m->job_queue_size
 							       : s->job_queue_size));
@@ -156,13 +159,29 @@ static struct worker *version_spare(struct version *v)
 	return best;
 }
 
+static void version_too_few_gpus(struct version *v, version_done *done, void *arg)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "parallelLevel %u needs more GPUs than the %u there are",
+		 v->devices.level, v->devices.n);
+	if (done)
+		done(arg, &(struct version_outcome){ VERSION_WORKER_FAILED, 500, text });
+}
+
 void version_scale(struct version *v, unsigned min, unsigned max, version_done *done, void *arg)
 {
 	uint64_t grace = v->fleet->settings->unregister_model_timeout * 1000;
 	struct version_wait *w;
 
-	v->min_workers = min;
-	v->max_workers = max;
+	v->min_workers = placement_cap(v, min);
+	v->max_workers = placement_cap(v, max);
+	if (min && !v->min_workers) {
+		version_too_few_gpus(v, done, arg);
+		return;
+	}
+	min = v->min_workers;
+	max = v->max_workers;
 	if (done) {
 		w = mem_new(struct version_wait);
 		w->done = done;

@@ -15,6 +15,7 @@
 
 #include "archive/archive.h"
 #include "core/batch.h"
+#include "core/devices.h"
 #include "core/dispatch.h"
 #include "core/queue.h"
 #include "core/sequence.h"
@@ -46,7 +47,8 @@ struct version {
 	unsigned batch_size;
 	uint64_t max_batch_delay_ms;
 	uint64_t response_timeout_s, startup_timeout_s, max_retry_timeout_s, client_timeout_ms;
-	bool wants_torch; /* its handler imports torch: start it from a zygote that has */
+	struct devices devices; /* that its workers use */
+	bool wants_torch;       /* its handler imports torch: start it from a zygote that has */
 
 	struct queue queue;         /* of requests that any worker may run */
 	struct sequences sequences; /* of those that belong to a worker */

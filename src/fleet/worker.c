@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "core/backoff.h"
 #include "fleet/fleet.h"
+#include "fleet/placement.h"
 #include "log/log.h"
 
 /* A worker that was healthy this long has left its earlier failures behind. */
@@ -27,6 +28,7 @@ struct worker *worker_create(struct version *v)
 
 	w->version = v;
 	w->id = v->fleet->next_worker++;
+	w->slot = placement_pick(v);
 	snprintf(w->label, sizeof(w->label), "W-%u-%s_%s", w->id, v->model_name, v->name);
 	list_init(&w->flights);
 	list_init(&w->channel.pending);

@@ -50,6 +50,7 @@ struct worker {
 	struct version *version;
 	unsigned id;     /* 9000 … */
 	char label[128]; /* "W-9000-noop_1.0" */
+	int slot;        /* of its GPUs, in version->devices; DEVICES_NONE */
 	enum worker_state state;
 	struct child child;
 	struct channel channel;
@@ -58,9 +59,9 @@ struct worker {
 	struct list flights; /* struct flight */
 	unsigned n_flights, n_frames;
 	uint64_t next_seq;
-	unsigned credits; /* batches at once: 1, or k for one that runs them side by side */
-	bool async;       /* it does: an async handler, or continuous batching */
-	bool exclusive;   /* what it runs now must be alone */
+	unsigned credits;   /* batches at once: 1, or k for one that runs them side by side */
+	bool async;         /* it does: an async handler, or continuous batching */
+	bool exclusive;     /* what it runs now must be alone */
 	uint32_t *segments; /* inbound segments it has been sent */
 	unsigned n_segments;
 	unsigned threads; /* it was last told to use */

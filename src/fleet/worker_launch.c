@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "fleet/environment.h"
 #include "fleet/fleet.h"
+#include "fleet/placement.h"
 #include "fleet/zygote.h"
 #include "log/log.h"
 #include "wire/json.h"
@@ -97,6 +98,16 @@ static void load_bool(struct buf *b, const char *key, bool value)
 	buf_printf(b, ",\"%s\":%s", key, value ? "true" : "false");
 }
 
+static void load_gpu(struct worker *w, struct buf *b)
+{
+	int gpu = placement_gpu_seen(w);
+
+	if (gpu >= 0)
+		buf_printf(b, "%d", gpu);
+	else
+		buf_puts(b, "null");
+}
+
 static void load_json(struct worker *w, struct buf *b)
 {
 	const struct version *v = w->version;
@@ -106,9 +117,9 @@ static void load_json(struct worker *w, struct buf *b)
 						  ? mem_strdup(s->service_envelope)
 						  : slice_dup(m->envelope);
 
-	buf_printf(b,
-		   "{\"batch_size\":%u,\"threads\":%u,\"max_response_size\":%llu,\"gpu_id\":null",
+	buf_printf(b, "{\"batch_size\":%u,\"threads\":%u,\"max_response_size\":%llu,\"gpu_id\":",
 		   v->batch_size, w->threads, (unsigned long long)s->max_response_size);
+	load_gpu(w, b);
 	load_text(b, "model_name", v->model_name);
 	load_text(b, "model_version", v->name);
 	load_text(b, "model_dir", v->dir);

@@ -203,8 +203,8 @@ static void serve_banner(const struct server *s)
 {
 	const struct settings *set = s->settings;
 
-	log_info("sconce %s, CPUs: %u, memory budget: %llu MiB", SCONCE_VERSION, s->fleet.cpus,
-		 (unsigned long long)(s->budget.limit >> 20));
+	log_info("sconce %s, CPUs: %u, GPUs: %u, memory budget: %llu MiB", SCONCE_VERSION,
+		 s->fleet.cpus, s->fleet.gpus.n, (unsigned long long)(s->budget.limit >> 20));
 	log_info("Inference address: %s", set->inference_address);
 	log_info("Management address: %s", set->management_address);
 	if (set->enable_metrics_api)

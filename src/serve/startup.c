@@ -30,7 +30,7 @@ static void startup_load(struct fleet *f, struct ready *ready, struct slice name
 				  .synchronous = true,
 				  .at_startup = true };
 
-	r.initial_workers = (int64_t)(workers ? workers : f->cpus);
+	r.initial_workers = (int64_t)(workers ? workers : f->gpus.n ? f->gpus.n : f->cpus);
 	fleet_register(f, &r, startup_done, a);
 }
 

@@ -79,8 +79,8 @@ static void smi_read_row(const struct smi_layout *l, struct slice row, struct sm
 {
 	for (int c = SMI_UUID; c < SMI_COLUMNS; c++)
 		if (l->at[c] != SMI_ABSENT)
-			*(struct slice *)(void *)((char *)out + smi_fields[c]) =
-				smi_field(row, l->at[c]);
+			*(struct slice *)(void *)((char *)out +
+						  smi_fields[c]) = smi_field(row, l->at[c]);
 }
 
 unsigned smi_parse(struct slice text, struct smi_gpu *out, unsigned max)

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What the vendors' tools (nvidia-smi, rocm-smi, amd-smi, xpu-smi) print about GPUs: comma separated
- * values, or nvidia-smi's list (-L). Columns are found by their names; without names the first one
- * is the number of a GPU.
+ * What the vendors' tools (nvidia-smi, rocm-smi, amd-smi, xpu-smi) print about GPUs: comma
+ * separated values, or nvidia-smi's list (-L). Columns are found by their names; without names the
+ * first one is the number of a GPU.
  */
 
 #include "base/slice.h"

@@ -52,12 +52,11 @@ static void use_is_found_by_title(void **state)
 	struct smi_gpu g[2];
 
 	(void)state;
-	assert_int_equal(
-		smi_parse(SLICE("index, uuid, memory.used [MiB], utilization.gpu [%]\n"
-				"1, GPU-1, 1024 MiB, 45 %\n"
-				"0\n"),
-			  g, 2),
-		2);
+	assert_int_equal(smi_parse(SLICE("index, uuid, memory.used [MiB], utilization.gpu [%]\n"
+					 "1, GPU-1, 1024 MiB, 45 %\n"
+					 "0\n"),
+				   g, 2),
+			 2);
 	assert_int_equal(g[0].index, 1);
 	assert_true(slice_eq(g[0].uuid, SLICE("GPU-1")));
 	assert_true(slice_eq(g[0].memory_used, SLICE("1024 MiB")));

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/gpus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "config/host.h"
+#include "config/settings.h"
+#include "fleet/capture.h"
+#include "log/log.h"
+#include "wire/smi.h"
+
+#define GPUS_PROBE_MS 5000
+#define GPUS_OUTPUT_MAX ((size_t)256 << 10)
+#define GPUS_FRESH_NS (1 * NS_PER_S)
+
+extern char **environ;
+
+struct gpu_tool {
+	struct slice name;
+	const char *list[5];  /* its arguments */
+	const char *variable; /* which GPUs a process sees */
+	const char *use;      /* nvidia-smi's query; NULL: it is not asked */
+	bool ipex;            /* only with ipex_gpu_enable */
+};
+
+static const char gpus_query[] =
+	"--query-gpu=index,uuid,utilization.gpu,utilization.memory,memory.used";
+
+/* In this order; the first that lists any decides. */
+static const struct gpu_tool gpu_tools[] = {
+	{ SLICE_CONST("nvidia-smi"),
+	  { "--query-gpu=index", "--format=csv" },
+	  "CUDA_VISIBLE_DEVICES",
+	  gpus_query,
+	  false },
+	{ SLICE_CONST("nvidia-smi"), { "-L" }, "CUDA_VISIBLE_DEVICES", gpus_query, false },
+	{ SLICE_CONST("rocm-smi"), { "--showid", "--csv" }, "HIP_VISIBLE_DEVICES", NULL, false },
+	{ SLICE_CONST("amd-smi"), { "list", "--csv" }, "HIP_VISIBLE_DEVICES", NULL, false },
+	{ SLICE_CONST("xpu-smi"), { "discovery", "--dump", "1" }, "ZE_AFFINITY_MASK", NULL, true },
+};
+
+/* Containers may have the devices and not the tool. */
+static const struct gpu_tool gpu_no_tool = { .variable = "CUDA_VISIBLE_DEVICES" };
+
+/* ---- which there are ---- */
+
+static unsigned gpus_probe(struct gpus *g, const struct gpu_tool *t)
+{
+	_cleanup_(buf_finish) struct buf out = BUF_INIT(GPUS_OUTPUT_MAX);
+	struct smi_gpu found[DEVICES_MAX];
+	unsigned n;
+	int r;
+
+	g->path = capture_find(t->name);
+	if (!g->path)
+		return 0;
+	r = capture_run(g->path, t->list, GPUS_PROBE_MS, &out);
+	n = r ? 0 : smi_parse(buf_slice(&out), found, DEVICES_MAX);
+	if (r == -ETIMEDOUT)
+		log_warn("%s did not answer within %d s: its GPUs are not used. With "
+			 "number_of_gpu=0 it is not asked.",
+			 g->path, GPUS_PROBE_MS / 1000);
+	if (!n)
+		free(TAKE(g->path));
+	else
+		g->tool = t;
+	return n;
+}
+
+static unsigned gpus_count(struct gpus *g, bool ipex)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(gpu_tools) && !n; i++)
+		if (!gpu_tools[i].ipex || ipex)
+			n = gpus_probe(g, &gpu_tools[i]);
+	if (!n) {
+		_cleanup_(freep) char *tool = capture_find(gpu_tools[0].name);
+
+		g->tool = &gpu_no_tool;
+		n = tool ? 0 : host_gpus("");
+	}
+	return n;
+}
+
+void gpus_detect(struct gpus *g, uv_loop_t *loop, struct children *children,
+		 const struct settings *s)
+{
+	struct slice names[DEVICES_MAX];
+	unsigned there, n;
+	const char *list;
+
+	*g = (struct gpus){ .loop = loop, .children = children };
+	buf_init(&g->output, GPUS_OUTPUT_MAX);
+	if (!s->number_of_gpu)
+		return;
+	there = gpus_count(g, s->ipex_gpu_enable);
+	list = getenv(g->tool->variable);
+	n = list ? devices_visible(slice_str(list), there, names) : MIN(there, DEVICES_MAX);
+	g->n = (unsigned)MIN(n, s->number_of_gpu);
+	for (unsigned i = 0; i < g->n; i++)
+		g->all[i].name = list ? slice_dup(names[i]) : mem_printf("%u", i);
+	gpus_refresh(g, 0);
+}
+
+/* ---- how busy they are ---- */
+
+static void gpus_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+static void gpus_close(struct gpus *g)
+{
+	if (!g->poll)
+		return;
+	uv_close((uv_handle_t *)TAKE(g->poll), gpus_closed);
+	close(g->fd);
+}
+
+static void gpus_read(struct gpus *g)
+{
+	ssize_t n;
+
+	do {
+		char *at = buf_reserve(&g->output, 4096);
+
+		n = at ? read(g->fd, at, 4096) : 0;
+		if (n > 0)
+			buf_added(&g->output, (size_t)n);
+	} while (n > 0);
+	if (n == 0)
+		uv_poll_stop(g->poll);
+}
+
+static void gpus_readable(uv_poll_t *p, int status, int events)
+{
+	(void)status;
+	(void)events;
+	gpus_read(p->data);
+}
+
+static bool gpu_is(const struct gpu *gpu, const struct smi_gpu *row)
+{
+	struct slice name = slice_str(gpu->name);
+	uint64_t index;
+
+	if (slice_u64(name, &index))
+		return index == row->index;
+	return slice_starts(row->uuid, name);
+}
+
+static void gpus_take(struct gpus *g, const struct smi_gpu *row)
+{
+	for (unsigned i = 0; i < g->n; i++) {
+		if (!gpu_is(&g->all[i], row))
+			continue;
+		free(g->all[i].use);
+		g->all[i].use = mem_printf("utilization.gpu::%.*s utilization.memory::%.*s "
+					   "memory.used::%.*s",
+					   SLICE_ARG(row->busy), SLICE_ARG(row->memory_busy),
+					   SLICE_ARG(row->memory_used));
+	}
+}
+
+static void gpus_exited(struct child *c, int status)
+{
+	struct gpus *g = container_of(c, struct gpus, child);
+	struct smi_gpu rows[DEVICES_MAX];
+	unsigned n;
+
+	gpus_read(g);
+	gpus_close(g);
+	n = status ? 0 : smi_parse(buf_slice(&g->output), rows, DEVICES_MAX);
+	for (unsigned i = 0; i < n; i++)
+		if (rows[i].busy.n)
+			gpus_take(g, &rows[i]);
+}
+
+static void gpus_ask(struct gpus *g)
+{
+	static char format[] = "--format=csv";
+	char *argv[] = { g->path, (char *)(uintptr_t)g->tool->use, format, NULL };
+	struct spawn spawn = {
+		.file = g->path, .argv = argv, .environment = environ, .fds = { -1, -1, -1, -1 }
+	};
+	int pair[2];
+
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return;
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	spawn.fds[1] = pair[1];
+	buf_clear(&g->output);
+	g->fd = pair[0];
+	g->poll = mem_new(uv_poll_t);
+	g->poll->data = g;
+	uv_poll_init(g->loop, g->poll, g->fd);
+	uv_poll_start(g->poll, UV_READABLE, gpus_readable);
+	uv_unref((uv_handle_t *)g->poll);
+	if (child_spawn(g->children, &g->child, &spawn, gpus_exited) < 0)
+		gpus_close(g);
+	close(pair[1]);
+}
+
+void gpus_refresh(struct gpus *g, uint64_t age_ns)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	if (!g->n || !g->tool->use)
+		return;
+	if (g->child.pid) {
+		if (now_ns - g->asked_ns > GPUS_PROBE_MS * NS_PER_MS)
+			child_kill(&g->child, SIGKILL);
+		return;
+	}
+	if (g->asked_ns && now_ns - g->asked_ns < age_ns)
+		return;
+	g->asked_ns = now_ns;
+	gpus_ask(g);
+}
+
+void gpus_put_use(struct gpus *g, int id, struct buf *out)
+{
+	const char *use = id >= 0 && (unsigned)id < g->n ? g->all[id].use : NULL;
+
+	gpus_refresh(g, GPUS_FRESH_NS);
+	if (use)
+		buf_printf(out, "gpuId::%d %s", id, use);
+	else
+		buf_puts(out, "N/A");
+}
+
+void gpus_put_visible(const struct gpus *g, const uint16_t *ids, unsigned n, struct buf *out)
+{
+	buf_printf(out, "%s=", g->tool->variable);
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(out, "%s%s", i ? "," : "", g->all[ids[i]].name);
+}
+
+void gpus_finish(struct gpus *g)
+{
+	child_abandon(&g->child);
+	gpus_close(g);
+	buf_finish(&g->output);
+	for (unsigned i = 0; i < g->n; i++) {
+		free(g->all[i].name);
+		free(g->all[i].use);
+	}
+	free(g->path);
+}
