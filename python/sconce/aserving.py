@@ -7,6 +7,7 @@ ids, headers and statuses. CANCEL cancels the task when nobody waits for any of 
 
 import asyncio
 import copy
+import warnings
 from time import monotonic_ns
 
 from sconce import frame as wire
@@ -112,7 +113,19 @@ class AsyncLoop:
             self.done.set()
 
 
+def event_loop():
+    """The loop of this process: what a handler has begun on it while it was loaded goes on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")    # that there is none yet is deprecated, not wrong
+        try:
+            return asyncio.get_event_loop()
+        except RuntimeError:
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            return loop
+
+
 def serve(session):
     """Runs until the front says STOP or is gone."""
     serving.session = session
-    asyncio.run(AsyncLoop(session).run())
+    event_loop().run_until_complete(AsyncLoop(session).run())

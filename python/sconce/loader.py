@@ -3,7 +3,7 @@
 
 `handler` is a file, `file.py:function`, a module, or the name of a default handler. A
 module-level function (`handle`, or the one named) wins; otherwise the one class defined in the
-module that has `handle`.
+module that has `handle`, whose initialize() is called.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import os
 import sys
 
 
-class LoadError(Exception):
+class LoadError(ValueError):
     """The model cannot be loaded; the message says why."""
 
 
@@ -40,16 +40,19 @@ def _classes(module):
             if isinstance(c, type) and c.__module__ == module.__name__]
 
 
-def _handler_class(module):
-    classes = [c for c in _classes(module) if callable(getattr(c, "handle", None))]
-    if len(classes) > 1:
-        # Bases that live in the same file do not count when a class derived from them is there.
-        classes = [c for c in classes if not any(o is not c and issubclass(o, c) for o in classes)]
-    if len(classes) != 1:
-        raise LoadError("%s: expected one class with a handle() method, or a function "
-                        "handle(data, context); "
-                        "found %d classes" % (module.__name__, len(classes)))
-    return classes[0]
+def _handler_class(module, function):
+    classes = _classes(module)
+    able = [c for c in classes if callable(getattr(c, "handle", None))]
+    # Bases that live in the same file do not count when a class derived from them is there.
+    able = [c for c in able if not any(o is not c and issubclass(o, c) for o in able)]
+    if len(able) == 1:
+        return able[0]
+    if len(classes) == 1:
+        raise LoadError("Expect handle method in class %s" % classes[0])
+    raise LoadError("Expected only one class in custom service code or a function entry point %s: "
+                    "%s has neither a function %s(data, context) nor one class with a method "
+                    "handle(self, data, context)"
+                    % ([c.__name__ for c in classes], module.__name__, function))
 
 
 def _envelope(name):
@@ -69,14 +72,22 @@ def is_coroutine(entry):
     return bool(code and code.co_flags & 0x80)   # inspect.CO_COROUTINE
 
 
+def _first_call(entry, context):
+    """TorchServe's convention: this is when a function loads its model."""
+    if not is_coroutine(entry):
+        entry(None, context)
+        return
+    from sconce import aserving
+
+    aserving.event_loop().run_until_complete(entry(None, context))
+
+
 def _entry_of(module, function, context):
     entry = getattr(module, function, None)
     if callable(entry) and not isinstance(entry, type):
-        entry(None, context)   # TorchServe's convention: this is when a function loads its model
+        _first_call(entry, context)
         return entry
-    if function != "handle":
-        raise LoadError("%s has no function %s" % (module.__name__, function))
-    service = _handler_class(module)()
+    service = _handler_class(module, function)()
     if callable(getattr(service, "initialize", None)):
         service.initialize(context)
     return service.handle

@@ -151,6 +151,37 @@ def handle(data, context):
     assert [r.final for r in replies] == [False, False, False, True]
 
 
+def test_what_an_async_handler_begins_while_it_loads_goes_on(front):
+    f = front("""
+import asyncio
+async def answer(future):
+    await asyncio.sleep(0)
+    future.set_result(b"from the loop of initialize()")
+class Handler:
+    def initialize(self, context):
+        loop = asyncio.get_event_loop()
+        self.future = loop.create_future()
+        self.task = loop.create_task(answer(self.future))
+    async def handle(self, data, context):
+        return [await self.future for _ in data]
+""")
+    f.run([b"x"])
+    assert f.replies(1)[0].body == b"from the loop of initialize()"
+
+
+def test_async_function_loads_its_model_in_a_first_call(front):
+    f = front("""
+model = []
+async def handle(data, context):
+    if data is None:
+        model.append("loaded")
+        return None
+    return [model[0] for _ in data]
+""")
+    f.run([b"x"])
+    assert f.replies(1)[0].body == b"loaded"
+
+
 def test_async_handlers_run_batches_side_by_side(front):
     f = front("""
 import asyncio
@@ -207,7 +238,9 @@ def test_a_part_outside_its_segment_is_not_read(front):
 def test_imports_nothing_heavy(front):
     f = front("""
 import sys
-HEAVY = ("torch", "numpy", "asyncio", "logging", "typing", "dataclasses", "inspect", "ctypes")
+HEAVY = ["torch", "numpy", "asyncio", "logging", "dataclasses", "inspect", "ctypes"]
+if sys.version_info >= (3, 10):
+    HEAVY.append("typing")    # Python 3.9 imports it to run a module
 def handle(data, context):
     if data is None:
         return None

@@ -6,6 +6,8 @@ import json
 import os
 import re
 
+from ts.utils.packages import require
+
 CLEANUP_REGEX = re.compile(r"<.*?>|&(?:[a-z0-9]+|#[0-9]{1,6}|#x[0-9a-f]{1,6});")
 
 
@@ -58,7 +60,7 @@ def check_valid_pt2_backend(backend):
 
 
 def get_yaml_config(yaml_file_path):
-    import yaml
+    yaml = require("yaml", "a model's YAML file")
 
     with open(yaml_file_path, encoding="utf-8") as f:
         return yaml.safe_load(f)
