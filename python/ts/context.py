@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The context that handlers get: the model, the server, and the requests of the running batch."""
 
+import os
+
 from ts.version import __version__
 
 
@@ -49,8 +51,8 @@ class RequestProcessor:
             self._response = {}
         return self._response
 
-    def get_response_header(self):
-        return self.get_response_headers()
+    def get_response_header(self, key):
+        return self._response.get(key) if self._response else None
 
     def reply_head(self):
         """(status, phrase, content type, header block) as the worker sends them."""
@@ -66,8 +68,19 @@ class RequestProcessor:
                 write_headers((str(k), str(v)) for k, v in response.items()))
 
 
+def _header_key(what):
+    """The header that says which sequence a request belongs to, where it starts and ends."""
+    return os.environ.get("TS_REQUEST_SEQUENCE_" + what,
+                          "ts_request_sequence_" + what.lower())
+
+
 class Context:
-    """One per worker; `request_ids` and `request_processor` change with every batch."""
+    """One per worker; `request_ids` and `request_processor` change with every batch.
+
+    `cache` is the handler's own: a dict that lives as long as the worker, for what the requests of
+    a sequence share, or what is worth keeping between requests. Nothing else touches it, and
+    batches of a coroutine handler see the same one.
+    """
 
     def __init__(self, model_name, model_dir, manifest, batch_size, gpu, mms_version,
                  limit_max_image_pixels=True, metrics=None, model_yaml_config=None):
@@ -87,9 +100,10 @@ class Context:
         self.request_processor = [RequestProcessor({})]
         self.stopping_criteria = None
         self.cl_socket = None
-        self.header_key_sequence_id = "ts_request_sequence_id"
-        self.header_key_sequence_start = "ts_request_sequence_start"
-        self.header_key_sequence_end = "ts_request_sequence_end"
+        self.cache = {}
+        self.header_key_sequence_id = _header_key("ID")
+        self.header_key_sequence_start = _header_key("START")
+        self.header_key_sequence_end = _header_key("END")
         self.sequence_ended = None   # a handler's function(sequence_id), see sequence_over()
         self.session = None          # the worker's, where batches run side by side
         self._metrics = metrics

@@ -30,6 +30,7 @@ class MicroBatching:
         self.micro_batch_size = micro_batch_size
         self._local = threading.local()
         self._queues = {step: queue.SimpleQueue() for step in HANDLER_METHODS}
+        self._ended = queue.SimpleQueue()
         self.thread_groups = {step: [] for step in HANDLER_METHODS}
         self._parallelism = {step: 0 for step in HANDLER_METHODS}
         self.parallelism = {**dict.fromkeys(HANDLER_METHODS, 1), **(parallelism or {})}
@@ -53,19 +54,19 @@ class MicroBatching:
             thread = threading.Thread(target=self._work, args=(step,), daemon=True)
             thread.start()
             group.append(thread)
-        for _ in range(self._parallelism[step] - threads):
+        surplus = max(self._parallelism[step] - threads, 0)
+        for _ in range(surplus):
             self._queues[step].put(None)   # whichever thread takes it ends
+        for _ in range(surplus):
+            thread = self._ended.get()
+            thread.join()
+            group.remove(thread)
         self._parallelism[step] = threads
-        self.thread_groups[step] = [thread for thread in group if thread.is_alive()]
 
     def shutdown(self):
         """Ends all threads, after the jobs that are already in."""
         for step in HANDLER_METHODS:
-            threads = self.thread_groups[step]
             self._resize(step, 0)
-            for thread in threads:
-                thread.join()
-            self.thread_groups[step] = []
 
     def _work(self, step):
         """The life of a thread."""
@@ -80,6 +81,7 @@ class MicroBatching:
             except BaseException as e:
                 job.error = e
             (job.done if last or job.error else following).put(job)
+        self._ended.put(threading.current_thread())
 
     def get_micro_batch_idx(self):
         """Which part of the batch the calling thread has; None in other threads."""

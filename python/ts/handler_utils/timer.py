@@ -5,6 +5,7 @@ Measured only where the model's YAML file has `handler: {profile: true}`.
 """
 
 import functools
+import sys
 import time
 
 
@@ -17,9 +18,8 @@ def _profiled(handler):
 
 def _call(func, handler, args, kwargs):
     """(result, milliseconds): those of the GPU where there is one, its queue included."""
-    import torch
-
-    if not torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
         began = time.perf_counter()
         result = func(handler, *args, **kwargs)
         return result, 1000 * (time.perf_counter() - began)
