@@ -22,9 +22,9 @@ static const struct {
 	{ SLICE_CONST("Expires"), SLICE_CONST("Expires: Thu, 01 Jan 1970 00:00:00 UTC\r\n") },
 };
 
-/* What net writes itself, or what would break the framing. */
+/* What net writes itself or would break the framing, and the name that logs have of the request. */
 static const char *const answer_reserved[] = { "content-length", "transfer-encoding", "connection",
-					       "keep-alive", "upgrade" };
+					       "keep-alive", "upgrade", "x-request-id" };
 
 static bool answer_is_reserved(struct slice name)
 {

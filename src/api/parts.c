@@ -38,6 +38,14 @@ static void parts_whole(struct call *c, struct slice type)
 		  body_span(&c->body, c->body.block.p, c->body.used));
 }
 
+/* Only files have a type, and always one. */
+static struct slice parts_multipart_type(const struct multipart_part *p)
+{
+	if (!p->file)
+		return SLICE("");
+	return p->type.n ? p->type : SLICE("application/octet-stream");
+}
+
 static int parts_multipart(struct call *c, struct slice boundary)
 {
 	struct multipart_part *found = region_alloc(&c->region, PARTS_MAX * sizeof(*found));
@@ -54,7 +62,7 @@ static int parts_multipart(struct call *c, struct slice boundary)
 			   "Content-Disposition with a name, and the last boundary must close it.");
 	for (unsigned i = 0; i < n; i++)
 		parts_add(c, found[i].file ? PART_FILE : PART_FIELD, found[i].name,
-			  found[i].file ? found[i].type : SLICE(""),
+			  parts_multipart_type(&found[i]),
 			  body_span(&c->body, found[i].content.p, found[i].content.n));
 	return 0;
 }
@@ -188,7 +196,7 @@ void parts_headers(struct call *c, unsigned extra)
 	for (size_t i = 0; i < c->x->head.n_headers; i++)
 		n += frame_header_put(p + n, room - n, c->x->head.headers[i].name,
 				      c->x->head.headers[i].value);
-	if (c->x->head.content_length == HTTP_LENGTH_UNKNOWN) {
+	if (!http_head_get(&c->x->head, "content-length").p) {
 		snprintf(length, sizeof(length), "%llu", (unsigned long long)c->body.used);
 		n += frame_header_put(p + n, room - n, SLICE("content-length"), slice_str(length));
 	}

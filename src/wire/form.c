@@ -38,25 +38,38 @@ static int form_decode(char *p, size_t n, struct slice *ret)
 	return 0;
 }
 
+/* What `echo` or an editor puts at the end of a body is not part of the last value. */
+static size_t form_end(const char *p, size_t n)
+{
+	if (n && p[n - 1] == '\n')
+		n -= n > 1 && p[n - 2] == '\r' ? 2 : 1;
+	return n;
+}
+
+static int form_field(char *p, size_t n, size_t equals, struct form_field *f)
+{
+	size_t value = equals < n ? equals + 1 : n;
+	int r = form_decode(p, equals, &f->name);
+
+	return r ? r : form_decode(p + value, n - value, &f->value);
+}
+
 int form_parse_in_place(char *p, size_t n, struct form_field *fields, unsigned max, unsigned *ret_n)
 {
-	struct slice rest = slice_make(p, n);
+	struct slice rest = slice_make(p, form_end(p, n));
 	unsigned count = 0;
 	int r;
 
 	while (rest.p) {
 		struct slice pair = slice_cut(&rest, '&');
 		ptrdiff_t at = slice_find(pair, '=');
-		char *start = p + (pair.p - p);
 
-		if (at < 0)
+		if (at < 0 && (!pair.n || !rest.p))
 			continue;
 		if (count == max)
 			return FORM_TOO_MANY;
-		r = form_decode(start, (size_t)at, &fields[count].name);
-		if (!r)
-			r = form_decode(start + at + 1, pair.n - (size_t)at - 1,
-					&fields[count].value);
+		r = form_field(p + (pair.p - p), pair.n, at < 0 ? pair.n : (size_t)at,
+			       &fields[count]);
 		if (r)
 			return err_trace(r);
 		count++;

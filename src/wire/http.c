@@ -17,6 +17,14 @@ struct slice http_head_get(const struct http_head *h, const char *name)
 	return SLICE_NULL;
 }
 
+static const char *http_status_class(int status)
+{
+	static const char *const classes[] = { "Informational", "Success", "Redirection",
+					       "Client Error", "Server Error" };
+
+	return status >= 100 && status < 600 ? classes[status / 100 - 1] : "Unknown";
+}
+
 const char *http_status_phrase(int status)
 {
 	static const struct {
@@ -77,7 +85,7 @@ const char *http_status_phrase(int status)
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
 		if (phrases[i].status == status)
 			return phrases[i].phrase;
-	return "Unknown";
+	return http_status_class(status);
 }
 
 static int http_hex(char c)

@@ -32,7 +32,7 @@ struct http_head {
 
 /* The first header of that name (ASCII case-insensitive), or SLICE_NULL. */
 struct slice http_head_get(const struct http_head *h, const char *name);
-/* The standard phrase ("OK", "Not Found"), or "Unknown". Never NULL. */
+/* The standard phrase ("OK", "Not Found"), or that of its class ("Client Error"). Never NULL. */
 const char *http_status_phrase(int status);
 /* Percent-decodes `s` into the region ('+' becomes a blank when `plus`). Returns false on a bad
  * escape or an encoded NUL. */

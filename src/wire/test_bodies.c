@@ -84,13 +84,17 @@ static void forms_are_decoded_where_they_lie(void **state)
 	unsigned n;
 
 	(void)state;
-	assert_int_equal(form("a=1&b+c=%41%2b&skipped&=x&d=", f, 4, &n, copy), 0);
+	assert_int_equal(form("a=1&b+c=%41%2b&&=x&d=\r\n", f, 4, &n, copy), 0);
 	assert_int_equal(n, 4);
 	assert_true(slice_eq(f[0].name, SLICE("a")) && slice_eq(f[0].value, SLICE("1")));
 	assert_true(slice_eq(f[1].name, SLICE("b c")) && slice_eq(f[1].value, SLICE("A+")));
 	assert_true(f[2].name.n == 0 && slice_eq(f[2].value, SLICE("x")));
 	assert_true(slice_eq(f[3].name, SLICE("d")) && f[3].value.n == 0);
-	assert_int_equal(form("{\"a\":\"b\"}", f, 4, &n, copy), 0);
+	assert_int_equal(form("a=1\n&b&c", f, 4, &n, copy), 0);
+	assert_int_equal(n, 2);
+	assert_true(slice_eq(f[0].value, SLICE("1\n")));
+	assert_true(slice_eq(f[1].name, SLICE("b")) && f[1].value.n == 0);
+	assert_int_equal(form("{\"a\":\"b\"}\n", f, 4, &n, copy), 0);
 	assert_int_equal(n, 0);
 	assert_int_equal(form("a=%4", f, 4, &n, copy), -EBADMSG);
 	assert_int_equal(form("a=%zz", f, 4, &n, copy), -EBADMSG);

@@ -56,6 +56,13 @@ def test_whole_body(server, kind, body, expected):
     assert fields(server.predict("see", body, headers=headers)) == [expected]
 
 
+def test_what_clients_leave_out_is_there(server):
+    """A length of no body, and the type of a file that has none."""
+    assert seen(server.get("/predictions/see"))["headers"]["content-length"] == "0"
+    response = server.call("POST", "/predictions/see", files={"f": ("f", b"x")})
+    assert seen(response)["headers"]["f"] == {"content-type": "application/octet-stream"}
+
+
 def test_get_without_body(server):
     assert fields(server.get("/predictions/see")) == [["body", "bytearray", ""]]
 
