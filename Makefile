@@ -10,7 +10,7 @@ BUILD_OPTIONS ?=
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := all
-.PHONY: all build install demo test test-asan bench fuzz format tidy clean help
+.PHONY: all build install demo test test-asan test-compat bench fuzz format tidy clean help
 export PYTHON
 
 all: build ## build into build/ (installs what is missing first)
@@ -31,11 +31,17 @@ demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
 
 test: ## run every test, with and without sanitizers (STEPS=tidy,unit: only these)
 	@tools/setup.sh test
+	@test -n "$(SCONCE_SKIP_COMPAT)$(STEPS)" || tools/setup.sh compat || \
+		echo "setup: without TorchServe the step compat is skipped" >&2
 	@.venv/bin/python tools/run_tests.py $(if $(STEPS),--only $(STEPS))
 
 test-asan: ## run the tests of the build with address and undefined-behaviour sanitizers
 	@tools/setup.sh test
 	@.venv/bin/python tools/run_tests.py --only asan-unit,asan-e2e
+
+test-compat: ## compare the answers of TorchServe 0.12 and sconce (docs/compatibility.md)
+	@tools/setup.sh compat
+	@.venv/bin/python tools/run_tests.py --only compat
 
 bench: build ## measure beside TorchServe (ROUNDS=5 ONLY=noop1,ping SERVERS=sconce)
 	@tools/setup.sh $(if $(filter sconce,$(SERVERS)),bench-sconce,bench)

@@ -174,6 +174,15 @@ def torch():
     return counts
 
 
+def compat():
+    """Beside TorchServe, where it is installed; the tests of the document run everywhere."""
+    environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin")}
+    counts = build("build") or pytest("compat", "tests/compat", env=environment)
+    for reason in sorted(set(re.findall(r"^SKIPPED .*?: (.*)", counts.report, re.M))):
+        print(f"compat:    skipped: {reason}")
+    return counts
+
+
 # ---- the steps, in order ----
 
 def tidy():
@@ -200,6 +209,7 @@ STEPS = {
                              env={"PYTHONPATH": str(ROOT / "python")}),
     "e2e": lambda: e2e("e2e", "build"),
     "torch": torch,
+    "compat": compat,
     "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),
     "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
     "tsan-log": tsan_log,

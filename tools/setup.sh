@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what a task needs, and nothing when it is there already:
-#   tools/setup.sh build|test|demo|bench|bench-sconce|fuzz|format
+#   tools/setup.sh build|test|compat|demo|bench|bench-sconce|fuzz|format
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -105,6 +105,13 @@ torchvision() {
 	cp bench/torchvision_ops.py "$site/"
 }
 
+torchserve() {
+	# shellcheck disable=SC2046 # a list of words
+	debian $(java_packages)
+	environment .venv-torchserve bench/requirements-torchserve.txt
+	torchvision
+}
+
 packages_of() { sed -e 's/#.*//' "$1" | xargs; }
 
 setup_build() {
@@ -127,6 +134,11 @@ main() {
 		environment .venv tests/requirements.txt
 		environment .venv-demo tools/requirements-demo.txt
 		;;
+	compat)
+		setup_build $TEST
+		environment .venv tests/requirements.txt
+		torchserve
+		;;
 	demo)
 		setup_build
 		environment .venv-demo tools/requirements-demo.txt
@@ -136,14 +148,13 @@ main() {
 		environment .venv-demo tools/requirements-demo.txt
 		;;
 	bench)
-		setup_build $BENCH $(java_packages)
+		setup_build $BENCH
 		environment .venv-demo tools/requirements-demo.txt
-		environment .venv-torchserve bench/requirements-torchserve.txt
-		torchvision
+		torchserve
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
 	format) debian $FORMAT ;;
-	*) fail "usage: tools/setup.sh build|test|demo|bench|bench-sconce|fuzz|format" ;;
+	*) fail "usage: tools/setup.sh build|test|compat|demo|bench|bench-sconce|fuzz|format" ;;
 	esac
 }
 

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two servers: the same command, configuration and archives; only what PATH finds differs."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from e2e.server import BIN, MARK, REPOSITORY, eventually, free_ports, marked_processes
+
+VENV = REPOSITORY / ".venv-torchserve"
+LISTENERS = ("inference", "management", "metrics")
+STARTING = 180      # seconds; the machine may be busy
+
+
+def missing():
+    """What keeps TorchServe from running here, or None."""
+    if os.environ.get("SCONCE_SKIP_COMPAT"):
+        return "SCONCE_SKIP_COMPAT is set"
+    if not (VENV / "bin" / "torchserve").exists():
+        return "TorchServe is not installed: tools/setup.sh compat"
+    return None if shutil.which("java") else "Java is not installed: tools/setup.sh compat"
+
+
+class Server:
+    """One of them, running in a folder of its own until stop()."""
+
+    def __init__(self, name, paths, root, config, store):
+        self.name, self.root = name, Path(root)
+        self.mark = f"compat-{name}-{os.getpid()}-{id(self)}"
+        (self.root / "tmp").mkdir(parents=True)
+        shutil.copytree(store, self.root / "store")
+        ports = free_ports(5)
+        self.ports = dict(zip(LISTENERS, ports))
+        if config.combined:
+            self.ports["management"] = self.ports["inference"]
+        self.models = config.models
+        properties = self.root / "config.properties"
+        properties.write_text(self._properties(config, ports))
+        command = ["torchserve", "--start", "--foreground", "--ncs", "--ts-config",
+                   str(properties), "--model-store", str(self.root / "store")]
+        command += ["--models", *config.models] if config.models else []
+        self._start(command, paths, config.environment)
+
+    def _properties(self, config, ports):
+        lines = {f"{kind}_address": f"http://127.0.0.1:{self.ports[kind]}" for kind in LISTENERS}
+        lines |= {"grpc_inference_port": ports[3], "grpc_management_port": ports[4],
+                  "default_workers_per_model": 1, **config.settings}
+        return "".join(f"{key}={value}\n" for key, value in lines.items())
+
+    def _start(self, command, paths, environment):
+        path = os.pathsep.join([*map(str, paths), os.environ["PATH"]])
+        temporary, logs = str(self.root / "tmp"), str(self.root / "logs")
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("TS_", "SCONCE_"))}
+        env |= {"PATH": path, "TMPDIR": temporary, "TEMP": temporary, "LOG_LOCATION": logs,
+                "METRICS_LOCATION": logs, MARK: self.mark, **environment}
+        self.console = self.root / "console.log"
+        with open(self.console, "wb") as console:
+            self.process = subprocess.Popen(
+                [shutil.which(command[0], path=path), *command[1:]], cwd=self.root, env=env,
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+
+    # ---- state ----
+
+    def wait_ready(self):
+        """All models of the configuration have a worker that answers."""
+        eventually(self._ready, lambda: f"{self.name} is ready:\n{self._tail()}", STARTING)
+        return self
+
+    def _ready(self):
+        assert self.process.poll() is None, f"{self.name} has ended:\n{self._tail()}"
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            # An open port is the sign for servers that want a key to say more.
+            self.get("/metrics", "metrics")
+            text = self.console.read_text(errors="replace")
+            return self._started(text) >= len(self.models)
+        return False
+
+    @staticmethod
+    def _started(text):
+        """How many models have a worker that has loaded, by what both servers log."""
+        ready = r"(?:State change WORKER_STARTED -> WORKER_MODEL_LOADED|registered with 1 initial)"
+        return len(re.findall(ready, text))
+
+    def _tail(self):
+        return self.console.read_text(errors="replace")[-3000:]
+
+    def get(self, target, listener="inference"):
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[listener], timeout=20)
+        try:
+            connection.request("GET", target)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def key(self, kind):
+        """A key of the file that a server with tokens writes into its folder."""
+        return json.loads((self.root / "key_file.json").read_text())[kind]["key"]
+
+    # ---- the end ----
+
+    def stop(self):
+        for pid, command in marked_processes(self.mark):
+            if b"ModelServer" in command or pid == self.process.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(15)
+        for pid, _ in marked_processes(self.mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Pair:
+    """Both servers of one configuration."""
+
+    def __init__(self, root, config, store):
+        python = VENV / "bin"
+        self.torchserve = Server("torchserve", [python], root / "torchserve", config, store)
+        self.sconce = Server("sconce", [BIN, python], root / "sconce", config, store)
+
+    def wait_ready(self):
+        self.torchserve.wait_ready()
+        self.sconce.wait_ready()
+        return self
+
+    def stop(self):
+        ends = [threading.Thread(target=server.stop) for server in (self.torchserve, self.sconce)]
+        for end in ends:
+            end.start()
+        for end in ends:
+            end.join()
