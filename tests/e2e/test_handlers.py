@@ -9,7 +9,6 @@ import pytest
 
 from e2e.archives import make_mar
 from e2e.client import Broken, encode
-from e2e.gate import background
 from e2e.server import assert_error, eventually
 
 LINE = r"^\S+ \[(INFO |WARN )\] W-\d+-{}_1\.0-{} MODEL_LOG - {}$"
