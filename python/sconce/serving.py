@@ -75,7 +75,7 @@ def tune(threads):
 
 def send_intermediate(context, values):
     """For ts.handler_utils.utils.send_intermediate_predict_response()."""
-    target = (context and context.session) or session
+    target = getattr(context, "session", None) or session
     if target is None:
         raise RuntimeError("there is no server to stream to")
     target.send_intermediate(values)
