@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "config/host.h"
-#include "fleet/unpack.h"
+#include "fleet/job.h"
 #include "fleet/worker.h"
 #include "fleet/zygote.h"
 #include "log/log.h"
@@ -172,8 +172,8 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	f->executable = mem_strdup(self);
 	list_init(&f->dirty);
 	list_init(&f->retired);
-	list_init(&f->unpack_queue);
-	list_init(&f->unpack_running);
+	list_init(&f->jobs);
+	list_init(&f->jobs_waiting);
 	store_init(&f->store);
 	telemetry_init(&f->telemetry, metrics);
 	python_find(&f->python, settings->python);
@@ -219,7 +219,7 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 	f->stopping = true;
 	f->stopped = done;
 	f->stopped_arg = arg;
-	unpack_abandon_all(f);
+	job_abandon_all(f);
 	while (f->store.models.n) {
 		struct model *m = map_next(&f->store.models, NULL)->value;
 

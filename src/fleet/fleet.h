@@ -42,8 +42,8 @@ struct fleet {
 	struct workdir workdir; /* where archives are unpacked */
 	unsigned cpus;          /* that we may use: affinity and cgroup quota */
 	unsigned next_worker;   /* worker ids, from initial_worker_port */
-	unsigned unpacking;     /* unpack children running */
-	struct list unpack_queue, unpack_running;
+	unsigned jobs_running;
+	struct list jobs, jobs_waiting; /* short-lived children, see job.h */
 	uint64_t next_request_id;
 	bool stopping;
 	void (*stopped)(void *arg);

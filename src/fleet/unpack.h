@@ -3,7 +3,7 @@
 
 /*
  * Unpacking an archive in a short-lived child (`sconce unpack`), so that a hostile one can hurt
- * nothing here. At most a few run at once; others wait their turn. Loop thread only.
+ * nothing here. Loop thread only.
  */
 
 #include "archive/archive.h"
@@ -25,5 +25,3 @@ struct unpacked {
  * that was taken over excepted). */
 void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
 		  void (*done)(void *arg, struct unpacked *u), void *arg);
-/* The server stops: kills running children, tells all who wait. */
-void unpack_abandon_all(struct fleet *f);

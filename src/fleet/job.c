@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/util.h"
+#include "fleet/child.h"
+#include "fleet/fleet.h"
+#include "fleet/output.h"
+
+#define JOBS_AT_ONCE 3
+#define JOB_OUTPUT_MAX ((size_t)4 << 20)
+
+extern char **environ;
+
+struct job {
+	struct list link; /* waiting or running, in the fleet */
+	struct fleet *fleet;
+	struct child child;
+	uv_timer_t *limit;
+	uv_poll_t *poll; /* collects */
+	int fd;
+	struct buf collected;
+	struct output out, err; /* or: to the log */
+	char *file, *cwd, *log, **argv;
+	uint64_t limit_ms;
+	bool late;
+	void (*done)(void *arg, const struct job_end *end);
+	void *arg;
+};
+
+static void job_handle_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+static void job_close(struct job *j)
+{
+	if (j->limit)
+		uv_close((uv_handle_t *)TAKE(j->limit), job_handle_closed);
+	output_close(&j->out);
+	output_close(&j->err);
+	if (!j->poll)
+		return;
+	uv_close((uv_handle_t *)TAKE(j->poll), job_handle_closed);
+	close(j->fd);
+}
+
+static void job_free(struct job *j)
+{
+	list_remove(&j->link);
+	job_close(j);
+	for (char **a = j->argv; *a; a++)
+		free(*a);
+	free(j->argv);
+	free(j->file);
+	free(j->cwd);
+	free(j->log);
+	buf_finish(&j->collected);
+	free(j);
+}
+
+static void job_report(struct job *j, const struct job_end *end)
+{
+	j->done(j->arg, end);
+	job_free(j);
+}
+
+/* ---- what it prints ---- */
+
+static void job_collect(struct job *j)
+{
+	for (;;) {
+		char *at = buf_reserve(&j->collected, 65536);
+		ssize_t n = at ? read(j->fd, at, 65536) : 0;
+
+		if (n <= 0)
+			return;
+		buf_added(&j->collected, (size_t)n);
+	}
+}
+
+static void job_readable(uv_poll_t *p, int status, int events)
+{
+	(void)events;
+	if (status >= 0)
+		job_collect(p->data);
+	else
+		uv_poll_stop(p);
+}
+
+static int job_open_pipe(struct job *j, int *ret_peer)
+{
+	int pair[2];
+
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return -errno;
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	j->fd = pair[0];
+	j->poll = mem_new(uv_poll_t);
+	j->poll->data = j;
+	uv_poll_init(j->fleet->loop, j->poll, j->fd);
+	uv_poll_start(j->poll, UV_READABLE, job_readable);
+	*ret_peer = pair[1];
+	return 0;
+}
+
+/* ---- its life ---- */
+
+static void jobs_next(struct fleet *f);
+
+static void job_exited(struct child *c, int status)
+{
+	struct job *j = container_of(c, struct job, child);
+	struct fleet *f = j->fleet;
+
+	if (j->poll)
+		job_collect(j);
+	output_drain(&j->out);
+	output_drain(&j->err);
+	f->jobs_running--;
+	job_report(j, &(struct job_end){ .status = status,
+					 .late = j->late,
+					 .output = buf_slice(&j->collected) });
+	jobs_next(f);
+}
+
+static void job_late(uv_timer_t *t)
+{
+	struct job *j = t->data;
+
+	j->late = true;
+	child_kill(&j->child, SIGKILL);
+}
+
+static int job_open(struct job *j, int ends[2])
+{
+	int r;
+
+	if (!j->log) {
+		ends[1] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+		return job_open_pipe(j, &ends[0]);
+	}
+	r = output_open(&j->out, j->fleet->loop, j->log, false, &ends[0]);
+	return r ? r : output_open(&j->err, j->fleet->loop, j->log, true, &ends[1]);
+}
+
+static int job_run(struct job *j)
+{
+	struct spawn spawn = {
+		.file = j->file, .argv = j->argv, .environment = environ, .cwd = j->cwd
+	};
+	int ends[2] = { -1, -1 };
+	int r = job_open(j, ends);
+
+	spawn.fds[0] = spawn.fds[3] = -1;
+	spawn.fds[1] = ends[0];
+	spawn.fds[2] = ends[1];
+	if (!r)
+		r = child_spawn(&j->fleet->children, &j->child, &spawn, job_exited);
+	closep(&ends[0]);
+	closep(&ends[1]);
+	if (r || !j->limit_ms)
+		return r;
+	j->limit = mem_new(uv_timer_t);
+	j->limit->data = j;
+	uv_timer_init(j->fleet->loop, j->limit);
+	uv_timer_start(j->limit, job_late, j->limit_ms, 0);
+	return 0;
+}
+
+static void jobs_next(struct fleet *f)
+{
+	while (f->jobs_running < JOBS_AT_ONCE && !list_empty(&f->jobs_waiting) && !f->stopping) {
+		struct job *j = container_of(list_pop(&f->jobs_waiting), struct job, link);
+		int r;
+
+		list_push_back(&f->jobs, &j->link);
+		r = job_run(j);
+		if (r)
+			job_report(j, &(struct job_end){ .status = r });
+		else
+			f->jobs_running++;
+	}
+}
+
+void job_start(struct fleet *f, const struct job_spec *spec,
+	       void (*done)(void *arg, const struct job_end *end), void *arg)
+{
+	struct job *j = mem_new(struct job);
+	size_t n = 0;
+
+	while (spec->argv[n])
+		n++;
+	j->argv = mem_zalloc((n + 1) * sizeof(*j->argv));
+	for (size_t i = 0; i < n; i++)
+		j->argv[i] = mem_strdup(spec->argv[i]);
+	j->fleet = f;
+	j->file = mem_strdup(spec->file);
+	j->cwd = spec->cwd ? mem_strdup(spec->cwd) : NULL;
+	j->log = spec->log ? mem_strdup(spec->log) : NULL;
+	j->limit_ms = spec->limit_ms;
+	j->done = done;
+	j->arg = arg;
+	buf_init(&j->collected, JOB_OUTPUT_MAX);
+	list_push_back(&f->jobs_waiting, &j->link);
+	jobs_next(f);
+}
+
+void job_abandon_all(struct fleet *f)
+{
+	struct list *n;
+
+	while ((n = list_first(&f->jobs)) || (n = list_first(&f->jobs_waiting))) {
+		struct job *j = container_of(n, struct job, link);
+
+		child_abandon(&j->child);
+		job_report(j, &(struct job_end){ .stopped = true });
+	}
+	f->jobs_running = 0;
+}
