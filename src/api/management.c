@@ -125,6 +125,7 @@ void management_register(struct call *c)
 	r.response_timeout_s = args_integer(&args, "response_timeout", -1);
 	r.startup_timeout_s = args_integer(&args, "startup_timeout", -1);
 	r.synchronous = args_bool(&args, "synchronous", true);
+	r.s3_sse_kms = args_bool(&args, "s3_sse_kms", false);
 	args_finish(&args);
 	if (!r.url.p) {
 		call_error(c, 400, "BadRequestException", "Parameter url is required.");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "archive/error.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"

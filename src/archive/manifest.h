@@ -16,6 +16,3 @@ struct slice manifest_name_of(struct region *r, struct slice source);
 /* The keys of model-config.yaml that the server itself heeds; others are for the handler. */
 void model_config_apply(struct region *r, struct slice yaml_text, struct manifest *m,
 			struct archive_error *err, int *ret);
-
-int archive_fail(struct archive_error *err, int status, const char *type, const char *fmt, ...)
-	_printf_(4, 5);

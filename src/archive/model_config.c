@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "archive/error.h"
 #include "base/util.h"
 #include "config/yaml.h"
 

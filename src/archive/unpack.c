@@ -12,11 +12,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/error.h"
 #include "archive/manifest.h"
 #include "base/file.h"
 #include "base/map.h"
@@ -36,21 +36,6 @@ struct unpacking {
 	uint64_t packed, bytes, entries;
 	struct map seen;
 };
-
-int archive_fail(struct archive_error *err, int status, const char *type, const char *fmt, ...)
-{
-	char text[2048];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	err->status = status;
-	err->type = type;
-	buf_clear(&err->message);
-	buf_puts(&err->message, text);
-	return -EINVAL;
-}
 
 static const char *unpack_name(const struct unpacking *u)
 {

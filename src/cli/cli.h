@@ -12,3 +12,4 @@ int serve_main(int argc, char **argv);
 int settings_main(int argc, char **argv);
 int torchserve_main(int argc, char **argv);
 int unpack_main(int argc, char **argv);
+int fetch_main(int argc, char **argv);

@@ -23,6 +23,7 @@ static const struct command commands[] = {
 	{ "version", version_main, "print the version" },
 	{ "help", help_main, "this text" },
 	{ "unpack", unpack_main, NULL },
+	{ "fetch", fetch_main, NULL },
 };
 
 /* Names the executable may be called by. */

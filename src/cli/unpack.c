@@ -12,7 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "archive/archive.h"
+#include "archive/error.h"
 #include "base/slice.h"
 #include "base/util.h"
 #include "wire/json.h"
@@ -70,14 +70,6 @@ static void unpack_confine(const struct archive_limits *limits)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-static void unpack_failed(struct buf *out, struct archive_error *err)
-{
-	buf_printf(out, "{\"ok\":false,\"status\":%d,\"type\":\"%s\",\"message\":", err->status,
-		   err->type);
-	json_put_string(out, buf_slice(&err->message));
-	buf_puts(out, "}\n");
-}
-
 int unpack_main(int argc, char **argv)
 {
 	struct unpack_arguments a = { .limits = { (uint64_t)64 << 30, 100000, 1000 } };
@@ -97,7 +89,7 @@ int unpack_main(int argc, char **argv)
 	region_init(&region);
 	if (archive_unpack(&region, a.source, a.into, &a.limits, slice_str(a.name_hint), &m, &dir,
 			   &err) < 0) {
-		unpack_failed(&out, &err);
+		archive_error_write_json(&err, &out);
 	} else {
 		buf_puts(&out, "{\"ok\":true,\"dir\":");
 		json_put_string(&out, dir);

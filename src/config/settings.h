@@ -59,7 +59,9 @@ struct settings {
 	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	uint64_t body_rate_min; /* bytes/s */
 	uint64_t max_archive_size, max_archive_entries, max_archive_ratio;
-	char *tmp_dir; /* default: $TEMP, $TMPDIR, /tmp */
+	uint64_t download_timeout, download_stall_timeout; /* s */
+	uint64_t install_py_dep_timeout;                   /* s */
+	char *tmp_dir;                                     /* default: $TEMP, $TMPDIR, /tmp */
 	bool no_config_snapshots;
 	/* the other keys of TorchServe */
 	char *workflow_store; /* default: model_store */

@@ -61,6 +61,13 @@ const struct setting settings_own[] = {
 	NUMBER(ARCHIVES, max_archive_ratio, "1000", "1..1000000",
 	       "How many times larger than the archive its content may be"),
 
+	NUMBER(ARCHIVES, download_timeout, "3600", "1..604800",
+	       "Seconds that downloading an archive may take"),
+	NUMBER(ARCHIVES, download_stall_timeout, "60", "1..86400",
+	       "Seconds that a download may be without a byte before it is taken up again"),
+	NUMBER(ARCHIVES, install_py_dep_timeout, "1200", "1..86400",
+	       "Seconds that installing the requirements.txt of an archive may take"),
+
 	ROW(METRICS, SETTING_TEXT, log_location, "logs", NULL, "Folder of the logs",
 	    .env = "LOG_LOCATION"),
 	ROW(METRICS, SETTING_TEXT, metrics_location, NULL, NULL,

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/download.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -173,6 +174,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	list_init(&f->dirty);
 	list_init(&f->retired);
 	list_init(&f->jobs);
+	list_init(&f->registering);
 	list_init(&f->jobs_waiting);
 	store_init(&f->store);
 	telemetry_init(&f->telemetry, metrics);
@@ -185,6 +187,8 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	if (r)
 		return err_trace(r);
 	gpus_detect(&f->gpus, loop, &f->children, settings);
+	if (settings->model_store)
+		download_clean(settings->model_store);
 	pool_on_segment_gone(pool, fleet_segment_gone, f);
 	uv_check_init(loop, &f->dispatch);
 	f->dispatch.data = f;

@@ -44,6 +44,7 @@ struct fleet {
 	unsigned next_worker;   /* worker ids, from initial_worker_port */
 	unsigned jobs_running;
 	struct list jobs, jobs_waiting; /* short-lived children, see job.h */
+	struct list registering;        /* of versions whose packages are being installed */
 	uint64_t next_request_id;
 	bool stopping;
 	void (*stopped)(void *arg);

@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "fleet/depends.h"
+#include "fleet/fetch.h"
 #include "fleet/sources.h"
 #include "fleet/unpack.h"
 #include "log/log.h"
@@ -15,16 +17,24 @@
 #define REGISTER_UNDO_MS 5000
 
 struct registering {
+	struct list link; /* in the fleet's `registering`, while its packages are installed */
 	struct fleet *fleet;
 	char *url, *model_name, *handler, *runtime;
 	struct registration wish; /* its slices are not used: see the copies above */
 	void (*done)(void *arg, const struct outcome *o);
 	void *arg;
 	char *version_model, *version_name; /* of the version, once there is one */
+	char *downloaded;                   /* the archive that was fetched for it */
+	struct version *version;            /* made, but not in the store yet */
 };
 
 static void registering_free(struct registering *g)
 {
+	list_remove(&g->link);
+	version_destroy(g->version);
+	if (g->downloaded)
+		unlink(g->downloaded);
+	free(g->downloaded);
 	free(g->url);
 	free(g->model_name);
 	free(g->handler);
@@ -148,6 +158,7 @@ static void registering_apply(struct registering *g, struct version *v, const st
 	const struct settings *s = g->fleet->settings;
 
 	v->url = mem_strdup(g->url);
+	v->downloaded = TAKE(g->downloaded);
 	v->dir = mem_strdup(u->dir);
 	v->own_dir = u->own_dir;
 	v->loaded_at_startup = w->at_startup;
@@ -184,7 +195,37 @@ static bool registering_exists(struct registering *g, struct slice name, struct 
 {
 	struct model *m = store_model(&g->fleet->store, name);
 
+	list_for_each (n, &g->fleet->registering) {
+		const struct version *v = container_of(n, struct registering, link)->version;
+
+		if (slice_eq(slice_str(v->model_name), name) &&
+		    slice_eq(slice_str(v->name), version))
+			return true;
+	}
 	return m && model_version(m, version);
+}
+
+static void registering_add(struct registering *g, struct version *v)
+{
+	store_add(&g->fleet->store, v, slice_str(v->model_name));
+	g->version_model = mem_strdup(v->model_name);
+	g->version_name = mem_strdup(v->name);
+	log_info("Model %s version %s is registered from %s", v->model_name, v->name, g->url);
+	registering_workers(g, v);
+}
+
+static void registering_installed(void *arg, const char *failed)
+{
+	struct registering *g = arg;
+	bool stopped = g->fleet->stopping;
+
+	list_remove(&g->link);
+	if (failed)
+		registering_fail(g, stopped ? 503 : 400,
+				 stopped ? "ServiceUnavailableException" : "ModelException", "%s",
+				 failed);
+	else
+		registering_add(g, TAKE(g->version));
 }
 
 static void registering_unpacked(void *arg, struct unpacked *u)
@@ -211,11 +252,40 @@ static void registering_unpacked(void *arg, struct unpacked *u)
 	}
 	v = version_create(g->fleet, u->region, &u->manifest);
 	registering_apply(g, v, u);
-	store_add(&g->fleet->store, v, slice_str(v->model_name));
-	g->version_model = mem_strdup(v->model_name);
-	g->version_name = mem_strdup(v->name);
-	log_info("Model %s version %s is registered from %s", v->model_name, v->name, g->url);
-	registering_workers(g, v);
+	if (!depends_wanted(v)) {
+		registering_add(g, v);
+		return;
+	}
+	g->version = v;
+	list_push_back(&g->fleet->registering, &g->link);
+	depends_install(v, registering_installed, g);
+}
+
+/* ---- the archive is somewhere else ---- */
+
+static void registering_unpack(struct registering *g, const char *path)
+{
+	unpack_start(g->fleet, path, slice_str(g->model_name), registering_unpacked, g);
+}
+
+static void registering_fetched(void *arg, const struct fetched *o)
+{
+	struct registering *g = arg;
+
+	if (o->status) {
+		free(TAKE(g->downloaded)); /* it is not ours */
+		registering_fail(g, o->status, o->type ? o->type : "InternalServerException", "%s",
+				 o->message ? o->message : "The archive could not be downloaded");
+		return;
+	}
+	log_info("Downloaded %s", g->url);
+	registering_unpack(g, g->downloaded);
+}
+
+static void registering_fetch(struct registering *g, struct source *s)
+{
+	g->downloaded = TAKE(s->download);
+	fetch_start(g->fleet, g->url, g->downloaded, g->wish.s3_sse_kms, registering_fetched, g);
 }
 
 void fleet_register(struct fleet *f, const struct registration *r,
@@ -224,6 +294,7 @@ void fleet_register(struct fleet *f, const struct registration *r,
 	struct registering *g = mem_new(struct registering);
 	struct source source;
 
+	list_init(&g->link);
 	g->fleet = f;
 	g->url = slice_dup(r->url);
 	g->model_name = r->model_name.n ? slice_dup(r->model_name) : NULL;
@@ -239,9 +310,11 @@ void fleet_register(struct fleet *f, const struct registration *r,
 		return;
 	}
 	source_resolve(f->settings, g->url, &source);
-	if (!source.path)
-		registering_fail(g, source.status, source.type, "%s", source.message);
+	if (source.download)
+		registering_fetch(g, &source);
+	else if (source.path)
+		registering_unpack(g, source.path);
 	else
-		unpack_start(f, source.path, slice_str(g->model_name), registering_unpacked, g);
+		registering_fail(g, source.status, source.type, "%s", source.message);
 	source_finish(&source);
 }

@@ -14,6 +14,7 @@ struct registration {
 	int64_t batch_size, max_batch_delay_ms;        /* -1: from the archive */
 	int64_t initial_workers;                       /* model-config.yaml wins where it says so */
 	int64_t response_timeout_s, startup_timeout_s; /* -1: from the archive or settings */
+	bool s3_sse_kms;                               /* for a download from S3 */
 	bool synchronous;                              /* report when the workers are ready */
 	bool at_startup; /* keep the model when a worker fails: it is retried */
 };

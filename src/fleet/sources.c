@@ -3,11 +3,11 @@
 
 #include <dirent.h>
 #include <limits.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/allowed.h"
 #include "base/mem.h"
 
 #define NOT_FOUND "ModelNotFoundException"
@@ -20,34 +20,6 @@ static void source_refuse(struct source *s, int status, const char *type, const 
 	s->status = status;
 	s->type = type;
 	s->message = mem_printf("%.*s%s%.*s", SLICE_ARG(head), f.p ? url : "", SLICE_ARG(f));
-}
-
-static bool source_matches(const char *pattern, struct slice url)
-{
-	_cleanup_(freep) char *whole = mem_printf("^(%s)$", pattern);
-	_cleanup_(freep) char *text = slice_dup(url);
-	regex_t re;
-	bool match;
-
-	if (regcomp(&re, whole, REG_EXTENDED | REG_ICASE | REG_NOSUB))
-		return false;
-	match = regexec(&re, text, 0, NULL, 0) == 0;
-	regfree(&re);
-	return match;
-}
-
-static bool source_allowed(const struct settings *s, const char *url)
-{
-	struct slice rest = slice_str(
-		s->allowed_urls && *s->allowed_urls ? s->allowed_urls : "file://.*,http(s)?://.*");
-
-	while (rest.p) {
-		_cleanup_(freep) char *pattern = slice_dup(slice_trim(slice_cut(&rest, ',')));
-
-		if (*pattern && source_matches(pattern, slice_str(url)))
-			return true;
-	}
-	return false;
 }
 
 static char *source_existing(const char *path)
@@ -76,6 +48,21 @@ static char *source_in_store(const struct settings *s, const char *url)
 	return path;
 }
 
+/* Kept in the model store; without one, in the folder for temporary files. */
+static void source_remote(const struct settings *s, const char *url, struct source *ret)
+{
+	_cleanup_(freep) char *name = url_file_name(url);
+
+	if (name)
+		ret->download = mem_printf("%s/%s", s->model_store ? s->model_store : s->tmp_dir,
+					   name);
+	else
+		source_refuse(ret, 400, "DownloadArchiveException",
+			      "Failed to download archive from: %: its path does not end with the "
+			      "name of a file",
+			      url);
+}
+
 void source_resolve(const struct settings *s, const char *url, struct source *ret)
 {
 	bool file = strncasecmp(url, "file://", 7) == 0;
@@ -84,14 +71,13 @@ void source_resolve(const struct settings *s, const char *url, struct source *re
 	*ret = (struct source){ 0 };
 	if (!*url) {
 		source_refuse(ret, 404, NOT_FOUND, "empty url", "");
-	} else if ((file || http) && !source_allowed(s, url)) {
+	} else if ((file || http) && !url_allowed(s->allowed_urls, url)) {
 		source_refuse(ret, 404, NOT_FOUND, "Given URL % does not match any allowed URL(s)",
 			      url);
 	} else if (strstr(url, "..")) {
 		source_refuse(ret, 404, NOT_FOUND, "Relative path is not allowed in url: %", url);
 	} else if (http) {
-		source_refuse(ret, 400, "DownloadArchiveException",
-			      "Failed to download archive from: %", url);
+		source_remote(s, url, ret);
 	} else {
 		ret->path = file ? source_existing(url + 7) : source_in_store(s, url);
 		if (!ret->path)
@@ -102,6 +88,7 @@ void source_resolve(const struct settings *s, const char *url, struct source *re
 void source_finish(struct source *s)
 {
 	free(s->path);
+	free(s->download);
 	free(s->message);
 	*s = (struct source){ 0 };
 }

@@ -10,7 +10,8 @@
 #include "config/settings.h"
 
 struct source {
-	char *path; /* what to unpack; NULL: refused, and why: */
+	char *path;     /* what to unpack; or */
+	char *download; /* where to keep what the URL has; both NULL: refused, and why: */
 	int status;
 	const char *type;
 	char *message;

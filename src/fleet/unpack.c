@@ -101,20 +101,20 @@ void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
 	u->done = done;
 	u->arg = arg;
 	const char *const argv[] = { f->executable,
-			       "unpack",
-			       "--source",
-			       source,
-			       "--into",
-			       u->target,
-			       "--max-bytes",
-			       bytes,
-			       "--max-entries",
-			       entries,
-			       "--max-ratio",
-			       ratio,
-			       hint ? "--name-hint" : NULL,
-			       hint,
-			       NULL };
+				     "unpack",
+				     "--source",
+				     source,
+				     "--into",
+				     u->target,
+				     "--max-bytes",
+				     bytes,
+				     "--max-entries",
+				     entries,
+				     "--max-ratio",
+				     ratio,
+				     hint ? "--name-hint" : NULL,
+				     hint,
+				     NULL };
 
 	job_start(f, &(struct job_spec){ .file = f->executable, .argv = argv }, unpack_ended, u);
 }

@@ -86,6 +86,11 @@ struct version *version_destroy(struct version *v)
 	telemetry_forget(&v->fleet->telemetry, slice_str(v->model_name), slice_str(v->name));
 	if (v->own_dir && v->dir)
 		file_remove_tree(v->dir);
+	/* What was downloaded for it goes with it, but is there again at the next start. */
+	if (v->downloaded && !v->fleet->stopping)
+		unlink(v->downloaded);
+	free(v->downloaded);
+	free(v->python);
 	sequences_finish(&v->sequences);
 	region_finish(&v->region);
 	free(v->model_name);

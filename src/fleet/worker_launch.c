@@ -25,11 +25,11 @@ static int worker_spawn_fresh(struct worker *w, char **environment, const int en
 {
 	struct fleet *f = w->version->fleet;
 	static char module[] = "-m", name[] = "sconce.worker", fd[] = "--fd", three[] = "3";
-	char *argv[] = { f->python.executable, module, name, fd, three, NULL };
-	struct spawn s = { .file = f->python.executable,
-			   .argv = argv,
-			   .environment = environment,
-			   .cwd = w->version->dir };
+	char *python = w->version->python ? w->version->python : f->python.executable;
+	char *argv[] = { python, module, name, fd, three, NULL };
+	struct spawn s = {
+		.file = python, .argv = argv, .environment = environment, .cwd = w->version->dir
+	};
 
 	memcpy(s.fds, ends, sizeof(s.fds));
 	return child_spawn(&f->children, &w->child, &s, worker_exited);
@@ -39,7 +39,9 @@ static int worker_spawn(struct worker *w, const int ends[4])
 {
 	struct fleet *f = w->version->fleet;
 	char **environment = worker_environment(f, w);
-	int r = zygotes_spawn(f->zygotes, w, environment, w->version->dir, &ends[1]);
+	/* Zygotes are of the server's own Python. */
+	struct zygotes *zygotes = w->version->python ? NULL : f->zygotes;
+	int r = zygotes_spawn(zygotes, w, environment, w->version->dir, &ends[1]);
 
 	if (r == ZYGOTE_OFF)
 		r = worker_spawn_fresh(w, environment, ends);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "archive/download.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "archive/allowed.h"
+#include "archive/error.h"
+#include "base/clock.h"
+#include "base/curl.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "base/uuid.h"
+
+#define DOWNLOAD_HOPS 5
+#define DOWNLOAD_TRIES 5
+#define DOWNLOAD_CONNECT_S 30L
+#define DOWNLOAD_PREFIX ".sconce-download-" /* hidden, so that nobody takes it for an archive */
+#define DOWNLOAD_HEADER_MAX ((size_t)512)
+#define DOWNLOAD_MESSAGE_MAX ((size_t)4096)
+#define FAILED "DownloadArchiveException"
+
+struct downloading {
+	const struct download *d;
+	const struct curl *curl;
+	CURL *easy;
+	struct archive_error *err;
+	struct buf *why;
+	uint64_t deadline_ns;
+	char *part; /* path of the temporary file */
+	int fd;
+	uint64_t bytes;       /* that it has */
+	struct buf validator; /* ETag or date of the file they belong to */
+	long status;          /* of the response at hand */
+	bool too_large, refused;
+	int disk; /* errno of a write */
+};
+
+static int download_fail(struct downloading *l, const char *more)
+{
+	return archive_fail(l->err, 400, FAILED, "Failed to download archive from: %s%s", l->d->url,
+			    more);
+}
+
+/* ---- what arrives ---- */
+
+static long download_status(struct downloading *l)
+{
+	long status = 0;
+
+	l->curl->easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
+static size_t download_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct downloading *l = arg;
+	struct slice value = slice_make(p, size * n), name = slice_cut(&value, ':');
+
+	/* A weak tag does not promise the same bytes. */
+	value = slice_trim(value);
+	while (value.n && (value.p[value.n - 1] == '\r' || value.p[value.n - 1] == '\n'))
+		value.n--;
+	if (slice_ieq(name, SLICE("etag")) && slice_starts(value, SLICE("\"")) &&
+	    download_status(l) == 200) {
+		buf_clear(&l->validator);
+		buf_put_slice(&l->validator, value);
+	}
+	return size * n;
+}
+
+/* A server that starts from the beginning again is believed: the file may have changed. */
+static bool download_restart(struct downloading *l)
+{
+	if (!l->bytes)
+		return true;
+	l->bytes = 0;
+	l->disk = ftruncate(l->fd, 0) < 0 || lseek(l->fd, 0, SEEK_SET) < 0 ? errno : 0;
+	return !l->disk;
+}
+
+static size_t download_write(char *p, size_t size, size_t n, void *arg)
+{
+	struct downloading *l = arg;
+	size_t left = size * n;
+
+	if (l->status == 0) {
+		l->status = download_status(l);
+		if (l->status == 200 && !download_restart(l))
+			return 0;
+	}
+	if (l->status != 200 && l->status != 206)
+		return left; /* a page that explains a failure */
+	l->too_large = left > l->d->bytes_max - l->bytes;
+	while (left && !l->too_large) {
+		ssize_t done = write(l->fd, p, left);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0) {
+			l->disk = errno;
+			return 0;
+		}
+		l->bytes += (uint64_t)done;
+		p += done;
+		left -= (size_t)done;
+	}
+	return l->too_large ? 0 : size * n;
+}
+
+/* ---- one request ---- */
+
+static void download_prepare(struct downloading *l, const char *url, struct curl_slist *headers)
+{
+	const struct curl *c = l->curl;
+	uint64_t now_ns = clock_now_ns();
+	uint64_t left_ns = l->deadline_ns > now_ns ? l->deadline_ns - now_ns : NS_PER_MS;
+
+	c->easy_setopt(l->easy, CURLOPT_URL, url);
+	c->easy_setopt(l->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	c->easy_setopt(l->easy, CURLOPT_FOLLOWLOCATION, 0L);
+	c->easy_setopt(l->easy, CURLOPT_NOSIGNAL, 1L);
+	c->easy_setopt(l->easy, CURLOPT_CONNECTTIMEOUT, DOWNLOAD_CONNECT_S);
+	c->easy_setopt(l->easy, CURLOPT_TIMEOUT_MS, (long)(left_ns / NS_PER_MS));
+	c->easy_setopt(l->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	c->easy_setopt(l->easy, CURLOPT_LOW_SPEED_TIME, (long)l->d->stall_s);
+	c->easy_setopt(l->easy, CURLOPT_USERAGENT, "sconce/" SCONCE_VERSION);
+	c->easy_setopt(l->easy, CURLOPT_HTTPHEADER, headers);
+	c->easy_setopt(l->easy, CURLOPT_WRITEFUNCTION, download_write);
+	c->easy_setopt(l->easy, CURLOPT_WRITEDATA, l);
+	c->easy_setopt(l->easy, CURLOPT_HEADERFUNCTION, download_header);
+	c->easy_setopt(l->easy, CURLOPT_HEADERDATA, l);
+	c->easy_setopt(l->easy, CURLOPT_RANGE, NULL);
+}
+
+static struct curl_slist *download_headers(struct downloading *l, char range[48])
+{
+	struct curl_slist *headers = NULL;
+
+	if (l->d->s3_sse_kms)
+		headers = l->curl->slist_append(headers, "x-amz-server-side-encryption: aws:kms");
+	if (!l->bytes || !l->validator.n)
+		return headers;
+	_cleanup_(freep) char *same = mem_printf("If-Range: %s", buf_cstr(&l->validator));
+
+	snprintf(range, 48, "%llu-", (unsigned long long)l->bytes);
+	l->curl->easy_setopt(l->easy, CURLOPT_RANGE, range);
+	return l->curl->slist_append(headers, same);
+}
+
+static CURLcode download_request(struct downloading *l, const char *url)
+{
+	struct curl_slist *headers;
+	char range[48];
+	CURLcode r;
+
+	l->status = 0;
+	download_prepare(l, url, NULL);
+	headers = download_headers(l, range);
+	l->curl->easy_setopt(l->easy, CURLOPT_HTTPHEADER, headers);
+	r = l->curl->easy_perform(l->easy);
+	l->curl->slist_free_all(headers);
+	if (!l->status)
+		l->status = download_status(l);
+	/* An empty file has no body to begin again with. */
+	if (r == CURLE_OK && l->status == 200 && !l->bytes)
+		download_restart(l);
+	return r;
+}
+
+/* Follows redirects by hand: each target has to be allowed, too. */
+static CURLcode download_follow(struct downloading *l)
+{
+	char *url = mem_strdup(l->d->url), *next = NULL;
+	CURLcode r = CURLE_OK;
+
+	for (unsigned hop = 0; hop <= DOWNLOAD_HOPS; hop++) {
+		if (!url_allowed(l->d->allowed, url)) {
+			l->refused = true;
+			archive_fail(l->err, 404, "ModelNotFoundException",
+				     "Given URL %s does not match any allowed URL(s)", url);
+			break;
+		}
+		r = download_request(l, url);
+		next = NULL;
+		l->curl->easy_getinfo(l->easy, CURLINFO_REDIRECT_URL, &next);
+		if (r != CURLE_OK || l->status < 300 || l->status >= 400 || !next)
+			break;
+		buf_printf(l->why, "%s redirects to %s\n", url, next);
+		free(url);
+		url = mem_strdup(next);
+	}
+	free(url);
+	return r;
+}
+
+/* ---- until it is there ---- */
+
+static bool download_may_go_on(const struct downloading *l, CURLcode r)
+{
+	bool broke = r == CURLE_PARTIAL_FILE || r == CURLE_RECV_ERROR || r == CURLE_GOT_NOTHING ||
+		     r == CURLE_OPERATION_TIMEDOUT || r == CURLE_HTTP2_STREAM;
+
+	return broke && !l->too_large && !l->disk && !l->refused && clock_now_ns() < l->deadline_ns;
+}
+
+static int download_verdict(struct downloading *l, CURLcode r)
+{
+	if (l->refused)
+		return -EINVAL;
+	if (l->too_large)
+		return download_fail(l, ": it is larger than max_archive_size allows");
+	if (l->disk)
+		return archive_fail(l->err, l->disk == ENOSPC || l->disk == EDQUOT ? 507 : 500,
+				    "InternalServerException", "Failed to save model: %s: %s",
+				    strrchr(l->d->path, '/') + 1, strerror(l->disk));
+	if (r != CURLE_OK)
+		buf_printf(l->why, "%s: %s\n", l->d->url, l->curl->easy_strerror(r));
+	else if (l->status != 200 && l->status != 206)
+		buf_printf(l->why, "%s: the server answered %ld\n", l->d->url, l->status);
+	else
+		return 0;
+	return download_fail(l, "");
+}
+
+static int download_fetch(struct downloading *l)
+{
+	uint64_t furthest = 0;
+	CURLcode r = CURLE_OK;
+
+	for (unsigned i = 0; i < DOWNLOAD_TRIES; i++) {
+		r = download_follow(l);
+		/* Twice to the same place is no accident. */
+		if (!download_may_go_on(l, r) || (i && l->bytes <= furthest))
+			break;
+		furthest = l->bytes;
+		buf_printf(l->why, "%s after %llu bytes: %s; trying again\n", l->d->url,
+			   (unsigned long long)l->bytes, l->curl->easy_strerror(r));
+		if (!l->validator.n && !download_restart(l))
+			break;
+	}
+	return download_verdict(l, r);
+}
+
+/* ---- the file ---- */
+
+static int download_open(struct downloading *l)
+{
+	const char *slash = strrchr(l->d->path, '/');
+	char id[UUID_LEN + 1];
+
+	uuid_make(id);
+	l->part = mem_printf("%.*s/" DOWNLOAD_PREFIX "%s", (int)(slash - l->d->path), l->d->path,
+			     id);
+	l->fd = open(l->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (l->fd < 0) {
+		l->disk = errno;
+		return download_verdict(l, CURLE_OK);
+	}
+	/* Held for as long as we live: download_clean() leaves it alone. */
+	flock(l->fd, LOCK_EX | LOCK_NB);
+	return 0;
+}
+
+/* link() and not rename(): nothing that is there already is replaced. */
+static int download_keep(struct downloading *l)
+{
+	if (fsync(l->fd) == 0 && link(l->part, l->d->path) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return archive_fail(l->err, 500, "InternalServerException",
+				    "Model file already exists %s", strrchr(l->d->path, '/') + 1);
+	l->disk = errno;
+	return download_verdict(l, CURLE_OK);
+}
+
+int download_run(const struct download *d, struct archive_error *err, struct buf *why)
+{
+	struct downloading l = { .d = d, .err = err, .why = why, .fd = -1 };
+	int r;
+
+	assert(strchr(d->path, '/'));
+	buf_init(&err->message, DOWNLOAD_MESSAGE_MAX);
+	buf_init(&l.validator, DOWNLOAD_HEADER_MAX);
+	l.deadline_ns = clock_now_ns() + d->limit_s * NS_PER_S;
+	l.curl = curl_load(why);
+	l.easy = l.curl ? l.curl->easy_init() : NULL;
+	r = l.easy ? download_open(&l) : download_fail(&l, "");
+	if (!r)
+		r = download_fetch(&l);
+	if (!r)
+		r = download_keep(&l);
+	if (l.fd >= 0) {
+		unlink(l.part);
+		close(l.fd);
+	}
+	if (l.easy)
+		l.curl->easy_cleanup(l.easy);
+	buf_finish(&l.validator);
+	free(l.part);
+	return r;
+}
+
+static void download_clean_one(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlink(path);
+	close(fd);
+}
+
+void download_clean(const char *folder)
+{
+	DIR *d = opendir(folder);
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		_cleanup_(freep) char *path = mem_printf("%s/%s", folder, e->d_name);
+
+		if (slice_starts(slice_str(e->d_name), SLICE(DOWNLOAD_PREFIX)))
+			download_clean_one(path);
+	}
+	if (d)
+		closedir(d);
+}

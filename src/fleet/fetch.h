@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Downloading an archive in a short-lived child (`sconce fetch`). Loop thread only. */
+
+#include "base/region.h"
+#include "fleet/job.h"
+
+struct fetched {
+	int status; /* 0: it is there; else an HTTP status */
+	const char *type;
+	const char *message;
+};
+
+/* `path`: where it is kept; it must not exist yet. `done` is called once, from the loop; *o is
+ * valid during the call only. */
+void fetch_start(struct fleet *f, const char *url, const char *path, bool s3_sse_kms,
+		 void (*done)(void *arg, const struct fetched *o), void *arg);

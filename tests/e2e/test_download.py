@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registering archives from http URLs: what is allowed, what goes wrong, and what is left of it."""
+
+import pytest
+
+from e2e.archives import make_mar
+from e2e.file_server import FileServer
+from e2e.gate import background
+from e2e.server import assert_error, eventually
+
+NOT_FOUND, FAILED = "ModelNotFoundException", "DownloadArchiveException"
+
+
+@pytest.fixture(scope="module")
+def files(module_tmp):
+    far = module_tmp / "far"
+    names = ("echo.mar", "other.mar")
+    data = {n: make_mar(far, n[:-4], "echo.py", files={"w": bytes(range(256)) * 400}).read_bytes()
+            for n in names}
+    with FileServer({**data, "bad.mar": b"this is no archive"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(module_serve, module_tmp, files):
+    (module_tmp / "store").mkdir()
+    return module_serve(store=module_tmp / "store", default_workers_per_model=0,
+                        allowed_urls=files.url("(plain/([^f].*)?|[^p].*)"),
+                        max_archive_size=2_000_000, download_stall_timeout=1)
+
+
+@pytest.fixture(autouse=True)
+def clean(request):
+    """Nothing of a test's downloads stays, whatever came of them."""
+    yield
+    if "server" in request.fixturenames:
+        server = request.getfixturevalue("server")
+        for name in server.models():
+            assert server.manage("DELETE", f"/models/{name}").status_code == 200
+        eventually(lambda: list(server.store.iterdir()) == [],
+                   lambda: list(server.store.iterdir()))
+
+
+def works(server, url, **parameters):
+    response = server.register(url, initial_workers=1, **parameters)
+    assert response.status_code == 200, response.text
+    name = server.models()[0]
+    assert server.predict(name, "hello").text == "hello"
+    return name
+
+
+def test_an_archive_is_kept_in_the_store_while_it_is_registered(server, files):
+    url = files.url("plain/echo.mar?signature=a/b")
+    works(server, url)
+    assert [p.name for p in server.store.iterdir()] == ["echo.mar"]
+    assert server.describe("echo")[0]["modelUrl"] == url
+    assert server.manage("DELETE", "/models/echo").status_code == 200
+    eventually(lambda: list(server.store.iterdir()) == [])
+
+
+def test_asynchronous(server, files):
+    response = server.register(files.url("plain/echo.mar"), initial_workers=1, synchronous="false")
+    assert (response.status_code, response.json()) == (
+        202, {"status": "Processing worker updates..."})
+    eventually(lambda: server.model_ready("echo"))
+
+
+def test_a_name_that_is_taken(server, files):
+    works(server, files.url("plain/echo.mar"))
+    assert_error(server.register(files.url("plain/echo.mar"), model_name="again"), 500,
+                 "InternalServerException", "Model file already exists echo.mar")
+    assert (server.store / "echo.mar").exists()
+
+
+def test_the_same_url_twice_at_once(server, files):
+    calls = [background(server.register, files.url("plain/echo.mar")) for _ in range(4)]
+    codes = sorted(c.result().status_code for c in calls)
+    assert codes == [200, 500, 500, 500]
+    assert server.models() == ["echo"]
+
+
+def test_redirects_are_followed_where_they_are_allowed(server, files):
+    works(server, files.url("to/to/plain/echo.mar"))
+
+
+@pytest.mark.parametrize("path,code,kind,message", [
+    ("missing/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
+    ("round/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
+    ("short/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
+    ("stalls/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
+    ("endless/echo.mar", 400, FAILED, "Failed to download archive from: {url}: it is larger than "
+     "max_archive_size allows"),
+    ("plain/", 400, FAILED, "Failed to download archive from: {url}: its path does not end with "
+     "the name of a file"),
+    ("plain/.echo.mar", 400, FAILED, "Failed to download archive from: {url}: its path does not "
+     "end with the name of a file"),
+    ("away/echo.mar", 404, NOT_FOUND, "Given URL {base}plain/forbidden/echo.mar does not match "
+     "any allowed URL(s)"),
+    ("file/echo.mar", 404, NOT_FOUND, "Given URL file:///etc/passwd does not match any allowed "
+     "URL(s)"),
+    ("to/../echo.mar", 404, NOT_FOUND, "Relative path is not allowed in url: {url}"),
+])
+def test_what_is_refused(server, files, path, code, kind, message):
+    url = files.url(path)
+    assert_error(server.register(url), code, kind, message.format(url=url, base=files.url("")))
+    assert server.models() == []
+
+
+def test_an_archive_that_is_none(server, files):
+    response = server.register(files.url("plain/bad.mar"))
+    assert (response.status_code, response.json()["type"]) == (400, "InvalidModelException")
+
+
+def test_a_connection_that_breaks_is_taken_up_again(server, files):
+    del files.requests[:]
+    works(server, files.url("breaks/echo.mar"))
+    assert [h.get("Range") is not None for _, h in files.requests] == [False, True]
+
+
+def test_a_file_that_changes_meanwhile_is_fetched_from_its_beginning(server, files):
+    del files.requests[:]
+    works(server, files.url("changes/echo.mar"))
+
+
+def test_s3_key_management(server, files):
+    del files.requests[:]
+    works(server, files.url("plain/echo.mar"), s3_sse_kms="true")
+    assert files.requests[0][1]["x-amz-server-side-encryption"] == "aws:kms"
+
+
+def test_nobody_answers(server, files):
+    url = "http://127.0.0.1:1/echo.mar"
+    assert_error(server.register(url), 404, NOT_FOUND,
+                 f"Given URL {url} does not match any allowed URL(s)")
+
+
+def test_where_nothing_is_allowed(serve, tmp_path, files):
+    make_mar(tmp_path, "here", "echo.py")
+    server = serve(store=tmp_path, load_models="", allowed_urls="")
+    url = files.url("plain/echo.mar")
+    assert_error(server.register(url), 404, NOT_FOUND,
+                 f"Given URL {url} does not match any allowed URL(s)")
+    assert server.register("here.mar").status_code == 200
+
+
+def test_stopping_ends_downloads(serve, tmp_path, files):
+    server = serve(store=tmp_path, load_models="", drain_timeout=0)
+    waiting = background(server.register, files.url("stalls/echo.mar"))
+    eventually(lambda: list(tmp_path.iterdir()))
+    server.stop()
+    assert waiting.exception() or waiting.result().status_code == 503
+    # Killed in the middle, a download cannot tidy up; the next start does.
+    server = serve(store=tmp_path, load_models="")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_of_the_start_may_be_far_away(serve, tmp_path, files):
+    url = files.url("plain/echo.mar")
+    server = serve(store=tmp_path, load_models=f"near={url}")
+    assert server.predict("near", "hello").text == "hello"
+    server.stop()
+    assert (tmp_path / "echo.mar").exists()
