@@ -4,6 +4,9 @@
 #include <errno.h>
 
 #include "wire/json.h"
+#include "wire/lenient.h"
+
+#define ARGS_JSON_MAX ((size_t)1 << 20)
 
 static void args_add(struct args *a, struct call *c, struct slice name, struct slice value)
 {
@@ -30,15 +33,20 @@ static int args_read_query(struct args *a, struct call *c)
 
 static int args_read_json(struct args *a, struct call *c)
 {
-	yyjson_read_err err;
-	yyjson_doc *doc = yyjson_read_opts(c->body.block.p, c->body.used, 0, NULL, &err);
-	yyjson_val *root = yyjson_doc_get_root(doc), *key, *value;
+	_cleanup_(buf_finish) struct buf strict = BUF_INIT(ARGS_JSON_MAX);
+	struct slice body = slice_make(c->body.block.p, c->body.used);
+	yyjson_read_err err = { .msg = "it is too long" };
+	yyjson_val *root, *key, *value;
+	yyjson_doc *doc = NULL;
 	size_t i, n;
 
+	if (lenient_rewrite(body, &strict))
+		doc = yyjson_read_opts(strict.p, strict.n, 0, NULL, &err);
+	root = yyjson_doc_get_root(doc);
 	if (!yyjson_is_obj(root)) {
-		yyjson_doc_free(doc);
 		call_error(c, 400, "BadRequestException", "The JSON body cannot be read: %s.",
 			   doc ? "it is not an object" : err.msg);
+		yyjson_doc_free(doc);
 		return -EINVAL;
 	}
 	yyjson_obj_foreach(root, i, n, key, value)

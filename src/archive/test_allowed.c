@@ -13,7 +13,8 @@
 
 static void one_pattern_has_to_match_the_whole_url(void **state)
 {
-	static const char list[] = "https://good[.]example/.*, http://127[.]0[.]0[.]1(:[0-9]+)?/m/.*";
+	static const char list[] = "https://good[.]example/.*, "
+				   "http://127[.]0[.]0[.]1(:[0-9]+)?/m/.*";
 
 	(void)state;
 	assert_true(url_allowed(list, "https://good.example/a.mar"));

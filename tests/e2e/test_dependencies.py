@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""install_py_dep_per_model: packages of an archive, for its model alone. No network: wheels made here."""
+"""install_py_dep_per_model: packages of an archive, for its model alone, from wheels made here."""
 
 import zipfile
 

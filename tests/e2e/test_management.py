@@ -243,6 +243,13 @@ def test_register_by_json(server, clean, body):
     assert server.describe("count")[0]["maxBatchDelay"] == 100
 
 
+def test_json_is_read_leniently(server, clean):
+    body = "{'url':'count.mar', initial_workers=1; # as Gson does\n'synchronous':true}"
+    response = server.manage("POST", "/models", data=body,
+                             headers={"Content-Type": "application/json"})
+    assert_status(response, 200, 'Model "count" Version: 1.0 registered with 1 initial workers')
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"url": {}}', b"\xff"])
 def test_register_by_malformed_json(server, body):
     response = server.manage("POST", "/models", data=body,
