@@ -55,6 +55,7 @@ class BaseHandler:
         self.model_yaml_config = getattr(context, "model_yaml_config", None) or {}
         self.manifest = context.manifest
         self.map_location, self.device = _accelerator(properties.get("gpu_id"))
+        model_files.use_tensor_cores(self.device)
         model_dir = properties.get("model_dir")
         model = self.manifest["model"]
         self.model_pt_path = None
@@ -102,7 +103,7 @@ class BaseHandler:
         return isinstance(export, dict) and export.get("aot_compile") is True
 
     def _load_torch_export_aot_compile(self, model_so_path):
-        return model_files.aot_model(model_so_path, self.map_location, self.device)
+        return model_files.exported_model(model_so_path, self.map_location, self.device)
 
     def _load_torchscript_model(self, model_pt_path):
         if importlib.util.find_spec("torch_tensorrt"):

@@ -3,13 +3,15 @@
 
 import importlib
 import os
+import zipfile
 
 import torch
 
+from ts.utils.packages import require
+
 
 def onnx_session(path, map_location):
-    import onnxruntime
-
+    onnxruntime = require("onnxruntime", os.path.basename(path))
     options = onnxruntime.SessionOptions()
     # The server gives every worker its share of the processors. 0: as many as there are.
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
@@ -19,12 +21,31 @@ def onnx_session(path, map_location):
     return onnxruntime.InferenceSession(path, sess_options=options, providers=providers)
 
 
-def aot_model(path, map_location, device):
-    """What AOTInductor has compiled: a package (.pt2), or a library of older versions (.so)."""
-    if path.endswith(".pt2"):
+def _is_compiled(path):
+    """Whether the package holds a library that AOTInductor has made, and not only a program."""
+    with zipfile.ZipFile(path) as package:
+        return any("/aotinductor/" in name for name in package.namelist())
+
+
+def exported_model(path, map_location, device):
+    """What torch.export has made: a package (.pt2) with a program, or with what AOTInductor has
+    compiled from it; or such a library alone (.so), of older versions."""
+    if not path.endswith(".pt2"):
+        return torch._export.aot_load(path, map_location)
+    if _is_compiled(path):
         index = device.index if device.index is not None else -1
         return torch._inductor.aoti_load_package(path, device_index=index)
-    return torch._export.aot_load(path, map_location)
+    program = torch.export.load(path)
+    if device.type != "cpu":
+        passes = importlib.import_module("torch.export.passes")
+        program = passes.move_to_device_pass(program, str(device))
+    return program.module()
+
+
+def use_tensor_cores(device):
+    """Where the GPU has some, multiplications may be a little less exact and are much faster."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
+        torch.set_float32_matmul_precision("high")
 
 
 def with_ipex(model, device):
@@ -61,5 +82,5 @@ def advice(path):
     if path.endswith(".so"):
         return ("%s is loaded only with pt2: {export: {aot_compile: true}} in the model's YAML file"
                 % name)
-    return ("%s cannot be loaded: it must end in .pt (TorchScript), .onnx, .pt2 or .so "
-            "(AOTInductor), or the archive needs a model file with the model's class" % name)
+    return ("%s cannot be loaded: it must end in .pt (TorchScript), .pt2 (torch.export), .onnx or "
+            ".so (AOTInductor), or the archive needs a model file with the model's class" % name)
