@@ -251,6 +251,13 @@ def test_ipex(folder, monkeypatch, capsys):
     assert started(folder)[0].model[0] == "optimized"
 
 
+def test_what_is_available():
+    assert base_handler.PROFILER_AVAILABLE and base_handler.PT2_AVAILABLE
+    assert isinstance(base_handler.XLA_AVAILABLE, bool)
+    with pytest.raises(AttributeError, match="NOTHING_AVAILABLE"):
+        base_handler.NOTHING_AVAILABLE  # noqa: B018
+
+
 # ---- requests ----
 
 def test_times_and_profile(folder):

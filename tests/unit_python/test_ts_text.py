@@ -5,6 +5,7 @@ import json
 import pickle
 import sys
 import types
+from collections import defaultdict
 
 import pytest
 
@@ -173,6 +174,10 @@ def test_explanation_without_captum(classifier, folder, monkeypatch):
 
 # ---- vocabularies of torchtext, which is not installed ----
 
+def unknown():
+    return 0
+
+
 @pytest.fixture
 def torchtext(monkeypatch):
     """Modules of its names, to pickle from."""
@@ -222,6 +227,15 @@ def test_vocabulary_without_a_default(torchtext, tmp_path, monkeypatch):
 def test_vocabulary_of_early_versions(torchtext, tmp_path, monkeypatch):
     old = torchtext("torchtext.vocab", {"stoi": {"<unk>": 0, "cat": 1}, "unk_index": 0,
                                         "itos": ["<unk>", "cat"]})
+    vocabulary = saved(tmp_path / "v.pt", old, monkeypatch)
+    assert (vocabulary["cat"], vocabulary["dog"]) == (1, 0)
+
+
+def test_vocabulary_of_the_first_versions(torchtext, tmp_path, monkeypatch):
+    old = torchtext("torchtext.vocab", {"stoi": defaultdict(unknown, cat=1), "itos": ["?", "cat"]})
+    monkeypatch.setattr(unknown, "__module__", "torchtext.vocab")
+    monkeypatch.setattr(unknown, "__qualname__", "_default_unk_index")
+    sys.modules["torchtext.vocab"]._default_unk_index = unknown
     vocabulary = saved(tmp_path / "v.pt", old, monkeypatch)
     assert (vocabulary["cat"], vocabulary["dog"]) == (1, 0)
 

@@ -12,9 +12,17 @@ from ts.handler_utils.timer import timed
 from ts.torch_handler import model_files
 from ts.utils.util import check_valid_pt2_backend, list_classes_from_module, load_label_mapping
 
-PROFILER_AVAILABLE = True
-PT2_AVAILABLE = True
+PROFILER_AVAILABLE = PT2_AVAILABLE = PT230_AVAILABLE = True
+_PACKAGES = {"XLA_AVAILABLE": "torch_xla", "IPEX_AVAILABLE": "intel_extension_for_pytorch",
+             "ONNX_AVAILABLE": "onnxruntime"}
 _PROFILES = "/tmp/pytorch_profiler"
+
+
+def __getattr__(name):
+    """Whether a package is there, for handlers that ask; it is not imported for that."""
+    if name not in _PACKAGES:
+        raise AttributeError("module %r has no attribute %r" % (__name__, name))
+    return importlib.util.find_spec(_PACKAGES[name]) is not None
 
 
 def setup_ort_session(model_pt_path, map_location):

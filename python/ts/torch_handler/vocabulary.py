@@ -30,8 +30,12 @@ class Vocabulary:
             # The module around it.
             self.default, self.numbers = state["vocab"].default, state["vocab"].numbers
         else:
-            # Before version 0.9.
-            self.default, self.numbers = state.get("unk_index"), dict(state["stoi"])
+            # Before version 0.9. A dict with a default knows that by itself.
+            numbers = state["stoi"]
+            self.numbers = dict(numbers)
+            self.default = state.get("unk_index")
+            if self.default is None and getattr(numbers, "default_factory", None):
+                self.default = numbers.default_factory()
 
     def __getitem__(self, token):
         number = self.numbers.get(token, self.default)
@@ -51,9 +55,10 @@ class Vocabulary:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module, name):
-        if module.partition(".")[0] == "torchtext" and name == "Vocab":
-            return Vocabulary
-        return super().find_class(module, name)
+        if module.partition(".")[0] != "torchtext":
+            return super().find_class(module, name)
+        # The function is the default of early versions: 0.
+        return {"Vocab": Vocabulary, "_default_unk_index": int}[name]
 
 
 class _Pickle:
