@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "base/slice.h"
+
 struct call;
 
 /* inference.c */
@@ -35,7 +37,7 @@ void management_unregister(struct call *c);
 void management_describe(struct call *c);
 /* openapi.c */
 void openapi_listener(struct call *c);
-void openapi_model(struct call *c);
+void openapi_model(struct call *c, struct slice model);
 void openapi_model_management(struct call *c);
 /* scrape.c */
 void scrape_metrics(struct call *c);

@@ -103,7 +103,7 @@ static void inference_refuse(struct call *c, const struct version *v, const stru
 		SLICE_ARG(t->model), t->version.p ? "\" Version " : "", SLICE_ARG(t->version));
 }
 
-/* The parts are read: off to the queue. */
+/* The parts are read: off to the queue, or, where only the API is asked for, its description. */
 static void inference_submit(struct call *c, const struct target *t)
 {
 	struct version *v = call_find_version(c, t->model, t->version);
@@ -112,6 +112,10 @@ static void inference_submit(struct call *c, const struct target *t)
 
 	if (!v)
 		return;
+	if (slice_eq(c->x->head.method, SLICE("OPTIONS"))) {
+		openapi_model(c, t->model);
+		return;
+	}
 	r->op = t->op;
 	parts_headers(c, t->headers);
 	sequence_read(c, v);

@@ -186,17 +186,9 @@ void openapi_listener(struct call *c)
 	openapi_end(&o, c);
 }
 
-static bool openapi_knows_model(struct call *c)
-{
-	struct slice version = c->n_segments > 2 ? c->segments[2] : SLICE_NULL;
-
-	return call_find_version(c, c->segments[1], version);
-}
-
 /* TorchServe's document says /prediction: whoever generates a client from it expects that. */
-void openapi_model(struct call *c)
+void openapi_model(struct call *c, struct slice model)
 {
-	struct slice model = c->segments[1];
 	const char *const paths[] = {
 		region_printf(&c->region, "/prediction/%.*s", SLICE_ARG(model)),
 		"/v1/models/{model_name}:predict", "/v2/models/{model_name}/infer"
@@ -207,8 +199,6 @@ void openapi_model(struct call *c)
 	char *id = region_printf(&c->region, "%.*s", SLICE_ARG(model));
 	struct openapi o;
 
-	if (!openapi_knows_model(c))
-		return;
 	openapi_begin(&o, title, NULL, "1.0.0");
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
 		struct openapi_operation op = {
@@ -231,9 +221,10 @@ void openapi_model_management(struct call *c)
 	static const char prefix[] = "/models/{model_name}";
 	char *title = region_printf(&c->region, "RESTful Management API for: %.*s",
 				    SLICE_ARG(c->segments[1]));
+	struct slice version = c->n_segments > 2 ? c->segments[2] : SLICE_NULL;
 	struct openapi o;
 
-	if (!openapi_knows_model(c))
+	if (!call_find_version(c, c->segments[1], version))
 		return;
 	openapi_begin(&o, title, NULL, API_TORCHSERVE_VERSION);
 	for (size_t i = 0; i < openapi_operations_n; i++)

@@ -12,8 +12,6 @@ static const struct route route_not_allowed = { .run = call_not_allowed };
 static const struct route routes[] = {
 	{ API_ALL, "OPTIONS", "", ROUTE_NO_BODY, NULL, openapi_listener },
 	{ API_ALL, NULL, "api-description", ROUTE_NO_BODY, NULL, openapi_listener },
-	{ API_INFERENCE, "OPTIONS", "predictions/*", ROUTE_NO_BODY, NULL, openapi_model },
-	{ API_INFERENCE, "OPTIONS", "predictions/*/*/**", ROUTE_NO_BODY, NULL, openapi_model },
 	{ API_INFERENCE, NULL, "ping/**", ROUTE_NO_BODY, NULL, health_ping },
 	{ API_ALL, NULL, "livez", ROUTE_NO_BODY, NULL, health_live },
 	{ API_ALL, NULL, "readyz", ROUTE_NO_BODY, NULL, health_ready },

@@ -87,7 +87,9 @@ def test_model(server):
     assert document["info"] == {"title": "RESTful API for: echo", "version": "1.0.0"}
     assert list(document["paths"]) == ["/prediction/echo", "/v1/models/{model_name}:predict",
                                        "/v2/models/{model_name}/infer"]
-    assert described(server.call("OPTIONS", "/predictions/echo/1.0")) == document
+    for path in ("/predictions/echo/1.0", "/explanations/echo", "/models/echo/invoke",
+                 "/invocations?model_name=echo", "/v1/models/echo:predict", "/echo/predict"):
+        assert described(server.call("OPTIONS", path)) == document
     assert_error(server.call("OPTIONS", "/predictions/nobody"), 404, "ModelNotFoundException",
                  "Model not found: nobody")
 
