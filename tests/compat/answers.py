@@ -8,7 +8,7 @@ from compat.case import Do
 from e2e.client import Broken, Raw, encode
 from e2e.server import eventually
 
-CLOSING = 2     # seconds after which a connection counts as kept
+CLOSING = 1     # seconds after which a connection counts as kept
 TRIES = 3       # TorchServe resets connections, which may destroy the answer on its way
 
 UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -38,6 +38,8 @@ def plain(server, text):
     for kind, port in server.ports.items():
         text = re.sub(rf"\b{port}\b", f"<{kind} port>", text)
     text = text.replace(str(server.root), "<folder>")
+    for kind, key in server.keys().items():
+        text = text.replace(key, f"<{kind} key>")
     text = TIME.sub("<time>", UUID.sub("<uuid>", text))
     return NUMBERS.sub(r"\g<1>0\3", text)
 
@@ -56,8 +58,8 @@ def read(server, connection, step):
         headers = {name.lower(): plain(server, value) for name, value in last.headers}
         answer = Answer(last.status, last.reason, headers,
                         plain(server, "".join(map(body_of, found))))
-        if len(found) > 1:
-            answer.status = " ".join(str(one.status) for one in found)
+        if len(found) > 1 or last.interim:
+            answer.status = " ".join(str(i.status) for one in found for i in (*one.interim, one))
     if step.look:
         answer.body = step.look(answer.body)
     if step.end:
@@ -70,19 +72,16 @@ def read(server, connection, step):
 
 
 def body_of(response):
-    """Its text, with the chunks and the interim answers that it came in."""
-    interim = "".join(f"<{one.status}>" for one in response.interim)
-    pieces = response.chunks or [response.body]
-    return interim + "<chunk>".join(piece.decode("latin-1") for piece in pieces)
+    """Its text, with the chunks that it came in."""
+    return "<chunk>".join(p.decode("latin-1") for p in response.chunks or [response.body])
 
 
 def once(server, step):
     data = step.raw
     if data is None:
         data = encode(step.method, step.target, step.body, step.headers)
-    for kind in ("inference", "management", "API"):
-        if b"<%s key>" % kind.encode() in data:
-            data = data.replace(b"<%s key>" % kind.encode(), server.key(kind).encode())
+    for kind, key in server.keys().items():
+        data = data.replace(b"<%s key>" % kind.encode(), key.encode())
     for _ in range(TRIES):
         with Raw(server.ports[step.on]) as connection:
             try:

@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """All cases, configuration by configuration."""
 
-from compat import cases_decoding, cases_failures, cases_replies
+from compat import (
+    cases_combined,
+    cases_decoding,
+    cases_envelopes,
+    cases_failures,
+    cases_guarded,
+    cases_http,
+    cases_manage,
+    cases_metrics,
+    cases_queues,
+    cases_replies,
+)
 
-MODULES = (cases_decoding, cases_replies, cases_failures)
+MODULES = (cases_decoding, cases_replies, cases_failures, cases_http, cases_metrics, cases_manage,
+           cases_envelopes, cases_queues, cases_guarded, cases_combined)
 ALL = sorted((case for module in MODULES for case in module.CASES), key=lambda case: case.config)

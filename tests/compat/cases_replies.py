@@ -47,10 +47,13 @@ DRESSED = [
 ]
 
 STREAMS = [
-    case("streams", post("/predictions/stream", '{"pieces": 3}')),
-    case("streams nothing", post("/predictions/stream", '{"pieces": 0}')),
-    case("streams one", post("/predictions/stream", '{"pieces": 1}')),
-    case("streams to HEAD", ask("HEAD", "/predictions/stream", '{"pieces": 0}')),
+    case("streams", post("/predictions/pieces", "3")),
+    case("streams nothing", post("/predictions/pieces", "0")),
+    case("streams one", post("/predictions/pieces", "1")),
+    case("streams many", post("/predictions/pieces", "200")),
+    case("streams to HEAD", ask("HEAD", "/predictions/pieces", "0")),
+    case("streams by KServe", post("/v1/models/pieces:predict", "2")),
+    case("streams an explanation", post("/explanations/pieces", "2")),
 ]
 
 COUNTS = [

@@ -2,6 +2,7 @@
 """What is compared of a body where not every byte counts."""
 
 import json
+import re
 
 
 def any_order(text):
@@ -12,5 +13,28 @@ def any_order(text):
         return text
 
 
-def nothing(_):
-    return ""
+def operations(text):
+    """Of an OpenAPI document what programs are made from: its paths, methods and names."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return text
+    lines = [f"OpenAPI {document.get('openapi')} {document.get('info', {}).get('title')}"]
+    for path, methods in sorted(document.get("paths", {}).items()):
+        lines += [f"{method} {path} {what.get('operationId')}" for method, what in methods.items()]
+    return "\n".join(lines)
+
+
+def fields(text):
+    """What the handler see.py saw of a body."""
+    try:
+        return json.dumps(json.loads(text)["fields"])
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
+def families(text):
+    """Of a metrics text the families with their help and labels, and not the values."""
+    lines = {re.sub(r' \S+$', "", line) if not line.startswith("#") else line
+             for line in text.splitlines()}
+    return "\n".join(sorted(line for line in lines if line and "sconce_" not in line))

@@ -77,7 +77,7 @@ class Server:
         assert self.process.poll() is None, f"{self.name} has ended:\n{self._tail()}"
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
             # An open port is the sign for servers that want a key to say more.
-            self.get("/metrics", "metrics")
+            self.call("GET", "/metrics", "metrics")
             text = self.console.read_text(errors="replace")
             return self._started(text) >= len(self.models)
         return False
@@ -91,18 +91,32 @@ class Server:
     def _tail(self):
         return self.console.read_text(errors="replace")[-3000:]
 
-    def get(self, target, listener="inference"):
+    def manage(self, method, target):
+        return self.call(method, target, "management")
+
+    def call(self, method, target, listener="inference"):
         connection = http.client.HTTPConnection("127.0.0.1", self.ports[listener], timeout=20)
         try:
-            connection.request("GET", target)
+            connection.request(method, target)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:
             connection.close()
 
-    def key(self, kind):
-        """A key of the file that a server with tokens writes into its folder."""
-        return json.loads((self.root / "key_file.json").read_text())[kind]["key"]
+    def keys(self):
+        """{kind: key} of the file that a server with tokens writes into its folder."""
+        path = self.root / "key_file.json"
+        keys = json.loads(path.read_text()) if path.exists() else {}
+        return {kind: one["key"] for kind, one in keys.items()}
+
+    def clean(self):
+        """Unregisters whatever a case has left."""
+        for model in json.loads(self.manage("GET", "/models")[1])["models"]:
+            name = model["modelName"]
+            for version in json.loads(self.manage("GET", f"/models/{name}/all")[1])[1:]:
+                self.manage("DELETE", f"/models/{name}/{version['modelVersion']}")
+            for version in json.loads(self.manage("GET", f"/models/{name}/all")[1]):
+                self.manage("DELETE", f"/models/{name}/{version['modelVersion']}")
 
     # ---- the end ----
 
@@ -124,6 +138,7 @@ class Pair:
 
     def __init__(self, root, config, store):
         python = VENV / "bin"
+        self.config = config
         self.torchserve = Server("torchserve", [python], root / "torchserve", config, store)
         self.sconce = Server("sconce", [BIN, python], root / "sconce", config, store)
 
@@ -131,6 +146,11 @@ class Pair:
         self.torchserve.wait_ready()
         self.sconce.wait_ready()
         return self
+
+    def clean(self):
+        """Where no models are loaded at start, none are between cases."""
+        for server in () if self.config.models else (self.torchserve, self.sconce):
+            server.clean()
 
     def stop(self):
         ends = [threading.Thread(target=server.stop) for server in (self.torchserve, self.sconce)]

@@ -25,6 +25,7 @@ def test_answers(case, pairs, seen):
         seen.update(rules)
         text = complaint(found, step)
         wrong += [f"{tell(step)}\n{text}"] if text else []
+    pair.clean()
     assert not wrong, "\n".join(wrong)
 
 
