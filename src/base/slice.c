@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/slice.h"
 
+#include <limits.h>
+
 #include "base/mem.h"
+#include "base/util.h"
+
+#define SLICE_ALIKE_MAX 64
 
 static char slice_lower(char c)
 {
@@ -100,4 +105,32 @@ bool slice_i64(struct slice s, int64_t *ret)
 char *slice_dup(struct slice s)
 {
 	return mem_strndup(s.p, s.n);
+}
+
+static char slice_plain(char c)
+{
+	return c == '-' ? '_' : slice_lower(c);
+}
+
+/* Insertions, deletions and replacements (Levenshtein). */
+unsigned slice_distance(struct slice a, struct slice b)
+{
+	unsigned row[SLICE_ALIKE_MAX + 1], diagonal, above;
+
+	if (a.n > SLICE_ALIKE_MAX || b.n > SLICE_ALIKE_MAX)
+		return UINT_MAX;
+	for (unsigned j = 0; j <= b.n; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= a.n; i++) {
+		diagonal = row[0];
+		row[0] = i;
+		for (unsigned j = 1; j <= b.n; j++) {
+			bool same = slice_plain(a.p[i - 1]) == slice_plain(b.p[j - 1]);
+
+			above = row[j];
+			row[j] = MIN(MIN(above, row[j - 1]) + 1, diagonal + !same);
+			diagonal = above;
+		}
+	}
+	return row[b.n];
 }

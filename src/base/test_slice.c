@@ -44,11 +44,24 @@ static void comparing_and_cutting(void **state)
 	assert_int_equal(slice_find(SLICE_NULL, 'x'), -1);
 }
 
+static void likeness(void **state)
+{
+	char longer[65] = { 0 };
+
+	(void)state;
+	assert_int_equal(slice_distance(SLICE("serve"), SLICE("serve")), 0);
+	assert_int_equal(slice_distance(SLICE("sreve"), SLICE("serve")), 2);
+	assert_int_equal(slice_distance(SLICE("Job-Queue"), SLICE("job_queues")), 1);
+	assert_int_equal(slice_distance(SLICE(""), SLICE("abc")), 3);
+	assert_true(slice_distance(slice_make(longer, 65), SLICE("a")) > 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_strict),
 		cmocka_unit_test(comparing_and_cutting),
+		cmocka_unit_test(likeness),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,6 @@
 
 #include "base/mem.h"
 
-#define KEY_MAX ((size_t)64)   /* a longer key is like no other */
 #define SHOWN_MAX ((size_t)64) /* of a bad value, in messages */
 
 const struct setting *setting_at(unsigned i)
@@ -62,40 +61,16 @@ const struct setting *setting_find(struct slice key, bool fold)
 	return NULL;
 }
 
-/* Insertions, deletions and replacements between two keys (Levenshtein). */
-static unsigned key_distance(struct slice a, struct slice b)
-{
-	unsigned row[KEY_MAX + 1], diagonal, above;
-
-	for (unsigned j = 0; j <= b.n; j++)
-		row[j] = j;
-	for (unsigned i = 1; i <= a.n; i++) {
-		diagonal = row[0];
-		row[0] = i;
-		for (unsigned j = 1; j <= b.n; j++) {
-			bool same = key_char(a.p[i - 1], true) == key_char(b.p[j - 1], true);
-
-			above = row[j];
-			row[j] = MIN(MIN(above, row[j - 1]) + 1, diagonal + !same);
-			diagonal = above;
-		}
-	}
-	return row[b.n];
-}
-
 const struct setting *setting_nearest(struct slice key)
 {
 	const struct setting *t, *best = NULL;
 	unsigned least = (unsigned)MAX((size_t)2, key.n / 4) + 1;
 
-	if (key.n > KEY_MAX || key.n < 3)
+	if (key.n < 3)
 		return NULL;
 	for (unsigned i = 0; (t = setting_at(i)); i++) {
-		struct slice known = slice_str(t->info.key);
-		unsigned d;
+		unsigned d = slice_distance(key, slice_str(t->info.key));
 
-		assert(known.n <= KEY_MAX);
-		d = key_distance(key, known);
 		if (d < least) {
 			least = d;
 			best = t;
