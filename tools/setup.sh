@@ -13,7 +13,7 @@ PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
-	libcurl4-openssl-dev"
+	libcurl4-openssl-dev zlib1g-dev"
 TEST="libcmocka-dev"
 BENCH="wrk"
 FUZZ="clang libclang-rt-14-dev"

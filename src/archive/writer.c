@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "archive/writer.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,27 +9,35 @@
 #include <time.h>
 
 #include "archive/collect.h"
+#include "archive/pack.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
 #include "wire/json.h"
 
 #define WRITE_CHUNK ((size_t)1 << 20)
-#define WRITE_TIME 315532800 /* 1980-01-01, the earliest a zip can hold */
-
 enum write_format { FORMAT_ZIP, FORMAT_STORE, FORMAT_TGZ, FORMAT_FOLDER };
 
-static int write_fail(struct buf *why, int error, const char *what, const char *path)
+static int write_fail(struct buf *notes, int error, const char *path)
 {
-	buf_printf(why, "%s %s: %s", what, path, strerror(-error));
+	const char *reason = error == -EINTR    ? "interrupted"
+			     : error == -ESTALE ? "it changed while it was read"
+						: strerror(-error);
+
+	buf_printf(notes, "ERROR - %s: %s\n", path, reason);
 	return error;
+}
+
+static bool write_interrupted(const struct archive_spec *s)
+{
+	return s->interrupted && *s->interrupted;
 }
 
 static void manifest_member(struct buf *b, const char *key, const char *path, bool base)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
 
-	if (!path)
+	if (!path || !*path)
 		return;
 	buf_printf(b, ",\n    \"%s\": ", key);
 	json_put_string(b, slice_str(base && slash ? slash + 1 : path));
@@ -70,30 +76,79 @@ static void write_manifest(const struct archive_spec *s, struct buf *b)
 	buf_puts(b, "\n  },\n  \"archiverVersion\": \"0.12.0\"\n}");
 }
 
-/* ---- into a folder ---- */
-
-static int write_copy(const char *from, const char *to)
+/* Reads exactly `size` bytes and gives them on in pieces. -ESTALE: it has another size by now. */
+static int write_pieces(const struct archive_spec *s, int fd, uint64_t size,
+			int (*put)(void *to, struct slice piece), void *to)
 {
-	_cleanup_(closep) int in = open(from, O_RDONLY | O_CLOEXEC);
-	_cleanup_(closep) int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	ssize_t n;
+	_cleanup_(freep) char *piece = mem_alloc(WRITE_CHUNK);
 
-	if (in < 0 || out < 0)
-		return -errno;
-	while ((n = copy_file_range(in, NULL, out, NULL, (size_t)1 << 30, 0)) > 0)
-		;
-	if (n == 0)
-		return 0;
-	_cleanup_(freep) char *chunk = mem_alloc(WRITE_CHUNK);
+	for (;;) {
+		ssize_t n = read(fd, piece, WRITE_CHUNK);
+		int r;
 
-	while ((n = read(in, chunk, WRITE_CHUNK)) > 0)
-		if (write(out, chunk, (size_t)n) != n)
-			return -EIO;
-	return n < 0 ? -errno : 0;
+		if (write_interrupted(s))
+			return -EINTR;
+		if (n < 0)
+			return -errno;
+		if ((uint64_t)n > size || (n == 0 && size))
+			return -ESTALE;
+		if (n == 0)
+			return 0;
+		size -= (uint64_t)n;
+		r = put(to, slice_make(piece, (size_t)n));
+		if (r)
+			return r;
+	}
 }
 
-static int write_folder(const struct collection *c, struct slice manifest, const char *target,
-			struct buf *why)
+/* ---- into a folder ---- */
+
+static int write_to_file(void *to, struct slice piece)
+{
+	while (piece.n) {
+		ssize_t n = write(*(int *)to, piece.p, piece.n);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		piece = slice_make(piece.p + MAX(n, 0), piece.n - (size_t)MAX(n, 0));
+	}
+	return 0;
+}
+
+static int write_copy(const struct archive_spec *s, int in, uint64_t size, const char *path)
+{
+	_cleanup_(closep) int out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	uint64_t left = size;
+	ssize_t n = 1;
+
+	if (out < 0)
+		return -errno;
+	/* The kernel copies, or shares the blocks where the file system can. */
+	while (left && n > 0 && !write_interrupted(s)) {
+		n = copy_file_range(in, NULL, out, NULL, MIN(left, (uint64_t)WRITE_CHUNK * 64), 0);
+		left -= n > 0 ? (uint64_t)n : 0;
+	}
+	return write_pieces(s, in, left, write_to_file, &out);
+}
+
+static int write_member(const struct archive_spec *s, const struct collected *f, const char *target)
+{
+	_cleanup_(freep) char *path = mem_printf("%s/%s", target, f->name);
+	_cleanup_(closep) int in = open(f->path, O_RDONLY | O_CLOEXEC);
+	char *slash = strrchr(path, '/');
+	struct stat st;
+	int r;
+
+	if (in < 0 || fstat(in, &st) < 0)
+		return -errno;
+	*slash = '\0';
+	r = file_make_dirs(path, 0755);
+	*slash = '/';
+	return r ? r : write_copy(s, in, (uint64_t)st.st_size, path);
+}
+
+static int write_folder(const struct archive_spec *s, const struct collection *c,
+			struct slice manifest, const char *target, struct buf *notes)
 {
 	_cleanup_(freep) char *inf = mem_printf("%s/MAR-INF", target);
 	_cleanup_(freep) char *file = mem_printf("%s/MANIFEST.json", inf);
@@ -102,100 +157,65 @@ static int write_folder(const struct collection *c, struct slice manifest, const
 	if (!r)
 		r = file_write_atomic(file, manifest, 0644);
 	if (r)
-		return write_fail(why, r, "Cannot write", target);
-	for (size_t i = 0; i < c->n; i++) {
-		_cleanup_(freep) char *to = mem_printf("%s/%s", target, c->all[i].name);
-		char *slash = strrchr(to, '/');
-
-		*slash = '\0';
-		r = file_make_dirs(to, 0755);
-		*slash = '/';
-		if (!r)
-			r = write_copy(c->all[i].path, to);
+		return write_fail(notes, r, target);
+	for (size_t i = 0; i < c->n && !r; i++) {
+		r = write_member(s, &c->all[i], target);
 		if (r)
-			return write_fail(why, r, "Cannot write", to);
+			write_fail(notes, r, c->all[i].path);
 	}
-	return 0;
+	return r;
 }
 
 /* ---- into an archive ---- */
 
-static struct archive_entry *write_entry(const char *prefix, const char *name, int64_t size)
+static int pack_piece(void *to, struct slice piece)
 {
-	struct archive_entry *e = archive_entry_new();
-	_cleanup_(freep) char *path = mem_printf("%s%s", prefix, name);
+	struct pack *p = to;
 
-	archive_entry_set_pathname(e, path);
-	archive_entry_set_filetype(e, AE_IFREG);
-	archive_entry_set_perm(e, 0644);
-	archive_entry_set_size(e, size);
-	archive_entry_set_mtime(e, WRITE_TIME, 0);
-	return e;
+	return p->ops->piece(p, piece);
 }
 
-static int write_text(struct archive *a, const char *prefix, const char *name, struct slice text)
+static int write_packed(const struct archive_spec *s, struct pack *p, const char *prefix,
+			const struct collected *f)
 {
-	struct archive_entry *e = write_entry(prefix, name, (int64_t)text.n);
-	int r = archive_write_header(a, e);
-
-	archive_entry_free(e);
-	return r == ARCHIVE_OK && archive_write_data(a, text.p, text.n) == (la_ssize_t)text.n
-		       ? 0
-		       : -EIO;
-}
-
-static int write_file(struct archive *a, const char *prefix, const struct collected *f)
-{
+	_cleanup_(freep) char *name = mem_printf("%s%s", prefix, f->name);
 	_cleanup_(closep) int fd = open(f->path, O_RDONLY | O_CLOEXEC);
-	_cleanup_(freep) char *chunk = mem_alloc(WRITE_CHUNK);
-	struct archive_entry *e;
 	struct stat st;
-	ssize_t n;
 	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	e = write_entry(prefix, f->name, st.st_size);
-	r = archive_write_header(a, e);
-	archive_entry_free(e);
-	if (r != ARCHIVE_OK)
-		return -EIO;
-	while ((n = read(fd, chunk, WRITE_CHUNK)) > 0)
-		if (archive_write_data(a, chunk, (size_t)n) != n)
-			return -EIO;
-	return n < 0 ? -errno : 0;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	r = p->ops->begin(p, name, (uint64_t)st.st_size);
+	return r ? r : write_pieces(s, fd, (uint64_t)st.st_size, pack_piece, p);
 }
 
-static int write_archive(const struct collection *c, struct slice manifest,
-			 enum write_format format, const char *model_name, const char *target,
-			 struct buf *why)
+static int write_archive(const struct archive_spec *s, const struct collection *c,
+			 struct slice manifest, enum write_format format, const char *target,
+			 struct buf *notes)
 {
-	_cleanup_(freep) char *prefix = format == FORMAT_TGZ ? mem_printf("%s/", model_name)
+	static struct pack *(*const packs[])(int) = { pack_zip, pack_stored, pack_tgz };
+	_cleanup_(freep) char *prefix = format == FORMAT_TGZ ? mem_printf("%s/", s->model_name)
 							     : mem_strdup("");
-	struct archive *a = archive_write_new();
+	_cleanup_(freep) char *name = mem_printf("%sMAR-INF/MANIFEST.json", prefix);
+	_cleanup_(closep) int fd = open(target, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	_cleanup_(pack_destroyp) struct pack *p = NULL;
 	int r;
 
-	if (format == FORMAT_TGZ) {
-		archive_write_set_format_pax_restricted(a);
-		archive_write_add_filter_gzip(a);
-		archive_write_set_options(a, "gzip:compression-level=1,gzip:!timestamp");
-	} else {
-		archive_write_set_format_zip(a);
-		archive_write_set_options(a, format == FORMAT_STORE ? "zip:compression=store"
-								    : "zip:compression-level=1");
-	}
-	r = archive_write_open_filename(a, target) == ARCHIVE_OK ? 0 : -EIO;
+	if (fd < 0)
+		return write_fail(notes, -errno, target);
+	p = packs[format](fd);
+	r = p->ops->begin(p, name, manifest.n);
 	if (!r)
-		r = write_text(a, prefix, "MAR-INF/MANIFEST.json", manifest);
-	for (size_t i = 0; i < c->n && !r; i++)
-		r = write_file(a, prefix, &c->all[i]);
-	if (!r && archive_write_close(a) != ARCHIVE_OK)
-		r = -EIO;
-	if (r)
-		buf_printf(why, "Cannot write %s: %s", target,
-			   archive_error_string(a) ? archive_error_string(a) : strerror(-r));
-	archive_write_free(a);
-	return r;
+		r = p->ops->piece(p, manifest);
+	for (size_t i = 0; i < c->n && !r; i++) {
+		r = write_packed(s, p, prefix, &c->all[i]);
+		if (r)
+			return write_fail(notes, r, c->all[i].path);
+	}
+	if (!r)
+		r = p->ops->close(p);
+	return r ? write_fail(notes, r, target) : 0;
 }
 
 /* ---- all together ---- */
@@ -213,56 +233,112 @@ static int write_format_of(const char *name, enum write_format *ret)
 	return -EINVAL;
 }
 
-static int write_checked(const struct archive_spec *s, enum write_format format,
-			 const struct collection *c, struct buf *why)
+static bool write_is_folder(const char *path)
 {
-	static const char *const endings[] = { ".mar", ".mar", ".tar.gz", "" };
-	_cleanup_(freep) char *target = mem_printf("%s/%s%s", s->export_path ? s->export_path : ".",
-						   s->model_name, endings[format]);
-	_cleanup_(freep) char *partial = mem_printf("%s.%d.partial", target, (int)getpid());
-	struct buf manifest = BUF_INIT(65536);
-	int r;
+	struct stat st;
 
-	if (access(target, F_OK) == 0 && !s->force) {
-		buf_printf(why,
-			   "%s already exists.\nPlease specify --force/-f option to overwrite the "
-			   "model "
-			   "archive output file.\nSee -h/--help for more details.",
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* --force must not cost anyone a folder that is no archive. */
+static bool write_may_replace(const char *target)
+{
+	_cleanup_(freep) char *manifest = mem_printf("%s/MAR-INF/MANIFEST.json", target);
+
+	return !write_is_folder(target) || access(manifest, F_OK) == 0;
+}
+
+static int write_check_target(const struct archive_spec *s, const char *folder, const char *target,
+			      struct buf *notes)
+{
+	if (!write_is_folder(folder)) {
+		buf_printf(notes,
+			   "ERROR - Given export-path %s is not a directory. Point to a valid "
+			   "export-path directory.\n",
+			   folder);
+		return -ENOTDIR;
+	}
+	if (access(target, F_OK) < 0)
+		return 0;
+	if (!s->force) {
+		buf_printf(notes,
+			   "ERROR - %s already exists.\nPlease specify --force/-f option to "
+			   "overwrite the model archive output file.\nSee -h/--help for more "
+			   "details.\n",
 			   target);
 		return -EEXIST;
 	}
+	if (!write_may_replace(target)) {
+		buf_printf(notes,
+			   "ERROR - %s is a folder without MAR-INF/MANIFEST.json, so it is no "
+			   "archive and is not replaced: remove it, or use another --export-path\n",
+			   target);
+		return -EEXIST;
+	}
+	buf_printf(notes, "WARNING - Overwriting %s ...\n", target);
+	return 0;
+}
+
+/* A folder that is there is exchanged at once where the file system can, and then removed. */
+static int write_move(const char *partial, const char *target, bool folder)
+{
+	if (!folder || access(target, F_OK) < 0)
+		return rename(partial, target) < 0 ? -errno : 0;
+	if (renameat2(AT_FDCWD, partial, AT_FDCWD, target, RENAME_EXCHANGE) == 0)
+		return file_remove_tree(partial);
+	file_remove_tree(target);
+	return rename(partial, target) < 0 ? -errno : 0;
+}
+
+static int write_checked(const struct archive_spec *s, enum write_format format, const char *folder,
+			 struct buf *notes)
+{
+	static const char *const endings[] = { ".mar", ".mar", ".tar.gz", "" };
+	/* Hidden: a server that looks into this folder takes it for no model. */
+	_cleanup_(freep) char *target = mem_printf("%s/%s%s", folder, s->model_name,
+						   endings[format]),
+			      *partial = mem_printf("%s/.%s.%d.partial", folder, s->model_name,
+						    (int)getpid());
+	struct buf manifest = BUF_INIT(65536);
+	struct collection c = { 0 };
+	int r = write_check_target(s, folder, target, notes);
+
+	if (!r)
+		r = collect_files(s, &c, notes);
 	write_manifest(s, &manifest);
-	if (format == FORMAT_FOLDER)
-		r = write_folder(c, buf_slice(&manifest), partial, why);
-	else
-		r = write_archive(c, buf_slice(&manifest), format, s->model_name, partial, why);
-	buf_finish(&manifest);
-	if (!r && format == FORMAT_FOLDER)
-		file_remove_tree(target);
-	if (!r && rename(partial, target) < 0)
-		r = write_fail(why, -errno, "Cannot write", target);
+	if (!r && buf_overflowed(&manifest))
+		r = write_fail(notes, -ENAMETOOLONG, target);
+	else if (!r && format == FORMAT_FOLDER)
+		r = write_folder(s, &c, buf_slice(&manifest), partial, notes);
+	else if (!r)
+		r = write_archive(s, &c, buf_slice(&manifest), format, partial, notes);
+	if (!r) {
+		r = write_move(partial, target, format == FORMAT_FOLDER);
+		if (r)
+			write_fail(notes, r, target);
+	}
 	if (r)
 		file_remove_tree(partial);
+	collection_finish(&c);
+	buf_finish(&manifest);
 	return r;
 }
 
-int archive_write(const struct archive_spec *s, struct buf *why)
+int archive_write(const struct archive_spec *s, struct buf *notes)
 {
-	struct collection c = { 0 };
+	_cleanup_(freep) char *here = s->export_path ? NULL : getcwd(NULL, 0);
+	const char *folder = s->export_path ? s->export_path : here ? here : ".";
 	enum write_format format;
-	int r = collect_check(s, why);
+	int r = collect_check(s, notes);
 
-	if (!r && write_format_of(s->format, &format) < 0) {
-		buf_printf(
-			why,
-			"Unknown archive format '%s'; allowed: default, zip-store, tgz, no-archive",
-			s->format);
-		r = -EINVAL;
+	if (r)
+		return r;
+	if (write_format_of(s->format, &format) < 0) {
+		buf_printf(notes,
+			   "ERROR - Unknown archive format '%s'; allowed: default, zip-store, tgz, "
+			   "no-archive\n",
+			   s->format);
+		return -EINVAL;
 	}
-	if (!r)
-		r = collect_files(s, &c, why);
-	if (!r)
-		r = write_checked(s, format, &c, why);
-	collection_finish(&c);
-	return r;
+	return write_checked(s, format, folder, notes);
 }

@@ -7,6 +7,10 @@
  * the command's own name; the result is the exit code (2: wrong usage).
  */
 
+#include "cli/options.h"
+
+extern const struct options archiver_command;
+
 int archiver_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 int settings_main(int argc, char **argv);

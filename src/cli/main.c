@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/slice.h"
 #include "base/util.h"
 
 struct command {
@@ -57,36 +58,19 @@ static int help_main(int argc, char **argv)
 	return 0;
 }
 
-/* How many letters must change; good enough to guess what was meant. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[32], previous, corner;
-	size_t n = strlen(b);
-
-	if (n >= ARRAY_LEN(row))
-		return 99;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; a[i - 1]; i++) {
-		corner = row[0];
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= n; j++) {
-			previous = row[j];
-			row[j] = MIN(MIN(row[j], row[j - 1]) + 1, corner + (a[i - 1] != b[j - 1]));
-			corner = previous;
-		}
-	}
-	return row[n];
-}
-
 static int unknown(const char *name)
 {
 	const struct command *best = NULL;
+	unsigned least = 3;
 
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (commands[i].help && distance(name, commands[i].name) <= 2 &&
-		    (!best || distance(name, commands[i].name) < distance(name, best->name)))
-			best = &commands[i];
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		unsigned d = slice_distance(slice_str(name), slice_str(commands[i].name));
+
+		if (!commands[i].help || d >= least)
+			continue;
+		least = d;
+		best = &commands[i];
+	}
 	fprintf(stderr, "sconce: there is no command '%s'", name);
 	if (best)
 		fprintf(stderr, "; did you mean '%s'?", best->name);

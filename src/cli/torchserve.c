@@ -43,6 +43,7 @@ static int torchserve_flag(struct settings *s, const char *key, const char *valu
 static int torchserve_settings(struct settings *s, const struct torchserve_options *o,
 			       struct buf *why)
 {
+	_cleanup_(buf_finish) struct buf models = BUF_INIT((size_t)1 << 20);
 	int r;
 
 	if (o->config && access(o->config, R_OK) < 0) {
@@ -54,9 +55,9 @@ static int torchserve_settings(struct settings *s, const struct torchserve_optio
 		r = torchserve_flag(s, "model_store", o->model_store, why);
 	if (!r)
 		r = torchserve_flag(s, "workflow_store", o->workflow_store, why);
-	if (!r && o->models.n)
-		r = torchserve_flag(s, "load_models", buf_cstr((struct buf *)(uintptr_t)&o->models),
-				    why);
+	torchserve_put_models(o, &models);
+	if (!r && models.n)
+		r = torchserve_flag(s, "load_models", buf_cstr(&models), why);
 	if (!r && o->no_snapshots)
 		r = torchserve_flag(s, "no_config_snapshots", "true", why);
 	if (!r && o->disable_token_auth)
@@ -191,7 +192,6 @@ int torchserve_main(int argc, char **argv)
 		return code;
 	if (o.version) {
 		puts("TorchServe Version is 0.12.0");
-		torchserve_options_finish(&o);
 		return 0;
 	}
 	settings_init(&s);
@@ -204,6 +204,5 @@ int torchserve_main(int argc, char **argv)
 		code = o.stop ? torchserve_stop(&s, &o) : torchserve_start(&s, &o);
 	buf_finish(&why);
 	settings_finish(&s);
-	torchserve_options_finish(&o);
 	return code;
 }

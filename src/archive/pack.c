@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "archive/pack.h"
+
+/* Compressed archives, by libarchive. At the fastest level: weights hardly shrink anyway. */
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+
+#include "base/mem.h"
+
+#define PACK_BLOCK (1 << 20)
+
+struct pack_library {
+	struct pack pack;
+	struct archive *a;
+};
+
+static struct archive *library_of(struct pack *p)
+{
+	return container_of(p, struct pack_library, pack)->a;
+}
+
+static int library_error(struct archive *a)
+{
+	int error = archive_errno(a);
+
+	return error > 0 ? -error : -EIO;
+}
+
+static int library_begin(struct pack *p, const char *name, uint64_t size)
+{
+	struct archive *a = library_of(p);
+	struct archive_entry *e = archive_entry_new();
+	int r;
+
+	archive_entry_set_pathname(e, name);
+	archive_entry_set_filetype(e, AE_IFREG);
+	archive_entry_set_perm(e, 0644);
+	archive_entry_set_size(e, (int64_t)size);
+	archive_entry_set_mtime(e, PACK_TIME, 0);
+	r = archive_write_header(a, e);
+	archive_entry_free(e);
+	return r == ARCHIVE_OK ? 0 : library_error(a);
+}
+
+static int library_piece(struct pack *p, struct slice piece)
+{
+	struct archive *a = library_of(p);
+
+	return archive_write_data(a, piece.p, piece.n) == (la_ssize_t)piece.n ? 0
+									      : library_error(a);
+}
+
+static int library_close(struct pack *p)
+{
+	struct archive *a = library_of(p);
+
+	return archive_write_close(a) == ARCHIVE_OK ? 0 : library_error(a);
+}
+
+static struct pack *library_destroy(struct pack *p)
+{
+	archive_write_fail(library_of(p)); /* nothing more is written, if it was not closed */
+	archive_write_free(library_of(p));
+	free(container_of(p, struct pack_library, pack));
+	return NULL;
+}
+
+static const struct pack_ops library_ops = {
+	.begin = library_begin,
+	.piece = library_piece,
+	.close = library_close,
+	.destroy = library_destroy,
+};
+
+static struct pack *library_create(struct archive *a, int fd)
+{
+	struct pack_library *l = mem_new(struct pack_library);
+
+	archive_write_set_bytes_per_block(a, PACK_BLOCK);
+	archive_write_set_bytes_in_last_block(a, 1);
+	archive_write_open_fd(a, fd);
+	l->pack.ops = &library_ops;
+	l->a = a;
+	return &l->pack;
+}
+
+struct pack *pack_zip(int fd)
+{
+	struct archive *a = archive_write_new();
+
+	archive_write_set_format_zip(a);
+	archive_write_set_options(a, "zip:compression-level=1");
+	return library_create(a, fd);
+}
+
+struct pack *pack_tgz(int fd)
+{
+	struct archive *a = archive_write_new();
+
+	archive_write_set_format_pax_restricted(a);
+	archive_write_add_filter_gzip(a);
+	archive_write_set_options(a, "gzip:compression-level=1,gzip:!timestamp");
+	return library_create(a, fd);
+}
