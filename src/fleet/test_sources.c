@@ -81,14 +81,19 @@ static void refuses_what_leaves_the_store(void **state)
 static void honours_allowed_urls(void **state)
 {
 	_cleanup_(freep) char *url = mem_printf("file://%s/b.mar", store_dir);
-	static char only_https[] = "https://models\\.example/.*";
+	static char files[] = "file://.*", only_https[] = "https://models\\.example/.*";
 	struct source s;
 
 	(void)state;
+	settings.allowed_urls = files;
 	source_resolve(&settings, url, &s);
 	assert_non_null(s.path);
 	source_finish(&s);
 	settings.allowed_urls = only_https;
+	source_resolve(&settings, "https://models.example/x/a.mar?b/c.mar", &s);
+	assert_null(s.path);
+	assert_true(slice_ends(slice_str(s.download), SLICE("/a.mar")));
+	source_finish(&s);
 	refused("file:///etc/x.mar", 404,
 		"Given URL file:///etc/x.mar does not match any allowed URL(s)");
 	refused("https://models.example.evil/x.mar", 404,

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -266,6 +267,13 @@ def test_workers_with_and_without_a_zygote(serve, tmp_path, zygote):
     assert server.predict("count", b"x").status_code == 200
 
 
+def has_ended(pid):
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def test_a_child_of_a_handler_does_not_outlive_its_worker(serve, tmp_path):
     make_mar(tmp_path, "parent", '''
 import subprocess
@@ -281,6 +289,5 @@ class Parent:
     server = serve(store=tmp_path)
     pid = int(server.predict("parent", b"x").text)
     os.kill(server.worker_pids("parent")[0], 9)
-    eventually(lambda: not os.path.exists(f"/proc/{pid}") or
-               "\nState:\tZ" in open(f"/proc/{pid}/status").read())
+    eventually(lambda: has_ended(pid))
     assert server.predict("parent", b"x").status_code == 200
