@@ -80,5 +80,17 @@ class Channel:
             os.set_inheritable(fd, False)
         return tuple(fds)
 
+    # What only a worker of several processes has to tell the others: see sconce.ranks.
+
+    def ready(self):
+        """The model is loaded."""
+
+    def step(self, active, chosen):
+        """Of the requests under way (by id) these are run now, by a handler with continuous
+        batching."""
+
+    def finish(self):
+        """There is nothing more to do."""
+
     def close(self):
         self._socket.close()

@@ -28,7 +28,9 @@ class ContinuousLoop:
             self._admit()
             if not self.active:
                 return
-            self._step(self._chosen())
+            chosen = self._chosen()
+            self.session.channel.step(self.active, chosen)
+            self._step(chosen)
 
     def _admit(self):
         receive = self.session.channel.receive

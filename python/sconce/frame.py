@@ -14,7 +14,7 @@ INLINE_MAX = 8192
 HEAD = 16
 
 HELLO, LOADED, CHUNK, NEED, METRIC, LOG, CALL, RETAIN, RELEASE, SPAWNED = range(1, 11)
-LOAD, RUN, GRANT, CANCEL, ANSWER, SEGMENT, TUNE, STOP, SPAWN, SEQUENCE_OVER = range(33, 43)
+LOAD, RUN, GRANT, CANCEL, ANSWER, SEGMENT, TUNE, STOP, SPAWN, SEQUENCE_OVER, PEER = range(33, 44)
 
 RUN_EXPLAIN, RUN_DESCRIBE, RUN_SEQUENCE_START, RUN_SEQUENCE_END, RUN_CONTINUE, RUN_RETRY = (
     1, 2, 4, 8, 16, 32)
@@ -24,8 +24,10 @@ PART_BODY, PART_FIELD, PART_FILE, PART_TENSOR = range(4)
 _HEAD = Struct("<BBHIQ")
 _REQUEST = Struct("<IHHQQQQHHI36sI")
 _PART = Struct("<IHHQQBBBBI")
+_PLACE = Struct("<I4xQQ")
 _REPLY = Struct("<IHHQQQHHI")
 _PAIR = Struct("<HH")
+_U32 = Struct("<I")
 _U64 = Struct("<Q")
 _REQUEST_SIZE = _REQUEST.size
 _PART_SIZE = _PART.size
@@ -58,7 +60,7 @@ def read_head(data, size):
     if size < HEAD or size > FRAME_MAX:
         raise FrameError("a frame of %d bytes" % size)
     kind, zero, count, length, arg = _HEAD.unpack_from(data, 0)
-    if zero or length != size or not (1 <= kind <= SPAWNED or LOAD <= kind <= SEQUENCE_OVER):
+    if zero or length != size or not (1 <= kind <= SPAWNED or LOAD <= kind <= PEER):
         raise FrameError("a frame with a bad head")
     return kind, count, arg
 
@@ -114,6 +116,20 @@ def _read_parts(data, records, text, limit, count):
         parts.append((kind, name, media, segment, offset, length, dtype, dims))
         text = dims_end
     return parts
+
+
+def move_parts(frame, count, move):
+    """Changes where the parts of a RUN frame (a bytearray) lie: move(segment, offset, length)
+    returns their new segment and offset."""
+    at = HEAD
+    for _ in range(count):
+        entry = _REQUEST.unpack_from(frame, at)
+        records = at + _REQUEST_SIZE
+        for part in range(records, records + entry[7] * _PART_SIZE, _PART_SIZE):
+            segment, offset = move(*_PLACE.unpack_from(frame, part))
+            _U32.pack_into(frame, part, segment)
+            _U64.pack_into(frame, part + 8, offset)
+        at += entry[0]
 
 
 def read_headers(block):

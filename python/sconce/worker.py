@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A worker process: `python -m sconce.worker --fd 3`, or forked by sconce.zygote.
+"""A worker process: `python -m sconce.worker --fd 3`, or forked by sconce.zygote; with `--rank`
+one of several processes that are a worker together (sconce.ranks).
 
 Says HELLO, is told by LOAD which model it is, loads the handler, says LOADED, and serves.
 """
@@ -95,11 +96,14 @@ def _report_failure(channel, error):
     _send_json(channel, wire.LOADED, 507 if memory else 500, {"message": message[:4000]})
 
 
-def _loop(load, entry):
+def _loop(load, entry, rank):
     """The module whose serve() fits the handler, and how many batches it takes at a time."""
     if loader.is_coroutine(entry):
         from sconce import aserving
         return aserving, _ASYNC_CREDITS
+    if load.get("continuous_batching") and rank:
+        from sconce import ranks
+        return ranks, 1
     if load.get("continuous_batching"):
         from sconce import continuous
         # The next request of a sequence may begin while the one before it still streams.
@@ -107,13 +111,19 @@ def _loop(load, entry):
     return serving, 1
 
 
-def run(fd):
+def _open(fd, rank):
+    if rank is None:
+        return Channel(fd), Memory()
+    from sconce import ranks
+    return ranks.join(fd, rank)
+
+
+def run(fd, rank=None):
     """The whole life of a worker; returns its exit code."""
     _prefer_to_die()
     _line_buffered()
     logs.configure()
-    channel = Channel(fd)
-    memory = Memory()
+    channel, memory = _open(fd, rank)
     _send_json(channel, wire.HELLO, 0, {
         "protocol": wire.PROTOCOL, "pid": os.getpid(), "runtime": "python",
         "version": "%d.%d.%d" % sys.version_info[:3]})
@@ -121,24 +131,29 @@ def run(fd):
         load = _wait_for_load(channel, memory)
     except Closed:
         return 0
+    if rank and load["gpu_id"] is not None:
+        load["gpu_id"] = rank      # all see the same GPUs, each uses its own
     try:
         entry, context = _load(load)
+        channel.ready()
     except Exception as e:
         _report_failure(channel, e)
         return 1
     session = serving.Session(channel, memory, load, entry, context)
-    loop, credits = _loop(load, entry)
+    loop, credits = _loop(load, entry, rank)
     _send_json(channel, wire.LOADED, 200, {
         "message": "loaded model " + load["model_name"], "async": loop is not serving,
         "credits": credits,
         "imports": [name for name in ("torch", "numpy") if name in sys.modules]})
     loop.serve(session)
+    channel.finish()
     return 0
 
 
 def main(arguments):
     fd = int(arguments[arguments.index("--fd") + 1]) if "--fd" in arguments else 3
-    code = run(fd)
+    rank = int(arguments[arguments.index("--rank") + 1]) if "--rank" in arguments else None
+    code = run(fd, rank)
     sys.stdout.flush()
     sys.stderr.flush()
     # Handlers may have left threads and atexit hooks that hang; nothing here needs them.

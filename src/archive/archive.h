@@ -36,6 +36,9 @@ struct manifest {
 	bool use_job_ticket, continuous_batching, sequence_batching, async_communication, use_venv;
 	struct slice device_type, parallel_type;
 	struct slice device_ids; /* "0,2" */
+	/* from its torchrun section */
+	int64_t torchrun_nodes, torchrun_node_rank, torchrun_threads;
+	struct slice torchrun_backend, torchrun_endpoint;
 	bool has_config;
 };
 

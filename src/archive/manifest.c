@@ -38,6 +38,7 @@ static void manifest_defaults(struct manifest *m)
 	m->client_timeout_ms = m->job_queue_size = m->parallel_level = -1;
 	m->sequence_max_idle_ms = m->sequence_timeout_ms = -1;
 	m->max_num_sequence = m->max_sequence_job_queue_size = -1;
+	m->torchrun_nodes = m->torchrun_node_rank = m->torchrun_threads = -1;
 }
 
 struct slice manifest_name_of(struct region *r, struct slice source)

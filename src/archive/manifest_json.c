@@ -54,6 +54,11 @@ static const struct {
 	FIELD(FIELD_BOOL, use_venv),
 	FIELD(FIELD_TEXT, device_type),
 	FIELD(FIELD_TEXT, device_ids),
+	FIELD(FIELD_INTEGER, torchrun_nodes),
+	FIELD(FIELD_INTEGER, torchrun_node_rank),
+	FIELD(FIELD_INTEGER, torchrun_threads),
+	FIELD(FIELD_TEXT, torchrun_backend),
+	FIELD(FIELD_TEXT, torchrun_endpoint),
 	FIELD(FIELD_TEXT, parallel_type),
 	FIELD(FIELD_BOOL, has_config),
 };

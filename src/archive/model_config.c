@@ -21,7 +21,8 @@ struct model_config_key {
 	const char *key;
 	enum model_config_kind kind;
 	size_t offset;
-	int64_t min; /* smaller values count as this */
+	int64_t min;         /* smaller values count as this */
+	const char *allowed; /* texts: "cpu|gpu"; NULL: any */
 };
 
 #define INTEGER(key, field, min)                                                                   \
@@ -35,6 +36,10 @@ struct model_config_key {
 #define TEXT(key, field)                                                                           \
 	{                                                                                          \
 		key, CONFIG_TEXT, offsetof(struct manifest, field), 0                              \
+	}
+#define CHOICE(key, field, allowed)                                                                \
+	{                                                                                          \
+		key, CONFIG_TEXT, offsetof(struct manifest, field), 0, allowed                     \
 	}
 #define IDS(key, field)                                                                            \
 	{                                                                                          \
@@ -61,19 +66,41 @@ static const struct model_config_key model_config_keys[] = {
 	BOOLEAN("sequenceBatching", sequence_batching),
 	BOOLEAN("asyncCommunication", async_communication),
 	BOOLEAN("useVenv", use_venv),
-	TEXT("deviceType", device_type),
+	CHOICE("deviceType", device_type, "cpu|gpu"),
 	IDS("deviceIds", device_ids),
-	TEXT("parallelType", parallel_type),
+	CHOICE("parallelType", parallel_type, "pp|tp|pptp|custom"),
+};
+
+/* Under "torchrun". */
+static const struct model_config_key model_config_torchrun[] = {
+	INTEGER("nnodes", torchrun_nodes, 1),
+	INTEGER("node-rank", torchrun_node_rank, 0),
+	INTEGER("nproc-per-node", parallel_level, 1),
+	INTEGER("OMP_NUMBER_THREADS", torchrun_threads, 1),
+	TEXT("rdzv-backend", torchrun_backend),
+	TEXT("rdzv-endpoint", torchrun_endpoint),
 };
 
 /* A value of another type is ignored, as in TorchServe; the log of the unpacking child says so. */
 static void model_config_ignored(const struct model_config_key *k)
 {
-	fprintf(stderr, "model-config.yaml: %s is ignored: it must be %s\n", k->key,
+	fprintf(stderr, "model-config.yaml: %s is ignored: it must be %s%s\n", k->key,
 		k->kind == CONFIG_INTEGER ? "a whole number"
 		: k->kind == CONFIG_BOOL  ? "true or false"
 		: k->kind == CONFIG_IDS   ? "a list of whole numbers"
-					  : "a text");
+		: k->allowed              ? "one of "
+					  : "a text",
+		k->allowed ? k->allowed : "");
+}
+
+static bool model_config_allows(const struct model_config_key *k, struct slice text)
+{
+	struct slice rest = slice_str(k->allowed);
+
+	while (rest.p)
+		if (slice_eq(slice_cut(&rest, '|'), text))
+			return true;
+	return !k->allowed;
 }
 
 /* A list of numbers becomes a text with commas. False when it is none. */
@@ -104,7 +131,8 @@ static void model_config_set(struct region *r, const struct model_config_key *k,
 		memcpy(at, &number, sizeof(number));
 	} else if (k->kind == CONFIG_BOOL && v->kind == YAML_BOOL) {
 		memcpy(at, &v->boolean, sizeof(v->boolean));
-	} else if (k->kind == CONFIG_TEXT && v->kind == YAML_STRING) {
+	} else if (k->kind == CONFIG_TEXT && v->kind == YAML_STRING &&
+		   model_config_allows(k, v->text)) {
 		struct slice copy = region_copy(r, v->text);
 
 		memcpy(at, &copy, sizeof(copy));
@@ -113,6 +141,37 @@ static void model_config_set(struct region *r, const struct model_config_key *k,
 	} else {
 		model_config_ignored(k);
 	}
+}
+
+static void model_config_read(struct region *r, const struct yaml *map,
+			      const struct model_config_key *keys, size_t n, struct manifest *m)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct yaml *v = yaml_get(map, keys[i].key);
+
+		if (v && v->kind != YAML_NULL)
+			model_config_set(r, &keys[i], v, m);
+	}
+}
+
+/* Processes are started without a rendezvous, and watched without intervals. */
+static void model_config_read_torchrun(struct region *r, const struct yaml *map, struct manifest *m)
+{
+	size_t n = ARRAY_LEN(model_config_torchrun), heeded = 0, given = 0;
+
+	if (!map || map->kind != YAML_MAP)
+		return;
+	model_config_read(r, map, model_config_torchrun, n, m);
+	for (size_t i = 0; i < n; i++)
+		heeded += yaml_get(map, model_config_torchrun[i].key) != NULL;
+	for (const struct yaml *y = map->child; y; y = y->next)
+		given++;
+	if (given == heeded)
+		return;
+	fputs("model-config.yaml: torchrun has keys without effect; heeded are", stderr);
+	for (size_t i = 0; i < n; i++)
+		fprintf(stderr, "%s %s", i ? "," : "", model_config_torchrun[i].key);
+	fputc('\n', stderr);
 }
 
 void model_config_apply(struct region *r, struct slice yaml_text, struct manifest *m,
@@ -130,12 +189,8 @@ void model_config_apply(struct region *r, struct slice yaml_text, struct manifes
 		*ret = archive_fail(err, 400, "InvalidModelException",
 				    "model-config.yaml: its top level must be a mapping");
 	if (!*ret && root->kind == YAML_MAP) {
-		for (size_t i = 0; i < ARRAY_LEN(model_config_keys); i++) {
-			const struct yaml *v = yaml_get(root, model_config_keys[i].key);
-
-			if (v && v->kind != YAML_NULL)
-				model_config_set(r, &model_config_keys[i], v, m);
-		}
+		model_config_read(r, root, model_config_keys, ARRAY_LEN(model_config_keys), m);
+		model_config_read_torchrun(r, yaml_get(root, "torchrun"), m);
 		yaml_to_json(root, &json);
 		m->config_json = region_copy(r, buf_slice(&json));
 	}

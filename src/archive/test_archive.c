@@ -251,6 +251,39 @@ static void manifests_survive_the_trip_to_the_front(void **state)
 	buf_finish(&err.message);
 }
 
+static void devices_and_processes_are_configured(void **state)
+{
+	struct archive_error err = { 0 };
+	struct manifest m;
+
+	(void)state;
+	buf_init(&err.message, 4096);
+	assert_int_equal(manifest_parse(&region, SLICE(manifest),
+					SLICE("deviceType: tpu\ndeviceIds: [2, 0]\n"
+					      "parallelType: pptp\nparallelLevel: 4\n"
+					      "torchrun:\n  nproc-per-node: 2\n  nnodes: 3\n"
+					      "  node-rank: 1\n  rdzv-endpoint: host:1\n"
+					      "  OMP_NUMBER_THREADS: 0\n  max-restarts: 3\n"),
+					SLICE("f.mar"), SLICE_NULL, &m, &err),
+			 0);
+	assert_false(m.device_type.n);
+	assert_true(slice_eq(m.device_ids, SLICE("2,0")));
+	assert_true(slice_eq(m.parallel_type, SLICE("pptp")));
+	assert_int_equal(m.parallel_level, 2);
+	assert_int_equal(m.torchrun_nodes, 3);
+	assert_int_equal(m.torchrun_node_rank, 1);
+	assert_int_equal(m.torchrun_threads, 1);
+	assert_true(slice_eq(m.torchrun_endpoint, SLICE("host:1")));
+	assert_int_equal(manifest_parse(&region, SLICE(manifest),
+					SLICE("deviceIds: [0, x]\nparallelType: all\n"
+					      "torchrun: yes\n"),
+					SLICE("f.mar"), SLICE_NULL, &m, &err),
+			 0);
+	assert_false(m.device_ids.n || m.parallel_type.n);
+	assert_int_equal(m.torchrun_nodes, -1);
+	buf_finish(&err.message);
+}
+
 static void what_is_written_can_be_read_and_is_reproducible(void **state)
 {
 	static const char *const formats[] = { "default", "zip-store", "tgz" };
@@ -314,6 +347,7 @@ int main(void)
 		cmocka_unit_test(a_truncated_archive_leaves_nothing_behind),
 		cmocka_unit_test(names_come_from_files),
 		cmocka_unit_test(manifests_survive_the_trip_to_the_front),
+		cmocka_unit_test(devices_and_processes_are_configured),
 		cmocka_unit_test(what_is_written_can_be_read_and_is_reproducible),
 	};
 

@@ -32,6 +32,7 @@ struct settings {
 	uint64_t max_request_size, max_response_size; /* bytes */
 	uint64_t number_of_gpu;                       /* at most; UINT64_MAX: all there are */
 	uint64_t initial_worker_port;                 /* only names workers: the first is 9000 */
+	uint64_t initial_distribution_port;
 	bool limit_max_image_pixels, decode_input_request;
 	char *default_service_handler, *service_envelope;
 	bool install_py_dep_per_model;
@@ -81,7 +82,6 @@ struct settings {
 	char *private_key_file, *certificate_file, *keystore, *keystore_pass, *keystore_type;
 	uint64_t number_of_netty_threads, netty_client_threads, io_ratio;
 	bool prefer_direct_buffer, use_native_io, async_logging;
-	uint64_t initial_distribution_port;
 	bool cpu_launcher_enable, debug;
 	char *cpu_launcher_args, *system_metrics_cmd, *model_server_home, *cpp_log_config, *version;
 	char *vmargs, *plugins_path, *num_workers;

@@ -55,6 +55,9 @@ const struct setting settings_torchserve[] = {
 	    "GPUs to spread workers over; none: as many as there are"),
 	ROW(MODELS, SETTING_NUMBER, initial_worker_port, "9000", "1..65535",
 	    "Number in the name of the first worker (W-9000-…); no port is opened"),
+	ROW(MODELS, SETTING_NUMBER, initial_distribution_port, "29500", "1..65535",
+	    "First of the ports over which the processes of one worker find each other "
+	    "(parallelType pp, tp, pptp)"),
 	TEXT(MODELS, default_service_handler, NULL, "Handler of models that name none"),
 	TEXT(MODELS, service_envelope, NULL,
 	     "Request envelope of all models: body, json or kserve"),
@@ -139,8 +142,6 @@ const struct setting settings_torchserve[] = {
 	UNUSED(SETTING_TEXT, plugins_path, NULL, NULL, "Java plug-ins cannot be loaded"),
 	UNUSED(SETTING_BOOL, async_logging, "false", "true|false",
 	       "Logs are always written by a thread of their own"),
-	UNUSED(SETTING_NUMBER, initial_distribution_port, "29500", "1..65535",
-	       "Models that span several processes are not started by this version"),
 	UNUSED(SETTING_BOOL, cpu_launcher_enable, "false", "true|false",
 	       "Workers get their share of the cores from threads_per_worker"),
 	UNUSED(SETTING_TEXT, cpu_launcher_args, NULL, NULL,

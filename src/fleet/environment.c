@@ -9,7 +9,7 @@
 #include "base/slice.h"
 #include "fleet/fleet.h"
 #include "fleet/placement.h"
-#include "fleet/worker.h"
+#include "fleet/ranks.h"
 
 extern char **environ;
 
@@ -95,13 +95,16 @@ static void environment_set_devices(struct environment *e, const struct worker *
 		environment_set(e, buf_steal(&line));
 }
 
-/* A zygote must come out of its imports without threads; its workers ask for theirs later. */
-static void environment_set_threads(struct environment *e, const struct fleet *f, bool for_zygote)
+/* A zygote must come out of its imports without threads; its workers ask for theirs later. What a
+ * model's torchrun section says goes before what the server's environment says. */
+static void environment_set_threads(struct environment *e, const struct fleet *f,
+				    const struct worker *w)
 {
-	unsigned threads = for_zygote ? 1 : fleet_threads_per_worker(f);
+	bool ranks = w && ranks_wanted(w->version), ours = !w || ranks;
+	unsigned threads = ranks ? ranks_threads(w->version) : w ? fleet_threads_per_worker(f) : 1;
 
 	for (size_t i = 0; i < ARRAY_LEN(environment_threads); i++)
-		if (for_zygote || !getenv(environment_threads[i]))
+		if (ours || !getenv(environment_threads[i]))
 			environment_set(e, mem_printf("%s=%u", environment_threads[i], threads));
 }
 
@@ -125,7 +128,12 @@ static void environment_inherit_allowed(struct environment *e, const char *hidde
 	regfree(&re);
 }
 
-char **worker_environment(const struct fleet *f, const struct worker *w)
+static void environment_add_rank(void *e, char *line)
+{
+	environment_set(e, line);
+}
+
+char **worker_environment(const struct fleet *f, const struct worker *w, unsigned rank)
 {
 	const char *hidden = f->settings->blacklist_env_vars;
 	struct environment e = { 0 };
@@ -136,10 +144,12 @@ char **worker_environment(const struct fleet *f, const struct worker *w)
 		environment_inherit(&e, NULL);
 	environment_python(&e, f, w);
 	environment_set_flags(&e, f->settings);
-	environment_set_threads(&e, f, !w);
+	environment_set_threads(&e, f, w);
 	environment_set_malloc(&e);
-	if (w)
+	if (w) {
 		environment_set_devices(&e, w);
+		ranks_environment(w, rank, environment_add_rank, &e);
+	}
 	return e.all;
 }
 

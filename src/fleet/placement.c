@@ -2,7 +2,7 @@
 #include "fleet/placement.h"
 
 #include "fleet/fleet.h"
-#include "fleet/worker.h"
+#include "fleet/ranks.h"
 #include "log/log.h"
 
 /* parallelLevel counts only where a parallelType says what for. */
@@ -54,6 +54,11 @@ unsigned placement_cap(const struct version *v, unsigned wanted)
 {
 	unsigned capacity = devices_capacity(&v->devices);
 
+	if (ranks_nodes(v) > 1 && wanted > 1) {
+		log_warn("Model %s: one worker instead of %u, for it spans %u nodes", v->model_name,
+			 wanted, ranks_nodes(v));
+		wanted = 1;
+	}
 	if (wanted > capacity)
 		log_warn("Model %s: %u workers instead of %u, for each takes %u of %u GPUs",
 			 v->model_name, capacity, wanted, v->devices.level, v->devices.n);

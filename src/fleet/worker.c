@@ -10,6 +10,7 @@
 #include "core/backoff.h"
 #include "fleet/fleet.h"
 #include "fleet/placement.h"
+#include "fleet/ranks.h"
 #include "log/log.h"
 
 /* A worker that was healthy this long has left its earlier failures behind. */
@@ -53,6 +54,7 @@ struct worker *worker_destroy(struct worker *w)
 	uv_close((uv_handle_t *)w->timer, worker_timer_closed);
 	free(w->segments);
 	free(w->load_message);
+	free(w->master);
 	free(w);
 	return NULL;
 }
@@ -167,6 +169,7 @@ static void worker_ended(struct worker *w, int status, const char *how)
 	bool was_loading = w->state == WORKER_STARTING || w->state == WORKER_LOADING;
 	uint64_t now_ns = clock_now_ns();
 
+	ranks_end(w);
 	/* It may have answered before it died. */
 	channel_drain(&w->channel);
 	channel_close(&w->channel);
@@ -267,7 +270,7 @@ void worker_tune(struct worker *w, unsigned threads)
 	struct frame_writer fw;
 	char packet[FRAME_HEAD];
 
-	if (w->state != WORKER_READY || w->threads == threads)
+	if (w->state != WORKER_READY || w->threads == threads || w->n_ranks)
 		return;
 	w->threads = threads;
 	frame_begin(&fw, packet, sizeof(packet), FRAME_TUNE, threads);

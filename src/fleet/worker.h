@@ -53,6 +53,9 @@ struct worker {
 	int slot;        /* of its GPUs, in version->devices; DEVICES_NONE */
 	enum worker_state state;
 	struct child child;
+	struct rank *ranks; /* of a worker of several processes: those beside `child`, from 1 */
+	unsigned n_ranks, master_port;
+	char *master; /* where its processes find each other */
 	struct channel channel;
 	struct output out, err;
 	struct worker_memory *memory;
@@ -107,6 +110,10 @@ void worker_kill(struct worker *w, const char *why);
 
 /* ---- worker_launch.c: a process for this place, fresh or from a zygote ---- */
 int worker_launch(struct worker *w);
+/* A fresh interpreter for it, or for one of its ranks; rank -1: it has none. `fds` as in struct
+ * spawn. */
+int worker_exec(struct worker *w, struct child *c, int rank, const int fds[4],
+		void (*exited)(struct child *c, int status));
 void worker_launch_again(struct worker *w); /* the zygote that was to make it is gone */
 /* The process exists (a zygote answered), or could not be made (pid 0). */
 void worker_launched(struct worker *w, pid_t pid);

@@ -14,6 +14,7 @@
 #include "fleet/environment.h"
 #include "fleet/fleet.h"
 #include "fleet/placement.h"
+#include "fleet/ranks.h"
 #include "fleet/zygote.h"
 #include "log/log.h"
 #include "wire/json.h"
@@ -21,32 +22,41 @@
 #define WORKER_OUTBOUND_MIN ((size_t)16 << 20)
 #define WORKER_OUTBOUND_MAX ((size_t)4 << 30)
 
-static int worker_spawn_fresh(struct worker *w, char **environment, const int ends[4])
+int worker_exec(struct worker *w, struct child *c, int rank, const int fds[4],
+		void (*exited)(struct child *c, int status))
 {
 	struct fleet *f = w->version->fleet;
-	static char module[] = "-m", name[] = "sconce.worker", fd[] = "--fd", three[] = "3";
+	static char module[] = "-m", name[] = "sconce.worker", fd[] = "--fd", three[] = "3",
+		    as[] = "--rank";
 	char *python = w->version->python ? w->version->python : f->python.executable;
-	char *argv[] = { python, module, name, fd, three, NULL };
+	_cleanup_(freep) char *number = mem_printf("%d", rank);
+	char *argv[] = { python, module, name, fd, three, rank >= 0 ? as : NULL, number, NULL };
+	char **environment = worker_environment(f, w, (unsigned)MAX(rank, 0));
 	struct spawn s = {
 		.file = python, .argv = argv, .environment = environment, .cwd = w->version->dir
 	};
+	int r;
 
-	memcpy(s.fds, ends, sizeof(s.fds));
-	return child_spawn(&f->children, &w->child, &s, worker_exited);
+	memcpy(s.fds, fds, sizeof(s.fds));
+	r = child_spawn(&f->children, c, &s, exited);
+	environment_free(environment);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 static int worker_spawn(struct worker *w, const int ends[4])
 {
 	struct fleet *f = w->version->fleet;
-	char **environment = worker_environment(f, w);
 	/* Zygotes are of the server's own Python. */
 	struct zygotes *zygotes = w->version->python ? NULL : f->zygotes;
-	int r = zygotes_spawn(zygotes, w, environment, w->version->dir, &ends[1]);
+	char **environment;
+	int r;
 
-	if (r == ZYGOTE_OFF)
-		r = worker_spawn_fresh(w, environment, ends);
+	if (ranks_wanted(w->version))
+		return ranks_launch(w, ends);
+	environment = worker_environment(f, w, 0);
+	r = zygotes_spawn(zygotes, w, environment, w->version->dir, &ends[1]);
 	environment_free(environment);
-	return r;
+	return r == ZYGOTE_OFF ? worker_exec(w, &w->child, -1, ends, worker_exited) : r;
 }
 
 int worker_launch(struct worker *w)
@@ -174,7 +184,8 @@ int worker_send_load(struct worker *w)
 	if (r < 0)
 		return r;
 	w->next_seq = 0;
-	w->threads = fleet_threads_per_worker(w->version->fleet);
+	w->threads = ranks_wanted(w->version) ? ranks_threads(w->version)
+					      : fleet_threads_per_worker(w->version->fleet);
 	load_json(w, &json);
 	frame_begin(&fw, packet, sizeof(packet), FRAME_LOAD, 0);
 	r = buf_overflowed(&json) ? -E2BIG : frame_put_bytes(&fw, buf_slice(&json));

@@ -126,7 +126,7 @@ static int zygote_start(struct zygote *z)
 	bool torch = z->kind == ZYGOTE_TORCH;
 	char *argv[] = { f->python.executable,   module,       name, fd, three,
 			 torch ? preload : NULL, zygote_torch, NULL };
-	char **environment = worker_environment(f, NULL);
+	char **environment = worker_environment(f, NULL, 0);
 	int ends[4] = { -1, -1, -1, -1 };
 	int r = channel_open(&z->channel, f->loop, &ends[3]);
 

@@ -58,6 +58,7 @@ enum frame_type {
 	FRAME_SPAWN = 41, /* zygote: fork a worker. JSON {"token","environment","cwd"}; carries its
 			   * socket, stdout and stderr */
 	FRAME_SEQUENCE_OVER = 42, /* UTF-8 id of a sequence that this worker ran */
+	FRAME_PEER = 43, /* arg: rank of another process of this worker; carries a socket to it */
 };
 
 struct frame {

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/ranks.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "fleet/fleet.h"
+
+#define RANKS_NODES_MAX 4096
+#define RANKS_PORTS 1000       /* rendezvous ports, from initial_distribution_port */
+#define RANKS_PATIENCE_MS 2000 /* for rank 0 to say why, when another failed to load */
+
+/* One process beside rank 0. */
+struct rank {
+	struct child child;
+	struct worker *worker;
+	unsigned number;
+};
+
+unsigned ranks_wanted(const struct version *v)
+{
+	return slice_eq(v->manifest.parallel_type, SLICE("custom")) ? 0 : v->devices.level;
+}
+
+unsigned ranks_threads(const struct version *v)
+{
+	return (unsigned)MAX(v->manifest.torchrun_threads, 1);
+}
+
+unsigned ranks_nodes(const struct version *v)
+{
+	int64_t nodes = ranks_wanted(v) ? v->manifest.torchrun_nodes : 1;
+
+	return (unsigned)MIN(MAX(nodes, 1), RANKS_NODES_MAX);
+}
+
+/* ---- where they find each other ---- */
+
+static bool ranks_port_free(unsigned port)
+{
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port),
+				 .sin_addr.s_addr = htonl(INADDR_ANY) };
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	return bind(fd, (const struct sockaddr *)&a, sizeof(a)) == 0;
+}
+
+/* Workers begin to look at different ports, so that those that start together do not meet. */
+static unsigned ranks_pick_port(const struct worker *w)
+{
+	const struct settings *s = w->version->fleet->settings;
+	unsigned first = (unsigned)s->initial_distribution_port;
+	unsigned start = w->id - (unsigned)s->initial_worker_port;
+
+	for (unsigned i = 0; i < RANKS_PORTS; i++) {
+		unsigned port = first + (start + i) % RANKS_PORTS;
+
+		if (port <= 65535 && ranks_port_free(port))
+			return port;
+	}
+	return first;
+}
+
+/* What is wrong with a torchrun section for several computers; NULL: nothing. */
+static const char *ranks_complaint(const struct version *v)
+{
+	struct slice backend = v->manifest.torchrun_backend;
+
+	if (v->manifest.torchrun_node_rank >= (int64_t)ranks_nodes(v))
+		return "torchrun.node-rank: it has to be less than nnodes";
+	if (ranks_nodes(v) > 1 && !v->manifest.torchrun_endpoint.n)
+		return "torchrun.rdzv-endpoint: it has to name the node with node-rank 0";
+	if (ranks_nodes(v) > 1 && backend.n && !slice_eq(backend, SLICE("c10d")) &&
+	    !slice_eq(backend, SLICE("static")))
+		return "torchrun.rdzv-backend: for several nodes it has to be c10d or static";
+	return NULL;
+}
+
+/* On one computer there is nothing to agree on. For several the endpoint says where rank 0 is. */
+static int ranks_choose_master(struct worker *w)
+{
+	const char *complaint = ranks_complaint(w->version);
+	struct slice port = w->version->manifest.torchrun_endpoint, host = slice_cut(&port, ':');
+	uint64_t number = w->version->fleet->settings->initial_distribution_port;
+
+	free(TAKE(w->master));
+	if (complaint) {
+		free(w->load_message);
+		w->load_message = mem_strdup(complaint);
+		return err_origin(-EINVAL);
+	}
+	if (ranks_nodes(w->version) == 1) {
+		host = SLICE("127.0.0.1");
+		number = ranks_pick_port(w);
+	} else {
+		slice_u64(port, &number);
+	}
+	w->master = slice_dup(host);
+	w->master_port = (unsigned)MIN(number, 65535);
+	return 0;
+}
+
+void ranks_environment(const struct worker *w, unsigned rank, void (*set)(void *arg, char *line),
+		       void *arg)
+{
+	const struct version *v = w->version;
+	unsigned local = ranks_wanted(v), nodes = ranks_nodes(v);
+	unsigned node = (unsigned)MAX(v->manifest.torchrun_node_rank, 0);
+	const struct {
+		const char *name;
+		unsigned value;
+	} numbers[] = {
+		{ "LOCAL_RANK", rank },
+		{ "RANK", node * local + rank },
+		{ "GROUP_RANK", node },
+		{ "ROLE_RANK", node * local + rank },
+		{ "LOCAL_WORLD_SIZE", local },
+		{ "WORLD_SIZE", nodes * local },
+		{ "GROUP_WORLD_SIZE", nodes },
+		{ "ROLE_WORLD_SIZE", nodes * local },
+		{ "MASTER_PORT", w->master_port },
+		{ "TORCHELASTIC_RESTART_COUNT", 0 },
+		{ "TORCHELASTIC_MAX_RESTARTS", 1 },
+	};
+
+	if (!local)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		set(arg, mem_printf("%s=%u", numbers[i].name, numbers[i].value));
+	set(arg, mem_printf("MASTER_ADDR=%s", w->master));
+	set(arg, mem_strdup("ROLE_NAME=default"));
+	set(arg, mem_printf("TORCHELASTIC_RUN_ID=%s_%u", v->model_name, w->id));
+}
+
+/* ---- life ---- */
+
+static void ranks_late(uv_timer_t *t)
+{
+	worker_kill(t->data, NULL);
+}
+
+static void ranks_exited(struct child *c, int status)
+{
+	struct rank *rank = container_of(c, struct rank, child);
+	struct worker *w = rank->worker;
+	bool loading = w->state == WORKER_STARTING || w->state == WORKER_LOADING;
+	char how[96], why[160];
+
+	if (w->state == WORKER_STOPPING)
+		return;
+	child_describe(status, how, sizeof(how));
+	snprintf(why, sizeof(why), "rank %u of %u %s", rank->number, w->n_ranks, how);
+	if (!loading) {
+		worker_kill(w, why);
+		return;
+	}
+	if (!w->load_message)
+		w->load_message = mem_printf("%s while loading", why);
+	uv_update_time(w->version->fleet->loop);
+	uv_timer_start(w->timer, ranks_late, RANKS_PATIENCE_MS, 0);
+}
+
+static int ranks_tell_lead(struct worker *w, unsigned number, int fd)
+{
+	struct frame_writer fw;
+	char packet[FRAME_HEAD];
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_PEER, number);
+	return channel_send(&w->channel, frame_end(&fw), &fd, 1);
+}
+
+/* A process with a socket to rank 0. */
+static int ranks_add(struct worker *w, struct rank *rank, const int ends[4])
+{
+	_cleanup_(closep) int lead = -1, own = -1;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_origin(-errno);
+	lead = pair[0];
+	own = pair[1];
+	r = ranks_tell_lead(w, rank->number, lead);
+	if (!r)
+		r = worker_exec(w, &rank->child, (int)rank->number,
+				(const int[4]){ ends[0], ends[1], ends[2], own }, ranks_exited);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int ranks_launch(struct worker *w, const int ends[4])
+{
+	int r = ranks_choose_master(w);
+
+	w->n_ranks = ranks_wanted(w->version);
+	w->ranks = mem_zalloc(w->n_ranks * sizeof(*w->ranks));
+	for (unsigned i = 1; i < w->n_ranks && !r; i++) {
+		w->ranks[i].worker = w;
+		w->ranks[i].number = i;
+		r = ranks_add(w, &w->ranks[i], ends);
+	}
+	if (!r)
+		r = worker_exec(w, &w->child, 0, ends, worker_exited);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+void ranks_end(struct worker *w)
+{
+	for (unsigned i = 1; i < w->n_ranks; i++)
+		child_abandon(&w->ranks[i].child);
+	free(TAKE(w->ranks));
+	w->n_ranks = 0;
+}
