@@ -72,7 +72,8 @@ struct settings {
 	bool ts_open_inference_protocol;
 	char *ts_header_key_sequence_id, *ts_header_key_sequence_start;
 	char *ts_header_key_sequence_end;
-	bool ipex_enable, ipex_gpu_enable;
+	bool ipex_enable, ipex_gpu_enable, cpu_launcher_enable;
+	char *cpu_launcher_args;
 	/* accepted only: see the table for why each is without effect */
 	char *grpc_inference_address, *grpc_management_address;
 	uint64_t grpc_inference_port, grpc_management_port;
@@ -82,8 +83,8 @@ struct settings {
 	char *private_key_file, *certificate_file, *keystore, *keystore_pass, *keystore_type;
 	uint64_t number_of_netty_threads, netty_client_threads, io_ratio;
 	bool prefer_direct_buffer, use_native_io, async_logging;
-	bool cpu_launcher_enable, debug;
-	char *cpu_launcher_args, *system_metrics_cmd, *model_server_home, *cpp_log_config, *version;
+	bool debug;
+	char *system_metrics_cmd, *model_server_home, *cpp_log_config, *version;
 	char *vmargs, *plugins_path, *num_workers;
 	/* one bit per row of the table: some source gave it, it is not a default */
 	uint64_t given[4];

@@ -58,6 +58,12 @@ const struct setting settings_torchserve[] = {
 	ROW(MODELS, SETTING_NUMBER, initial_distribution_port, "29500", "1..65535",
 	    "First of the ports over which the processes of one worker find each other "
 	    "(parallelType pp, tp, pptp)"),
+	BOOL(MODELS, cpu_launcher_enable, "false",
+	     "Give every worker processors of its own; without it all share them, and the threads "
+	     "are divided"),
+	TEXT(MODELS, cpu_launcher_args, NULL,
+	     "How to divide the processors, as torch.backends.xeon.run_cpu takes it: --ninstances, "
+	     "--ncores_per_instance, --node_id, --core_list, --use_logical_core, …"),
 	TEXT(MODELS, default_service_handler, NULL, "Handler of models that name none"),
 	TEXT(MODELS, service_envelope, NULL,
 	     "Request envelope of all models: body, json or kserve"),
@@ -142,10 +148,6 @@ const struct setting settings_torchserve[] = {
 	UNUSED(SETTING_TEXT, plugins_path, NULL, NULL, "Java plug-ins cannot be loaded"),
 	UNUSED(SETTING_BOOL, async_logging, "false", "true|false",
 	       "Logs are always written by a thread of their own"),
-	UNUSED(SETTING_BOOL, cpu_launcher_enable, "false", "true|false",
-	       "Workers get their share of the cores from threads_per_worker"),
-	UNUSED(SETTING_TEXT, cpu_launcher_args, NULL, NULL,
-	       "Workers get their share of the cores from threads_per_worker"),
 	UNUSED(SETTING_TEXT, system_metrics_cmd, NULL, NULL,
 	       "The server measures the system itself, without a command"),
 	UNUSED(SETTING_TEXT, model_server_home, NULL, NULL,

@@ -97,13 +97,12 @@ static void environment_set_devices(struct environment *e, const struct worker *
 
 /* A zygote must come out of its imports without threads; its workers ask for theirs later. What a
  * model's torchrun section says goes before what the server's environment says. */
-static void environment_set_threads(struct environment *e, const struct fleet *f,
-				    const struct worker *w)
+static void environment_set_threads(struct environment *e, const struct worker *w)
 {
-	bool ranks = w && ranks_wanted(w->version), ours = !w || ranks;
-	unsigned threads = ranks ? ranks_threads(w->version) : w ? fleet_threads_per_worker(f) : 1;
+	bool ours = !w || ranks_wanted(w->version);
+	unsigned threads = w ? worker_threads(w) : 1;
 
-	for (size_t i = 0; i < ARRAY_LEN(environment_threads); i++)
+	for (size_t i = 0; threads && i < ARRAY_LEN(environment_threads); i++)
 		if (ours || !getenv(environment_threads[i]))
 			environment_set(e, mem_printf("%s=%u", environment_threads[i], threads));
 }
@@ -144,7 +143,7 @@ char **worker_environment(const struct fleet *f, const struct worker *w, unsigne
 		environment_inherit(&e, NULL);
 	environment_python(&e, f, w);
 	environment_set_flags(&e, f->settings);
-	environment_set_threads(&e, f, w);
+	environment_set_threads(&e, w);
 	environment_set_malloc(&e);
 	if (w) {
 		environment_set_devices(&e, w);

@@ -23,6 +23,20 @@ static void worker_timer_closed(uv_handle_t *h)
 	free(h);
 }
 
+static unsigned worker_free_index(const struct version *v)
+{
+	unsigned index = 0;
+	bool used = true;
+
+	while (used) {
+		used = false;
+		list_for_each (n, &v->workers)
+			used = used || container_of(n, struct worker, link)->index == index;
+		index += used;
+	}
+	return index;
+}
+
 struct worker *worker_create(struct version *v)
 {
 	struct worker *w = mem_new(struct worker);
@@ -30,6 +44,7 @@ struct worker *worker_create(struct version *v)
 	w->version = v;
 	w->id = v->fleet->next_worker++;
 	w->slot = placement_pick(v);
+	w->index = worker_free_index(v);
 	snprintf(w->label, sizeof(w->label), "W-%u-%s_%s", w->id, v->model_name, v->name);
 	list_init(&w->flights);
 	list_init(&w->channel.pending);
@@ -270,7 +285,8 @@ void worker_tune(struct worker *w, unsigned threads)
 	struct frame_writer fw;
 	char packet[FRAME_HEAD];
 
-	if (w->state != WORKER_READY || w->threads == threads || w->n_ranks)
+	/* Ranks and pinned workers keep what they began with. */
+	if (w->state != WORKER_READY || w->threads == threads || !w->threads || w->n_ranks)
 		return;
 	w->threads = threads;
 	frame_begin(&fw, packet, sizeof(packet), FRAME_TUNE, threads);

@@ -48,6 +48,7 @@ struct flight {
 struct worker {
 	struct list link; /* in its version */
 	struct version *version;
+	unsigned index;  /* among its version's: the lowest that was free */
 	unsigned id;     /* 9000 … */
 	char label[128]; /* "W-9000-noop_1.0" */
 	int slot;        /* of its GPUs, in version->devices; DEVICES_NONE */
@@ -115,6 +116,8 @@ int worker_launch(struct worker *w);
 int worker_exec(struct worker *w, struct child *c, int rank, const int fds[4],
 		void (*exited)(struct child *c, int status));
 void worker_launch_again(struct worker *w); /* the zygote that was to make it is gone */
+/* Threads it should use at its start; 0: it knows by itself. */
+unsigned worker_threads(const struct worker *w);
 /* The process exists (a zygote answered), or could not be made (pid 0). */
 void worker_launched(struct worker *w, pid_t pid);
 void worker_exited(struct child *c, int status);

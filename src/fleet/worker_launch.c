@@ -19,24 +19,59 @@
 #include "log/log.h"
 #include "wire/json.h"
 
+#define WORKER_ARGUMENTS_MAX 16
 #define WORKER_OUTBOUND_MIN ((size_t)16 << 20)
 #define WORKER_OUTBOUND_MAX ((size_t)4 << 30)
+
+/* cpu_launcher_enable: it gets processors of its own. Those of one worker agree on theirs. */
+static bool worker_is_pinned(const struct worker *w)
+{
+	return w->version->fleet->settings->cpu_launcher_enable && !ranks_wanted(w->version);
+}
+
+/* What comes before the arguments of the worker itself; returns how many. */
+static size_t worker_put_program(const struct worker *w, char **argv, char *const numbers[2])
+{
+	static char module[] = "-m", plain[] = "sconce.worker", launcher[] = "sconce.cpu_launcher",
+		    workers[] = "--workers", worker[] = "--worker", options[] = "--options",
+		    none[] = "", rest[] = "--";
+	char *given = w->version->fleet->settings->cpu_launcher_args;
+	char *const pinned[] = { launcher,   workers, numbers[0],           worker,
+				 numbers[1], options, given ? given : none, rest };
+	size_t n = 0;
+
+	argv[n++] = w->version->python ? w->version->python : w->version->fleet->python.executable;
+	argv[n++] = module;
+	if (!worker_is_pinned(w)) {
+		argv[n++] = plain;
+		return n;
+	}
+	memcpy(&argv[n], pinned, sizeof(pinned));
+	return n + ARRAY_LEN(pinned);
+}
 
 int worker_exec(struct worker *w, struct child *c, int rank, const int fds[4],
 		void (*exited)(struct child *c, int status))
 {
 	struct fleet *f = w->version->fleet;
-	static char module[] = "-m", name[] = "sconce.worker", fd[] = "--fd", three[] = "3",
-		    as[] = "--rank";
-	char *python = w->version->python ? w->version->python : f->python.executable;
+	static char fd[] = "--fd", three[] = "3", as[] = "--rank";
 	_cleanup_(freep) char *number = mem_printf("%d", rank);
-	char *argv[] = { python, module, name, fd, three, rank >= 0 ? as : NULL, number, NULL };
+	_cleanup_(freep) char *workers = mem_printf("%u", MAX(w->version->min_workers, 1));
+	_cleanup_(freep) char *index = mem_printf("%u", w->index);
+	char *argv[WORKER_ARGUMENTS_MAX] = { 0 };
+	size_t n = worker_put_program(w, argv, (char *const[]){ workers, index });
 	char **environment = worker_environment(f, w, (unsigned)MAX(rank, 0));
 	struct spawn s = {
-		.file = python, .argv = argv, .environment = environment, .cwd = w->version->dir
+		.file = argv[0], .argv = argv, .environment = environment, .cwd = w->version->dir
 	};
 	int r;
 
+	argv[n++] = fd;
+	argv[n++] = three;
+	if (rank >= 0) {
+		argv[n++] = as;
+		argv[n++] = number;
+	}
 	memcpy(s.fds, fds, sizeof(s.fds));
 	r = child_spawn(&f->children, c, &s, exited);
 	environment_free(environment);
@@ -53,6 +88,8 @@ static int worker_spawn(struct worker *w, const int ends[4])
 
 	if (ranks_wanted(w->version))
 		return ranks_launch(w, ends);
+	if (worker_is_pinned(w))
+		return worker_exec(w, &w->child, -1, ends, worker_exited);
 	environment = worker_environment(f, w, 0);
 	r = zygotes_spawn(zygotes, w, environment, w->version->dir, &ends[1]);
 	environment_free(environment);
@@ -173,6 +210,13 @@ static int worker_make_memory(struct worker *w)
 	return 0;
 }
 
+unsigned worker_threads(const struct worker *w)
+{
+	if (ranks_wanted(w->version))
+		return ranks_threads(w->version);
+	return worker_is_pinned(w) ? 0 : fleet_threads_per_worker(w->version->fleet);
+}
+
 int worker_send_load(struct worker *w)
 {
 	static char packet[FRAME_MAX];
@@ -184,8 +228,7 @@ int worker_send_load(struct worker *w)
 	if (r < 0)
 		return r;
 	w->next_seq = 0;
-	w->threads = ranks_wanted(w->version) ? ranks_threads(w->version)
-					      : fleet_threads_per_worker(w->version->fleet);
+	w->threads = worker_threads(w);
 	load_json(w, &json);
 	frame_begin(&fw, packet, sizeof(packet), FRAME_LOAD, 0);
 	r = buf_overflowed(&json) ? -E2BIG : frame_put_bytes(&fw, buf_slice(&json));

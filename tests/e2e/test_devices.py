@@ -169,8 +169,8 @@ def start(serve, tmp_path, script=NVIDIA_SMI, name="nvidia-smi", variables=None,
     store = tmp_path / "store"
     make_mar(store, "plain", "device.py")
     environment = {**fake_tool(tmp_path / "bin", script, name), **(variables or {})}
-    server = serve(store=store, environment=environment, default_workers_per_model=None,
-                   **settings)
+    server = serve(store=store, environment=environment,
+                   **{"default_workers_per_model": None, **settings})
     server.notes = tmp_path / "bin"
     return server, [s["gpu_id"] for s in seen_by_each(server, "plain")]
 
@@ -228,3 +228,32 @@ def test_hidden_variables_match_whole_names(serve, tmp_path):
     environment = seen_by_each(server, "plain")[0]["environment"]
     assert environment["SECRET_OF_THE_SERVER"] == "1"
     assert environment["TS_IPEX_ENABLE"] == environment["TS_IPEX_GPU_ENABLE"] == "false"
+
+
+# ---- processors ----
+
+def test_workers_with_processors_of_their_own(serve, tmp_path):
+    cpus = sorted(os.sched_getaffinity(0))
+    server, _ = start(serve, tmp_path, "#!/bin/sh\n", default_workers_per_model=2,
+                      cpu_launcher_enable=True,
+                      variables={"SCONCE_CPU_LAUNCHER_ARGS": "--use_logical_core"})
+    pids = server.worker_pids("plain")
+    sets = [os.sched_getaffinity(pid) for pid in pids]
+    assert all(len(s) == max(len(cpus) // 2, 1) for s in sets)
+    assert not sets[0] & sets[1] or len(cpus) == 1
+    assert {s["environment"]["OMP_NUM_THREADS"] for s in seen_by_each(server, "plain")} == {
+        str(len(sets[0]))}
+    # The next one in its place gets the same.
+    os.kill(pids[1], signal.SIGKILL)
+    eventually(lambda: len(set(server.worker_pids("plain")) - {pids[1]}) == 2, "it is back")
+    assert [os.sched_getaffinity(pid) for pid in server.worker_pids("plain")] == sets
+
+
+def test_processors_that_are_not_there(serve, tmp_path):
+    make_mar(tmp_path / "store", "plain", "device.py")
+    server = serve(store=tmp_path / "store", load_models=None, cpu_launcher_enable=True,
+                   environment={**fake_tool(tmp_path / "bin"),
+                                "SCONCE_CPU_LAUNCHER_ARGS": "--core_list 99999"})
+    assert server.register("plain.mar", initial_workers=1).status_code == 500
+    why = "cpu_launcher_args: none of these processors may be used"
+    eventually(lambda: why in server.log("model_log.log"), why)
