@@ -186,7 +186,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 		r = children_init(&f->children, loop);
 	if (r)
 		return err_trace(r);
-	gpus_detect(&f->gpus, loop, &f->children, settings);
+	gpus_detect(&f->gpus, f);
 	if (settings->model_store)
 		download_clean(settings->model_store);
 	pool_on_segment_gone(pool, fleet_segment_gone, f);

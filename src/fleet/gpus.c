@@ -2,23 +2,20 @@
 #include "fleet/gpus.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "config/host.h"
-#include "config/settings.h"
 #include "fleet/capture.h"
+#include "fleet/fleet.h"
+#include "fleet/job.h"
 #include "log/log.h"
 #include "wire/smi.h"
 
 #define GPUS_PROBE_MS 5000
 #define GPUS_OUTPUT_MAX ((size_t)256 << 10)
 #define GPUS_FRESH_NS (1 * NS_PER_S)
-
-extern char **environ;
 
 struct gpu_tool {
 	struct slice name;
@@ -88,62 +85,25 @@ static unsigned gpus_count(struct gpus *g, bool ipex)
 	return n;
 }
 
-void gpus_detect(struct gpus *g, uv_loop_t *loop, struct children *children,
-		 const struct settings *s)
+void gpus_detect(struct gpus *g, struct fleet *f)
 {
 	struct slice names[DEVICES_MAX];
 	unsigned there, n;
 	const char *list;
 
-	*g = (struct gpus){ .loop = loop, .children = children };
-	buf_init(&g->output, GPUS_OUTPUT_MAX);
-	if (!s->number_of_gpu)
+	*g = (struct gpus){ .fleet = f };
+	if (!f->settings->number_of_gpu)
 		return;
-	there = gpus_count(g, s->ipex_gpu_enable);
+	there = gpus_count(g, f->settings->ipex_gpu_enable);
 	list = getenv(g->tool->variable);
 	n = list ? devices_visible(slice_str(list), there, names) : MIN(there, DEVICES_MAX);
-	g->n = (unsigned)MIN(n, s->number_of_gpu);
+	g->n = (unsigned)MIN(n, f->settings->number_of_gpu);
 	for (unsigned i = 0; i < g->n; i++)
 		g->all[i].name = list ? slice_dup(names[i]) : mem_printf("%u", i);
 	gpus_refresh(g, 0);
 }
 
 /* ---- how busy they are ---- */
-
-static void gpus_closed(uv_handle_t *h)
-{
-	free(h);
-}
-
-static void gpus_close(struct gpus *g)
-{
-	if (!g->poll)
-		return;
-	uv_close((uv_handle_t *)TAKE(g->poll), gpus_closed);
-	close(g->fd);
-}
-
-static void gpus_read(struct gpus *g)
-{
-	ssize_t n;
-
-	do {
-		char *at = buf_reserve(&g->output, 4096);
-
-		n = at ? read(g->fd, at, 4096) : 0;
-		if (n > 0)
-			buf_added(&g->output, (size_t)n);
-	} while (n > 0);
-	if (n == 0)
-		uv_poll_stop(g->poll);
-}
-
-static void gpus_readable(uv_poll_t *p, int status, int events)
-{
-	(void)status;
-	(void)events;
-	gpus_read(p->data);
-}
 
 static bool gpu_is(const struct gpu *gpu, const struct smi_gpu *row)
 {
@@ -160,7 +120,7 @@ static void gpus_take(struct gpus *g, const struct smi_gpu *row)
 	for (unsigned i = 0; i < g->n; i++) {
 		if (!gpu_is(&g->all[i], row))
 			continue;
-		free(g->all[i].use);
+		free(TAKE(g->all[i].use));
 		g->all[i].use = mem_printf("utilization.gpu::%.*s utilization.memory::%.*s "
 					   "memory.used::%.*s",
 					   SLICE_ARG(row->busy), SLICE_ARG(row->memory_busy),
@@ -168,60 +128,35 @@ static void gpus_take(struct gpus *g, const struct smi_gpu *row)
 	}
 }
 
-static void gpus_exited(struct child *c, int status)
+static void gpus_told(void *arg, const struct job_end *end)
 {
-	struct gpus *g = container_of(c, struct gpus, child);
+	struct gpus *g = arg;
 	struct smi_gpu rows[DEVICES_MAX];
-	unsigned n;
+	unsigned n = end->status ? 0 : smi_parse(end->output, rows, DEVICES_MAX);
 
-	gpus_read(g);
-	gpus_close(g);
-	n = status ? 0 : smi_parse(buf_slice(&g->output), rows, DEVICES_MAX);
+	g->asking = false;
+	for (unsigned i = 0; i < g->n; i++)
+		free(TAKE(g->all[i].use));
 	for (unsigned i = 0; i < n; i++)
 		if (rows[i].busy.n)
 			gpus_take(g, &rows[i]);
-}
-
-static void gpus_ask(struct gpus *g)
-{
-	static char format[] = "--format=csv";
-	char *argv[] = { g->path, (char *)(uintptr_t)g->tool->use, format, NULL };
-	struct spawn spawn = {
-		.file = g->path, .argv = argv, .environment = environ, .fds = { -1, -1, -1, -1 }
-	};
-	int pair[2];
-
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return;
-	fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	spawn.fds[1] = pair[1];
-	buf_clear(&g->output);
-	g->fd = pair[0];
-	g->poll = mem_new(uv_poll_t);
-	g->poll->data = g;
-	uv_poll_init(g->loop, g->poll, g->fd);
-	uv_poll_start(g->poll, UV_READABLE, gpus_readable);
-	uv_unref((uv_handle_t *)g->poll);
-	if (child_spawn(g->children, &g->child, &spawn, gpus_exited) < 0)
-		gpus_close(g);
-	close(pair[1]);
 }
 
 void gpus_refresh(struct gpus *g, uint64_t age_ns)
 {
 	uint64_t now_ns = clock_now_ns();
 
-	if (!g->n || !g->tool->use)
+	if (!g->n || !g->tool->use || g->asking || g->fleet->stopping ||
+	    (g->asked_ns && now_ns - g->asked_ns < age_ns))
 		return;
-	if (g->child.pid) {
-		if (now_ns - g->asked_ns > GPUS_PROBE_MS * NS_PER_MS)
-			child_kill(&g->child, SIGKILL);
-		return;
-	}
-	if (g->asked_ns && now_ns - g->asked_ns < age_ns)
-		return;
+	g->asking = true;
 	g->asked_ns = now_ns;
-	gpus_ask(g);
+	job_start(g->fleet,
+		  &(struct job_spec){ .file = g->path,
+				      .argv = (const char *const[]){ g->path, g->tool->use,
+								     "--format=csv", NULL },
+				      .limit_ms = GPUS_PROBE_MS },
+		  gpus_told, g);
 }
 
 void gpus_put_use(struct gpus *g, int id, struct buf *out)
@@ -244,9 +179,6 @@ void gpus_put_visible(const struct gpus *g, const uint16_t *ids, unsigned n, str
 
 void gpus_finish(struct gpus *g)
 {
-	child_abandon(&g->child);
-	gpus_close(g);
-	buf_finish(&g->output);
 	for (unsigned i = 0; i < g->n; i++) {
 		free(g->all[i].name);
 		free(g->all[i].use);

@@ -8,13 +8,10 @@
  * that a process with our environment sees. Loop thread only.
  */
 
-#include <uv.h>
-
 #include "base/buf.h"
 #include "core/devices.h"
-#include "fleet/child.h"
 
-struct settings;
+struct fleet;
 
 struct gpu {
 	char *name; /* in the list of visible ones: "3", "GPU-8932f937" */
@@ -22,30 +19,24 @@ struct gpu {
 };
 
 struct gpus {
+	struct fleet *fleet;
 	unsigned n;
 	struct gpu all[DEVICES_MAX];
 	const struct gpu_tool *tool; /* that found them; NULL: none was needed */
 	char *path;                  /* of it */
-	uv_loop_t *loop;
-	struct children *children;
-	/* how busy they are: a child at work, or the time of the last one */
-	struct child child;
-	uv_poll_t *poll;
-	int fd;
-	struct buf output;
+	bool asking;                 /* how busy they are */
 	uint64_t asked_ns;
 };
 
 /* Blocks for as long as the tool takes, a few seconds at most; not at all where there is none or
  * number_of_gpu is 0. Then asks how busy they are. */
-void gpus_detect(struct gpus *g, uv_loop_t *loop, struct children *children,
-		 const struct settings *s);
+void gpus_detect(struct gpus *g, struct fleet *f);
 void gpus_finish(struct gpus *g);
 
-/* Puts TorchServe's text for a worker on GPU `id`: the newest figures there are, "N/A" without
- * any. Asks for newer ones when those are old. */
+/* Puts TorchServe's text for a worker on GPU `id`: the newest figures, "N/A" when the tool gave
+ * none. Asks for newer ones when those are old. */
 void gpus_put_use(struct gpus *g, int id, struct buf *out);
-/* Asks for new figures when they are older than `age_ns`; ends a tool that hangs. */
+/* Asks for new figures when they are older than `age_ns`. */
 void gpus_refresh(struct gpus *g, uint64_t age_ns);
 /* The environment's line that shows a process only these. */
 void gpus_put_visible(const struct gpus *g, const uint16_t *ids, unsigned n, struct buf *out);

@@ -207,6 +207,14 @@ def test_amd(serve, tmp_path):
     assert gpus == [0, 1]
 
 
+def test_a_tool_that_fails_later(serve, tmp_path):
+    server, gpus = start(serve, tmp_path)
+    eventually(lambda: "N/A" not in [g for g, _ in workers(server, "plain")], "they are measured")
+    fake_tool(tmp_path / "bin", "#!/bin/sh\nexit 9\n")
+    eventually(lambda: {g for g, _ in workers(server, "plain")} == {"N/A"}, "there are no figures")
+    assert gpus == [s["gpu_id"] for s in seen_by_each(server, "plain")]
+
+
 @pytest.mark.parametrize("script", ["exit 9", "echo index; echo nonsense; yes index"])
 def test_a_broken_tool_means_no_gpu(serve, tmp_path, script):
     server, gpus = start(serve, tmp_path, f"#!/bin/sh\n{script}\n")
