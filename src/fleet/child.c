@@ -138,7 +138,8 @@ void child_adopt(struct children *cs, struct child *c, pid_t pid,
 	*c = (struct child){ .children = cs, .pid = pid, .exited = exited };
 	list_push_back(&cs->all, &c->link);
 	for (unsigned i = 0; i < CHILDREN_STRAYS; i++) {
-		if (cs->strays[i].pid != pid)
+		/* One that is alive only has the number of one that was abandoned. */
+		if (cs->strays[i].pid != pid || kill(pid, 0) == 0)
 			continue;
 		cs->strays[i].pid = 0;
 		c->stray_status = cs->strays[i].status;

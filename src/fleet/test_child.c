@@ -113,6 +113,26 @@ static void adopts_a_process_that_has_already_ended(void **state)
 	assert_int_equal(WEXITSTATUS(s.status), 7);
 }
 
+static void ends_belong_to_one_process_not_to_its_number(void **state)
+{
+	struct children *cs = *state;
+	struct seen s = { .loop = cs->sigchld.loop };
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		setsid();
+		pause();
+		_exit(0);
+	}
+	/* Somebody had this number before, and was abandoned. */
+	cs->strays[0].pid = pid;
+	cs->strays[0].status = 0;
+	child_adopt(cs, &s.child, pid, ended);
+	child_kill(&s.child, SIGKILL);
+	turn(cs);
+	assert_true(s.ended && WIFSIGNALED(s.status));
+}
+
 static int set_up(void **state)
 {
 	static struct children cs;
@@ -135,6 +155,7 @@ int main(void)
 		cmocka_unit_test(says_127_for_a_missing_program),
 		cmocka_unit_test(kills_the_whole_group),
 		cmocka_unit_test(adopts_a_process_that_has_already_ended),
+		cmocka_unit_test(ends_belong_to_one_process_not_to_its_number),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
