@@ -299,7 +299,7 @@ void fleet_register(struct fleet *f, const struct registration *r,
 	g->url = slice_dup(r->url);
 	g->model_name = r->model_name.n ? slice_dup(r->model_name) : NULL;
 	g->handler = r->handler.n ? slice_dup(r->handler) : NULL;
-	g->runtime = r->runtime.n ? slice_dup(r->runtime) : NULL;
+	g->runtime = r->runtime.p ? slice_dup(r->runtime) : NULL;
 	g->wish = *r;
 	g->done = done;
 	g->arg = arg;

@@ -29,22 +29,33 @@ static char *source_existing(const char *path)
 	return stat(path, &st) == 0 ? realpath(path, NULL) : NULL;
 }
 
-/* A bare path: only inside the model store, links resolved. */
+/* Links resolved. */
+static char *source_at(const char *store, const char *url)
+{
+	_cleanup_(freep) char *joined =
+		url[0] == '/' ? mem_strdup(url) : mem_printf("%s/%s", store, url);
+	char *path = source_existing(joined);
+	size_t n = strlen(store);
+
+	/* An administrator may link archives into the store; a client may not point out of it. */
+	if (path && url[0] == '/' && (strncmp(path, store, n) != 0 || path[n] != '/'))
+		free(TAKE(path));
+	return path;
+}
+
+/* A bare path: only inside the model store. TorchServe looks at nothing but its last word, so a
+ * path of another machine finds an archive here too. */
 static char *source_in_store(const struct settings *s, const char *url)
 {
 	_cleanup_(freep) char *store = s->model_store ? realpath(s->model_store, NULL) : NULL;
-	_cleanup_(freep) char *joined = NULL;
-	size_t n;
+	const char *last = strrchr(url, '/');
 	char *path;
 
 	if (!store)
 		return NULL;
-	n = strlen(store);
-	joined = url[0] == '/' ? mem_strdup(url) : mem_printf("%s/%s", store, url);
-	path = source_existing(joined);
-	/* An administrator may link archives into the store; a client may not point out of it. */
-	if (path && url[0] == '/' && (strncmp(path, store, n) != 0 || path[n] != '/'))
-		free(TAKE(path));
+	path = source_at(store, url);
+	if (!path && last && last[1] && !strstr(url, "://"))
+		path = source_at(store, last + 1);
 	return path;
 }
 
@@ -80,7 +91,10 @@ void source_resolve(const struct settings *s, const char *url, struct source *re
 		source_remote(s, url, ret);
 	} else {
 		ret->path = file ? source_existing(url + 7) : source_in_store(s, url);
-		if (!ret->path)
+		if (!ret->path && file)
+			source_refuse(ret, 400, "DownloadArchiveException",
+				      "Failed to download archive from: %", url);
+		else if (!ret->path)
 			source_refuse(ret, 404, NOT_FOUND, "Model not found at: %", url);
 	}
 }

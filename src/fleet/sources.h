@@ -3,8 +3,9 @@
 
 /*
  * Where an archive's URL points: a name in the model store, a file:// URL or an absolute path, and
- * whether that is allowed. Nothing outside the model store is reachable by a bare path; file:// and
- * http(s):// must match allowed_urls.
+ * whether that is allowed. Nothing outside the model store is reachable by a bare path, whose last
+ * word counts where the whole of it leads to nothing; file:// and http(s):// must match
+ * allowed_urls.
  */
 
 #include "config/settings.h"

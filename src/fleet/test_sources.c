@@ -14,7 +14,8 @@
 #include "fleet/sources.h"
 
 static char store_dir[] = "/tmp/sconce-sources-XXXXXX";
-static struct settings settings;
+static char all_urls[] = "file://.*|http(s)?://.*";
+static struct settings settings = { .allowed_urls = all_urls };
 
 static void touch(const char *name)
 {
@@ -69,6 +70,23 @@ static void finds_names_in_the_store(void **state)
 	refused("c.mar", 404, "Model not found at: c.mar");
 }
 
+static void the_last_word_of_a_path_counts(void **state)
+{
+	static const char *const paths[] = { "sub/b.mar", "/another/machine/b.mar" };
+	struct source s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		source_resolve(&settings, paths[i], &s);
+		assert_non_null(s.path);
+		assert_true(slice_ends(slice_str(s.path), SLICE("/b.mar")));
+		source_finish(&s);
+	}
+	refused("/another/machine/", 404, "Model not found at: /another/machine/");
+	refused("file:///another/b.mar", 400,
+		"Failed to download archive from: file:///another/b.mar");
+}
+
 static void refuses_what_leaves_the_store(void **state)
 {
 	(void)state;
@@ -98,7 +116,7 @@ static void honours_allowed_urls(void **state)
 		"Given URL file:///etc/x.mar does not match any allowed URL(s)");
 	refused("https://models.example.evil/x.mar", 404,
 		"Given URL https://models.example.evil/x.mar does not match any allowed URL(s)");
-	settings.allowed_urls = NULL;
+	settings.allowed_urls = all_urls;
 }
 
 static void lists_archives_only(void **state)
@@ -120,6 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_names_in_the_store),
+		cmocka_unit_test(the_last_word_of_a_path_counts),
 		cmocka_unit_test(refuses_what_leaves_the_store),
 		cmocka_unit_test(honours_allowed_urls),
 		cmocka_unit_test(lists_archives_only),
