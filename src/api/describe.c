@@ -168,17 +168,13 @@ static void describe_replied(struct request *r, const struct reply *reply)
 static void describe_customized(struct call *c, struct version *v)
 {
 	struct request *r = &c->request;
-	size_t room = 64;
-	char *p = region_alloc(&c->region, room);
 
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	r->op = REQUEST_DESCRIBE;
 	r->reply = describe_replied;
 	r->owner = c;
-	r->parts = region_new(&c->region, struct part);
-	r->parts[0] = (struct part){ .kind = PART_BODY, .name = SLICE("body"), .type = SLICE("") };
-	r->n_parts = 1;
-	r->headers = slice_make(p, frame_header_put(p, room, SLICE("describe"), SLICE("True")));
+	parts_headers(c, 0);
+	parts_add_header(c, SLICE("describe"), SLICE("True"));
 	if (version_submit(v, r)) {
 		call_error(c, 503, "ServiceUnavailableException",
 			   "Model \"%s\" has no worker to serve describe request. Please use scale "
