@@ -80,6 +80,7 @@ def once(server, step):
     data = step.raw
     if data is None:
         data = encode(step.method, step.target, step.body, step.headers)
+    data = data.replace(b"<folder>", str(server.root).encode())
     for kind, key in server.keys().items():
         data = data.replace(b"<%s key>" % kind.encode(), key.encode())
     for _ in range(TRIES):

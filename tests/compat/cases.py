@@ -3,11 +3,13 @@
 
 from compat import (
     cases_combined,
+    cases_commands,
     cases_decoding,
     cases_envelopes,
     cases_failures,
     cases_guarded,
     cases_http,
+    cases_logs,
     cases_manage,
     cases_metrics,
     cases_queues,
@@ -15,5 +17,5 @@ from compat import (
 )
 
 MODULES = (cases_decoding, cases_replies, cases_failures, cases_http, cases_metrics, cases_manage,
-           cases_envelopes, cases_queues, cases_guarded, cases_combined)
+           cases_envelopes, cases_queues, cases_commands, cases_logs, cases_guarded, cases_combined)
 ALL = sorted((case for module in MODULES for case in module.CASES), key=lambda case: case.config)

@@ -2,7 +2,7 @@
 """The life of models: registered, listed, described, scaled, made the default, unregistered."""
 
 from compat.case import JSON, ask, cases_for, get, manage, post
-from compat.looks import operations
+from compat.looks import any_order, operations
 
 case = cases_for("manage")
 
@@ -37,6 +37,22 @@ REFUSED = [case(f"registers {target}", manage("POST", target)) for target in (
     case("registers by the last word of a path", register(url="sub/see.mar"), described("see"),
          gone("see")),
     case("registers with an empty runtime", register("runtime=")),
+    case("registers by the last word of a URL",
+         register(url="ftp://127.0.0.1/see.mar", differs={"other-schemes": "answer"})),
+    case("registers a file", register(url="file://<folder>/store/elsewhere/away.mar"),
+         described("away"), gone("away")),
+    case("registers a file of the store", register(url="file://<folder>/store/see.mar", differs={
+        "file-in-place": "answer"})),
+    case("registers an absolute folder", register(url="<folder>/store/folder"),
+         described("folder"), gone("folder")),
+    case("registers an absolute path", register(url="<folder>/store/see.mar"),
+         described("see"), gone("see")),
+    case("registers a folder elsewhere", register(url="<folder>/outside", differs={
+        "outside-folders": "answer"})),
+    case("registers a path of another machine", register(url="/another/machine/see.mar"),
+         described("see"), gone("see")),
+    case("registers what is in a folder of the store", register(
+        url="elsewhere/away.mar", differs={"folders-of-store": "answer"})),
 ]
 
 WRONG = [case(f"{method} {target}", manage(method, target)) for method, target in (
@@ -149,7 +165,7 @@ SCALED = [
     lives("scaled", manage("PUT", "/models/see?synchronous=true"), described("see"),
           manage("GET", "/v1/models/see"), get("/predictions/see", look=lambda text: text[:20]),
           manage("PUT", "/models/see?min_worker=1&max_worker=3&synchronous=true"),
-          described("see"), described("see?customized=true"),
+          described("see"), described("see?customized=true", look=any_order),
           manage("PUT", f"/models/see{NO_WORKER}"), described("see"),
           manage("GET", "/v1/models/see")),
     lives("scaled later", manage("PUT", "/models/see/1.0?min_worker=1&number_gpu=1&timeout=-1"),

@@ -11,7 +11,7 @@ def metrics(query="", **more):
 
 CASES = [
     case("metrics of handlers", post("/predictions/measure", "x"),
-         get("/metrics", on="metrics", look=families, until=lambda a: "Visits" in a.body)),
+         get("/metrics", on="metrics", look=families, until=lambda a: "CacheFill" in a.body)),
     case("metrics by name", metrics("?name[]=Requests2XX"),
          metrics("?name[]=Requests2XX&name[]=QueueTime"), metrics("?name[]=none"),
          metrics("?name%5B%5D=Requests4XX")),

@@ -37,8 +37,9 @@ CONFIGURATIONS = {
         "cors_allowed_origin": "https://a.example", "cors_allowed_methods": "GET, POST",
         "cors_allowed_headers": "X-Custom"}),
     "combined": Configuration(
-        ("see.mar", "enveloped.mar"),
-        {**PLAIN, "metrics_mode": "log", "models": MODELS}, combined=True),
+        ("see.mar", "enveloped.mar", "measure.mar"),
+        {**PLAIN, "metrics_mode": "log", "models": MODELS,
+                  "model_metrics_auto_detect": "true"}, combined=True),
     "queues": Configuration(("ledger.mar", "gate.mar", "ticket.mar", "hasty.mar"), PLAIN),
     **{f"envelope-{name}": Configuration(("taken.mar",), {**PLAIN, "service_envelope": name})
        for name in ("body", "json", "kserve", "kservev2")},
@@ -80,6 +81,7 @@ def build_odd(folder):
     make_mar(folder, "yaml", "see.py", config=YAML)
     make_mar(folder, "wrong", "see.py", config=WRONG_YAML)
     make_mar(folder, "see", "see.py", file="see2.mar", version="2.0")
+    make_mar(folder / "elsewhere", "away", "see.py")
     make_folder(folder, "folder", "see.py")
     make_tar(folder, "tar", "see.py")
     make_mar(folder, "bad", "bad_import.py")

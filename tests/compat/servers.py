@@ -36,6 +36,7 @@ class Server:
         self.mark = f"compat-{name}-{os.getpid()}-{id(self)}"
         (self.root / "tmp").mkdir(parents=True)
         shutil.copytree(store, self.root / "store")
+        shutil.copytree(self.root / "store" / "folder", self.root / "outside")
         ports = free_ports(5)
         self.ports = dict(zip(LISTENERS, ports))
         if config.combined:
@@ -46,7 +47,8 @@ class Server:
         command = ["torchserve", "--start", "--foreground", "--ncs", "--ts-config",
                    str(properties), "--model-store", str(self.root / "store")]
         command += ["--models", *config.models] if config.models else []
-        self._start(command, paths, config.environment)
+        self.path = os.pathsep.join([*map(str, paths), os.environ["PATH"]])
+        self._start(command, config.environment)
 
     def _properties(self, config, ports):
         lines = {f"{kind}_address": f"http://127.0.0.1:{self.ports[kind]}" for kind in LISTENERS}
@@ -54,17 +56,28 @@ class Server:
                   "default_workers_per_model": 1, **config.settings}
         return "".join(f"{key}={value}\n" for key, value in lines.items())
 
-    def _start(self, command, paths, environment):
-        path = os.pathsep.join([*map(str, paths), os.environ["PATH"]])
-        temporary, logs = str(self.root / "tmp"), str(self.root / "logs")
+    def _environment(self, folder):
+        temporary, logs = str(folder / "tmp"), str(folder / "logs")
         env = {k: v for k, v in os.environ.items() if not k.startswith(("TS_", "SCONCE_"))}
-        env |= {"PATH": path, "TMPDIR": temporary, "TEMP": temporary, "LOG_LOCATION": logs,
-                "METRICS_LOCATION": logs, MARK: self.mark, **environment}
+        return env | {"PATH": self.path, "TMPDIR": temporary, "TEMP": temporary,
+                      "LOG_LOCATION": logs, "METRICS_LOCATION": logs, MARK: self.mark}
+
+    def _start(self, command, environment):
         self.console = self.root / "console.log"
         with open(self.console, "wb") as console:
             self.process = subprocess.Popen(
-                [shutil.which(command[0], path=path), *command[1:]], cwd=self.root, env=env,
+                [shutil.which(command[0], path=self.path), *command[1:]], cwd=self.root,
+                env=self._environment(self.root) | environment,
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+
+    def run(self, command, *arguments):
+        """Runs another command of the same package in a folder beside the server's."""
+        folder = self.root / "commands"
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [shutil.which(command, path=self.path), *arguments], cwd=folder, text=True, timeout=60,
+            env=self._environment(folder), stdin=subprocess.DEVNULL, capture_output=True)
+        return done.returncode, done.stdout, done.stderr
 
     # ---- state ----
 
