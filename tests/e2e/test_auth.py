@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from e2e.archives import make_mar
-from e2e.server import assert_error, eventually
+from e2e.server import assert_error, eventually, free_ports
 
 REFUSED = ("Token Authorization failed. Token either incorrect, expired, or not provided "
            "correctly")
@@ -75,6 +75,20 @@ def test_management_needs_its_own_key(server):
     for headers in ({}, bearer(keys(server)["inference"])):
         assert_error(server.manage("GET", "/models", headers=headers), 400, "InvalidKeyException",
                      REFUSED)
+
+
+def test_on_a_shared_listener_the_route_says_which_key(serve, tmp_path):
+    make_mar(tmp_path / "store", "echo", "echo.py")
+    port, = free_ports(1)
+    address = f"http://127.0.0.1:{port}"
+    server = serve(store=tmp_path / "store", disable_token_authorization=None, wait=False,
+                   inference_address=address, management_address=address)
+    server.inference = server.management = port
+    eventually(lambda: (server.root / "key_file.json").exists() and predicts(server))
+    for kind, status in (("management", 200), ("inference", 400)):
+        response = server.manage("GET", "/models", headers=bearer(keys(server)[kind]))
+        assert response.status_code == status
+    assert_error(predict(server, keys(server)["management"]), 400, "InvalidKeyException", REFUSED)
 
 
 def test_metrics_are_open(server):
