@@ -87,6 +87,8 @@ FORMS = [form(name, body) for name, body in [
     ("body", b"body=1"),
     ("data", b"data=x"),
 ]] + [
+    form("many fields", b"&".join(b"f%d=1" % i for i in range(600)),
+         differs={"field-count": "answer"}),
     form("empty name", b"=1", differs={"form-empty-name": "answer"}),
     form("ampersands", b"&&a=1&&b=2", differs={"form-empty-name": "answer"}),
     form("bad escape", b"a=%zz", differs={"form-bad-escape": "answer"}),

@@ -180,6 +180,11 @@ SCALED = [
 ]
 
 FAILS = [
+    case("a handler that fails when it is set up",
+         register("initial_workers=1", "bad_init.mar"),
+         described("bad_init", differs={"failed-registration": "answer"}),
+         register("initial_workers=1", "bad_init.mar",
+                  differs={"failed-registration": "answer"})),
     case("a handler that cannot be imported",
          register("initial_workers=1", "bad.mar"), described("bad"), gone("bad")),
 ]

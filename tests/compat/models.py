@@ -85,6 +85,7 @@ def build_odd(folder):
     make_folder(folder, "folder", "see.py")
     make_tar(folder, "tar", "see.py")
     make_mar(folder, "bad", "bad_import.py")
+    make_mar(folder, "bad_init", "bad_init.py")
     files = contents("bare", "see.py")
     manifest = files.pop("MAR-INF/MANIFEST.json")
     write_zip(folder / "bare.mar", files)

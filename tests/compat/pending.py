@@ -8,5 +8,4 @@ PENDING = {
     "metrics of the server in logs": "the server's metrics in ts_metrics.log",
     "metrics of handlers in logs": "PredictionTime, and lines of model_metrics.log",
     "log files": "all five log files",
-    "torch-model-archiver --model-name n -v 1 --handler h.py --runtime java": "exit code 2",
 }
