@@ -136,7 +136,8 @@ def make_models(store):
     names = {str(i): f"class {i}" for i in range(10)}
     make("classifier", CLASSIFIER, "image_classifier", config="batchSize: 2\nmaxBatchDelay: 10\n",
          files={"index_to_name.json": json.dumps(names), "captum/attr.py": CAPTUM})
-    make("bare", CLASSIFIER, "image_classifier")
+    make("bare", CLASSIFIER, "image_classifier",
+         files={"captum/__init__.py": "raise ImportError('not here')\n"})
     make("segmenter", SEGMENTER, "image_segmenter")
     make("detector", DETECTOR, "object_detector",
          files={"index_to_name.json": '{"object_type_names": ["sky", "cat"]}'})
