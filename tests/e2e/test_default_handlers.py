@@ -207,6 +207,12 @@ def test_exported_program_compiled(server):
     assert server.predict("program", json=[1.0, 2.0]).json() == [2.0, 4.0]
 
 
+def test_description(server):
+    """Default handlers have nothing to add to it."""
+    model, = server.manage("GET", "/models/classifier?customized=true").json()
+    assert (model["modelName"], model["customizedMetadata"]) == ("classifier", {})
+
+
 # ---- explanations ----
 
 def test_explanation(server):

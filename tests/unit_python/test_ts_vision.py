@@ -131,6 +131,12 @@ def test_as_many_classes_as_asked_for(start):
     assert list(handler.handle([{"data": WHITE}], made)[0]) == ["9", "8"]
 
 
+def test_all_classes_where_there_are_fewer(start):
+    handler, _ = start(ImageClassifier, "classifier")
+    answer, = handler.postprocess(torch.tensor([[1.0, 2.0, 0.0]]))
+    assert list(answer) == ["1", "0", "2"] and sum(answer.values()) == pytest.approx(1)
+
+
 # ---- image_segmenter ----
 
 def test_segments(start):

@@ -22,5 +22,6 @@ class ImageClassifier(VisionHandler):
     @timed
     def postprocess(self, data):
         """For every image a dict of names and probabilities, the likeliest first."""
-        probabilities, classes = torch.topk(torch.softmax(data, dim=1), self.topk, dim=1)
+        wanted = min(self.topk, data.shape[1])    # a model may have fewer classes
+        probabilities, classes = torch.topk(torch.softmax(data, dim=1), wanted, dim=1)
         return map_class_to_label(probabilities.tolist(), self.mapping, classes.tolist())
