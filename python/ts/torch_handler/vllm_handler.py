@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Default handler `vllm_handler`: a language model in vllm (0.6), behind OpenAI's calls.
 
-What follows /predictions/{model}/ says which: v1/completions, v1/chat/completions or v1/models.
+What follows /predictions/{model}/{version}/ says which: v1/completions, v1/chat/completions or
+v1/models.
 """
 
 import os
