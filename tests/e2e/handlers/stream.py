@@ -13,7 +13,7 @@ def handle(data, context):
     for i in range(wish["pieces"]):
         send_intermediate_predict_response([f"piece {i};" for _ in data], context.request_ids,
                                            "Intermediate Prediction success", 200, context)
-        if context.is_cancelled():
+        if "left" in wish and context.is_cancelled():
             open(wish["left"], "w").close()
             return [f"left after {i + 1}" for _ in data]
         if wish.get("fifo") and i < wish.get("waits", wish["pieces"]):
