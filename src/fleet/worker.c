@@ -25,15 +25,16 @@ static void worker_timer_closed(uv_handle_t *h)
 
 static unsigned worker_free_index(const struct version *v)
 {
-	unsigned index = 0;
-	bool used = true;
+	_cleanup_(freep) bool *used = NULL;
+	unsigned n = 0, index = 0;
 
-	while (used) {
-		used = false;
-		list_for_each (n, &v->workers)
-			used = used || container_of(n, struct worker, link)->index == index;
-		index += used;
-	}
+	list_for_each (l, &v->workers)
+		n++;
+	used = mem_zalloc((n + 1) * sizeof(*used));
+	list_for_each (l, &v->workers)
+		used[MIN(container_of(l, struct worker, link)->index, n)] = true;
+	while (index < n && used[index])
+		index++;
 	return index;
 }
 
