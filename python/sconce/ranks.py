@@ -39,7 +39,10 @@ class Lead(Channel):
     def _receive(self, flags=0):
         got = super()._receive(flags)
         kind, count, arg, data, size, fds = got
-        if kind == wire.PEER and len(fds) == 1:
+        # A later frame may need it before this one is handled: see receive_kind().
+        if kind == wire.SEGMENT and len(fds) == 1:
+            self._memory.add_segment(arg, wire.read_u64(data, wire.HEAD, size), os.dup(fds[0]))
+        elif kind == wire.PEER and len(fds) == 1:
             self._peers[arg] = socket.socket(fileno=fds[0])
         elif kind == wire.RUN:
             self._pass_run(data, size, count)

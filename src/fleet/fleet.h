@@ -38,10 +38,11 @@ struct fleet {
 	uv_idle_t again;     /* … and keeps the loop turning when a timer found work */
 	uv_timer_t tick;     /* timeouts and deadlines */
 	uint64_t tick_n;
-	char *executable;       /* our own, for `sconce unpack` */
-	struct workdir workdir; /* where archives are unpacked */
-	unsigned cpus;          /* that we may use: affinity and cgroup quota */
-	unsigned next_worker;   /* worker ids, from initial_worker_port */
+	char *executable;        /* our own, for `sconce unpack` */
+	struct workdir workdir;  /* where archives are unpacked */
+	unsigned cpus;           /* that we may use: affinity and cgroup quota */
+	unsigned next_worker;    /* worker ids, from initial_worker_port */
+	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
 	unsigned jobs_running;
 	struct list jobs, jobs_waiting; /* short-lived children, see job.h */
 	struct list registering;        /* of versions whose packages are being installed */

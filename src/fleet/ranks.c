@@ -52,15 +52,13 @@ static bool ranks_port_free(unsigned port)
 	return bind(fd, (const struct sockaddr *)&a, sizeof(a)) == 0;
 }
 
-/* Workers begin to look at different ports, so that those that start together do not meet. */
-static unsigned ranks_pick_port(const struct worker *w)
+/* Every start gets another port, so that those that start together do not meet. */
+static unsigned ranks_pick_port(struct fleet *f)
 {
-	const struct settings *s = w->version->fleet->settings;
-	unsigned first = (unsigned)s->initial_distribution_port;
-	unsigned start = w->id - (unsigned)s->initial_worker_port;
+	unsigned first = (unsigned)f->settings->initial_distribution_port;
 
 	for (unsigned i = 0; i < RANKS_PORTS; i++) {
-		unsigned port = first + (start + i) % RANKS_PORTS;
+		unsigned port = first + f->next_rank_port++ % RANKS_PORTS;
 
 		if (port <= 65535 && ranks_port_free(port))
 			return port;
@@ -98,7 +96,7 @@ static int ranks_choose_master(struct worker *w)
 	}
 	if (ranks_nodes(w->version) == 1) {
 		host = SLICE("127.0.0.1");
-		number = ranks_pick_port(w);
+		number = ranks_pick_port(w->version->fleet);
 	} else {
 		slice_u64(port, &number);
 	}

@@ -9,17 +9,12 @@ import pytest
 
 from e2e.archives import make_mar
 from e2e.gate import background
-from e2e.server import eventually, free_ports, marked_processes
+from e2e.server import eventually, marked_processes
 from e2e.test_devices import fake_tool
 
 TWO = "minWorkers: 1\nmaxWorkers: 1\nparallelType: pp\nparallelLevel: 2\n"
 TORCHRUN = ("minWorkers: 2\nmaxWorkers: 2\nparallelType: tp\ntorchrun:\n  nproc-per-node: 2\n"
             "  OMP_NUMBER_THREADS: 3\n  rdzv-backend: c10d\n  max-restarts: 5\n")
-
-
-def distribution():
-    """Ports on which nobody else's ranks meet."""
-    return {"initial_distribution_port": free_ports(1)[0]}
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +23,7 @@ def server(module_serve, module_tmp):
     make_mar(store, "two", "ranks.py", config=TWO)
     make_mar(store, "batched", "ranks.py", config=TWO + "batchSize: 4\nmaxBatchDelay: 50\n")
     make_mar(store, "torchrun", "ranks.py", config=TORCHRUN)
-    return module_serve(store=store, environment=fake_tool(module_tmp / "bin"),
-                        **distribution())
+    return module_serve(store=store, environment=fake_tool(module_tmp / "bin"))
 
 
 def ask(server, model="two", body=b"x", ranks=2):
@@ -55,9 +49,11 @@ def test_every_rank_is_called_with_the_same(server):
 
 
 def test_batches_stay_together(server):
-    bodies = [b"%d" % i * 1000 for i in range(12)]
-    calls = [background(ask, server, "batched", body) for body in bodies]
-    assert max(len(c.result(30)[0]["digests"]) for c in calls) > 1
+    def largest():
+        calls = [background(ask, server, "batched", b"%d" % i * 1000) for i in range(12)]
+        return max(len(c.result(30)[0]["digests"]) for c in calls)
+    # How many travel together depends on time; that they stay together does not.
+    eventually(lambda: largest() > 1, "some travel together")
 
 
 def test_torchrun_section(server):
@@ -100,7 +96,7 @@ def test_stop_leaves_no_process(server):
 
 def test_a_killed_server_leaves_no_process(serve, tmp_path):
     make_mar(tmp_path / "store", "two", "ranks.py", config=TWO)
-    server = serve(store=tmp_path / "store", **distribution())
+    server = serve(store=tmp_path / "store")
     assert len(all_pids(server, "two")) == 2
     server.process.kill()
     server.process.wait()
@@ -115,7 +111,7 @@ def test_a_rank_that_cannot_load(serve, tmp_path, rank, why):
     make_mar(tmp_path / "store", "three", "ranks.py",
              config="parallelType: pptp\nparallelLevel: 3\n")
     server = serve(store=tmp_path / "store", load_models=None,
-                   environment={"FAIL_RANK": str(rank)}, **distribution())
+                   environment={"FAIL_RANK": str(rank)})
     response = server.register("three.mar", initial_workers=1)
     assert response.status_code == 500
     eventually(lambda: why in server.log("model_log.log") + server.log("ts_log.log"), why)
@@ -184,8 +180,7 @@ class Counts:
 def test_continuous_batching_goes_in_step(serve, tmp_path):
     make_mar(tmp_path / "store", "steps", CONTINUOUS,
              config=TWO + "batchSize: 4\ncontinuousBatching: true\n")
-    server = serve(store=tmp_path / "store", environment={"DEVICE_NOTES": str(tmp_path)},
-                   **distribution())
+    server = serve(store=tmp_path / "store", environment={"DEVICE_NOTES": str(tmp_path)})
     calls = [background(server.predict, "steps", b"%d " % n + b"x" * 20_000)
              for n in (9, 3, 7, 1, 5, 8)]
     assert sorted(c.result(30).text for c in calls) == [
@@ -211,8 +206,7 @@ async def handle(data, context):
 
 def test_async_handlers(serve, tmp_path):
     make_mar(tmp_path / "store", "later", ASYNC, config=TWO + "asyncCommunication: true\n")
-    server = serve(store=tmp_path / "store", environment={"DEVICE_NOTES": str(tmp_path)},
-                   **distribution())
+    server = serve(store=tmp_path / "store", environment={"DEVICE_NOTES": str(tmp_path)})
     bodies = [b"%03d" % i * (1 + 10_000 * (i % 3)) for i in range(20)]
     calls = [background(server.predict, "later", body) for body in bodies]
     assert {c.result(30).text for c in calls} == {"done"}
@@ -247,7 +241,7 @@ class Sum:
 @pytest.mark.torch
 def test_real_collectives(serve, tmp_path):
     make_mar(tmp_path / "store", "sum", GLOO, config=TWO)
-    server = serve(store=tmp_path / "store", **distribution())
+    server = serve(store=tmp_path / "store")
     for _ in range(3):
         assert server.predict("sum", data=b"x").json() == {
             "sum": [3.0, 2.0], "ranks": 2, "threads": 1, "elastic": True}

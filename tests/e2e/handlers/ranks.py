@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ranks agree on what they were sent, over a socket of their own: no torch is needed.
 
-Rank r > 0 connects to MASTER_ADDR:MASTER_PORT; for every batch each sends rank 0 its pid, a digest
-of its bodies and its environment, and rank 0 answers with all of them.
+For every batch each rank r > 0 sends rank 0 its pid, a digest of its bodies and its environment,
+and rank 0 answers with all of them. The socket has a name with MASTER_PORT in it; it is no TCP
+port, for whoever tries one until somebody listens may at last connect to itself.
 """
 
 import hashlib
@@ -17,11 +18,10 @@ NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "CUDA_VISIBLE_D
 
 
 def connect(address):
-    while True:
-        try:
-            return socket.create_connection(address)
-        except ConnectionRefusedError:
-            continue   # rank 0 is not there yet
+    s = socket.socket(socket.AF_UNIX)
+    while s.connect_ex(address):
+        pass   # rank 0 is not there yet
+    return s
 
 
 class Ranks:
@@ -29,11 +29,13 @@ class Ranks:
         self.gpu = context.system_properties["gpu_id"]
         if os.environ.get("FAIL_RANK") == str(RANK):
             raise RuntimeError("rank %d was told to fail" % RANK)
-        address = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+        address = "\0%s-%s" % (os.environ["SCONCE_E2E_MARK"], os.environ["MASTER_PORT"])
         if RANK:
             self.streams = [connect(address).makefile("rw")]
         else:
-            with socket.create_server(address) as s:
+            with socket.socket(socket.AF_UNIX) as s:
+                s.bind(address)
+                s.listen()
                 self.streams = [s.accept()[0].makefile("rw") for _ in range(WORLD - 1)]
 
     def handle(self, data, context):
