@@ -209,6 +209,7 @@ STEPS = {
                              env={"PYTHONPATH": str(ROOT / "python")}),
     "e2e": lambda: e2e("e2e", "build"),
     "torch": torch,
+    "wheel": lambda: pytest("wheel", "tests/wheel"),
     "compat": compat,
     "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),
     "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),

@@ -54,31 +54,51 @@ static char *python_search(struct slice name)
 	return NULL;
 }
 
-/* Beside the executable's folder when installed, in the source tree when run from build/bin. */
-static char *python_packages(void)
+/* "<folder of the executable>/<path>" when it can be read, or NULL. */
+static char *python_beside(const char *path)
 {
-	static const char *const places[] = { "../lib/sconce/python", "../../python" };
-	const char *home = getenv("SCONCE_PYTHON_PATH");
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	_cleanup_(freep) char *found = NULL;
 	char *slash;
 
-	if (home && *home)
-		return mem_strdup(home);
 	if (n <= 0)
 		return NULL;
 	self[n] = '\0';
 	slash = strrchr(self, '/');
-	for (size_t i = 0; slash && i < ARRAY_LEN(places); i++) {
-		_cleanup_(freep) char *worker = mem_printf("%.*s/%s/sconce/worker.py",
-							   (int)(slash - self), self, places[i]);
-		_cleanup_(freep) char *dir = mem_printf("%.*s/%s", (int)(slash - self), self,
-							places[i]);
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	found = mem_printf("%s/%s", self, path);
+	return access(found, R_OK) == 0 ? TAKE(found) : NULL;
+}
 
-		if (access(worker, R_OK) == 0)
+/* Beside the executable's folder when installed, in the source tree when run from build/bin. */
+static char *python_packages(void)
+{
+	static const char *const places[] = { "../share/sconce/python", "../../python" };
+	const char *home = getenv("SCONCE_PYTHON_PATH");
+
+	if (home && *home)
+		return mem_strdup(home);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		_cleanup_(freep) char *place = mem_printf("%s/sconce/worker.py", places[i]);
+		_cleanup_(freep) char *worker = python_beside(place),
+				      *dir = python_beside(places[i]);
+
+		if (worker && dir)
 			return realpath(dir, NULL);
 	}
 	return NULL;
+}
+
+/* Installed into a virtual environment, it serves with that one's Python, active or not. */
+static char *python_of_environment(void)
+{
+	_cleanup_(freep) char *mark = python_beside("../pyvenv.cfg"),
+			      *executable = python_beside("python3");
+
+	return mark && executable ? python_check(slice_str(executable)) : NULL;
 }
 
 void python_find(struct python *p, const char *wanted)
@@ -86,7 +106,9 @@ void python_find(struct python *p, const char *wanted)
 	bool given = wanted && *wanted;
 
 	*p = (struct python){ 0 };
-	p->executable = python_search(given ? slice_str(wanted) : SLICE("python3"));
+	p->executable = given ? python_search(slice_str(wanted)) : python_of_environment();
+	if (!p->executable && !given)
+		p->executable = python_search(SLICE("python3"));
 	if (!p->executable && given)
 		p->why = mem_printf("python: '%s' is not a Python 3.9 or newer that runs", wanted);
 	else if (!p->executable)

@@ -3,8 +3,9 @@
 
 /*
  * Which Python runs the handlers, and where our packages (`sconce`, `ts`) lie. The interpreter is
- * the one that was set, or the first `python3` on the PATH that is 3.9 or newer: a path is run as
- * it is, a name is followed through version managers' scripts. Loop thread only.
+ * the one that was set; else that of the virtual environment we are installed in; else the first
+ * `python3` on the PATH that is 3.9 or newer. A path is run as it is, a name is followed through
+ * version managers' scripts. Loop thread only.
  */
 
 #include <stdbool.h>

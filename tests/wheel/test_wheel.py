@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A wheel is built, installed into an empty environment, used there, and uninstalled."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from e2e.server import Server
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def run(*command, **options):
+    clean = {k: v for k, v in os.environ.items()
+             if not k.startswith(("SCONCE_", "TS_", "PYTHON", "VIRTUAL_ENV"))}
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300,
+                          check=False, env=clean, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def pip(*arguments):
+    return run(sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments)
+
+
+def files(folder):
+    return {p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
+
+
+class Environment:
+    """A virtual environment without any package, not even pip."""
+
+    def __init__(self, root):
+        run(sys.executable, "-m", "venv", "--without-pip", root)
+        self.root = root
+        self.bin = root / "bin"
+        self.before = files(root)
+
+    def pip(self, *arguments):
+        return pip("--python", str(self.bin / "python"), *arguments)
+
+    @contextlib.contextmanager
+    def torchserve(self, source):
+        """A `ts` package among Python's own, as TorchServe's would be."""
+        packages, = self.root.glob("lib/python3*/site-packages")
+        (packages / "ts").mkdir()
+        (packages / "ts" / "__init__.py").write_text(source)
+        yield packages / "ts" / "__init__.py"
+        shutil.rmtree(packages / "ts")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    dist = tmp_path_factory.mktemp("dist")
+    pip("wheel", "--no-deps", "--no-index", "--no-build-isolation", "--no-cache-dir",
+        "--wheel-dir", str(dist), str(REPOSITORY))
+    wheel, = dist.glob("sconce-*.whl")
+    made = Environment(tmp_path_factory.mktemp("environment") / "env")
+    made.pip("install", "--no-index", str(wheel))
+    return made
+
+
+def test_commands(environment, tmp_path):
+    assert run(environment.bin / "sconce", "--version").startswith("sconce ")
+    assert run(environment.bin / "torchserve", "--version") == "TorchServe Version is 0.12.0\n"
+    (tmp_path / "link").symlink_to(environment.bin / "torch-model-archiver")
+    assert run(tmp_path / "link", "--help").startswith("usage: torch-model-archiver ")
+
+
+def test_packages_without_a_server(environment, tmp_path):
+    """`import ts` works, and is an installed TorchServe's where there is one."""
+    script = "import ts, sconce; print(ts.__file__)"
+    ours = Path(run(environment.bin / "python", "-c", script, cwd=tmp_path).strip())
+    assert ours.parent == environment.root / "share" / "sconce" / "python" / "ts"
+    with environment.torchserve("") as theirs:
+        assert run(environment.bin / "python", "-c", script, cwd=tmp_path).strip() == str(theirs)
+
+
+def test_an_archive_is_served(environment, tmp_path, monkeypatch):
+    """With the environment's own Python, and our `ts` for handlers whatever else is installed."""
+    (tmp_path / "h.py").write_text(
+        "import sys, ts.context\n"
+        "def handle(data, context):\n"
+        "    return [sys.prefix] * len(data or ())\n")
+    (tmp_path / "store").mkdir()
+    run(environment.bin / "torch-model-archiver", "--model-name", "m", "--version", "1.0",
+        "--handler", "h:handle", "--export-path", "store", cwd=tmp_path)
+    monkeypatch.setattr("e2e.server.BIN", environment.bin)
+    monkeypatch.delenv("SCONCE_PYTHON_PATH", raising=False)
+    with environment.torchserve("raise ImportError('the wrong one')\n"):
+        server = Server(tmp_path, python=None)
+        try:
+            assert server.predict("m", b"x").text == str(environment.root)
+        finally:
+            server.stop()
+
+
+def test_uninstalling_leaves_nothing(environment):
+    """But empty folders, which pip does not remove."""
+    environment.pip("uninstall", "--yes", "sconce")
+    assert files(environment.root) - environment.before == set()
