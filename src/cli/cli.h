@@ -9,9 +9,33 @@
 
 #include "cli/options.h"
 
+struct commands;
+
+struct command {
+	const char *name;
+	int (*main)(int argc, char **argv);
+	const char *help;              /* NULL: not for people */
+	const struct options *options; /* NULL: it has none, or parses them itself */
+	const struct commands *sub;    /* NULL: it has none */
+};
+
+struct commands {
+	const char *program; /* what comes before the command: "sconce" */
+	const char *about;
+	const struct command *rows;
+	size_t n;
+};
+
+extern const struct commands sconce_commands;
+extern const struct commands models_commands;
 extern const struct options archiver_command;
+extern const struct options settings_command;
+
+/* Runs the command that argv[1] names, or prints what there is (0: asked for, 2: not). */
+int commands_run(const struct commands *c, int argc, char **argv);
 
 int archiver_main(int argc, char **argv);
+int models_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 int settings_main(int argc, char **argv);
 int torchserve_main(int argc, char **argv);

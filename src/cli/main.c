@@ -1,82 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/slice.h"
 #include "base/util.h"
+#include "cli/torchserve_options.h"
 
-struct command {
-	const char *name;
-	int (*main)(int argc, char **argv);
-	const char *help; /* NULL: not for people */
-};
-
-static int version_main(int argc, char **argv);
-static int help_main(int argc, char **argv);
-
-static const struct command commands[] = {
-	{ "serve", serve_main, "run the server" },
-	{ "archive", archiver_main, "pack a model archive (as torch-model-archiver)" },
-	{ "torchserve", torchserve_main, "the torchserve command, as TorchServe users type it" },
-	{ "settings", settings_main, "list every setting" },
-	{ "version", version_main, "print the version" },
-	{ "help", help_main, "this text" },
-	{ "unpack", unpack_main, NULL },
-	{ "fetch", fetch_main, NULL },
-};
-
-/* Names the executable may be called by. */
-static const struct command names[] = {
-	{ "torchserve", torchserve_main, NULL },
-	{ "torch-model-archiver", archiver_main, NULL },
+static const struct options version_command = {
+	.program = "sconce version",
+	.about = "Prints the version.",
 };
 
 static int version_main(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
+	int r = options_parse(&version_command, NULL, argc, argv);
+
+	if (r >= 0)
+		return r;
 	printf("sconce %s\n", SCONCE_VERSION);
 	return 0;
 }
 
-static void print_help(FILE *out)
-{
-	fputs("usage: sconce <command> [options]\n\ncommands:\n", out);
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (commands[i].help)
-			fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
-	fputs("\n`sconce <command> --help` tells more.\n", out);
-}
-
+/* commands_run() answers it; the row is for lists of commands. */
 static int help_main(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	print_help(stdout);
 	return 0;
 }
 
-static int unknown(const char *name)
-{
-	const struct command *best = NULL;
-	unsigned least = 3;
+static const struct command rows[] = {
+	{ "serve", serve_main, "run the server", NULL, NULL },
+	{ "models", models_main, "list, register and scale the models of a running server", NULL,
+	  &models_commands },
+	{ "archive", archiver_main, "pack a model archive (as torch-model-archiver)",
+	  &archiver_command, NULL },
+	{ "torchserve", torchserve_main, "the torchserve command, as TorchServe users type it",
+	  &torchserve_command, NULL },
+	{ "settings", settings_main, "list every setting", &settings_command, NULL },
+	{ "version", version_main, "print the version", &version_command, NULL },
+	{ "help", help_main, "explain a command", NULL, NULL },
+	{ "unpack", unpack_main, NULL, NULL, NULL },
+	{ "fetch", fetch_main, NULL, NULL, NULL },
+};
 
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		unsigned d = slice_distance(slice_str(name), slice_str(commands[i].name));
+const struct commands sconce_commands = {
+	.program = "sconce",
+	.about = "An inference server that takes over from TorchServe.",
+	.rows = rows,
+	.n = ARRAY_LEN(rows),
+};
 
-		if (!commands[i].help || d >= least)
-			continue;
-		least = d;
-		best = &commands[i];
-	}
-	fprintf(stderr, "sconce: there is no command '%s'", name);
-	if (best)
-		fprintf(stderr, "; did you mean '%s'?", best->name);
-	fputs("\nTry `sconce help`.\n", stderr);
-	return 2;
-}
+/* Names the executable may be called by. */
+static const struct {
+	const char *name;
+	int (*main)(int argc, char **argv);
+} names[] = {
+	{ "torchserve", torchserve_main },
+	{ "torch-model-archiver", archiver_main },
+};
 
 int main(int argc, char **argv)
 {
@@ -86,16 +68,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (strcmp(name, names[i].name) == 0)
 			return names[i].main(argc, argv);
-	if (argc < 2) {
-		print_help(stderr);
-		return 2;
-	}
-	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)
-		return version_main(argc, argv);
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return help_main(argc, argv);
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].main(argc - 1, argv + 1);
-	return unknown(argv[1]);
+	if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0))
+		return version_main(1, argv);
+	return commands_run(&sconce_commands, argc, argv);
 }

@@ -109,12 +109,17 @@ static int parse_find(const struct options *o, struct slice name, const struct o
 
 /* ---- taking values ---- */
 
-static int parse_choice(const struct options *o, const struct option *k, const char *text)
+static int parse_check(const struct options *o, const struct option *k, const char *text)
 {
 	_cleanup_(buf_finish) struct buf what = BUF_INIT(4096);
 	struct slice rest = slice_str(k->value);
 	const char *comma = "";
 
+	if (k->value && strcmp(k->value, "N") == 0 &&
+	    !slice_u64(slice_str(text), &(uint64_t){ 0 })) {
+		buf_printf(&what, "invalid int value: '%s'", text);
+		return parse_error(o, k, buf_cstr(&what));
+	}
 	if (!option_has_choices(k))
 		return 0;
 	buf_printf(&what, "invalid choice: '%s' (choose from ", text);
@@ -148,7 +153,7 @@ static int parse_mark(struct parse *p, const struct option *k)
 
 static int parse_store(struct parse *p, const struct option *k, const char *text)
 {
-	int r = parse_choice(p->o, k, text);
+	int r = parse_check(p->o, k, text);
 
 	if (r)
 		return r;

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/curl.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/printable.h"
+#include "cli/sources.h"
+#include "wire/json.h"
+
+#define CLIENT_ANSWER_MAX ((size_t)64 << 20)
+#define CLIENT_KEYS_MAX ((size_t)64 << 10)
+#define CLIENT_CONNECT_MS 5000L
+#define CLIENT_ERROR "sconce models: error: "
+
+/* ---- where, and with which key ---- */
+
+/* What a server that was started in this folder would listen on. */
+static char *client_configured_address(void)
+{
+	struct buf why = BUF_INIT(65536); /* warnings are the server's business */
+	struct settings s;
+	char *address = NULL;
+
+	settings_init(&s);
+	if (sources_load(&s, NULL, &why) == 0)
+		address = mem_strdup(s.management_address);
+	settings_finish(&s);
+	buf_finish(&why);
+	return address ? address : mem_strdup("http://127.0.0.1:8081");
+}
+
+static char *client_filed_token(const char *key)
+{
+	struct buf text = BUF_INIT(CLIENT_KEYS_MAX);
+	yyjson_doc *doc = file_read("key_file.json", &text) == 0 ? yyjson_read(text.p, text.n, 0)
+								 : NULL;
+	yyjson_val *entry = yyjson_obj_get(yyjson_doc_get_root(doc), key);
+	char *token = mem_strdup(yyjson_get_str(yyjson_obj_get(entry, "key")));
+
+	yyjson_doc_free(doc);
+	buf_finish(&text);
+	return token;
+}
+
+static char *client_find_token(const struct client_options *o)
+{
+	const char *variable = getenv("SCONCE_TOKEN");
+
+	if (o->token)
+		return mem_strdup(o->token);
+	return variable && *variable ? mem_strdup(variable) : client_filed_token(o->key);
+}
+
+static int client_check_address(const char *address)
+{
+	static const char *const schemes[] = { "http://", "https://", "unix:" };
+
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+		if (slice_istarts(slice_str(address), slice_str(schemes[i])))
+			return CLIENT_OK;
+	fputs(CLIENT_ERROR "the address is http://HOST:PORT or unix:PATH, not ", stderr);
+	printable_print(stderr, address);
+	fputc('\n', stderr);
+	return CLIENT_USAGE;
+}
+
+int client_init(struct client *c, const struct client_options *options)
+{
+	struct buf why = BUF_INIT(4096);
+
+	*c = (struct client){ .options = *options, .body = BUF_INIT(CLIENT_ANSWER_MAX) };
+	c->curl = curl_load(&why);
+	c->easy = c->curl ? c->curl->easy_init() : NULL;
+	if (!c->easy)
+		fprintf(stderr, CLIENT_ERROR "%s\n", buf_cstr(&why));
+	buf_finish(&why);
+	c->address = options->address ? mem_strdup(options->address) : client_configured_address();
+	c->token = client_find_token(options);
+	if (!c->easy)
+		return CLIENT_SILENT;
+	return client_check_address(c->address);
+}
+
+void client_finish(struct client *c)
+{
+	if (c->easy)
+		c->curl->easy_cleanup(c->easy);
+	free(c->address);
+	free(c->token);
+	buf_finish(&c->body);
+}
+
+/* ---- targets ---- */
+
+void client_put_name(struct client *c, struct buf *target, const char *name)
+{
+	char *escaped = name ? c->curl->easy_escape(c->easy, name, 0) : NULL;
+
+	if (escaped)
+		buf_printf(target, "/%s", escaped);
+	c->curl->free(escaped);
+}
+
+void client_put_query(struct client *c, struct buf *target, const char *key, const char *value)
+{
+	char *escaped = value ? c->curl->easy_escape(c->easy, value, 0) : NULL;
+
+	if (escaped)
+		buf_printf(target, "%c%s=%s", strchr(buf_cstr(target), '?') ? '&' : '?', key,
+			   escaped);
+	c->curl->free(escaped);
+}
+
+/* ---- a call ---- */
+
+static size_t client_on_body(char *data, size_t size, size_t n, void *userdata)
+{
+	struct client *c = userdata;
+
+	return buf_append(&c->body, data, size * n) == 0 ? size * n : 0;
+}
+
+static int client_on_tick(void *userdata, curl_off_t a, curl_off_t b, curl_off_t d, curl_off_t e)
+{
+	struct client *c = userdata;
+
+	(void)a, (void)b, (void)d, (void)e;
+	c->tick(c->userdata);
+	return 0;
+}
+
+static CURLcode client_perform(struct client *c, const char *method, const char *target)
+{
+	const struct curl *curl = c->curl;
+	struct slice address = slice_str(c->address);
+	bool local = slice_starts(address, SLICE("unix:"));
+	_cleanup_(freep) char *url = mem_printf("%s%s", local ? "http://localhost" : c->address,
+						target),
+			      *header = mem_printf("Authorization: Bearer %s",
+						   c->token ? c->token : "");
+	struct curl_slist *headers = c->token ? curl->slist_append(NULL, header) : NULL;
+	CURLcode r;
+
+	buf_clear(&c->body);
+	curl->easy_setopt(c->easy, CURLOPT_URL, url);
+	if (local)
+		curl->easy_setopt(c->easy, CURLOPT_UNIX_SOCKET_PATH, c->address + 5);
+	curl->easy_setopt(c->easy, CURLOPT_NOPROXY, "*"); /* a token goes to the server only */
+	curl->easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
+	curl->easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, method);
+	curl->easy_setopt(c->easy, CURLOPT_HTTPHEADER, headers);
+	curl->easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, client_on_body);
+	curl->easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
+	curl->easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, CLIENT_CONNECT_MS);
+	curl->easy_setopt(c->easy, CURLOPT_TIMEOUT, c->options.timeout_s);
+	curl->easy_setopt(c->easy, CURLOPT_NOPROGRESS, c->tick ? 0L : 1L);
+	curl->easy_setopt(c->easy, CURLOPT_XFERINFOFUNCTION, client_on_tick);
+	curl->easy_setopt(c->easy, CURLOPT_XFERINFODATA, c);
+	r = curl->easy_perform(c->easy);
+	curl->easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &c->status);
+	curl->easy_setopt(c->easy, CURLOPT_HTTPHEADER, NULL);
+	curl->slist_free_all(headers);
+	return r;
+}
+
+int client_ask(struct client *c, const char *method, const char *target)
+{
+	return client_perform(c, method, target) == CURLE_OK ? CLIENT_OK : CLIENT_SILENT;
+}
+
+/* ---- what went wrong ---- */
+
+static void client_advise(const struct client *c, const char *type)
+{
+	const char *advice = NULL;
+	bool key = strcmp(type, "InvalidKeyException") == 0;
+
+	if (key && c->token)
+		advice = "The token is not valid here, or has expired: `sconce models token` "
+			 "renews it where the server's key_file.json is.";
+	else if (key)
+		advice = "The server wants a token: give --token, set SCONCE_TOKEN, or run this in "
+			 "the folder with the server's key_file.json.";
+	else if (c->status == 404)
+		advice = "`sconce models list` shows what is there.";
+	else if (c->status == 405)
+		advice = "Models are changed only where the server was started with "
+			 "enable_model_api=true (--enable-model-api).";
+	if (advice)
+		fprintf(stderr, "%s\n", advice);
+}
+
+static int client_refused(const struct client *c)
+{
+	yyjson_doc *doc = yyjson_read(c->body.p, c->body.n, 0);
+	yyjson_val *root = yyjson_doc_get_root(doc);
+	const char *message = yyjson_get_str(yyjson_obj_get(root, "message"));
+	const char *type = yyjson_get_str(yyjson_obj_get(root, "type"));
+
+	if (message) {
+		fputs(CLIENT_ERROR, stderr);
+		printable_print(stderr, message);
+		fputc('\n', stderr);
+	} else {
+		fprintf(stderr, CLIENT_ERROR "%s answered with status %ld\n", c->address,
+			c->status);
+	}
+	client_advise(c, type ? type : "");
+	yyjson_doc_free(doc);
+	return CLIENT_REFUSED;
+}
+
+static int client_silent(const struct client *c, CURLcode r)
+{
+	fprintf(stderr, CLIENT_ERROR "no answer from %s: %s\n", c->address,
+		c->curl->easy_strerror(r));
+	if (r == CURLE_COULDNT_CONNECT)
+		fputs("Is the server running, and is this its management_address? --address names "
+		      "another.\n",
+		      stderr);
+	else if (r == CURLE_OPERATION_TIMEDOUT)
+		fputs("It may still be at work; --timeout waits longer.\n", stderr);
+	return CLIENT_SILENT;
+}
+
+int client_call(struct client *c, const char *method, const char *target)
+{
+	CURLcode r = client_perform(c, method, target);
+
+	if (r != CURLE_OK)
+		return client_silent(c, r);
+	return c->status >= 200 && c->status < 300 ? CLIENT_OK : client_refused(c);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A client of a server's management API, one call at a time. What goes wrong is explained on
+ * stderr, with what to do about it, and becomes an exit code.
+ */
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+enum client_exit {
+	CLIENT_OK = 0,
+	CLIENT_REFUSED = 1, /* the server says no */
+	CLIENT_USAGE = 2,
+	CLIENT_SILENT = 3, /* no server answers */
+};
+
+struct client_options {
+	const char *address; /* NULL: of the configuration in this folder, or the default */
+	const char *token;   /* NULL: SCONCE_TOKEN, or key_file.json in this folder */
+	const char *key;     /* which key of the file: "management", "API" */
+	long timeout_s;      /* 0: none */
+};
+
+struct client {
+	struct client_options options;
+	const struct curl *curl;
+	void *easy; /* CURL */
+	char *address, *token;
+	struct buf body; /* of the last answer */
+	long status;     /* of the last answer */
+	/* Called about once a second while waiting; NULL: nobody is. */
+	void (*tick)(void *userdata);
+	void *userdata;
+};
+
+/* CLIENT_OK, or what is wrong has been said (no libcurl, no such address). Finish it in any case.
+ */
+int client_init(struct client *c, const struct client_options *options);
+void client_finish(struct client *c);
+/* Calls the server. CLIENT_OK: it answered 2xx; else it has been explained. */
+int client_call(struct client *c, const char *method, const char *target);
+/* The same, silently: 0 when it answered at all. */
+int client_ask(struct client *c, const char *method, const char *target);
+/* Appends "/<name>" or "<separator><key>=<value>" to a target; nothing for a value of NULL. */
+void client_put_name(struct client *c, struct buf *target, const char *name);
+void client_put_query(struct client *c, struct buf *target, const char *key, const char *value);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* `sconce models`: what its commands share. */
+
+#include "cli/client.h"
+#include "cli/options.h"
+#include "wire/json.h"
+
+struct models_args {
+	/* of every command */
+	const char *address, *token, *timeout;
+	bool json;
+	/* of some */
+	bool quiet, background, customized;
+	const char *model, *version, *archive, *name, *handler, *runtime, *batch_size,
+		*max_batch_delay, *workers, *max_workers, *response_timeout, *startup_timeout,
+		*type;
+};
+
+#define MODELS_AT(field) offsetof(struct models_args, field)
+
+/* The rows that every command ends with. */
+#define MODELS_ROWS                                                                                \
+	{ "--address",                                                                             \
+	  NULL,                                                                                    \
+	  OPTION_TEXT,                                                                             \
+	  MODELS_AT(address),                                                                      \
+	  "URL",                                                                                   \
+	  "management address, also unix:PATH (default: management_address of "                    \
+	  "config.properties here, or http://127.0.0.1:8081)" },                                   \
+		{ "--token",   NULL,                                                               \
+		  OPTION_TEXT, MODELS_AT(token),                                                   \
+		  "TOKEN",     "management key (default: SCONCE_TOKEN, or key_file.json here)" },  \
+		{ "--timeout",        NULL, OPTION_TEXT,                                           \
+		  MODELS_AT(timeout), "N",  "seconds to wait for an answer (0: for ever)" },       \
+	{                                                                                          \
+		"--json", NULL, OPTION_FLAG, MODELS_AT(json), NULL,                                \
+			"print the server's answer as it is"                                       \
+	}
+
+extern const struct options models_list_command, models_describe_command, models_register_command,
+	models_scale_command, models_set_default_command, models_unregister_command,
+	models_token_command;
+
+int models_list_main(int argc, char **argv);
+int models_describe_main(int argc, char **argv);
+int models_register_main(int argc, char **argv);
+int models_scale_main(int argc, char **argv);
+int models_set_default_main(int argc, char **argv);
+int models_unregister_main(int argc, char **argv);
+int models_token_main(int argc, char **argv);
+
+/* Parses and opens the client. -1: go on, finish the client; else the exit code. */
+int models_begin(const struct options *o, struct models_args *a, struct client *c, int argc,
+		 char **argv, long timeout_s);
+/* Of one version as it was described. */
+size_t models_workers_ready(yyjson_val *version);

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/models.h"
+
+/* `sconce models list` and `describe`. */
+
+#include <stdio.h>
+
+#include "base/util.h"
+#include "cli/printable.h"
+
+#define SHOW_TIMEOUT_S 30
+#define SHOW_PAGES_MAX 10000
+
+static const struct option list_rows[] = {
+	{ "--quiet", "-q", OPTION_FLAG, MODELS_AT(quiet), NULL, "names only, one a line" },
+	MODELS_ROWS,
+};
+
+const struct options models_list_command = {
+	.program = "sconce models list",
+	.about = "Lists the models: default version, workers that are ready of those that "
+		 "are wanted, archive.",
+	.rows = list_rows,
+	.n = ARRAY_LEN(list_rows),
+};
+
+static const struct option describe_rows[] = {
+	{ "MODEL", NULL, OPTION_OPERAND, MODELS_AT(model), "MODEL", "the model", .required = true },
+	{ "VERSION", NULL, OPTION_OPERAND, MODELS_AT(version), NULL,
+	  "one version, or all (default: the default version)" },
+	{ "--customized", NULL, OPTION_FLAG, MODELS_AT(customized), NULL,
+	  "with what the handler says of itself" },
+	MODELS_ROWS,
+};
+
+const struct options models_describe_command = {
+	.program = "sconce models describe",
+	.about = "Shows a model with its settings and its workers.",
+	.rows = describe_rows,
+	.n = ARRAY_LEN(describe_rows),
+};
+
+static const char *text_of(yyjson_val *object, const char *key)
+{
+	const char *text = yyjson_get_str(yyjson_obj_get(object, key));
+
+	return text ? text : "";
+}
+
+static long long number_of(yyjson_val *object, const char *key)
+{
+	return (long long)yyjson_get_sint(yyjson_obj_get(object, key));
+}
+
+size_t models_workers_ready(yyjson_val *version)
+{
+	yyjson_val *worker;
+	size_t i, n, ready = 0;
+
+	yyjson_arr_foreach(yyjson_obj_get(version, "workers"), i, n, worker)
+		ready += yyjson_equals_str(yyjson_obj_get(worker, "status"), "READY");
+	return ready;
+}
+
+static int show_body(const struct client *c)
+{
+	fwrite(c->body.p, 1, c->body.n, stdout);
+	return CLIENT_OK;
+}
+
+/* ---- list ---- */
+
+static void list_row(struct client *c, struct printable_table *t, const char *name, const char *url)
+{
+	_cleanup_(buf_finish) struct buf target = BUF_INIT(65536);
+	yyjson_doc *doc;
+	yyjson_val *version;
+
+	buf_puts(&target, "/models");
+	client_put_name(c, &target, name);
+	/* It may have gone since it was listed. */
+	if (client_ask(c, "GET", buf_cstr(&target)) || c->status != 200)
+		return;
+	doc = yyjson_read(c->body.p, c->body.n, 0);
+	version = yyjson_arr_get_first(yyjson_doc_get_root(doc));
+	if (version) {
+		printable_table_put(t, "%s", name);
+		printable_table_put(t, "%s", text_of(version, "modelVersion"));
+		printable_table_put(t, "%zu/%lld", models_workers_ready(version),
+				    number_of(version, "minWorkers"));
+		printable_table_put(t, "%s", url);
+	}
+	yyjson_doc_free(doc);
+}
+
+static void list_page(struct client *c, const struct models_args *a, yyjson_val *models,
+		      struct printable_table *t)
+{
+	yyjson_val *model;
+	size_t i, n;
+
+	yyjson_arr_foreach(models, i, n, model)
+	{
+		if (a->quiet) {
+			printable_print(stdout, text_of(model, "modelName"));
+			putchar('\n');
+		} else {
+			list_row(c, t, text_of(model, "modelName"), text_of(model, "modelUrl"));
+		}
+	}
+}
+
+/* The pages as one document. */
+static void list_add(yyjson_mut_doc *all, yyjson_mut_val *to, yyjson_val *models)
+{
+	yyjson_val *model;
+	size_t i, n;
+
+	yyjson_arr_foreach(models, i, n, model)
+		yyjson_mut_arr_append(to, yyjson_val_mut_copy(all, model));
+}
+
+static void list_print(const struct models_args *a, yyjson_mut_doc *all, struct printable_table *t)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT((size_t)1 << 28);
+
+	if (a->json) {
+		json_write_pretty(&text, all);
+		fwrite(text.p, 1, text.n, stdout);
+	} else if (!a->quiet && t->n == t->columns) {
+		puts("There are no models.");
+	} else if (!a->quiet) {
+		printable_table_print(t, stdout, 0);
+	}
+}
+
+int models_list_main(int argc, char **argv)
+{
+	_cleanup_(buf_finish) struct buf target = BUF_INIT(65536), next = BUF_INIT(256);
+	static const char *const heads[] = { "MODEL", "VERSION", "WORKERS", "ARCHIVE" };
+	struct printable_table table;
+	yyjson_mut_doc *all;
+	yyjson_mut_val *root, *models;
+	struct models_args a;
+	struct client c;
+	int r = models_begin(&models_list_command, &a, &c, argc, argv, SHOW_TIMEOUT_S);
+
+	if (r >= 0)
+		return r;
+	printable_table_init(&table, ARRAY_LEN(heads));
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+		printable_table_put(&table, "%s", heads[i]);
+	all = yyjson_mut_doc_new(NULL);
+	root = yyjson_mut_obj(all);
+	models = yyjson_mut_arr(all);
+	yyjson_mut_doc_set_root(all, root);
+	yyjson_mut_obj_add_val(all, root, "models", models);
+	buf_puts(&target, "/models?limit=100");
+	for (unsigned page = 0; page < SHOW_PAGES_MAX; page++) {
+		yyjson_doc *doc;
+
+		r = client_call(&c, "GET", buf_cstr(&target));
+		if (r)
+			break;
+		doc = yyjson_read(c.body.p, c.body.n, 0);
+		buf_clear(&next);
+		buf_puts(&next, text_of(yyjson_doc_get_root(doc), "nextPageToken"));
+		list_add(all, models, yyjson_obj_get(yyjson_doc_get_root(doc), "models"));
+		if (!a.json)
+			list_page(&c, &a, yyjson_obj_get(yyjson_doc_get_root(doc), "models"),
+				  &table);
+		yyjson_doc_free(doc);
+		if (!next.n)
+			break;
+		buf_clear(&target);
+		buf_puts(&target, "/models?limit=100");
+		client_put_query(&c, &target, "next_page_token", buf_cstr(&next));
+	}
+	if (!r)
+		list_print(&a, all, &table);
+	buf_finish(&table.cells);
+	yyjson_mut_doc_free(all);
+	client_finish(&c);
+	return r;
+}
+
+/* ---- describe ---- */
+
+static void describe_workers(yyjson_val *version)
+{
+	static const char *const heads[] = {
+		"WORKER", "PID", "STATUS", "MEMORY", "GPU", "STARTED"
+	};
+	struct printable_table t;
+	yyjson_val *worker;
+	size_t i, n;
+
+	printable_table_init(&t, ARRAY_LEN(heads));
+	for (size_t k = 0; k < ARRAY_LEN(heads); k++)
+		printable_table_put(&t, "%s", heads[k]);
+	yyjson_arr_foreach(yyjson_obj_get(version, "workers"), i, n, worker)
+	{
+		bool gpu = yyjson_get_bool(yyjson_obj_get(worker, "gpu"));
+
+		printable_table_put(&t, "%s", text_of(worker, "id"));
+		printable_table_put(&t, "%lld", number_of(worker, "pid"));
+		printable_table_put(&t, "%s", text_of(worker, "status"));
+		printable_table_put(&t, "%lld MiB", number_of(worker, "memoryUsage") >> 20);
+		printable_table_put(&t, "%s", gpu ? text_of(worker, "gpuUsage") : "-");
+		printable_table_put(&t, "%s", text_of(worker, "startTime"));
+	}
+	if (t.n > t.columns)
+		printable_table_print(&t, stdout, 2);
+	buf_finish(&t.cells);
+}
+
+static void describe_version(yyjson_val *v)
+{
+	yyjson_val *queue = yyjson_obj_get(v, "jobQueueStatus");
+	yyjson_val *own = yyjson_obj_get(v, "customizedMetadata");
+	_cleanup_(freep) char *metadata = own ? yyjson_val_write(own, 0, NULL) : NULL;
+	struct printable_table t;
+
+	printable_table_init(&t, 2);
+	printable_table_put(&t, "archive");
+	printable_table_put(&t, "%s", text_of(v, "modelUrl"));
+	printable_table_put(&t, "workers");
+	printable_table_put(&t, "%zu ready, %lld wanted, at most %lld", models_workers_ready(v),
+			    number_of(v, "minWorkers"), number_of(v, "maxWorkers"));
+	printable_table_put(&t, "batches");
+	printable_table_put(&t, "of up to %lld, waiting up to %lld ms", number_of(v, "batchSize"),
+			    number_of(v, "maxBatchDelay"));
+	printable_table_put(&t, "timeouts");
+	printable_table_put(&t, "%lld s to answer, %lld s to start",
+			    number_of(v, "responseTimeout"), number_of(v, "startupTimeout"));
+	printable_table_put(&t, "queue");
+	printable_table_put(&t, "%lld waiting, room for %lld", number_of(queue, "pendingRequests"),
+			    number_of(queue, "remainingCapacity"));
+	printable_table_put(&t, "device");
+	printable_table_put(&t, "%s", text_of(v, "deviceType"));
+	if (metadata) {
+		printable_table_put(&t, "handler");
+		printable_table_put(&t, "%s", metadata);
+	}
+	printable_print(stdout, text_of(v, "modelName"));
+	putchar(' ');
+	printable_print(stdout, text_of(v, "modelVersion"));
+	putchar('\n');
+	printable_table_print(&t, stdout, 2);
+	describe_workers(v);
+	buf_finish(&t.cells);
+}
+
+static int describe_print(const struct client *c)
+{
+	yyjson_doc *doc = yyjson_read(c->body.p, c->body.n, 0);
+	yyjson_val *version;
+	size_t i, n;
+
+	yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n, version)
+	{
+		if (i)
+			putchar('\n');
+		describe_version(version);
+	}
+	yyjson_doc_free(doc);
+	return CLIENT_OK;
+}
+
+int models_describe_main(int argc, char **argv)
+{
+	_cleanup_(buf_finish) struct buf target = BUF_INIT(65536);
+	struct models_args a;
+	struct client c;
+	int r = models_begin(&models_describe_command, &a, &c, argc, argv, SHOW_TIMEOUT_S);
+
+	if (r >= 0)
+		return r;
+	buf_puts(&target, "/models");
+	client_put_name(&c, &target, a.model);
+	client_put_name(&c, &target, a.version);
+	client_put_query(&c, &target, "customized", a.customized ? "true" : NULL);
+	r = client_call(&c, "GET", buf_cstr(&target));
+	if (!r)
+		r = a.json ? show_body(&c) : describe_print(&c);
+	client_finish(&c);
+	return r;
+}
