@@ -30,11 +30,13 @@ extern const struct commands sconce_commands;
 extern const struct commands models_commands;
 extern const struct options archiver_command;
 extern const struct options settings_command;
+extern const struct options completion_command;
 
 /* Runs the command that argv[1] names, or prints what there is (0: asked for, 2: not). */
 int commands_run(const struct commands *c, int argc, char **argv);
 
 int archiver_main(int argc, char **argv);
+int completion_main(int argc, char **argv);
 int models_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 int settings_main(int argc, char **argv);

@@ -38,6 +38,8 @@ static const struct command rows[] = {
 	{ "torchserve", torchserve_main, "the torchserve command, as TorchServe users type it",
 	  &torchserve_command, NULL },
 	{ "settings", settings_main, "list every setting", &settings_command, NULL },
+	{ "completion", completion_main, "print a script that completes commands in bash or zsh",
+	  &completion_command, NULL },
 	{ "version", version_main, "print the version", &version_command, NULL },
 	{ "help", help_main, "explain a command", NULL, NULL },
 	{ "unpack", unpack_main, NULL, NULL, NULL },

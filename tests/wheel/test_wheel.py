@@ -68,6 +68,8 @@ def environment(tmp_path_factory):
 def test_commands(environment, tmp_path):
     assert run(environment.bin / "sconce", "--version").startswith("sconce ")
     assert run(environment.bin / "torchserve", "--version") == "TorchServe Version is 0.12.0\n"
+    completion = environment.root / "share" / "bash-completion" / "completions" / "sconce.bash"
+    assert "complete -F _sconce sconce" in completion.read_text()
     (tmp_path / "link").symlink_to(environment.bin / "torch-model-archiver")
     assert run(tmp_path / "link", "--help").startswith("usage: torch-model-archiver ")
 
