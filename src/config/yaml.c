@@ -117,6 +117,7 @@ static int yaml_on_scalar(struct yaml_reader *r, const yaml_event_t *e)
 
 	y->text = region_copy(r->region, text);
 	y->weight = 1 + (uint32_t)(text.n / YAML_BYTES_PER_WEIGHT);
+	y->line = (uint32_t)r->line;
 	yaml_resolve(y, (const char *)e->data.scalar.tag, plain);
 	yaml_remember(r, e->data.scalar.anchor, y);
 	if (yaml_wants_key(r))
@@ -137,6 +138,7 @@ static int yaml_on_open(struct yaml_reader *r, enum yaml_kind kind, const yaml_c
 	y = region_new(r->region, struct yaml);
 	y->kind = kind;
 	y->weight = 1;
+	y->line = (uint32_t)r->line;
 	yaml_place(r, y);
 	yaml_remember(r, anchor, y);
 	r->stack[r->depth++] = (struct yaml_frame){ .node = y };
@@ -176,7 +178,9 @@ static int yaml_on_alias(struct yaml_reader *r, const yaml_event_t *e)
 		yaml_take_key(r, y->text, false);
 		return yaml_add_weight(r, y->weight);
 	}
-	yaml_place(r, yaml_copy(r->region, y));
+	y = yaml_copy(r->region, y);
+	y->line = (uint32_t)r->line;
+	yaml_place(r, y);
 	return yaml_add_weight(r, y->weight);
 }
 

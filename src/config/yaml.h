@@ -30,6 +30,7 @@ struct yaml {
 	struct yaml *child, *next; /* children in order; those of an alias are the anchor's own */
 	uint32_t weight;           /* nodes in it, aliases expanded; long texts count more */
 	uint32_t height;           /* levels below it */
+	uint32_t line;             /* where it starts, from 1 */
 };
 
 /* Nodes live in the region. 0, or -EINVAL with "line N: …" in `why`. An empty document is
