@@ -236,11 +236,35 @@ void metric_observe(struct metric *m, double v)
 
 /* ---- text ---- */
 
+/* Most values have few digits, and are written for every request in log mode. A quotient of two
+ * exact numbers is the double nearest to these decimals, so they are the shortest that mean it. */
+static bool metric_write_short(struct buf *out, double v)
+{
+	uint64_t thousandths, rest;
+
+	if (!(v >= 0.001 && v < 1e7))
+		return false;
+	thousandths = (uint64_t)(v * 1000 + 0.5);
+	if ((double)thousandths / 1000 != v)
+		return false;
+	rest = thousandths % 1000;
+	buf_put_u64(out, thousandths / 1000);
+	buf_putc(out, '.');
+	buf_putc(out, (char)('0' + rest / 100));
+	if (rest % 100)
+		buf_putc(out, (char)('0' + rest / 10 % 10));
+	if (rest % 10)
+		buf_putc(out, (char)('0' + rest % 10));
+	return true;
+}
+
 void metric_write_double(struct buf *out, double v)
 {
 	char digits[40], *mark, *point;
 	int precision = 0, exponent;
 
+	if (metric_write_short(out, v))
+		return;
 	if (isnan(v) || isinf(v)) {
 		buf_puts(out, isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf");
 		return;
