@@ -63,6 +63,7 @@ def _make_context(load):
         name = load.get("header_key_sequence_" + key)
         if name:
             setattr(context, "header_key_sequence_" + key, name)
+    context.declared_metrics = load.get("model_metrics")
     return context
 
 

@@ -106,6 +106,7 @@ class Context:
         self.header_key_sequence_end = _header_key("END")
         self.sequence_ended = None   # a handler's function(sequence_id), see sequence_over()
         self.session = None          # the worker's, where batches run side by side
+        self.declared_metrics = None    # those of the server's metrics_config
         self._metrics = metrics
 
     def begin_batch(self, requests):
@@ -136,7 +137,8 @@ class Context:
 
             # While the model is loaded there are no requests, which is not an error either.
             self._metrics = MetricsCacheYamlImpl(request_ids=self.request_ids or "",
-                                                 model_name=self.model_name)
+                                                 model_name=self.model_name,
+                                                 declared=self.declared_metrics)
             self._metrics.initialize_cache()
         return self._metrics
 

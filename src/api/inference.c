@@ -123,7 +123,8 @@ static void inference_submit(struct call *c, const struct target *t)
 	r->reply = call_reply;
 	r->owner = c;
 	r->versioned = t->version.p != NULL;
-	metric_add(r->versioned ? v->metrics.requests_total_named : v->metrics.requests_total, 1);
+	meter_update(r->versioned ? &v->metrics.requests_total_named : &v->metrics.requests_total,
+		     NULL, 1);
 	refused = version_submit(v, r);
 	if (refused) {
 		inference_refuse(c, v, t, refused);

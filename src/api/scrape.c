@@ -53,10 +53,33 @@ static void scrape_refresh(struct api *a)
 	metric_set(a->log_dropped, (double)log_dropped());
 }
 
+/* Legacy mode shows TorchServe's three counters and nothing else. Returns how many names are left,
+ * of those that were asked for, or of all. */
+static unsigned scrape_legacy(struct slice *names, unsigned n)
+{
+	static const struct slice counters[] = {
+		SLICE_CONST("ts_inference_requests_total"),
+		SLICE_CONST("ts_inference_latency_microseconds"),
+		SLICE_CONST("ts_queue_latency_microseconds"),
+	};
+	struct slice kept[SCRAPE_NAMES_MAX];
+	unsigned n_kept = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(counters); i++)
+		for (unsigned k = 0; k < MAX(n, 1); k++)
+			if (!n || slice_eq(names[k], counters[i])) {
+				kept[n_kept++] = counters[i];
+				break;
+			}
+	memcpy(names, kept, n_kept * sizeof(*kept));
+	return n_kept;
+}
+
 void scrape_metrics(struct call *c)
 {
 	struct slice names[SCRAPE_NAMES_MAX], rest = c->x->head.query, name, value;
 	struct buf out = BUF_INIT(SCRAPE_TEXT_MAX);
+	enum metrics_mode mode = c->api->fleet->telemetry.mode;
 	unsigned n = 0;
 
 	while (http_query_next(&c->region, &rest, &name, &value) > 0)
@@ -64,7 +87,9 @@ void scrape_metrics(struct call *c)
 			names[n++] = value;
 	scrape_refresh(c->api);
 	/* TorchServe's default mode writes metrics to its logs and leaves this page empty. */
-	if (strcmp(c->api->settings->metrics_mode, "log") != 0)
+	if (mode == METRICS_PROMETHEUS)
+		metrics_write(c->api->fleet->metrics, names, n, &out);
+	else if (mode == METRICS_LEGACY && (n = scrape_legacy(names, n)))
 		metrics_write(c->api->fleet->metrics, names, n, &out);
 	call_answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&out));
 	buf_finish(&out);

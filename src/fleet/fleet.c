@@ -154,7 +154,8 @@ static void fleet_segment_gone(void *arg, uint32_t id)
 /* ---- life ---- */
 
 int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
-	       struct budget *budget, struct pool *pool, struct metrics *metrics)
+	       struct budget *budget, struct pool *pool, struct metrics *metrics,
+	       const struct catalogue *catalogue)
 {
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -177,7 +178,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	list_init(&f->registering);
 	list_init(&f->jobs_waiting);
 	store_init(&f->store);
-	telemetry_init(&f->telemetry, metrics);
+	telemetry_init(&f->telemetry, metrics, catalogue, settings);
 	python_find(&f->python, settings->python);
 	if (settings->zygote != TRISTATE_OFF)
 		f->zygotes = zygotes_create(f);
@@ -200,6 +201,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	f->tick.data = f;
 	uv_timer_start(&f->tick, fleet_tick, FLEET_TICK_MS, FLEET_TICK_MS);
 	uv_unref((uv_handle_t *)&f->tick);
+	host_metrics_start(&f->host, f);
 	return 0;
 }
 
@@ -239,9 +241,11 @@ void fleet_finish(struct fleet *f)
 	gpus_finish(&f->gpus);
 	children_finish(&f->children);
 	store_finish(&f->store);
+	telemetry_finish(&f->telemetry);
 	uv_close((uv_handle_t *)&f->dispatch, NULL);
 	uv_close((uv_handle_t *)&f->again, NULL);
 	uv_close((uv_handle_t *)&f->tick, NULL);
+	host_metrics_stop(&f->host);
 	python_finish(&f->python);
 	free(f->executable);
 	workdir_finish(&f->workdir);

@@ -12,6 +12,7 @@
 #include "core/metrics.h"
 #include "fleet/child.h"
 #include "fleet/gpus.h"
+#include "fleet/host_metrics.h"
 #include "fleet/python.h"
 #include "fleet/store.h"
 #include "fleet/telemetry.h"
@@ -27,6 +28,7 @@ struct fleet {
 	struct pool *pool;
 	struct metrics *metrics;
 	struct telemetry telemetry;
+	struct host_metrics host;
 	struct children children;
 	struct gpus gpus;
 	struct python python;
@@ -52,9 +54,10 @@ struct fleet {
 	void *stopped_arg;
 };
 
-/* `settings`, `budget`, `pool` and `metrics` must outlive the fleet. 0 or -errno. */
+/* `settings`, `budget`, `pool`, `metrics` and `catalogue` must outlive the fleet. 0 or -errno. */
 int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
-	       struct budget *budget, struct pool *pool, struct metrics *metrics);
+	       struct budget *budget, struct pool *pool, struct metrics *metrics,
+	       const struct catalogue *catalogue);
 /* Ends every worker: asks, then kills after `grace_ms`; calls done when the last is gone. */
 void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), void *arg);
 /* After fleet_stop() has reported. Removes unpacked archives. */

@@ -1,119 +1,200 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fleet/handler_metrics.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <string.h>
 #include <yyjson.h>
 
-#include "base/clock.h"
+#include "base/mem.h"
 #include "base/util.h"
-#include "fleet/fleet.h"
-#include "log/log.h"
-#include "wire/json.h"
 
-struct handler_metric {
-	const char *name, *unit, *type, *request_ids;
+#define HANDLER_DETECTED_MAX CATALOGUE_METRICS_MAX
+#define HANDLER_IGNORED_MAX 100
+#define HANDLER_IDS_MAX ((size_t)8192)
+
+struct handler_family {
+	struct meter_family meter;
+	struct catalogue_metric metric; /* with the host name as its last dimension */
+	bool detected;                  /* its texts are ours */
+};
+
+/* An update as a worker sent it. */
+struct handler_update {
+	const char *name, *unit, *type;
+	struct slice ids;
 	double value;
 	const char *keys[METRIC_LABELS_MAX];
 	struct slice values[METRIC_LABELS_MAX];
-	unsigned n;
+	unsigned n; /* host name included */
 };
 
-static const char *handler_metric_text(yyjson_val *v, const char *key)
+static void handler_family_add(struct handler_metrics *h, struct handler_family *f)
+{
+	meter_family_init(&f->meter, &f->metric, h->metrics, LOG_MODEL_METRICS);
+	map_set(&h->families, slice_str(f->metric.name), f);
+}
+
+void handler_metrics_init(struct handler_metrics *h, const struct catalogue *catalogue,
+			  struct metrics *metrics, const char *hostname, bool auto_detect)
+{
+	*h = (struct handler_metrics){ .metrics = metrics,
+				       .hostname = hostname,
+				       .auto_detect = auto_detect };
+	map_init(&h->families);
+	map_init(&h->ignored);
+	map_for_each (e, &catalogue->model) {
+		struct handler_family *f = mem_new(struct handler_family);
+
+		f->metric = *(const struct catalogue_metric *)e->value;
+		f->metric.dimensions[f->metric.n_dimensions++] = "Hostname";
+		handler_family_add(h, f);
+	}
+}
+
+static void handler_family_free(struct handler_family *f)
+{
+	for (unsigned i = 0; f->detected && i + 1 < f->metric.n_dimensions; i++)
+		free((void *)(uintptr_t)f->metric.dimensions[i]);
+	if (f->detected) {
+		free((void *)(uintptr_t)f->metric.name);
+		free((void *)(uintptr_t)f->metric.unit);
+	}
+	free(f);
+}
+
+void handler_metrics_finish(struct handler_metrics *h)
+{
+	map_for_each (e, &h->families)
+		handler_family_free(e->value);
+	map_finish(&h->families);
+	map_finish(&h->ignored);
+}
+
+void handler_metrics_meter(const struct handler_metrics *h, const char *name,
+			   const struct slice *values, unsigned n, struct meter *ret)
+{
+	const struct handler_family *f = map_get(&h->families, slice_str(name));
+
+	*ret = (struct meter){ 0 };
+	if (f && f->metric.n_dimensions == n)
+		meter_init(ret, &f->meter, values);
+}
+
+/* ---- updates ---- */
+
+static const char *handler_text(yyjson_val *v, const char *key)
 {
 	const char *s = yyjson_get_str(yyjson_obj_get(v, key));
 
 	return s ? s : "";
 }
 
-static bool handler_metric_read(yyjson_val *v, struct handler_metric *m)
+static bool handler_update_read(yyjson_val *v, const char *hostname, struct handler_update *u)
 {
 	yyjson_val *dimensions = yyjson_obj_get(v, "dimensions"), *d;
 	size_t i, n;
 
-	*m = (struct handler_metric){ .name = handler_metric_text(v, "name"),
-				      .unit = handler_metric_text(v, "unit"),
-				      .type = handler_metric_text(v, "type"),
-				      .request_ids = handler_metric_text(v, "request_ids") };
-	if (!*m->name || !yyjson_is_num(yyjson_obj_get(v, "value")))
+	*u = (struct handler_update){ .name = handler_text(v, "name"),
+				      .unit = handler_text(v, "unit"),
+				      .type = handler_text(v, "type"),
+				      .ids = slice_str(handler_text(v, "request_ids")) };
+	if (!*u->name || strlen(u->name) > CATALOGUE_TEXT_MAX ||
+	    strlen(u->unit) > CATALOGUE_TEXT_MAX || !yyjson_is_num(yyjson_obj_get(v, "value")))
 		return false;
-	m->value = yyjson_get_num(yyjson_obj_get(v, "value"));
+	u->ids.n = MIN(u->ids.n, HANDLER_IDS_MAX);
+	u->value = yyjson_get_num(yyjson_obj_get(v, "value"));
 	yyjson_arr_foreach(dimensions, i, n, d)
 	{
-		const char *key = yyjson_get_str(yyjson_arr_get(d, 0));
-		const char *value = yyjson_get_str(yyjson_arr_get(d, 1));
-
-		if (!key || !value || m->n + 1 >= METRIC_LABELS_MAX)
+		u->keys[u->n] = yyjson_get_str(yyjson_arr_get(d, 0));
+		u->values[u->n] = slice_str(yyjson_get_str(yyjson_arr_get(d, 1)));
+		if (!u->keys[u->n] || strlen(u->keys[u->n]) > CATALOGUE_TEXT_MAX ||
+		    !u->values[u->n].p || ++u->n == METRIC_LABELS_MAX)
 			return false;
-		m->keys[m->n] = key;
-		m->values[m->n++] = slice_str(value);
 	}
-	return true;
+	u->keys[u->n] = "Hostname";
+	u->values[u->n++] = slice_str(hostname);
+	return isfinite(u->value);
 }
 
-static void handler_metric_publish(struct fleet *f, struct handler_metric *m)
+static void handler_ignore(struct handler_metrics *h, const struct handler_update *u,
+			   const char *thread)
 {
-	bool counter = strcmp(m->type, "counter") == 0,
-	     histogram = strcmp(m->type, "histogram") == 0;
-	enum metric_type type = counter     ? METRIC_COUNTER
-				: histogram ? METRIC_HISTOGRAM
-					    : METRIC_GAUGE;
-	struct metric_family *family;
-	struct metric *series;
-	char help[160];
-
-	m->keys[m->n] = "Hostname";
-	m->values[m->n] = slice_str(f->telemetry.hostname);
-	snprintf(help, sizeof(help), "Torchserve prometheus %s metric with unit: %s",
-		 counter     ? "counter"
-		 : histogram ? "histogram"
-			     : "gauge",
-		 m->unit);
-	family = metrics_family(f->metrics, m->name, type, help, m->keys, m->n + 1);
-	if (!family)
+	if (h->ignored.n >= HANDLER_IGNORED_MAX || map_get(&h->ignored, slice_str(u->name)))
 		return;
-	series = metric_get(family, m->values);
-	if (histogram)
-		metric_observe(series, m->value);
-	else if (counter)
-		metric_add(series, m->value >= 0 ? m->value : 0);
-	else
-		metric_set(series, m->value);
+	map_set(&h->ignored, slice_str(u->name), h);
+	log_line(LOG_SERVER, LOG_WARN, thread, "sconce.metrics",
+		 "Metric %s is dropped: metrics_config does not name it. Add it there, or set "
+		 "model_metrics_auto_detect=true",
+		 u->name);
 }
 
-static void handler_metric_log(struct fleet *f, const struct handler_metric *m)
+/* A metric that nobody declared: its first update says what it is. */
+static struct handler_family *handler_detect(struct handler_metrics *h,
+					     const struct handler_update *u)
 {
-	struct buf line = BUF_INIT(8192);
+	struct handler_family *f;
+	enum metric_type type = METRIC_COUNTER;
 
-	buf_printf(&line, "%s.%s:", m->name, m->unit);
-	metric_write_double(&line, m->value);
-	buf_puts(&line, "|#");
-	for (unsigned i = 0; i < m->n; i++)
-		buf_printf(&line, "%s%s:%.*s", i ? "," : "", m->keys[i], SLICE_ARG(m->values[i]));
-	buf_printf(&line, "|#hostname:%s,", f->telemetry.hostname);
-	if (*m->request_ids)
-		buf_printf(&line, "requestID:%s,", m->request_ids);
-	buf_printf(&line, "timestamp:%llu", (unsigned long long)(clock_wall_ns() / NS_PER_S));
-	log_text(LOG_MODEL_METRICS, LOG_INFO, NULL, "MODEL_METRICS", buf_slice(&line));
-	buf_finish(&line);
+	if (!h->auto_detect || h->families.n >= HANDLER_DETECTED_MAX)
+		return NULL;
+	if (strcmp(u->type, catalogue_type_name(METRIC_GAUGE)) == 0)
+		type = METRIC_GAUGE;
+	else if (strcmp(u->type, catalogue_type_name(METRIC_HISTOGRAM)) == 0)
+		type = METRIC_HISTOGRAM;
+	f = mem_new(struct handler_family);
+	f->detected = true;
+	f->metric.type = type;
+	f->metric.name = mem_strdup(u->name);
+	f->metric.unit = mem_strdup(u->unit);
+	for (unsigned i = 0; i + 1 < u->n; i++)
+		f->metric.dimensions[i] = mem_strdup(u->keys[i]);
+	f->metric.dimensions[u->n - 1] = "Hostname";
+	f->metric.n_dimensions = u->n;
+	handler_family_add(h, f);
+	return f;
 }
 
-void handler_metrics_update(struct fleet *f, struct slice json)
+static const char *handler_objection(const struct handler_family *f, const struct handler_update *u)
+{
+	if (f->metric.n_dimensions != u->n)
+		return "it has another number of dimensions than was declared";
+	if (f->metric.type == METRIC_COUNTER && u->value < 0)
+		return "a counter never goes down";
+	return NULL;
+}
+
+static void handler_update_apply(struct handler_metrics *h, const char *thread,
+				 const struct handler_update *u)
+{
+	struct handler_family *f = map_get(&h->families, slice_str(u->name));
+	const char *objection;
+
+	if (!f)
+		f = handler_detect(h, u);
+	if (!f) {
+		handler_ignore(h, u, thread);
+		return;
+	}
+	objection = handler_objection(f, u);
+	if (!objection) {
+		meter_family_update(&f->meter, u->values, thread, u->value, u->ids);
+		return;
+	}
+	if (!f->meter.complained)
+		log_line(LOG_SERVER, LOG_WARN, thread, "sconce.metrics",
+			 "An update of metric %s is dropped: %s", u->name, objection);
+	f->meter.complained = true;
+}
+
+void handler_metrics_update(struct handler_metrics *h, const char *thread, struct slice json)
 {
 	yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)json.p, json.n, 0, NULL, NULL);
-	bool publish = strcmp(f->settings->metrics_mode, "prometheus") == 0;
-	struct handler_metric m;
+	struct handler_update u;
 	yyjson_val *v;
 	size_t i, n;
 
-	yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n, v)
-	{
-		if (!handler_metric_read(v, &m))
-			continue;
-		if (publish)
-			handler_metric_publish(f, &m);
-		else
-			handler_metric_log(f, &m);
-	}
+	yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n,
+			   v) if (handler_update_read(v, h->hostname, &u))
+		handler_update_apply(h, thread, &u);
 	yyjson_doc_free(doc);
 }

@@ -2,24 +2,80 @@
 #include "fleet/telemetry.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/util.h"
 
 static const char *const by_version[] = { "model_name", "model_version", "hostname" };
-static const char *const by_host[] = { "Level", "Hostname" };
-static const char *const by_worker[] = { "WorkerName", "Level", "Hostname" };
 
-static struct metric_family *telemetry_torchserve(struct telemetry *t, const char *name,
-						  enum metric_type type, const char *unit,
-						  const char *const *labels, unsigned n)
+static const char *const host_names[HOST_METRICS] = {
+	[HOST_CPU_UTILIZATION] = "CPUUtilization",
+	[HOST_MEMORY_USED] = "MemoryUsed",
+	[HOST_MEMORY_AVAILABLE] = "MemoryAvailable",
+	[HOST_MEMORY_UTILIZATION] = "MemoryUtilization",
+	[HOST_DISK_USAGE] = "DiskUsage",
+	[HOST_DISK_UTILIZATION] = "DiskUtilization",
+	[HOST_DISK_AVAILABLE] = "DiskAvailable",
+};
+
+/* ---- TorchServe's ---- */
+
+/* In legacy mode these three are published, and all others logged. */
+static bool telemetry_is_published(const struct telemetry *t, const char *name)
 {
-	char help[160];
+	static const char *const legacy[] = { "ts_inference_requests_total",
+					      "ts_inference_latency_microseconds",
+					      "ts_queue_latency_microseconds" };
 
-	snprintf(help, sizeof(help), "Torchserve prometheus %s metric with unit: %s",
-		 type == METRIC_COUNTER ? "counter" : "gauge", unit);
-	return metrics_family(t->metrics, name, type, help, labels, n);
+	if (t->mode != METRICS_LEGACY)
+		return t->mode == METRICS_PROMETHEUS;
+	for (size_t i = 0; i < ARRAY_LEN(legacy); i++)
+		if (strcmp(name, legacy[i]) == 0)
+			return true;
+	return false;
 }
+
+/* `n`: how many label values the server has for it. */
+static struct meter_family telemetry_family(struct telemetry *t, const char *name, unsigned n)
+{
+	const struct catalogue_metric *m = map_get(&t->catalogue->server, slice_str(name));
+	struct meter_family f;
+
+	if (m && m->n_dimensions != n) {
+		log_warn("Metric %s is off: it has %u dimensions, metrics_config gives it %u", name,
+			 n, m->n_dimensions);
+		m = NULL;
+	}
+	meter_family_init(&f, m, telemetry_is_published(t, name) ? t->metrics : NULL,
+			  LOG_SERVER_METRICS);
+	return f;
+}
+
+static void telemetry_init_host(struct telemetry *t, struct meter *m, const char *name)
+{
+	struct slice labels[] = { SLICE("Host"), slice_str(t->hostname) };
+	struct meter_family f = telemetry_family(t, name, ARRAY_LEN(labels));
+
+	meter_init(m, &f, labels);
+}
+
+static void telemetry_init_torchserve(struct telemetry *t)
+{
+	telemetry_init_host(t, &t->requests_2xx, "Requests2XX");
+	telemetry_init_host(t, &t->requests_4xx, "Requests4XX");
+	telemetry_init_host(t, &t->requests_5xx, "Requests5XX");
+	telemetry_init_host(t, &t->queue_time, "QueueTime");
+	telemetry_init_host(t, &t->worker_thread_time, "WorkerThreadTime");
+	for (size_t i = 0; i < HOST_METRICS; i++)
+		t->host[i] = telemetry_family(t, host_names[i], 2);
+	t->requests_total = telemetry_family(t, "ts_inference_requests_total", 3);
+	t->inference_latency_us = telemetry_family(t, "ts_inference_latency_microseconds", 3);
+	t->queue_latency_us = telemetry_family(t, "ts_queue_latency_microseconds", 3);
+	t->worker_load_time = telemetry_family(t, "WorkerLoadTime", 3);
+}
+
+/* ---- ours ---- */
 
 static struct metric_family *telemetry_own(struct telemetry *t, const char *name,
 					   enum metric_type type, const char *help)
@@ -27,40 +83,13 @@ static struct metric_family *telemetry_own(struct telemetry *t, const char *name
 	return metrics_family(t->metrics, name, type, help, by_version, ARRAY_LEN(by_version));
 }
 
-static struct metric *telemetry_host(struct telemetry *t, const char *name, enum metric_type type,
-				     const char *unit)
-{
-	struct slice labels[] = { SLICE("Host"), slice_str(t->hostname) };
-	struct metric_family *f = telemetry_torchserve(t, name, type, unit, by_host,
-						       ARRAY_LEN(by_host));
-
-	return metric_get(f, labels);
-}
-
-void telemetry_init(struct telemetry *t, struct metrics *m)
+static void telemetry_init_own(struct telemetry *t)
 {
 	static const double batch_bounds[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256 };
 	static const double time_bounds[] = { .0001, .00025, .0005, .001, .0025, .005,
 					      .01,   .025,   .05,   .1,   .25,   .5,
 					      1,     2.5,    5,     10,   30,    60 };
 
-	*t = (struct telemetry){ .metrics = m };
-	if (gethostname(t->hostname, sizeof(t->hostname) - 1) < 0)
-		snprintf(t->hostname, sizeof(t->hostname), "localhost");
-	t->requests_2xx = telemetry_host(t, "Requests2XX", METRIC_COUNTER, "Count");
-	t->requests_4xx = telemetry_host(t, "Requests4XX", METRIC_COUNTER, "Count");
-	t->requests_5xx = telemetry_host(t, "Requests5XX", METRIC_COUNTER, "Count");
-	t->queue_time = telemetry_host(t, "QueueTime", METRIC_GAUGE, "Milliseconds");
-	t->worker_thread_time = telemetry_host(t, "WorkerThreadTime", METRIC_GAUGE, "Milliseconds");
-	t->requests_total = telemetry_torchserve(t, "ts_inference_requests_total", METRIC_COUNTER,
-						 "Count", by_version, 3);
-	t->inference_latency_us = telemetry_torchserve(t, "ts_inference_latency_microseconds",
-						       METRIC_COUNTER, "Microseconds", by_version,
-						       3);
-	t->queue_latency_us = telemetry_torchserve(t, "ts_queue_latency_microseconds",
-						   METRIC_COUNTER, "Microseconds", by_version, 3);
-	t->worker_load_time = telemetry_torchserve(t, "WorkerLoadTime", METRIC_GAUGE,
-						   "Milliseconds", by_worker, 3);
 	t->request_seconds = telemetry_own(
 		t, "sconce_request_duration_seconds", METRIC_HISTOGRAM,
 		"From the arrival of a request to its last byte of answer.");
@@ -85,18 +114,61 @@ void telemetry_init(struct telemetry *t, struct metrics *m)
 				   "Requests refused because no worker or no place was free.");
 }
 
+static enum metrics_mode telemetry_mode(const char *name)
+{
+	return strcmp(name, "prometheus") == 0 ? METRICS_PROMETHEUS
+	       : strcmp(name, "legacy") == 0   ? METRICS_LEGACY
+					       : METRICS_LOG;
+}
+
+void telemetry_init(struct telemetry *t, struct metrics *m, const struct catalogue *catalogue,
+		    const struct settings *s)
+{
+	*t = (struct telemetry){ .metrics = m,
+				 .catalogue = catalogue,
+				 .mode = telemetry_mode(s->metrics_mode) };
+	if (gethostname(t->hostname, sizeof(t->hostname) - 1) < 0)
+		snprintf(t->hostname, sizeof(t->hostname), "localhost");
+	telemetry_init_torchserve(t);
+	handler_metrics_init(&t->handlers, catalogue, t->mode == METRICS_PROMETHEUS ? m : NULL,
+			     t->hostname, s->model_metrics_auto_detect);
+	telemetry_init_own(t);
+}
+
+void telemetry_finish(struct telemetry *t)
+{
+	struct meter *meters[] = { &t->requests_2xx, &t->requests_4xx, &t->requests_5xx,
+				   &t->queue_time, &t->worker_thread_time };
+
+	for (size_t i = 0; i < ARRAY_LEN(meters); i++)
+		meter_finish(meters[i]);
+	handler_metrics_finish(&t->handlers);
+}
+
+/* ---- per version ---- */
+
+static void telemetry_version_torchserve(const struct telemetry *t, struct version_metrics *ret,
+					 const struct slice *unnamed, const struct slice *named)
+{
+	struct slice handler[] = { named[0], SLICE("Model"), named[2] };
+
+	meter_init(&ret->requests_total, &t->requests_total, unnamed);
+	meter_init(&ret->requests_total_named, &t->requests_total, named);
+	meter_init(&ret->inference_latency_us, &t->inference_latency_us, unnamed);
+	meter_init(&ret->inference_latency_us_named, &t->inference_latency_us, named);
+	meter_init(&ret->queue_latency_us, &t->queue_latency_us, unnamed);
+	meter_init(&ret->queue_latency_us_named, &t->queue_latency_us, named);
+	handler_metrics_meter(&t->handlers, "PredictionTime", handler, ARRAY_LEN(handler),
+			      &ret->prediction_time);
+}
+
 void telemetry_version(struct telemetry *t, struct version_metrics *ret, struct slice model,
 		       struct slice version)
 {
 	struct slice unnamed[] = { model, SLICE("default"), slice_str(t->hostname) };
 	struct slice named[] = { model, version, slice_str(t->hostname) };
 
-	ret->requests_total = metric_get(t->requests_total, unnamed);
-	ret->requests_total_named = metric_get(t->requests_total, named);
-	ret->inference_latency_us = metric_get(t->inference_latency_us, unnamed);
-	ret->inference_latency_us_named = metric_get(t->inference_latency_us, named);
-	ret->queue_latency_us = metric_get(t->queue_latency_us, unnamed);
-	ret->queue_latency_us_named = metric_get(t->queue_latency_us, named);
+	telemetry_version_torchserve(t, ret, unnamed, named);
 	ret->request_seconds = metric_get(t->request_seconds, named);
 	ret->queue_seconds = metric_get(t->queue_seconds, named);
 	ret->batch_size = metric_get(t->batch_size, named);
@@ -108,28 +180,38 @@ void telemetry_version(struct telemetry *t, struct version_metrics *ret, struct 
 	ret->refused = metric_get(t->refused, named);
 }
 
-void telemetry_forget(struct telemetry *t, struct slice model, struct slice version)
+void telemetry_forget(struct version_metrics *m)
 {
-	metric_set(metric_get(t->queue_depth,
-			      (struct slice[]){ model, version, slice_str(t->hostname) }),
-		   0);
-	metric_set(metric_get(t->workers_ready,
-			      (struct slice[]){ model, version, slice_str(t->hostname) }),
-		   0);
+	struct meter *meters[] = { &m->requests_total,       &m->requests_total_named,
+				   &m->inference_latency_us, &m->inference_latency_us_named,
+				   &m->queue_latency_us,     &m->queue_latency_us_named,
+				   &m->prediction_time };
+
+	metric_set(m->queue_depth, 0);
+	metric_set(m->workers_ready, 0);
+	for (size_t i = 0; i < ARRAY_LEN(meters); i++)
+		meter_finish(meters[i]);
 }
 
 void telemetry_worker_loaded(struct telemetry *t, const char *worker, double ms)
 {
 	struct slice labels[] = { slice_str(worker), SLICE("Host"), slice_str(t->hostname) };
 
-	metric_set(metric_get(t->worker_load_time, labels), ms);
+	meter_family_update(&t->worker_load_time, labels, worker, ms, SLICE_NULL);
+}
+
+void telemetry_host(struct telemetry *t, enum host_metric which, double v)
+{
+	struct slice labels[] = { SLICE("Host"), slice_str(t->hostname) };
+
+	meter_family_update(&t->host[which], labels, NULL, v, SLICE_NULL);
 }
 
 void telemetry_status(struct telemetry *t, int status)
 {
-	struct metric *m = status >= 200 && status < 300   ? t->requests_2xx
-			   : status >= 400 && status < 500 ? t->requests_4xx
-							   : t->requests_5xx;
+	const struct meter *m = status >= 200 && status < 300   ? &t->requests_2xx
+				: status >= 400 && status < 500 ? &t->requests_4xx
+								: &t->requests_5xx;
 
-	metric_add(m, 1);
+	meter_update(m, NULL, 1);
 }

@@ -83,7 +83,7 @@ struct version *version_destroy(struct version *v)
 	assert(list_empty(&v->workers) && !v->pending && !v->model);
 	list_remove(&v->dirty);
 	uv_close((uv_handle_t *)v->wake, version_wake_closed);
-	telemetry_forget(&v->fleet->telemetry, slice_str(v->model_name), slice_str(v->name));
+	telemetry_forget(&v->metrics);
 	if (v->own_dir && v->dir)
 		file_remove_tree(v->dir);
 	/* What was downloaded for it goes with it, but is there again at the next start. */

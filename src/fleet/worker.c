@@ -88,7 +88,8 @@ static void worker_startup_late(uv_timer_t *t)
 	struct worker *w = t->data;
 
 	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
-		 "WorkerInitializationException: Backend worker did not respond in given time "
+		 "org.pytorch.serve.wlm.WorkerInitializationException: "
+		 "Backend worker did not respond in given time "
 		 "(%llu s)",
 		 (unsigned long long)w->version->startup_timeout_s);
 	w->timed_out = true;
@@ -141,8 +142,12 @@ static void worker_next(struct worker *w, uint64_t now_ns)
 		w->trouble_ns = 0;
 	}
 	w->ready_ns = 0;
-	if (!w->trouble_ns)
+	if (!w->trouble_ns) {
 		w->trouble_ns = now_ns;
+		log_line(LOG_SERVER, LOG_INFO, w->label, "sconce.worker",
+			 "Auto recovery start timestamp: %llu",
+			 (unsigned long long)(clock_wall_ns() / NS_PER_MS));
+	}
 	if (worker_gave_up(w, now_ns)) {
 		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
 			 "Auto recovery failed again: gave up after %llu s without a working "

@@ -42,6 +42,8 @@ struct flight {
 	uint64_t seq;
 	unsigned n, left; /* requests; not yet answered */
 	bool last_of_frame;
+	uint64_t sent_ns;
+	struct buf ids; /* of its requests, comma separated; only where metrics are logged */
 	struct list requests;
 };
 
@@ -81,7 +83,6 @@ struct worker {
 	bool killed;                 /* we killed it for another reason */
 	int load_code;               /* of a failed LOADED; 0: none */
 	char *load_message;
-	uint64_t memory_bytes; /* resident, from the last system metrics */
 };
 
 /* Makes the place and starts its first process. */
@@ -129,6 +130,8 @@ int worker_send_load(struct worker *w);
 /* The process is gone: requeues, retries or fails what it had. */
 void worker_fail_flights(struct worker *w, int status, uint64_t now_ns);
 /* ---- worker_run.c ---- */
+/* All of it is answered; it is the caller's. */
 void worker_flight_done(struct worker *w, struct flight *fl);
+void flight_free(struct flight *fl);
 void worker_reply_error(struct request *r, int status, const char *message);
 void worker_memory_unref(struct worker_memory *m);

@@ -71,7 +71,7 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 		worker_settle_request(w, r, fate, status);
 	}
 	list_remove(&fl->link);
-	free(fl);
+	flight_free(fl);
 }
 
 void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)

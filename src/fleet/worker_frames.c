@@ -182,14 +182,39 @@ static void worker_lease(struct worker *w, struct request *r, struct reply *repl
 	reply->arg = l;
 }
 
-static void worker_observe_done(struct version *v, struct request *r, uint64_t now_ns)
+/* TorchServe counts the latencies of what succeeded, when it has. */
+static void worker_observe_done(struct worker *w, const struct request *r, const struct flight *fl)
 {
-	uint64_t took = now_ns - r->queued_ns;
+	struct version *v = w->version;
+	uint64_t took = w->progress_ns - r->queued_ns, waited = fl->sent_ns - r->queued_ns;
 
 	metric_observe(v->metrics.request_seconds, (double)took / 1e9);
-	metric_add(r->versioned ? v->metrics.inference_latency_us_named
-				: v->metrics.inference_latency_us,
-		   (double)(took / NS_PER_US));
+	if (r->op == REQUEST_DESCRIBE)
+		return;
+	meter_update(r->versioned ? &v->metrics.inference_latency_us_named
+				  : &v->metrics.inference_latency_us,
+		     w->label, (double)(took / NS_PER_US));
+	meter_update(r->versioned ? &v->metrics.queue_latency_us_named
+				  : &v->metrics.queue_latency_us,
+		     w->label, (double)(waited / NS_PER_US));
+	meter_update(&v->fleet->telemetry.queue_time, w->label, (double)(waited / NS_PER_MS));
+}
+
+/* A batch took the handler `busy_ns`; the rest since it was sent is ours. */
+static void worker_observe_batch(struct worker *w, const struct flight *fl, uint64_t busy_ns)
+{
+	const struct meter *prediction = &w->version->metrics.prediction_time;
+	uint64_t whole_ns = w->progress_ns - fl->sent_ns;
+	uint64_t theirs_ns = MIN(busy_ns, whole_ns);
+	/* Two decimals, as TorchServe's workers round it. */
+	double ms = (double)((theirs_ns + 5000) / 10000) / 100;
+
+	if (prediction->head)
+		meter_write(prediction, w->out.label, ms, buf_slice(&fl->ids));
+	else
+		meter_update(prediction, NULL, ms);
+	meter_update(&w->version->fleet->telemetry.worker_thread_time, w->label,
+		     (double)((whole_ns - theirs_ns) / NS_PER_MS));
 }
 
 static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight **ret_done)
@@ -226,7 +251,7 @@ static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight 
 		r->grant = (struct span){ 0 };
 		r->place = NULL;
 		if (!reply.error)
-			worker_observe_done(w->version, r, w->progress_ns);
+			worker_observe_done(w, r, fl);
 		version_release(w->version);
 		if (--fl->left == 0)
 			*ret_done = fl;
@@ -235,15 +260,12 @@ static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight 
 	return 0;
 }
 
-static int worker_chunk(struct worker *w, const struct frame *f)
+/* Moves the batches that are complete to `finished`. */
+static int worker_replies(struct worker *w, const struct frame *f, struct list *finished)
 {
 	struct slice rest = f->body;
-	unsigned batches = 0, requests = 0;
 	struct frame_reply fr;
 
-	if (w->state != WORKER_READY && w->state != WORKER_STOPPING)
-		return worker_refuse(w, "it sent replies before it had loaded");
-	w->progress_ns = clock_now_ns();
 	for (unsigned i = 0; i < f->count; i++) {
 		struct flight *done = NULL;
 
@@ -253,16 +275,45 @@ static int worker_chunk(struct worker *w, const struct frame *f)
 			return -EBADMSG;
 		if (!done)
 			continue;
-		batches++;
-		requests += done->n;
 		worker_flight_done(w, done);
+		list_push_back(finished, &done->link);
 	}
-	if (rest.n)
-		return worker_refuse(w, "it sent bytes behind its replies");
-	for (unsigned i = 0; i < batches && !w->async; i++)
-		batch_cost_learn(&w->version->cost, requests / batches, f->arg / batches);
-	version_touch(w->version);
-	return 0;
+	return rest.n ? worker_refuse(w, "it sent bytes behind its replies") : 0;
+}
+
+/* The handler's time is known for all of them together. */
+static void worker_finish_flights(struct worker *w, struct list *finished, uint64_t busy_ns)
+{
+	unsigned batches = 0, requests = 0;
+	struct list *n;
+
+	list_for_each (m, finished) {
+		batches++;
+		requests += container_of(m, struct flight, link)->n;
+	}
+	while ((n = list_pop(finished))) {
+		struct flight *fl = container_of(n, struct flight, link);
+
+		worker_observe_batch(w, fl, busy_ns / batches);
+		flight_free(fl);
+		if (!w->async)
+			batch_cost_learn(&w->version->cost, requests / batches, busy_ns / batches);
+	}
+}
+
+static int worker_chunk(struct worker *w, const struct frame *f)
+{
+	struct list finished = LIST_INIT(finished);
+	int r;
+
+	if (w->state != WORKER_READY && w->state != WORKER_STOPPING)
+		return worker_refuse(w, "it sent replies before it had loaded");
+	w->progress_ns = clock_now_ns();
+	r = worker_replies(w, f, &finished);
+	worker_finish_flights(w, &finished, f->arg);
+	if (!r)
+		version_touch(w->version);
+	return r;
 }
 
 static int worker_need(struct worker *w, const struct frame *f)
@@ -336,7 +387,8 @@ int worker_received(struct channel *c, const struct frame *f)
 	case FRAME_NEED:
 		return worker_need(w, f);
 	case FRAME_METRIC:
-		handler_metrics_update(w->version->fleet, f->body);
+		handler_metrics_update(&w->version->fleet->telemetry.handlers, w->out.label,
+				       f->body);
 		return 0;
 	case FRAME_LOG:
 		return worker_logged(w, f);

@@ -185,6 +185,8 @@ static void load_json(struct worker *w, struct buf *b)
 	load_text(b, "header_key_sequence_id", s->ts_header_key_sequence_id);
 	load_text(b, "header_key_sequence_start", s->ts_header_key_sequence_start);
 	load_text(b, "header_key_sequence_end", s->ts_header_key_sequence_end);
+	buf_puts(b, ",\"model_metrics\":");
+	catalogue_write_model(v->fleet->telemetry.catalogue, b);
 	buf_puts(b, ",\"manifest\":");
 	buf_put_slice(b, m->manifest_json.n ? m->manifest_json : SLICE("{}"));
 	buf_puts(b, ",\"model_yaml_config\":");

@@ -16,7 +16,8 @@
 #include "fleet/fleet.h"
 #include "log/log.h"
 
-#define WORKER_PARTS_MAX 512 /* per request; the API layer refuses more */
+#define WORKER_PARTS_MAX 512          /* per request; the API layer refuses more */
+#define WORKER_IDS_MAX ((size_t)8192) /* request ids in a log line */
 
 static bool worker_next_alone(const struct worker *w)
 {
@@ -133,14 +134,11 @@ static void worker_grant(struct worker *w, struct request *r)
 		r->grant = (struct span){ 0 };
 }
 
-static void worker_observe_queued(struct version *v, struct request *r, uint64_t now_ns)
+static void worker_note_id(struct flight *fl, const struct request *r)
 {
-	uint64_t waited = now_ns - r->queued_ns;
-
-	metric_observe(v->metrics.queue_seconds, (double)waited / 1e9);
-	metric_add(r->versioned ? v->metrics.queue_latency_us_named : v->metrics.queue_latency_us,
-		   (double)(waited / NS_PER_US));
-	metric_set(v->fleet->telemetry.queue_time, (double)(waited / NS_PER_MS));
+	if (fl->ids.n)
+		buf_putc(&fl->ids, ',');
+	buf_append(&fl->ids, r->uuid, UUID_LEN);
 }
 
 /* Puts one batch into the frame. False: it did not fit, nothing was added and the batch is back in
@@ -155,6 +153,8 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 	list_init(&fl->requests);
 	fl->seq = w->next_seq + 1;
 	fl->n = fl->left = b->n;
+	fl->sent_ns = now_ns;
+	buf_init(&fl->ids, WORKER_IDS_MAX);
 	list_splice_back(&fl->requests, &b->requests);
 	list_for_each (m, &fl->requests) {
 		struct request *r = container_of(m, struct request, link);
@@ -173,14 +173,17 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 			r->batch = 0;
 			version_return(w->version, r);
 		}
-		free(fl);
+		flight_free(fl);
 		return false;
 	}
 	list_for_each (m, &fl->requests) {
 		struct request *r = container_of(m, struct request, link);
 
 		w->exclusive = w->exclusive || (w->async && r->retried);
-		worker_observe_queued(w->version, r, now_ns);
+		metric_observe(w->version->metrics.queue_seconds,
+			       (double)(now_ns - r->queued_ns) / 1e9);
+		if (w->version->metrics.prediction_time.head)
+			worker_note_id(fl, r);
 	}
 	metric_observe(w->version->metrics.batch_size, b->n);
 	w->next_seq++;
@@ -248,6 +251,11 @@ void worker_flight_done(struct worker *w, struct flight *fl)
 	w->n_frames -= fl->last_of_frame;
 	w->exclusive = w->exclusive && w->n_flights;
 	list_remove(&fl->link);
+}
+
+void flight_free(struct flight *fl)
+{
+	buf_finish(&fl->ids);
 	free(fl);
 }
 

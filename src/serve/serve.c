@@ -19,6 +19,7 @@
 #include "auth/tokens.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/util.h"
 #include "fleet/fleet.h"
 #include "log/log.h"
@@ -28,6 +29,7 @@
 #define SERVE_DOORS 3
 #define SERVE_KEY_FILE "key_file.json" /* in the working directory, as TorchServe writes it */
 #define SERVE_WORKER_GRACE_MS 10000
+#define SERVE_CATALOGUE_MAX ((size_t)1 << 20)
 
 struct server {
 	uv_loop_t loop;
@@ -35,6 +37,7 @@ struct server {
 	struct budget budget;
 	struct pool *pool;
 	struct metrics *metrics;
+	struct catalogue catalogue;
 	struct fleet fleet;
 	struct api *api;
 	struct net *net;
@@ -168,6 +171,24 @@ static int serve_make_tokens(struct server *s, struct buf *why)
 	return tokens_create(&s->tokens, SERVE_KEY_FILE, life_ns, clock_wall_ns(), why);
 }
 
+static int serve_read_catalogue(struct server *s, struct buf *why)
+{
+	const char *path = s->settings->metrics_config;
+	struct buf text = BUF_INIT(SERVE_CATALOGUE_MAX);
+	int r;
+
+	catalogue_init(&s->catalogue);
+	if (!path)
+		return 0;
+	r = file_read(path, &text);
+	if (r < 0)
+		buf_printf(why, "metrics_config: %s cannot be read: %s", path, strerror(-r));
+	else
+		r = catalogue_parse(&s->catalogue, buf_slice(&text), path, why);
+	buf_finish(&text);
+	return r;
+}
+
 static size_t serve_power_of_two(uint64_t n)
 {
 	size_t size = (size_t)1 << 20;
@@ -182,7 +203,9 @@ static int serve_build(struct server *s, struct buf *why)
 	struct net_limits limits;
 	int r;
 
-	r = serve_make_tokens(s, why);
+	r = serve_read_catalogue(s, why);
+	if (!r)
+		r = serve_make_tokens(s, why);
 	if (r < 0)
 		return err_trace(r);
 	s->budget.limit = s->settings->memory_budget;
@@ -190,7 +213,8 @@ static int serve_build(struct server *s, struct buf *why)
 	r = pool_create(&s->pool, &s->budget, serve_power_of_two(s->settings->pool_segment_size));
 	if (r < 0)
 		return err_trace(r);
-	r = fleet_init(&s->fleet, &s->loop, s->settings, &s->budget, s->pool, s->metrics);
+	r = fleet_init(&s->fleet, &s->loop, s->settings, &s->budget, s->pool, s->metrics,
+		       &s->catalogue);
 	if (r < 0)
 		return err_trace(r);
 	s->api = api_create(&s->fleet, s->tokens);
@@ -244,6 +268,7 @@ static void serve_take_apart(struct server *s)
 	uv_loop_close(&s->loop);
 	pool_destroy(s->pool);
 	metrics_destroy(s->metrics);
+	catalogue_finish(&s->catalogue);
 	tokens_destroy(s->tokens, true);
 }
 

@@ -103,6 +103,7 @@ def test_killed_worker_is_replaced(serve, tmp_path):
     eventually(lambda: server.worker_pids("count") == [fresh])
     worker, = server.describe("count")[0]["workers"]
     eventually(lambda: "Worker disconnected" in server.log("ts_log.log"))
+    eventually(lambda: "Auto recovery start timestamp: " in server.log("ts_log.log"))
     eventually(lambda: f"Retry worker: {worker['id']} in " in server.log("ts_log.log"))
     eventually(lambda: "Auto recovery succeeded" in server.log("ts_log.log"))
     assert server.get("/ping").status_code == 200

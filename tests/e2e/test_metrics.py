@@ -2,13 +2,14 @@
 """The metrics listener: names, text format and numbers."""
 
 import re
+import subprocess
 
 import pytest
 import requests
 
 from e2e.archives import make_mar
 from e2e.gate import background
-from e2e.server import eventually
+from e2e.server import BIN, eventually
 
 NUMBER = r"(-?\d+\.\d+(E-?\d+)?|NaN|\+Inf|-Inf)"
 LABELS = r'\{([a-zA-Z_]\w*="([^"\\\n]|\\.)*",)+\}'
@@ -152,10 +153,169 @@ def test_hostile_model_names_do_not_break_the_text(serve, tmp_path):
         assert line.startswith("#") or SAMPLE.match(line), line
 
 
-def test_log_mode_has_an_empty_page(serve, tmp_path):
-    server = serve(store=tmp_path, metrics_mode="log")
-    response = metrics(server)
+DECLARED = """
+ts_metrics:
+  counter:
+    - {name: Requests2XX, unit: Count, dimensions: [Level, Hostname]}
+    - {name: ts_inference_requests_total, unit: Count, dimensions: [model, version, host]}
+  histogram:
+    - {name: QueueTime, unit: Milliseconds, dimensions: [Level, Hostname]}
+  gauge:
+    - {name: WorkerThreadTime, unit: Milliseconds, dimensions: [Hostname]}
+model_metrics:
+  gauge:
+    - {name: Tokens, unit: count, dimensions: [Mode]}
+  counter:
+    - {name: Phase, unit: ms, dimensions: [ModelName, Level]}
+"""
+DECLARING = r"""
+from ts.metrics.metric_type_enum import MetricTypes
+
+def handle(data, context):
+    if data is not None:
+        m = context.metrics
+        m.get_metric("Tokens", MetricTypes.GAUGE).add_or_update(5, ['a"b|c\nd'])
+        m.add_time("Phase", 2.5)
+        m.add_time("Phase", -1)
+        m.add_counter("Nobody", 1)
+        m.get_metric("Tokens", MetricTypes.GAUGE).update(6)
+        return ["done"] * len(data)
+"""
+
+
+@pytest.fixture(scope="module")
+def declared(module_serve, module_tmp):
+    path = module_tmp / "metrics.yaml"
+    path.write_text(DECLARED)
+    make_mar(module_tmp / "own", "own", DECLARING, entry="own_handler:handle")
+    server = module_serve(store=module_tmp / "own", metrics_config=path, metric_time_interval=1)
+    assert server.predict("own", b"x").text == "done"
+    return server
+
+
+def test_only_declared_metrics_are_emitted(declared):
+    text = metrics(declared).text
+    names = set(re.findall(r"^# TYPE (\S+)", text, re.M))
+    assert {n for n in names if not n.startswith("sconce_")} == {
+        "Requests2XX", "ts_inference_requests_total", "QueueTime", "Tokens", "Phase"}
+    assert 'ts_inference_requests_total{model="own",version="default",host="' in text
+    assert declared.metric("QueueTime_count", Level="Host") == 1
+    eventually(lambda: "Metric WorkerThreadTime is off" in declared.log("ts_log.log"))
+
+
+def test_declared_type_counts_and_bad_updates_are_dropped(declared):
+    text = metrics(declared).text
+    tokens = r'^Tokens\{Mode="a\\"b\|c\\nd",Hostname="[^"]+",\} 5\.0$'
+    assert re.search(tokens, text, re.M), text
+    assert declared.metric("Phase", ModelName="own", Level="Model") == 2.5
+    for line in ("Metric Nobody is dropped: metrics_config does not name it.",
+                 "metric Phase is dropped: a counter never goes down",
+                 "metric Tokens is dropped: it has another number of dimensions"):
+        eventually(lambda line=line: line in declared.log("ts_log.log"), line)
+
+
+def test_families_without_samples_are_listed(server):
+    text = metrics(server).text
+    assert "# HELP HandlerTime Torchserve prometheus gauge metric with unit: ms\n" in text
+    assert "HandlerTime{" not in text
+
+
+@pytest.mark.parametrize("text,why", [
+    ("ts_metrics:\n  summary: []\n", ":2: 'summary' is no type of metric; allowed: counter, gauge, "
+                                     "histogram"),
+    (None, " cannot be read: No such file or directory"),
+])
+def test_bad_metrics_config(tmp_path, text, why):
+    path = tmp_path / "metrics.yaml"
+    if text:
+        path.write_text(text)
+    done = subprocess.run([BIN / "sconce", "serve", "--metrics-config", path, "--model-store",
+                           tmp_path, "--disable-token-authorization", "true"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1 and f"{path}{why}" in done.stderr
+
+
+METRIC_LINE = (r"^\S+T\d\d:\d\d:\d\d,\d{3} \[INFO \] %s %s - %s\|#%s\|#hostname:[^,|]+,"
+               r"%stimestamp:\d+$")
+
+
+@pytest.fixture(scope="module")
+def logging_server(module_serve, module_tmp):
+    store = module_tmp / "logged"
+    make_mar(store, "echo", "echo.py")
+    return module_serve(store=store, metrics_mode="log", metric_time_interval=1)
+
+
+def test_log_mode_has_an_empty_page(logging_server):
+    response = metrics(logging_server)
     assert (response.status_code, response.text) == (200, "")
+
+
+def test_log_mode_writes_every_update(logging_server):
+    """On the console, from where benchmark scripts take the fourth piece between colons."""
+    answer = logging_server.predict("echo", b"x")
+    worker = r"W-\d+-echo_1\.0"
+    number = r"\d+\.\d+(E-?\d+)?"
+    by_version = "model_name:echo,model_version:default"
+    request = "requestID:" + answer.headers["x-request-id"] + ","
+    for thread, logger, what, dimensions, ids in (
+            ("main", "TS_METRICS", r"Requests2XX\.Count:1\.0", "Level:Host", ""),
+            ("main", "TS_METRICS", r"ts_inference_requests_total\.Count:1\.0", by_version, ""),
+            (worker, "TS_METRICS",
+             r"ts_inference_latency_microseconds\.Microseconds:" + number, by_version, ""),
+            (worker, "TS_METRICS", r"ts_queue_latency_microseconds\.Microseconds:" + number,
+             by_version, ""),
+            (worker, "TS_METRICS", r"QueueTime\.Milliseconds:" + number, "Level:Host", ""),
+            (worker, "TS_METRICS", r"WorkerThreadTime\.Milliseconds:" + number, "Level:Host", ""),
+            (worker, "TS_METRICS", r"WorkerLoadTime\.Milliseconds:" + number,
+             f"WorkerName:{worker},Level:Host", ""),
+            ("main", "TS_METRICS", r"CPUUtilization\.Percent:" + number, "Level:Host", ""),
+            ("main", "TS_METRICS", r"MemoryUsed\.Megabytes:" + number, "Level:Host", ""),
+            ("main", "TS_METRICS", r"DiskAvailable\.Gigabytes:" + number, "Level:Host", ""),
+            (worker + "-stdout", "MODEL_METRICS", r"PredictionTime\.ms:" + number,
+             "ModelName:echo,Level:Model", request)):
+        line = re.compile(METRIC_LINE % (thread, logger, what, dimensions, ids), re.M)
+        found = eventually(lambda line=line: line.search(logging_server.console), line.pattern)
+        float(found.group().split("|")[0].split(":")[3])
+
+
+def test_log_mode_files_have_date_and_message(logging_server):
+    logging_server.predict("echo", b"x")
+    for file, name in (("ts_metrics.log", "QueueTime.Milliseconds"),
+                       ("model_metrics.log", "PredictionTime.ms")):
+        line = re.compile(rf"^\d{{4}}-\S+,\d{{3}} - {re.escape(name)}:\S+$", re.M)
+        eventually(lambda line=line, file=file: line.search(logging_server.log(file)), name)
+
+
+def test_legacy_mode(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path, metrics_mode="legacy")
+    server.predict("echo", b"x")
+    counters = {"ts_inference_requests_total", "ts_inference_latency_microseconds",
+                "ts_queue_latency_microseconds"}
+    assert set(re.findall(r"^# TYPE (\S+) counter$", metrics(server).text, re.M)) == counters
+    assert server.metric("ts_inference_requests_total", model_name="echo") == 1
+    assert set(re.findall(r"^(\w+)\{", metrics(server, "?name[]=QueueTime").text, re.M)) == set()
+    eventually(lambda: "Requests2XX.Count:1.0|" in server.log("ts_metrics.log"))
+    assert "ts_inference_requests_total" not in server.log("ts_metrics.log")
+
+
+def test_host_metrics(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path, metric_time_interval=1)
+    eventually(lambda: "MemoryUsed{" in metrics(server).text)
+    host = {"Level": "Host"}
+    for name in ("CPUUtilization", "MemoryUtilization", "DiskUtilization"):
+        assert 0 <= server.metric(name, **host) <= 100
+    for name in ("MemoryUsed", "MemoryAvailable", "DiskUsage", "DiskAvailable"):
+        assert server.metric(name, **host) > 0
+    assert server.describe("echo")[0]["workers"][0]["memoryUsage"] > 1 << 20
+
+
+def test_host_metrics_can_be_switched_off(serve, tmp_path):
+    server = serve(store=tmp_path, disable_system_metrics=True, metric_time_interval=1)
+    assert "# TYPE CPUUtilization gauge\n" in metrics(server).text
+    assert "CPUUtilization{" not in metrics(server).text
 
 
 def test_listener_can_be_switched_off(serve, tmp_path):

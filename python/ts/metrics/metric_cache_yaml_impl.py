@@ -6,7 +6,7 @@ from ts.metrics.caching_metric import CachingMetric
 from ts.metrics.metric_cache_abstract import MetricCacheAbstract
 from ts.metrics.metric_type_enum import MetricTypes
 
-# What is there without a file.
+# What is there without a file and without a server that says.
 _DECLARED = {"gauge": [{"name": name, "unit": "ms", "dimensions": ["ModelName", "Level"]}
                        for name in ("HandlerTime", "PredictionTime")]}
 
@@ -37,10 +37,21 @@ def _read_section(path):
     return document["model_metrics"]
 
 
+def _by_type(metrics):
+    """The same section, from the list that the server gives its workers."""
+    section = {}
+    for metric in metrics:
+        section.setdefault(metric["type"], []).append(metric)
+    return section
+
+
 class MetricsCacheYamlImpl(MetricCacheAbstract):
-    def __init__(self, config_file_path=None, request_ids=None, model_name=None):
+    def __init__(self, config_file_path=None, request_ids=None, model_name=None, declared=None):
         super().__init__(config_file_path, request_ids, model_name)
-        self._declared = _read_section(config_file_path) if config_file_path else _DECLARED
+        if config_file_path:
+            self._declared = _read_section(config_file_path)
+        else:
+            self._declared = _DECLARED if declared is None else _by_type(declared)
 
     def initialize_cache(self):
         for kind, metrics in self._declared.items():
