@@ -273,11 +273,49 @@ int properties_expand(struct slice value, char *const *environment, struct buf *
 	return buf_overflowed(out) ? -ENOBUFS : 0;
 }
 
+/* The character at the front, in UTF-8 as it should be, and its length; 0: it is none. */
+static size_t take_utf8(struct slice s, uint32_t *ret)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned char first = (unsigned char)*s.p;
+	size_t n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 0;
+	uint32_t c = n ? first & (0x7fU >> n) : 0;
+
+	if (n > s.n)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | ((unsigned char)s.p[i] & 0x3f);
+	}
+	if (n && (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)))
+		return 0;
+	*ret = c;
+	return n;
+}
+
+/* Java reads its files as Latin-1: everything else is escaped. */
+static void put_unicode_escape(struct buf *out, uint32_t c)
+{
+	if (c >= 0x10000) {
+		buf_printf(out, "\\u%04x", 0xd800 + ((c - 0x10000) >> 10));
+		c = 0xdc00 + (c & 0x3ff);
+	}
+	buf_printf(out, "\\u%04x", c);
+}
+
 static void put_escaped(struct buf *out, struct slice s, bool key)
 {
 	for (size_t i = 0; i < s.n; i++) {
+		uint32_t wide;
+		size_t n = take_utf8(slice_make(s.p + i, s.n - i), &wide);
 		char c = s.p[i];
 
+		if (n) {
+			put_unicode_escape(out, wide);
+			i += n - 1;
+			continue;
+		}
 		if (c == '\n' || c == '\r' || c == '\t' || c == '\f') {
 			buf_putc(out, '\\');
 			c = c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : 'f';
@@ -291,11 +329,6 @@ static void put_escaped(struct buf *out, struct slice s, bool key)
 
 void properties_put(struct buf *out, struct slice key, struct slice value)
 {
-	/* At the start of a text it would be taken for a byte order mark. */
-	if (slice_starts(key, BYTE_ORDER_MARK)) {
-		buf_puts(out, "\\ufeff");
-		key = slice_make(key.p + BYTE_ORDER_MARK.n, key.n - BYTE_ORDER_MARK.n);
-	}
 	put_escaped(out, key, true);
 	buf_putc(out, '=');
 	put_escaped(out, value, false);

@@ -34,7 +34,7 @@ int properties_next(struct properties *p, struct property *ret, struct buf *why)
  */
 int properties_expand(struct slice value, char *const *environment, struct buf *out,
 		      struct buf *why);
-/* Appends a line that reads back as the same pair. */
+/* Appends a line that reads back as the same pair, here and in Java (there only UTF-8 does). */
 void properties_put(struct buf *out, struct slice key, struct slice value);
 
 /* The value of a variable, SLICE_NULL when it is not set. */

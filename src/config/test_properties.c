@@ -135,6 +135,8 @@ static void test_put_reads_back(void **state)
 		{ "models", "{\"m\": {\"1.0\": {\"marName\": \"m.mar\"}}}" },
 		{ "\xef\xbb\xbfmark", "not dropped" },
 		{ "caf\xc3\xa9", "\xe2\x82\xac" },
+		{ "face", "\xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf" },
+		{ "not UTF-8", "\xff \xc3 \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82" },
 	};
 	_cleanup_(buf_finish) struct buf out = BUF_INIT(10000), want = BUF_INIT(10000);
 	_cleanup_(freep) char *got = NULL;
@@ -153,6 +155,16 @@ static void test_put_reads_back(void **state)
 	assert_string_equal(got, "1:\xef\xbb\xbfx=1;");
 }
 
+/* Java takes the bytes of a file for Latin-1. */
+static void test_put_is_ascii(void **state)
+{
+	_cleanup_(buf_finish) struct buf out = BUF_INIT(1000);
+
+	(void)state;
+	properties_put(&out, SLICE("caf\xc3\xa9"), SLICE("\xe2\x82\xac\xf0\x9f\x98\x80"));
+	assert_string_equal(buf_cstr(&out), "caf\\u00e9=\\u20ac\\ud83d\\ude00\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +175,7 @@ int main(void)
 		cmocka_unit_test(test_too_long_a_line),
 		cmocka_unit_test(test_expand),
 		cmocka_unit_test(test_put_reads_back),
+		cmocka_unit_test(test_put_is_ascii),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
