@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "config/host.h"
+#include "config/model_list.h"
 #include "config/properties.h"
 #include "config/table.h"
 
@@ -47,6 +48,7 @@ void settings_finish(struct settings *s)
 	for (unsigned i = 0; (t = setting_at(i)); i++)
 		if (is_text(t))
 			free(*(char **)setting_field(t, s));
+	free(s->config_file);
 	*s = (struct settings){ 0 };
 }
 
@@ -155,6 +157,8 @@ int settings_load_file(struct settings *s, const char *path, struct buf *why)
 			buf_printf(why, "%s: %s\n", path, strerror(-r));
 		return r;
 	}
+	free(s->config_file);
+	s->config_file = mem_strdup(path);
 	return load_text(s, buf_slice(&text), path, why);
 }
 
@@ -333,9 +337,28 @@ static int check_blacklist(const struct settings *s, struct buf *why)
 	return -EINVAL;
 }
 
+/* Errors come after `prefix`. */
+static int check_model_list(enum model_list_kind kind, const char *json, const char *prefix,
+			    struct buf *why)
+{
+	_cleanup_(model_list_finish) struct model_list list;
+	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024);
+	int r = model_list_parse(&list, kind, slice_str(json), &problem);
+
+	if (r)
+		buf_printf(why, "%s%s\n", prefix, buf_cstr(&problem));
+	return r;
+}
+
 int settings_check(struct settings *s, struct buf *why)
 {
 	int budget = check_budget(s, host_memory(""), why), r = check_blacklist(s, why);
+
+	if (check_model_list(MODEL_LIST_MODELS, s->models, "models: ", why))
+		r = -EINVAL;
+	if (check_model_list(MODEL_LIST_SNAPSHOT, s->model_snapshot,
+			     "InvalidSnapshotException: model_snapshot: ", why))
+		r = -EINVAL;
 
 	if (!s->workflow_store)
 		s->workflow_store = mem_strdup(s->model_store);

@@ -5,8 +5,9 @@
  * Every setting of the server, from one table (table_*.c): key, type, default, bounds, help.
  * `sconce serve --help`, the environment, config.properties and docs/settings.md all come from it.
  *
- * Sources, later wins: defaults, config.properties, environment (LOG_LOCATION, METRICS_LOCATION;
- * TS_<KEY> when enable_envvars_config=true; SCONCE_<KEY>), command line (--key value).
+ * Sources, later wins: defaults, a file (config.properties or a snapshot), environment
+ * (LOG_LOCATION, METRICS_LOCATION; TS_<KEY> when enable_envvars_config=true; SCONCE_<KEY>), command
+ * line (--key value). The flags of `torchserve` come before the environment, as TorchServe's do.
  *
  * An empty string is the same as none (NULL), except for allowed_urls. Blanks around a value do
  * not count. Sizes may be written 64m or 1g (powers of 1024).
@@ -86,6 +87,7 @@ struct settings {
 	bool debug;
 	char *system_metrics_cmd, *model_server_home, *cpp_log_config, *version;
 	char *vmargs, *plugins_path, *num_workers;
+	char *config_file; /* no setting: the file that was loaded, NULL: none */
 	/* one bit per row of the table: some source gave it, it is not a default */
 	uint64_t given[4];
 };
@@ -118,9 +120,14 @@ struct setting_info {
 };
 const struct setting_info *settings_info(unsigned i);
 
+static inline bool settings_given(const struct settings *s, unsigned i)
+{
+	return s->given[i / 64] >> i % 64 & 1;
+}
+
 /* The table as text: for `--help` (80 columns), and as the page docs/settings.md. */
 void settings_write_help(struct buf *out);
 void settings_write_markdown(struct buf *out);
 /* What any source gave, as a properties file that settings_load_file() reads back (for snapshots);
- * defaults, derived ones too, stay defaults. Passwords are left out. */
+ * defaults, derived ones too, stay defaults. Passwords are left out, and model_snapshot. */
 void settings_write_properties(const struct settings *s, struct buf *out);

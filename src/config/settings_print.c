@@ -130,12 +130,18 @@ void settings_write_markdown(struct buf *out)
 		"Written by `sconce-settings-doc` from the table in `src/config/`; do not edit.\n\n"
 		"A setting may be given in several places; the later ones of this list win:\n\n"
 		"1. its default;\n"
-		"2. the file named by `--ts-config` or `TS_CONFIG_FILE`, in the syntax of Java\n"
-		"   properties; `$$NAME$$` in a value stands for an environment variable;\n"
+		"2. a file in the syntax of Java properties (`$$NAME$$` in a value stands for an\n"
+		"   environment variable): the one named by `TS_CONFIG_FILE`, else by\n"
+		"   `--ts-config`, else the newest snapshot in `<log_location>/config`, else\n"
+		"   `config.properties` in the working directory;\n"
 		"3. the environment: `LOG_LOCATION` and `METRICS_LOCATION` always,\n"
 		"   `TS_<KEY>` if `enable_envvars_config=true`, then `SCONCE_<KEY>`\n"
 		"   (`SCONCE_JOB_QUEUE_SIZE=200`);\n"
-		"4. the command line (`--job-queue-size 200`).\n\n"
+		"4. the command line (`--job-queue-size 200`). The flags of `torchserve` come\n"
+		"   before the environment, as TorchServe has it.\n\n"
+		"Snapshots are written when the models are loaded, after every change to them and\n"
+		"at the end; the newest 20 are kept. `no_config_snapshots=true` (`--ncs`) neither\n"
+		"writes nor reads them.\n\n"
 		"Sizes are bytes and may end in k, m, g or t (powers of 1024).\n"
 		"A setting that is not known gives a warning; a value that is not allowed\n"
 		"stops the start with a message.\n");
@@ -150,7 +156,8 @@ void settings_write_properties(const struct settings *s, struct buf *out)
 	for (unsigned i = 0; (t = setting_at(i)); i++) {
 		_cleanup_(buf_finish) struct buf value = BUF_INIT(PROPERTIES_TEXT_MAX);
 
-		if (t->secret || !(s->given[i / 64] >> i % 64 & 1))
+		if (t->secret || t->offset == offsetof(struct settings, model_snapshot) ||
+		    !settings_given(s, i))
 			continue;
 		/* None is written as nothing: it may have taken the place of a default. */
 		setting_format(t, s, &value);

@@ -82,7 +82,7 @@ const struct setting settings_own[] = {
 	ROW(FILES, SETTING_TEXT, tmp_dir, NULL, NULL,
 	    "Folder for unpacked archives; none: $TEMP, $TMPDIR or /tmp"),
 	BOOL(FILES, no_config_snapshots, "false",
-	     "Do not record the models that are loaded, for the next start"),
+	     "Neither record settings and models for the next start, nor read what was recorded"),
 };
 
 const unsigned settings_own_count = ARRAY_LEN(settings_own);

@@ -39,7 +39,8 @@ const struct setting settings_torchserve[] = {
 	TEXT(MODELS, load_models, NULL,
 	     "Models to load at start: a comma list of [name=]archive, or all"),
 	TEXT(MODELS, models, NULL,
-	     "JSON with the parameters of models: {model: {version: {minWorkers, …}}}"),
+	     "JSON with the parameters of models: {model: {version: {minWorkers, …}}}; what an "
+	     "archive's model-config.yaml says goes before it"),
 	TEXT(MODELS, model_snapshot, NULL,
 	     "JSON with the models to restore, as snapshots have it; goes before load_models"),
 	ROW(MODELS, SETTING_NUMBER, default_workers_per_model, "0", "0..100000",

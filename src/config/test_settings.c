@@ -363,7 +363,7 @@ static void test_written_settings_read_back(void **state)
 
 	assert_int_equal(load(f, "model_store=/a b\\\\c\nallowed_urls=\nretry=false\n"
 				 "token_expiration_min=0.125\nzygote=true\nkeystore_pass=secret\n"
-				 "models={\"a\":\"=:#\"}\n"),
+				 "models={\"a\":{\"=:#\":{}}}\nmodel_snapshot={\"models\":{}}\n"),
 			 0);
 	assert_int_equal(settings_check(&f->s, &f->why), 0);
 	settings_write_properties(&f->s, &first);
