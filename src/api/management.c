@@ -119,9 +119,7 @@ void management_register(struct call *c)
 	r.runtime = args_text(&args, "runtime");
 	r.batch_size = args_integer(&args, "batch_size", -1);
 	r.max_batch_delay_ms = args_integer(&args, "max_batch_delay", -1);
-	r.initial_workers = MIN(args_integer(&args, "initial_workers",
-					     (int64_t)c->api->settings->default_workers_per_model),
-				WORKERS_MAX);
+	r.initial_workers = MIN(args_integer(&args, "initial_workers", -1), WORKERS_MAX);
 	r.response_timeout_s = args_integer(&args, "response_timeout", -1);
 	r.startup_timeout_s = args_integer(&args, "startup_timeout", -1);
 	r.synchronous = args_bool(&args, "synchronous", true);
@@ -215,6 +213,7 @@ void management_set_default(struct call *c)
 		return;
 	}
 	m->default_version = v;
+	fleet_changed(c->api->fleet);
 	call_status(c, 200, "Default version successfully updated for model \"%s\" to \"%s\"",
 		    m->name, v->name);
 }

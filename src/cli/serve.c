@@ -19,7 +19,8 @@ static int serve_help(void)
 	buf_puts(&b,
 		 "usage: sconce serve [--config FILE] [--<setting> VALUE ...]\n\n"
 		 "Settings come from (later wins): defaults, the file, SCONCE_<SETTING> in the\n"
-		 "environment, flags. Booleans may be given without a value.\n\n");
+		 "environment, flags. Booleans may be given without a value. Without --config\n"
+		 "the file is the newest snapshot, else config.properties.\n\n");
 	settings_write_help(&b);
 	fwrite(b.p, 1, b.n, stdout);
 	buf_finish(&b);
@@ -65,12 +66,25 @@ static int serve_flag(struct settings *s, char **argv, int left, struct buf *why
 	return r < 0 ? -1 : used;
 }
 
-static int serve_flags(struct settings *s, int argc, char **argv, struct buf *why)
+struct serve_line {
+	int argc;
+	char **argv;
+};
+
+static int serve_flags(struct settings *s, void *arg, struct buf *why)
 {
+	const struct serve_line *line = arg;
+	char **argv = line->argv;
+	int argc = line->argc;
+
 	for (int i = 1; i < argc;) {
 		int used;
 
 		if (strcmp(argv[i], "--config") == 0 || strcmp(argv[i], "--ts-config") == 0) {
+			if (i + 1 == argc) {
+				buf_printf(why, "%s needs a value\n", argv[i]);
+				return -EINVAL;
+			}
 			i += 2;
 			continue;
 		}
@@ -107,6 +121,10 @@ static const char *serve_config(int argc, char **argv)
 
 int serve_main(int argc, char **argv)
 {
+	struct serve_line line = { argc, argv };
+	struct sources from = { .file = serve_config(argc, argv),
+				.flags = serve_flags,
+				.arg = &line };
 	struct buf why = BUF_INIT((size_t)1 << 20);
 	struct settings s;
 	int r, code;
@@ -120,13 +138,10 @@ int serve_main(int argc, char **argv)
 		}
 	}
 	settings_init(&s);
-	r = sources_load(&s, serve_config(argc, argv), &why);
-	if (!r)
-		r = serve_flags(&s, argc, argv, &why);
+	r = sources_load(&s, &from, &why);
 	if (!r)
 		r = settings_check(&s, &why);
-	if (why.n)
-		fprintf(stderr, "%s", buf_cstr(&why));
+	sources_report(&why, stderr);
 	code = r ? 2 : serve_run(&s, -1);
 	buf_finish(&why);
 	settings_finish(&s);

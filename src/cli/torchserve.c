@@ -35,51 +35,115 @@ static bool torchserve_is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int torchserve_flag(struct settings *s, const char *key, const char *value, struct buf *why)
+static bool torchserve_is_file(const char *path)
 {
-	return value ? settings_set(s, slice_str(key), slice_str(value), key, why) : 0;
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-static int torchserve_settings(struct settings *s, const struct torchserve_options *o,
-			       struct buf *why)
+/* NULL: none were named. */
+static const char *torchserve_models(const struct torchserve_options *o, struct buf *list)
 {
-	_cleanup_(buf_finish) struct buf models = BUF_INIT((size_t)1 << 20);
-	int r;
+	torchserve_put_models(o, list);
+	return o->models.n ? buf_cstr(list) : NULL;
+}
 
-	if (o->config && access(o->config, R_OK) < 0) {
-		buf_printf(why, "--ts-config file not found: %s\n", o->config);
-		return -ENOENT;
-	}
-	r = sources_load(s, o->config, why);
-	if (!r)
-		r = torchserve_flag(s, "model_store", o->model_store, why);
-	if (!r)
-		r = torchserve_flag(s, "workflow_store", o->workflow_store, why);
-	torchserve_put_models(o, &models);
-	if (!r && models.n)
-		r = torchserve_flag(s, "load_models", buf_cstr(&models), why);
-	if (!r && o->no_snapshots)
-		r = torchserve_flag(s, "no_config_snapshots", "true", why);
-	if (!r && o->disable_token_auth)
-		r = torchserve_flag(s, "disable_token_authorization", "true", why);
-	if (!r && o->enable_model_api)
-		r = torchserve_flag(s, "enable_model_api", "true", why);
-	if (!r)
-		r = settings_check(s, why);
+static int torchserve_flags(struct settings *s, void *arg, struct buf *why)
+{
+	const struct torchserve_options *o = arg;
+	_cleanup_(buf_finish) struct buf list = BUF_INIT((size_t)1 << 20);
+	const char *models = torchserve_models(o, &list);
+	const struct {
+		const char *key, *flag, *value;
+	} all[] = {
+		{ "model_store", "--model-store", o->model_store },
+		{ "workflow_store", "--workflow-store", o->workflow_store },
+		{ "load_models", "--models", models },
+		{ "cpp_log_config", "--cpp-log-config", o->cpp_log_config },
+		{ "no_config_snapshots", "--ncs", o->no_snapshots ? "true" : NULL },
+		{ "disable_token_authorization", "--disable-token-auth",
+		  o->disable_token_auth ? "true" : NULL },
+		{ "enable_model_api", "--enable-model-api", o->enable_model_api ? "true" : NULL },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(all) && !r; i++)
+		if (all[i].value)
+			r = settings_set(s, slice_str(all[i].key), slice_str(all[i].value),
+					 all[i].flag, why);
 	return r;
 }
 
-static int torchserve_check_store(const struct settings *s, struct buf *why)
+static int torchserve_settings(struct settings *s, struct torchserve_options *o, struct buf *why)
+{
+	const struct sources from = {
+		.file = o->config, .flags = torchserve_flags, .arg = o, .environment_last = true
+	};
+	int r = sources_load(s, &from, why);
+
+	return r ? r : settings_check(s, why);
+}
+
+/* ---- what a start needs ---- */
+
+/* Tells what is missing in TorchServe's words. */
+static bool torchserve_has_file(const char *flag, const char *path)
+{
+	if (!path || torchserve_is_file(path))
+		return true;
+	printf("%s file not found: %s\n", flag, path);
+	return false;
+}
+
+static bool torchserve_has_folder(const char *flag, const char *path)
+{
+	if (torchserve_is_folder(path))
+		return true;
+	printf("%s directory not found: %s\n", flag, path);
+	return false;
+}
+
+static bool torchserve_check_files(const struct torchserve_options *o)
+{
+	const char *named = getenv("TS_CONFIG_FILE"), *temp = getenv("TEMP");
+	const char *config = named && *named ? named : o->config;
+
+	if (temp && *temp && !torchserve_is_folder(temp)) {
+		printf("Invalid temp directory: %s, please check TEMP environment variable.\n",
+		       temp);
+		return false;
+	}
+	return torchserve_has_file("--log-config", o->log_config) &&
+	       torchserve_has_file("--ts-config", config) &&
+	       torchserve_has_file("--cpp-log-config", o->cpp_log_config);
+}
+
+static bool torchserve_check_stores(const struct settings *s)
 {
 	if (!s->model_store) {
-		buf_puts(why, "Missing mandatory parameter --model-store\n");
-		return -EINVAL;
+		puts("Missing mandatory parameter --model-store");
+		return false;
 	}
-	if (!torchserve_is_folder(s->model_store)) {
-		buf_printf(why, "--model-store directory not found: %s\n", s->model_store);
-		return -ENOENT;
-	}
-	return 0;
+	return torchserve_has_folder("--model-store", s->model_store) &&
+	       torchserve_has_folder("--workflow-store", s->workflow_store);
+}
+
+static void torchserve_warn(const struct torchserve_options *o)
+{
+	const struct {
+		const char *flag, *value, *why;
+	} ignored[] = {
+		{ "--plugins-path", o->plugins_path, "Java plug-ins cannot be loaded" },
+		{ "--log-config", o->log_config,
+		  "it is for log4j; see log_level and log_location" },
+		{ "--cpp-log-config", o->cpp_log_config, "there are no C++ workers" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		if (ignored[i].value)
+			fprintf(stderr, "warning: %s has no effect: %s\n", ignored[i].flag,
+				ignored[i].why);
 }
 
 /* ---- start ---- */
@@ -130,51 +194,72 @@ static int torchserve_background(struct settings *s, const char *pid_path)
 	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1;
 }
 
-static int torchserve_start(struct settings *s, const struct torchserve_options *o)
+/* True: go on. */
+static bool torchserve_is_free(const char *pid_path)
 {
-	_cleanup_(freep) char *pid_path = mem_printf("%s/.model_server.pid", torchserve_tmp(s));
-	struct buf why = BUF_INIT(4096);
 	pid_t pid;
 	enum pidfile_state state = pidfile_look(pid_path, &pid);
 
 	if (state == PIDFILE_ALIVE) {
 		puts("TorchServe is already running, please use torchserve --stop to stop "
 		     "TorchServe.");
-		return 1;
+		return false;
 	}
 	if (state == PIDFILE_ORPHAN) {
 		puts("Removing orphan pid file.");
 		unlink(pid_path);
 	}
-	if (torchserve_check_store(s, &why) < 0) {
-		fputs(buf_cstr(&why), stdout);
-		buf_finish(&why);
+	return true;
+}
+
+static int torchserve_start(struct settings *s, struct torchserve_options *o)
+{
+	_cleanup_(buf_finish) struct buf why = BUF_INIT((size_t)1 << 20);
+	_cleanup_(freep) char *pid_path = NULL;
+	int r;
+
+	if (!torchserve_check_files(o))
 		return 1;
-	}
+	r = torchserve_settings(s, o, &why);
+	sources_report(&why, stdout);
+	if (r)
+		return 1;
+	pid_path = mem_printf("%s/.model_server.pid", torchserve_tmp(s));
+	if (!torchserve_is_free(pid_path) || !torchserve_check_stores(s))
+		return 1;
+	torchserve_warn(o);
 	return o->foreground ? torchserve_serve(s, pid_path, -1)
 			     : torchserve_background(s, pid_path);
 }
 
 /* ---- stop ---- */
 
-static int torchserve_stop(const struct settings *s, const struct torchserve_options *o)
+/* Settings only say where the pid file is: what is wrong with them must not keep it running. */
+static int torchserve_stop(struct settings *s, struct torchserve_options *o)
 {
-	_cleanup_(freep) char *pid_path = mem_printf("%s/.model_server.pid", torchserve_tmp(s));
+	_cleanup_(buf_finish) struct buf unsaid = BUF_INIT((size_t)1 << 20);
+	_cleanup_(freep) char *pid_path = NULL;
+	enum pidfile_state state;
 	pid_t pid;
-	enum pidfile_state state = pidfile_look(pid_path, &pid);
 
-	if (state == PIDFILE_NONE) {
+	torchserve_settings(s, o, &unsaid);
+	pid_path = mem_printf("%s/.model_server.pid", torchserve_tmp(s));
+	state = pidfile_look(pid_path, &pid);
+	if (state == PIDFILE_ORPHAN) {
+		puts("Removing orphan pid file.");
+		unlink(pid_path);
+	}
+	if (state != PIDFILE_ALIVE) {
 		puts("TorchServe is not currently running.");
 		return 0;
 	}
-	if (state == PIDFILE_ORPHAN || kill(pid, SIGTERM) < 0) {
+	if (kill(pid, SIGTERM) < 0) {
 		puts("TorchServe already stopped.");
-		unlink(pid_path);
 		return 0;
 	}
 	unlink("key_file.json");
 	if (o->foreground && !pidfile_wait(pid, STOP_PATIENCE_MS)) {
-		puts("TorchServe has not stopped within 60 seconds.");
+		puts("Stopping TorchServe took too long.");
 		return 1;
 	}
 	puts("TorchServe has stopped.");
@@ -184,25 +269,16 @@ static int torchserve_stop(const struct settings *s, const struct torchserve_opt
 int torchserve_main(int argc, char **argv)
 {
 	struct torchserve_options o;
-	struct buf why = BUF_INIT((size_t)1 << 20);
 	struct settings s;
 	int code = torchserve_parse(&o, argc, argv);
 
-	if (code >= 0)
-		return code;
-	if (o.version) {
+	if (code < 0 && o.version) {
 		puts("TorchServe Version is 0.12.0");
-		return 0;
-	}
-	settings_init(&s);
-	code = torchserve_settings(&s, &o, &why);
-	if (why.n)
-		fputs(buf_cstr(&why), code ? stdout : stderr);
-	if (code)
-		code = 1;
-	else
+		code = 0;
+	} else if (code < 0) {
+		settings_init(&s);
 		code = o.stop ? torchserve_stop(&s, &o) : torchserve_start(&s, &o);
-	buf_finish(&why);
-	settings_finish(&s);
+		settings_finish(&s);
+	}
 	return code;
 }

@@ -151,6 +151,12 @@ static void fleet_segment_gone(void *arg, uint32_t id)
 	fleet_each_version(arg, fleet_forget_in, id);
 }
 
+void fleet_changed(struct fleet *f)
+{
+	if (f->changed && !f->stopping)
+		f->changed(f->changed_arg);
+}
+
 /* ---- life ---- */
 
 int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
@@ -182,6 +188,9 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	python_find(&f->python, settings->python);
 	if (settings->zygote != TRISTATE_OFF)
 		f->zygotes = zygotes_create(f);
+	/* settings_check() has read it before, and told what is wrong. */
+	model_list_parse(&f->models, MODEL_LIST_MODELS, slice_str(settings->models),
+			 &(struct buf){ 0 });
 	r = workdir_make(&f->workdir, settings->tmp_dir);
 	if (!r)
 		r = children_init(&f->children, loop);
@@ -248,5 +257,6 @@ void fleet_finish(struct fleet *f)
 	host_metrics_stop(&f->host);
 	python_finish(&f->python);
 	free(f->executable);
+	model_list_finish(&f->models);
 	workdir_finish(&f->workdir);
 }

@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "config/model_list.h"
 #include "config/settings.h"
 #include "core/metrics.h"
 #include "fleet/child.h"
@@ -49,6 +50,9 @@ struct fleet {
 	struct list jobs, jobs_waiting; /* short-lived children, see job.h */
 	struct list registering;        /* of versions whose packages are being installed */
 	uint64_t next_request_id;
+	struct model_list models;   /* the setting `models` */
+	void (*changed)(void *arg); /* see fleet_changed(); NULL: nobody asks */
+	void *changed_arg;
 	bool stopping;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
@@ -65,6 +69,9 @@ void fleet_finish(struct fleet *f);
 
 /* A retired version is gone. */
 void fleet_version_gone(struct fleet *f);
+
+/* What a snapshot records (versions, their workers, the default version) is not as it was. */
+void fleet_changed(struct fleet *f);
 
 /* CPUs this process may use: affinity mask and cgroup quota, at least 1. */
 unsigned fleet_count_cpus(void);

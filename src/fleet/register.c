@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "fleet/depends.h"
 #include "fleet/fetch.h"
+#include "fleet/parameters.h"
 #include "fleet/sources.h"
 #include "fleet/unpack.h"
 #include "log/log.h"
@@ -20,7 +21,8 @@ struct registering {
 	struct list link; /* in the fleet's `registering`, while its packages are installed */
 	struct fleet *fleet;
 	char *url, *model_name, *handler, *runtime;
-	struct registration wish; /* its slices are not used: see the copies above */
+	struct registration wish; /* its slices are not used: see the copies above and below */
+	struct model_parameters restored;
 	void (*done)(void *arg, const struct outcome *o);
 	void *arg;
 	char *version_model, *version_name; /* of the version, once there is one */
@@ -98,16 +100,31 @@ static void registering_scaled(void *arg, const struct version_outcome *o)
 			 g->version_name);
 }
 
+/* Of a model that says nothing itself. */
+static unsigned registering_default_workers(const struct registering *g)
+{
+	const struct fleet *f = g->fleet;
+	uint64_t configured = f->settings->default_workers_per_model;
+
+	if (g->wish.initial_workers >= 0)
+		return (unsigned)g->wish.initial_workers;
+	if (configured || !g->wish.at_startup)
+		return (unsigned)configured;
+	return f->gpus.n ? f->gpus.n : f->cpus;
+}
+
 static void registering_workers(struct registering *g, struct version *v)
 {
 	const struct manifest *m = &v->manifest;
-	bool from_file = m->min_workers > 0 && m->max_workers >= m->min_workers;
-	unsigned min = (unsigned)(from_file ? m->min_workers : MAX(g->wish.initial_workers, 0));
-	unsigned max = from_file ? (unsigned)m->max_workers : min;
+	bool said = m->min_workers >= 0 && m->max_workers >= m->min_workers;
+	unsigned min = said ? (unsigned)m->min_workers : registering_default_workers(g);
+	unsigned max = said ? (unsigned)m->max_workers : min;
 	char text[512];
 
 	if (min == 0) {
 		v->state = VERSION_READY;
+		v->max_workers = max;
+		fleet_changed(g->fleet);
 		snprintf(text, sizeof(text),
 			 "Model \"%s\" Version: %s registered with 0 initial workers. Use scale "
 			 "workers "
@@ -208,6 +225,8 @@ static bool registering_exists(struct registering *g, struct slice name, struct 
 static void registering_add(struct registering *g, struct version *v)
 {
 	store_add(&g->fleet->store, v, slice_str(v->model_name));
+	if (g->wish.make_default)
+		v->model->default_version = v;
 	g->version_model = mem_strdup(v->model_name);
 	g->version_name = mem_strdup(v->name);
 	log_info("Model %s version %s is registered from %s", v->model_name, v->name, g->url);
@@ -226,6 +245,34 @@ static void registering_installed(void *arg, const char *failed)
 				 failed);
 	else
 		registering_add(g, TAKE(g->version));
+}
+
+/* A snapshot goes before the archive, the archive before the setting `models`; what the request
+ * says is not taken from there. */
+static void registering_prefer(struct registering *g, struct manifest *m)
+{
+	const struct model_entry *e = model_list_find(&g->fleet->models, m->model_name,
+						      m->model_version);
+	struct registration *w = &g->wish;
+	struct model_parameters p;
+
+	if (w->restore) {
+		parameters_replace(m, &g->restored);
+		return;
+	}
+	if (!e)
+		return;
+	p = e->parameters;
+	if (w->initial_workers >= 0)
+		p.min_workers = -1;
+	if (w->response_timeout_s >= 0)
+		p.response_timeout_s = -1;
+	if (w->startup_timeout_s >= 0)
+		p.startup_timeout_s = -1;
+	parameters_complete(m, &p);
+	if (!g->runtime && e->runtime.n)
+		g->runtime = slice_dup(e->runtime);
+	w->make_default |= e->is_default && w->at_startup;
 }
 
 static void registering_unpacked(void *arg, struct unpacked *u)
@@ -250,6 +297,7 @@ static void registering_unpacked(void *arg, struct unpacked *u)
 		registering_fail(g, 409, "ConflictStatusException", "%s", text);
 		return;
 	}
+	registering_prefer(g, &u->manifest);
 	v = version_create(g->fleet, u->region, &u->manifest);
 	registering_apply(g, v, u);
 	if (!depends_wanted(v)) {
@@ -301,6 +349,8 @@ void fleet_register(struct fleet *f, const struct registration *r,
 	g->handler = r->handler.n ? slice_dup(r->handler) : NULL;
 	g->runtime = r->runtime.p ? slice_dup(r->runtime) : NULL;
 	g->wish = *r;
+	if (r->restore)
+		g->restored = *r->restore;
 	g->done = done;
 	g->arg = arg;
 	if (g->runtime && strcmp(g->runtime, "python") != 0 && strcmp(g->runtime, "python3") != 0 &&

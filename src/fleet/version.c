@@ -211,6 +211,7 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 		v->n_workers++;
 		worker_create(v);
 	}
+	fleet_changed(v->fleet);
 	fleet_retune(v->fleet);
 	version_check_scaled(v);
 	version_touch(v);
@@ -432,6 +433,7 @@ void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *a
 	v->drained_arg = arg;
 	v->drain_deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
 	list_push_back(&v->fleet->retired, &v->link);
+	fleet_changed(v->fleet);
 	version_touch(v);
 }
 

@@ -24,6 +24,8 @@
 #include "fleet/fleet.h"
 #include "log/log.h"
 #include "net/net.h"
+#include "serve/banner.h"
+#include "serve/snapshot.h"
 #include "serve/startup.h"
 
 #define SERVE_DOORS 3
@@ -39,6 +41,7 @@ struct server {
 	struct metrics *metrics;
 	struct catalogue catalogue;
 	struct fleet fleet;
+	struct snapshots snapshots;
 	struct api *api;
 	struct net *net;
 	struct tokens *tokens;
@@ -64,6 +67,7 @@ static void serve_stop(struct server *s)
 		return;
 	s->stopping = true;
 	uv_timer_stop(&s->patience);
+	snapshots_end(&s->snapshots);
 	fleet_stop(&s->fleet, SERVE_WORKER_GRACE_MS, serve_stopped, s);
 }
 
@@ -217,26 +221,18 @@ static int serve_build(struct server *s, struct buf *why)
 		       &s->catalogue);
 	if (r < 0)
 		return err_trace(r);
+	snapshots_init(&s->snapshots, &s->fleet);
 	s->api = api_create(&s->fleet, s->tokens);
 	serve_limits(s->settings, &limits);
 	s->net = net_create(&s->loop, &limits);
 	return 0;
 }
 
-static void serve_banner(const struct server *s)
+static void serve_loaded(void *arg)
 {
-	const struct settings *set = s->settings;
+	struct server *s = arg;
 
-	log_info("sconce %s, CPUs: %u, GPUs: %u, memory budget: %llu MiB", SCONCE_VERSION,
-		 s->fleet.cpus, s->fleet.gpus.n, (unsigned long long)(s->budget.limit >> 20));
-	log_info("Inference address: %s", set->inference_address);
-	log_info("Management address: %s", set->management_address);
-	if (set->enable_metrics_api)
-		log_info("Metrics address: %s", set->metrics_address);
-	log_info("Model Store: %s", set->model_store ? set->model_store : "N/A");
-	log_info("Initial Models: %s", set->load_models ? set->load_models : "N/A");
-	log_info("Python: %s",
-		 s->fleet.python.executable ? s->fleet.python.executable : s->fleet.python.why);
+	snapshots_begin(&s->snapshots);
 }
 
 static void serve_ready(int ready_fd)
@@ -266,6 +262,7 @@ static void serve_take_apart(struct server *s)
 	uv_walk(&s->loop, serve_close_handle, NULL);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&s->loop);
+	snapshots_finish(&s->snapshots);
 	pool_destroy(s->pool);
 	metrics_destroy(s->metrics);
 	catalogue_finish(&s->catalogue);
@@ -298,7 +295,9 @@ int serve_run(struct settings *settings, int ready_fd)
 	serve_start_log(settings);
 	uv_loop_init(&s.loop);
 	serve_watch_signals(&s);
-	r = serve_build(&s, &why);
+	r = startup_check(settings, &why);
+	if (!r)
+		r = serve_build(&s, &why);
 	if (!r)
 		r = serve_open(&s, &why);
 	if (r < 0) {
@@ -308,8 +307,8 @@ int serve_run(struct settings *settings, int ready_fd)
 			why.n ? buf_cstr(&why) : strerror(-r));
 		return 1;
 	}
-	serve_banner(&s);
-	startup_load_models(&s.fleet, api_ready(s.api));
+	banner_log(&s.fleet);
+	startup_load_models(&s.fleet, api_ready(s.api), serve_loaded, &s);
 	log_info("Model server started.");
 	serve_ready(ready_fd);
 	uv_run(&s.loop, UV_RUN_DEFAULT);

@@ -4,6 +4,11 @@
 #include "api/ready.h"
 #include "fleet/fleet.h"
 
-/* Registers the models of load_models: "all", or a comma list of [name=]archive. Returns at once;
- * models that fail are logged, and keep the server from being ready. */
-void startup_load_models(struct fleet *f, struct ready *ready);
+/* Is every archive there that model_snapshot names? 0, or -ENOENT with TorchServe's words in `why`.
+ * What is wrong with the JSON itself settings_check() has told. */
+int startup_check(const struct settings *s, struct buf *why);
+
+/* Registers the models of model_snapshot, else those of load_models: "all", or a comma list of
+ * [name=]archive. Returns at once; models that fail are logged, and keep the server from being
+ * ready. Calls done when all have been tried. */
+void startup_load_models(struct fleet *f, struct ready *ready, void (*done)(void *arg), void *arg);

@@ -100,7 +100,7 @@ class Server:
             "model_store": self.store, "load_models": "all", "log_location": self.logs,
             "tmp_dir": self.root / "tmp", "python": PYTHON, "metrics_mode": "prometheus",
             "disable_token_authorization": True, "enable_model_api": True,
-            "default_workers_per_model": 1, **settings,
+            "default_workers_per_model": 1, "no_config_snapshots": True, **settings,
         }
         self._start(environment)
         if wait:

@@ -153,6 +153,123 @@ def test_what_is_missing(shell, arguments, message):
     assert message in output
 
 
+def test_files_that_are_missing(shell):
+    for flag, what in (("--log-config", "file"), ("--cpp-log-config", "file"),
+                       ("--ts-config", "file"), ("--workflow-store", "directory")):
+        code, output = shell.run("torchserve", "--model-store", str(shell.store), flag, "/no/such")
+        assert (code, output) == (1, f"{flag} {what} not found: /no/such\n")
+    code, output = shell.run("torchserve", "--start", environment={"TEMP": "/no/such"})
+    assert (code, output) == (1, "Invalid temp directory: /no/such, please check TEMP environment "
+                                 "variable.\n")
+
+
+def test_invalid_configuration(shell):
+    shell.configure("job_queue_size=many", "metrics_mode=sideways")
+    code, output = shell.run("torchserve", "--model-store", str(shell.store))
+    assert code == 1
+    assert output == (
+        "Invalid configuration: config.properties:6: job_queue_size: 'many' is not a number; "
+        "allowed: 1..1000000\n"
+        "Invalid configuration: config.properties:7: metrics_mode: 'sideways' is not a choice; "
+        "allowed: prometheus|log|legacy\n")
+    # It does not keep a server from being stopped.
+    assert shell.run("torchserve", "--stop")[1] == "TorchServe is not currently running.\n"
+
+
+@pytest.mark.parametrize("arguments,message", [
+    (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+    (["frobnicate"], "unrecognized arguments: frobnicate"),
+    (["--ts-config"], "argument --ts-config: expected one argument"),
+    (["--models"], "argument --models: expected at least one argument"),
+    (["--model"], "ambiguous option: --model"),
+    (["--start", "--stop"], "argument --stop: not allowed with argument --start"),
+])
+def test_usage_of_torchserve(shell, arguments, message):
+    code, output = shell.run("torchserve", *arguments)
+    assert code == 2
+    assert output.startswith("usage: torchserve ")
+    assert f"torchserve: error: {message}" in output
+
+
+def test_typing_mistakes(shell):
+    for command, meant in (("serv", "'serve'"), ("achive", "'archive'")):
+        code, output = shell.run("sconce", command)
+        assert code == 2 and f"did you mean {meant}?" in output
+    code, output = shell.run("sconce", "serve", "--job-queu-size", "1")
+    assert code == 2 and "did you mean 'job_queue_size'?" in output
+
+
+@pytest.fixture
+def torchserve(shell):
+    """Starts one in the background; returns what it printed. Stopped at the end."""
+    def start(*flags, **options):
+        code, output = shell.run("torchserve", "--start", *flags, **options)
+        assert code == 0, output
+        assert "\nModel server started.\n" in "\n" + output
+        return output
+    yield start
+    shell.run("torchserve", "--stop", "--foreground")
+
+
+def models(shell):
+    response = requests.get(f"http://127.0.0.1:{shell.management}/models", timeout=10)
+    return [m["modelName"] for m in response.json()["models"]]
+
+
+def test_newest_snapshot_goes_before_config_properties(shell, torchserve):
+    first = ["--model-store", str(shell.store), "--models", "mine=echo.mar", "--disable-token-auth",
+             "--enable-model-api"]
+    torchserve(*first)
+    folder = shell.root / "logs" / "config"
+    eventually(lambda: list(folder.glob("*.cfg")))
+    assert models(shell) == ["mine"]
+    shell.run("torchserve", "--stop", "--foreground")
+    # The port, the store, the models and the flags: everything comes from the snapshot.
+    shell.config.write_text("inference_address=nonsense\n")
+    torchserve()
+    eventually(lambda: models(shell) == ["mine"])
+    shell.run("torchserve", "--stop", "--foreground")
+    code, output = shell.run("torchserve", "--ncs", "--model-store", str(shell.store))
+    assert code == 1 and "Invalid configuration: " in output
+
+
+def test_environment_wins_over_flags(shell, torchserve):
+    shell.configure("enable_envvars_config=true", "allowed_urls=file://x")
+    make_mar(shell.root / "other", "other", "echo.py")
+    torchserve("--ncs", "--model-store", str(shell.store), "--models", "echo.mar",
+               environment={"TS_MODEL_STORE": str(shell.root / "other"), "TS_LOAD_MODELS": "ALL",
+                            "TS_DISABLE_TOKEN_AUTHORIZATION": "true",
+                            "TS_ALLOWED_URLS": "http://.*"})
+    eventually(lambda: models(shell) == ["other"])
+    log = (shell.root / "logs" / "ts_log.log").read_text()
+    assert "Allowed Urls: [file://x]" in log
+
+
+def test_banner_and_flags_without_effect(shell, torchserve):
+    shell.configure("vmargs=-Xmx1g", "blacklist_env_vars=SECRET.*")
+    log_config = shell.root / "log4j2.xml"
+    log_config.write_text("<Configuration/>")
+    output = torchserve("--ncs", "--ts-config", "config.properties", "--model-store",
+                        str(shell.store), "--log-config", str(log_config), "--ppath", "/plugins",
+                        "--models", "one=echo.mar", "two=echo.mar", "--dt")
+    assert "warning: --plugins-path has no effect: " in output
+    assert "warning: --log-config has no effect: " in output
+    eventually(lambda: models(shell) == ["one", "two"])
+    log = (shell.root / "logs" / "ts_log.log").read_text()
+    assert "vmargs is set but has no effect (" in log
+    for line in ("Torchserve version: 0.12.0", f"Current directory: {shell.root}",
+                 f"Temp directory: {shell.root / 'tmp'}", "Number of GPUs: ", "Number of CPUs: ",
+                 "Config file: config.properties",
+                 f"Inference address: http://127.0.0.1:{shell.inference}",
+                 f"Management address: http://127.0.0.1:{shell.management}",
+                 f"Metrics address: http://127.0.0.1:{shell.metrics}",
+                 f"Model Store: {shell.store}", "Initial Models: one=echo.mar,two=echo.mar",
+                 f"Log dir: {shell.root / 'logs'}", "Default workers per model: 1",
+                 "Blacklist Regex: SECRET.*", "Maximum Request Size: 6553500",
+                 "Metrics mode: LOG", "Model API enabled: false"):
+        assert f" - {line}" in log, line
+
+
 @pytest.mark.parametrize("command", [
     ["torchserve", "--start", "--frobnicate"], ["torchserve", "--start", "--stop"],
     ["sconce", "frobnicate"], ["sconce", "serve", "--no-such-setting", "1"],

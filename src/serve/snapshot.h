@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Configuration snapshots: the settings that were given and the models there are, written to
+ * <log_location>/config when the server has loaded its models, after every change, and at its end;
+ * the next start reads the newest. A thread of libuv's pool does the writing, the loop only
+ * composes the text. Until everything that start-up was asked to load has been tried, nothing is
+ * written: a snapshot of half the models would lose the other half. Loop thread only.
+ */
+
+#include <uv.h>
+
+#include "fleet/fleet.h"
+
+struct snapshots {
+	struct fleet *fleet;
+	char *folder;    /* NULL: no_config_snapshots */
+	char *last;      /* the newest name */
+	uv_timer_t soon; /* changes of one turn of the loop make one snapshot */
+	bool loaded;
+};
+
+/* Waits for fleet_changed(). `fleet` must outlive it. */
+void snapshots_init(struct snapshots *s, struct fleet *fleet);
+/* The models are loaded: the first one. */
+void snapshots_begin(struct snapshots *s);
+/* The last one, while the models are still there. */
+void snapshots_end(struct snapshots *s);
+/* After the loop has run to its end. */
+void snapshots_finish(struct snapshots *s);
