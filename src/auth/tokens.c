@@ -34,8 +34,11 @@ static int token_make(struct token *t, uint64_t expires_ns)
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	unsigned char random[TOKEN_BYTES];
 
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return err_origin(-EIO);
+	/* A key that begins with '-' looks like a flag on a command line. */
+	do {
+		if (getrandom(random, sizeof(random), 0) != sizeof(random))
+			return err_origin(-EIO);
+	} while (random[0] >> 2 == sizeof(digits) - 3);
 	for (int i = 0; i < TOKEN_CHARS; i++) {
 		int bit = i * 6, byte = bit / 8;
 		unsigned pair = (unsigned)random[byte] << 8 |
