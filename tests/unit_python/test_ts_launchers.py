@@ -28,18 +28,27 @@ def calls(tmp_path, monkeypatch):
     return lambda: (tmp_path / "calls").read_text().splitlines()
 
 
+def settle():
+    """Waits for the threads of launcher.start(): what they print belongs to this test."""
+    for thread in threading.enumerate():
+        if isinstance(thread, (launcher.Tee, launcher.PrintTillTheEnd)):
+            thread.join(60)
+
+
 def test_start(calls, capfd):
     lines = launcher.start("store", "c.properties", True, "plugins", True, "a=a.mar", True)
+    settle()
     assert lines.get(timeout=60) == "serving\n" and lines.get(timeout=60) is None
     assert calls() == ["--stop --foreground",
                        "--start --model-store store --plugins-path plugins --ts-config c.properties"
                        " --no-config-snapshots --disable-token-auth --enable-model-api --models"
                        " a=a.mar"]
-    assert "loading\nModel server started.\n" in capfd.readouterr().out
+    assert "loading\nModel server started.\nserving\n" in capfd.readouterr().out
 
 
 def test_start_with_few_arguments(calls):
     launcher.start(models=["a.mar", "b.mar"])
+    settle()
     launcher.stop(wait=False)
     assert calls()[1:] == ["--start --models a.mar b.mar", "--stop"]
 
@@ -170,6 +179,7 @@ def test_serving_until_it_is_stopped(gpus, calls, tmp_path, monkeypatch):
     monkeypatch.setattr(llm_launcher.signal, "pause", interrupted)
     monkeypatch.setattr(llm_launcher.signal, "signal", lambda *_: None)
     llm_launcher.main(arguments("--model_store", str(tmp_path / "store"), "--disable_token_auth"))
+    settle()
     assert calls() == ["--stop --foreground", f"--start --model-store {tmp_path}/store "
                        "--no-config-snapshots --disable-token-auth --models model", "--stop"]
     assert not (tmp_path / "store/model").exists()
