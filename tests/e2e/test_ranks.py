@@ -67,8 +67,11 @@ def test_torchrun_section(server):
 
 
 def environ(pid):
-    with open(f"/proc/{pid}/environ", "rb") as f:
-        return f.read()
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as f:
+            return f.read()
+    except OSError:     # it has just ended
+        return b""
 
 
 def all_pids(server, model):
