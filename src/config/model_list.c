@@ -7,7 +7,7 @@
 #include "wire/json.h"
 #include "wire/lenient.h"
 
-#define WORKERS_MAX 4096
+#define WORKERS_MAX 100000
 #define SECONDS_MAX INT32_MAX
 #define STRICT_MAX ((size_t)8 << 20)
 #define LENIENT (YYJSON_READ_ALLOW_TRAILING_COMMAS | YYJSON_READ_ALLOW_COMMENTS)

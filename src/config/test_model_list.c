@@ -82,7 +82,7 @@ static void test_what_is_refused(void **state)
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": 1}}",
 		       "model a, version 1: its parameters: allowed: an object");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"minWorkers\": -1}}}",
-		       "model a, version 1: minWorkers: allowed: 0..4096");
+		       "model a, version 1: minWorkers: allowed: 0..100000");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"batchSize\": 18446744073709551615}}}",
 		       "batchSize: allowed: 1..2147483647");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"batchSize\": null}}}", "batchSize");

@@ -2,7 +2,6 @@
 """Cases that may differ: known, and neither mended nor declared yet. {name: what has to come}"""
 
 PENDING = {
-    "together /models/see": "values of the setting `models`",
     "metrics of handlers": "families without samples, labels of series",
     "metrics by another name": "families without samples, labels of series",
     "metrics of the server in logs": "the server's metrics in ts_metrics.log",

@@ -37,7 +37,7 @@ def read(path):
 def recorded(server):
     """The models of the newest snapshot."""
     files = snapshots(server)
-    return json.loads(read(files[-1])["model_snapshot"])["models"] if files else None
+    return json.loads(read(files[-1])["model_snapshot"])["models"] if files else {}
 
 
 def restart(serve, server, **settings):
@@ -51,7 +51,7 @@ def test_killed_server_resumes(serve, store):
     server.register("echo2.mar", initial_workers=1)
     server.manage("PUT", "/models/echo/1.0?min_worker=2&max_worker=3&synchronous=true")
     server.manage("PUT", "/models/echo/2.0/set-default")
-    eventually(lambda: recorded(server)["echo"].get("2.0", {}).get("defaultVersion"))
+    eventually(lambda: recorded(server).get("echo", {}).get("2.0", {}).get("defaultVersion"))
     assert recorded(server)["echo"]["1.0"] == {
         "defaultVersion": False, "marName": "echo.mar", "runtimeType": "python", "minWorkers": 2,
         "maxWorkers": 3, "batchSize": 5, "maxBatchDelay": 7, "responseTimeout": 33,
@@ -134,6 +134,7 @@ def test_no_config_snapshots(serve, store):
 
 def test_old_snapshots_are_removed(serve, store):
     server = start(serve, store, load_models="echo.mar")
+    eventually(lambda: snapshots(server))
     for n in range(24):
         server.manage("PUT", f"/models/echo?min_worker={n % 2}")
         eventually(lambda n=n: recorded(server)["echo"]["1.0"]["minWorkers"] == n % 2)
@@ -148,12 +149,33 @@ def test_what_a_registration_said_is_kept(serve, store, tmp_path):
     response = server.register(f"file://{mar}", model_name="näh", handler="echo.py",
                                initial_workers=1)
     assert response.status_code == 200, response.text
-    eventually(lambda: "näh" in (recorded(server) or {}))
+    eventually(lambda: "näh" in recorded(server))
     assert snapshots(server)[-1].read_bytes().isascii()
     server.kill()
     server = restart(serve, server)
     eventually(lambda: "näh" in server.models() and server.model_ready("näh"))
     assert server.predict("näh", b"x").text == "x"
+
+
+def test_snapshot_of_torchserve(serve, store, tmp_path):
+    """As java.util.Properties writes them: in any order, escaped."""
+    folder = tmp_path / "server" / "logs" / "config"
+    folder.mkdir(parents=True)
+    (folder / "20240102030405678-shutdown.cfg").write_text(
+        "#Saving snapshot\n#Tue Jan 02 03:04:05 UTC 2024\n"
+        "inference_address=http\\://127.0.0.1\\:8080\n"
+        "model_snapshot={\\n  \"name\"\\: \"20240102030405678-shutdown.cfg\",\\n  "
+        "\"modelCount\"\\: 1,\\n  \"created\"\\: 1704164645678,\\n  \"models\"\\: {\\n    "
+        "\"mine\"\\: {\\n      \"2.0\"\\: {\\n        \"defaultVersion\"\\: true,\\n        "
+        "\"marName\"\\: \"echo2.mar\",\\n        \"minWorkers\"\\: 2,\\n        "
+        "\"maxWorkers\"\\: 2,\\n        \"batchSize\"\\: 4,\\n        \"maxBatchDelay\"\\: 50,"
+        "\\n        \"responseTimeout\"\\: 60\\n      }\\n    }\\n  }\\n}\n"
+        "tsConfigFile=logs/config/20240101000000000-startup.cfg\nmetrics_mode=LOG\n"
+        "async_logging=true\nload_models=echo.mar\n")
+    server = start(serve, store, root=tmp_path / "server")
+    eventually(lambda: "mine" in server.models() and server.model_ready("mine"))
+    assert parameters(server, "mine", "modelVersion", "minWorkers", "batchSize", "maxBatchDelay",
+                      "responseTimeout") == ["2.0", 2, 4, 50, 60]
 
 
 # ---- what stops the start ----
@@ -185,7 +207,7 @@ def test_invalid_settings_of_models(store, tmp_path):
     code, output = run(tmp_path, store, models='{"echo": {"1.0": {"minWorkers": -1}}}')
     assert code != 0
     assert ("Invalid configuration: models: model echo, version 1.0: minWorkers: "
-            "allowed: 0..4096") in output
+            "allowed: 0..100000") in output
     code, output = run(tmp_path, store, model_snapshot=json.dumps(
         {"models": {"echo": {"1.0": {"marName": "../../etc/passwd"}}}}))
     assert code == 1 and "InvalidSnapshotException" in output
