@@ -25,6 +25,18 @@ static int worker_death_status(const struct worker *w, int status)
 	return !w->killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 507 : 500;
 }
 
+/* One that waits again has lost nothing. */
+static void worker_report_request(const struct worker *w, const struct request *r,
+				  enum dispatch_fate fate)
+{
+	if (fate == FATE_RETRY_ALONE)
+		log_line(LOG_SERVER, LOG_WARN, w->label, "sconce.worker",
+			 "Request %s is run once more, alone: its worker died", r->uuid);
+	else if (fate == FATE_FAIL)
+		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
+			 "Request %s fails: its worker died", r->uuid);
+}
+
 static void worker_settle_request(struct worker *w, struct request *r, enum dispatch_fate fate,
 				  int status)
 {
@@ -35,6 +47,7 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 	r->grant = (struct span){ 0 };
 	if (r->sequence && fate == FATE_REQUEUE && !sequence_may_return(r->sequence))
 		fate = FATE_FAIL;
+	worker_report_request(w, r, fate);
 	switch (fate) {
 	case FATE_RETRY_ALONE:
 		r->retried = true;

@@ -124,10 +124,15 @@ def test_queue_depth_and_workers(server, gate):
 
 def test_restarts_and_retries(server):
     before = server.metric("sconce_worker_restarts_total", model_name="trouble")
-    assert server.predict("trouble", "exit").status_code == 500
+    answer = server.predict("trouble", "exit")
+    ident = answer.headers["x-request-id"]
+    assert answer.status_code == 500
     assert server.predict("trouble", "fine").text == "fine"
     assert server.metric("sconce_worker_restarts_total", model_name="trouble") == before + 2
     assert server.metric("sconce_request_retries_total", model_name="trouble") == 1
+    for what in ("is run once more, alone: its worker died", "fails: its worker died"):
+        line = re.compile(rf"W-\d+-trouble_1\.0 sconce\.worker - Request {ident} {what}$", re.M)
+        eventually(lambda line=line: line.search(server.log("ts_log.log")), line.pattern)
 
 
 def test_filter_by_name(server):
