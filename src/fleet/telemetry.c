@@ -19,6 +19,9 @@ static const char *const host_names[HOST_METRICS] = {
 	[HOST_DISK_AVAILABLE] = "DiskAvailable",
 };
 
+static const char *const gpu_names[] = { "GPUUtilization", "GPUMemoryUtilization",
+					 "GPUMemoryUsed" };
+
 /* ---- TorchServe's ---- */
 
 /* In legacy mode these three are published, and all others logged. */
@@ -69,6 +72,9 @@ static void telemetry_init_torchserve(struct telemetry *t)
 	telemetry_init_host(t, &t->worker_thread_time, "WorkerThreadTime");
 	for (size_t i = 0; i < HOST_METRICS; i++)
 		t->host[i] = telemetry_family(t, host_names[i], 2);
+	/* Listed, like every other family, but without samples. */
+	for (size_t i = 0; i < ARRAY_LEN(gpu_names); i++)
+		(void)telemetry_family(t, gpu_names[i], 3);
 	t->requests_total = telemetry_family(t, "ts_inference_requests_total", 3);
 	t->inference_latency_us = telemetry_family(t, "ts_inference_latency_microseconds", 3);
 	t->queue_latency_us = telemetry_family(t, "ts_queue_latency_microseconds", 3);

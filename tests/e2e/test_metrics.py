@@ -221,8 +221,9 @@ def test_declared_type_counts_and_bad_updates_are_dropped(declared):
 
 def test_families_without_samples_are_listed(server):
     text = metrics(server).text
-    assert "# HELP HandlerTime Torchserve prometheus gauge metric with unit: ms\n" in text
-    assert "HandlerTime{" not in text
+    for name, unit in (("HandlerTime", "ms"), ("GPUUtilization", "Percent")):
+        assert f"# HELP {name} Torchserve prometheus gauge metric with unit: {unit}\n" in text
+        assert name + "{" not in text
 
 
 @pytest.mark.parametrize("text,why", [
