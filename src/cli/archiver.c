@@ -44,7 +44,9 @@ static const struct option rows[] = {
 
 const struct options archiver_command = {
 	.program = "torch-model-archiver",
-	.about = "Packs a model with its handler into an archive that servers load.",
+	.about =
+		"Packs a model with its handler into an archive that servers load. The same files\n"
+		"make the same archive, but for its date, which SOURCE_DATE_EPOCH fixes.",
 	.rows = rows,
 	.n = ARRAY_LEN(rows),
 };

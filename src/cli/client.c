@@ -79,6 +79,8 @@ int client_init(struct client *c, const struct client_options *options)
 		fprintf(stderr, CLIENT_ERROR "%s\n", buf_cstr(&why));
 	buf_finish(&why);
 	c->address = options->address ? mem_strdup(options->address) : client_configured_address();
+	for (size_t n = strlen(c->address); n && c->address[n - 1] == '/'; n--)
+		c->address[n - 1] = '\0';
 	c->token = client_find_token(options);
 	if (!c->easy)
 		return CLIENT_SILENT;

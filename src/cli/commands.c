@@ -45,10 +45,8 @@ static int commands_explain(const struct commands *c, int argc, char **argv)
 
 	memcpy(args, argv, (size_t)argc * sizeof(*args));
 	args[argc] = NULL;
-	if (argc > 1) {
-		memmove(args + 1, args + 2, (size_t)(argc - 1) * sizeof(*args));
-		args[argc - 1] = flag;
-	}
+	memmove(args + 1, args + 2, (size_t)(argc - 1) * sizeof(*args));
+	args[argc - 1] = flag;
 	return commands_run(c, argc, args);
 }
 

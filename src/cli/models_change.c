@@ -28,7 +28,7 @@
 	}
 
 static const struct option register_rows[] = {
-	ROW("ARCHIVE", OPTION_OPERAND, archive, "FILE",
+	ROW("ARCHIVE", OPTION_OPERAND, archive, "ARCHIVE",
 	    "archive in the server's model store, or the URL of one", .required = true),
 	ROW("--name", OPTION_TEXT, name, "NAME", "name of the model (default: the archive's)"),
 	ROW("--workers", OPTION_TEXT, workers, "N", "workers to start (default: 1)"),
@@ -74,8 +74,8 @@ static const struct option token_rows[] = {
 	MODELS_ROWS,
 };
 COMMAND(token, "token",
-	"Replaces a token that has expired: the server writes the new one into its key_file.json. "
-	"--token is the API key here.");
+	"Replaces a token that has expired: the server writes the new one into its\n"
+	"key_file.json. --token is the API key here.");
 
 /* The server's sentence, or all it said. */
 static int change_print(const struct client *c, const struct models_args *a)

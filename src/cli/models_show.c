@@ -18,8 +18,7 @@ static const struct option list_rows[] = {
 
 const struct options models_list_command = {
 	.program = "sconce models list",
-	.about = "Lists the models: default version, workers that are ready of those that "
-		 "are wanted, archive.",
+	.about = "Lists the models: default version, workers ready of those wanted, archive.",
 	.rows = list_rows,
 	.n = ARRAY_LEN(list_rows),
 };

@@ -17,7 +17,7 @@ static const struct option rows[] = {
 
 const struct options settings_command = {
 	.program = "sconce settings",
-	.about = "Lists every setting of the server. Each is a flag of `sconce serve`, a key of "
+	.about = "Lists every setting of the server. Each is a flag of `sconce serve`, a key of\n"
 		 "config.properties and SCONCE_<KEY> in the environment.",
 	.rows = rows,
 	.n = ARRAY_LEN(rows),

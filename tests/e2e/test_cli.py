@@ -291,6 +291,21 @@ def test_help(shell):
         assert key in output.replace("_", "-")
 
 
+HELP = ["", "serve", "models", "archive", "torchserve", "settings", "completion", "version",
+        *(f"models {name}" for name in ("list", "describe", "register", "scale", "set-default",
+                                        "unregister", "token"))]
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_of_every_command(shell, command):
+    """The same by `help` and by --help, within 80 columns."""
+    code, output = shell.run("sconce", "help", *command.split())
+    assert (code, output) == shell.run("sconce", *command.split(), "--help")
+    assert code == 0
+    assert output.startswith("usage: ")
+    assert max(map(len, output.splitlines())) <= 80
+
+
 # ---- configuration ----
 
 def serve_command(shell, *more):

@@ -248,6 +248,7 @@ def test_the_address_of_this_folder(server, client, tmp_path):
     (tmp_path / "config.properties").write_text(
         f"management_address=http://127.0.0.1:{server.management}\n")
     assert Client(tmp_path).do("list") == "There are no models.\n"
+    assert Client(tmp_path, client.address + "/").do("list") == "There are no models.\n"
 
 
 class Hostile(BaseHTTPRequestHandler):
