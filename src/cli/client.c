@@ -18,15 +18,22 @@
 
 /* ---- where, and with which key ---- */
 
+static int client_no_flags(struct settings *s, void *arg, struct buf *why)
+{
+	(void)s, (void)arg, (void)why;
+	return 0;
+}
+
 /* What a server that was started in this folder would listen on. */
 static char *client_configured_address(void)
 {
+	static const struct sources from = { .flags = client_no_flags };
 	struct buf why = BUF_INIT(65536); /* warnings are the server's business */
 	struct settings s;
 	char *address = NULL;
 
 	settings_init(&s);
-	if (sources_load(&s, NULL, &why) == 0)
+	if (sources_load(&s, &from, &why) == 0)
 		address = mem_strdup(s.management_address);
 	settings_finish(&s);
 	buf_finish(&why);
