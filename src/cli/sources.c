@@ -72,10 +72,9 @@ static int try_snapshot(struct settings *s, const char *path, struct buf *why)
 	if (!r)
 		r = check_whole(&trial, &problem);
 	if (r) {
-		struct slice rest = buf_slice(&problem);
+		struct slice rest = buf_slice(&problem), line = slice_cut(&rest, '\n');
 
-		buf_printf(why, "warning: snapshot %s is skipped: %.*s\n", path,
-			   SLICE_ARG(slice_cut(&rest, '\n')));
+		buf_printf(why, "warning: snapshot %s is skipped: %.*s\n", path, SLICE_ARG(line));
 		settings_finish(&trial);
 		return r;
 	}
