@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sends a request and keeps what came back, in the form in which it is compared."""
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 
@@ -8,7 +9,8 @@ from compat.case import Do
 from e2e.client import Broken, Raw, encode
 from e2e.server import eventually
 
-CLOSING = 1     # seconds after which a connection counts as kept
+CLOSING = 2     # seconds after which a connection counts as kept
+PATIENCE = 40   # seconds for what should become true
 TRIES = 3       # TorchServe resets connections, which may destroy the answer on its way
 
 UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -98,7 +100,10 @@ def once(server, step):
 def perform(server, step):
     """What a server makes of a step."""
     if isinstance(step, Do):
-        return Answer(body=plain(server, str(step.what(server))))
+        try:
+            return Answer(body=plain(server, str(step.what(server))))
+        except AssertionError as e:
+            return Answer(body=f"at {server.name}: {e}")
     if step.until is None:
         return once(server, step)
     last = []
@@ -107,5 +112,6 @@ def perform(server, step):
         last[:] = [once(server, step)]
         return step.until(last[0])
 
-    eventually(good, lambda: f"{step.method} {step.target} at {server.name}: {last}", 60)
+    with contextlib.suppress(AssertionError):   # what came instead is a difference to report
+        eventually(good, step.target, PATIENCE)
     return last[0]

@@ -82,8 +82,8 @@ def cases_for(config):
 def part(content, name=None, **parameters):
     """A part of a form. `type` is its content type; others go into its content-disposition."""
     kind = parameters.pop("type", None)
-    words = "".join(f'; {key}="{value}"' for key, value in
-                    ({"name": name} if name is not None else {}).items() | parameters.items())
+    named = {"name": name} if name is not None else {}
+    words = "".join(f'; {key}="{value}"' for key, value in {**named, **parameters}.items())
     head = f"Content-Disposition: form-data{words}\r\n"
     head += f"Content-Type: {kind}\r\n" if kind else ""
     return head.encode() + b"\r\n" + (content.encode() if isinstance(content, str) else content)

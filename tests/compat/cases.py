@@ -14,8 +14,10 @@ from compat import (
     cases_metrics,
     cases_queues,
     cases_replies,
+    cases_restored,
 )
 
 MODULES = (cases_decoding, cases_replies, cases_failures, cases_http, cases_metrics, cases_manage,
-           cases_envelopes, cases_queues, cases_commands, cases_logs, cases_guarded, cases_combined)
+           cases_envelopes, cases_queues, cases_restored, cases_commands, cases_logs,
+           cases_guarded, cases_combined)
 ALL = sorted((case for module in MODULES for case in module.CASES), key=lambda case: case.config)

@@ -20,6 +20,18 @@ class Configuration:
 
 MODELS = ('{"see": {"1.0": {"defaultVersion": true, "marName": "see.mar", "minWorkers": 1, '
           '"maxWorkers": 2, "batchSize": 3, "maxBatchDelay": 4, "responseTimeout": 55}}}')
+SNAPSHOT = (
+    '{"name": "kept.cfg", "modelCount": 2, "models": {'
+    '"see": {"1.0": {"defaultVersion": false, "marName": "see.mar", "minWorkers": 1, '
+    '"maxWorkers": 1, "batchSize": 2, "maxBatchDelay": 3, "responseTimeout": 44}, '
+    '"2.0": {"defaultVersion": true, "marName": "see2.mar", "minWorkers": 0, "maxWorkers": 0, '
+    '"batchSize": 1, "maxBatchDelay": 100, "responseTimeout": 120}}, '
+    '"echo": {"1.0": {"defaultVersion": true, "marName": "echo.mar", "minWorkers": 0, '
+    '"maxWorkers": 5, "batchSize": 9, "maxBatchDelay": 8, "responseTimeout": 7}}}}')
+SETTINGS = {"TS_JOB_QUEUE_SIZE": "9", "TS_MAX_REQUEST_SIZE": "500", "TS_ENABLE_MODEL_API": "true",
+            "TS_CORS_ALLOWED_ORIGIN": "https://e.example", "TS_DEFAULT_RESPONSE_TIMEOUT": "33",
+            "JOB_QUEUE_SIZE": "11"}
+
 HERE = Path(__file__).parent
 
 PLAIN = {"disable_token_authorization": "true", "enable_model_api": "true",
@@ -40,6 +52,10 @@ CONFIGURATIONS = {
         ("see.mar", "enveloped.mar", "measure.mar"),
         {**PLAIN, "metrics_mode": "log", "models": MODELS,
                   "model_metrics_auto_detect": "true"}, combined=True),
+    "restored": Configuration((), {
+        "disable_token_authorization": "true", "disable_system_metrics": "true",
+        "enable_envvars_config": "true", "enable_model_api": "false", "job_queue_size": 7,
+        "model_snapshot": SNAPSHOT}, SETTINGS),
     "queues": Configuration(("ledger.mar", "gate.mar", "ticket.mar", "hasty.mar"), PLAIN),
     **{f"envelope-{name}": Configuration(("taken.mar",), {**PLAIN, "service_envelope": name})
        for name in ("body", "json", "kserve", "kservev2")},
@@ -85,7 +101,6 @@ def build_odd(folder):
     make_folder(folder, "folder", "see.py")
     make_tar(folder, "tar", "see.py")
     make_mar(folder, "bad", "bad_import.py")
-    make_mar(folder, "bad_init", "bad_init.py")
     files = contents("bare", "see.py")
     manifest = files.pop("MAR-INF/MANIFEST.json")
     write_zip(folder / "bare.mar", files)

@@ -5,14 +5,16 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 from pathlib import Path
 
-from e2e.server import BIN, MARK, REPOSITORY, eventually, free_ports, marked_processes
+from e2e.server import BIN, MARK, REPOSITORY, eventually, marked_processes
 
 VENV = REPOSITORY / ".venv-torchserve"
 LISTENERS = ("inference", "management", "metrics")
@@ -28,6 +30,17 @@ def missing():
     return None if shutil.which("java") else "Java is not installed: tools/setup.sh compat"
 
 
+def quiet_ports(n):
+    """Ports that no outgoing connection takes while a server is on its way to them."""
+    found = []
+    while len(found) < n:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", random.randrange(12000, 32000)))
+            port = probe.getsockname()[1]
+            found += [port] if port not in found else []
+    return found
+
+
 class Server:
     """One of them, running in a folder of its own until stop()."""
 
@@ -37,7 +50,7 @@ class Server:
         (self.root / "tmp").mkdir(parents=True)
         shutil.copytree(store, self.root / "store")
         shutil.copytree(self.root / "store" / "folder", self.root / "outside")
-        ports = free_ports(5)
+        ports = quiet_ports(5)
         self.ports = dict(zip(LISTENERS, ports))
         if config.combined:
             self.ports["management"] = self.ports["inference"]
@@ -126,9 +139,8 @@ class Server:
         """Unregisters whatever a case has left."""
         for model in json.loads(self.manage("GET", "/models")[1])["models"]:
             name = model["modelName"]
-            for version in json.loads(self.manage("GET", f"/models/{name}/all")[1])[1:]:
-                self.manage("DELETE", f"/models/{name}/{version['modelVersion']}")
-            for version in json.loads(self.manage("GET", f"/models/{name}/all")[1]):
+            versions = json.loads(self.manage("GET", f"/models/{name}/all")[1])
+            for version in versions * 2:    # the default one goes last
                 self.manage("DELETE", f"/models/{name}/{version['modelVersion']}")
 
     # ---- the end ----
@@ -162,7 +174,8 @@ class Pair:
 
     def clean(self):
         """Where no models are loaded at start, none are between cases."""
-        for server in () if self.config.models else (self.torchserve, self.sconce):
+        start = self.config.models or "model_snapshot" in self.config.settings
+        for server in () if start else (self.torchserve, self.sconce):
             server.clean()
 
     def stop(self):
