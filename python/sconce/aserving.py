@@ -11,7 +11,7 @@ import warnings
 from time import monotonic_ns
 
 from sconce import frame as wire
-from sconce import serving
+from sconce import logs, serving
 from sconce.channel import NOWAIT, Closed
 
 
@@ -83,6 +83,7 @@ class AsyncLoop:
         s = self.session
         view = _View(s, requests)
         began = monotonic_ns()
+        logs.of_task.set(requests)
         try:
             rows = [s.fields(r) for r in requests]
             values = await s.entry(rows, view.context)

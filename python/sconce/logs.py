@@ -5,11 +5,33 @@ model and worker. `logging` itself is left to the first module that wants it; it
 """
 
 import sys
+from contextvars import ContextVar
 from importlib.machinery import PathFinder
 
 
+request_ids = False   # does the front want the ids of the requests that a line belongs to?
+of_task = ContextVar("of_task", default=())   # the requests of a coroutine's batch
+
+
+def ids(requests=None):
+    """What ends a line about these requests, or about those that the handler runs now."""
+    if not request_ids:
+        return ""
+    if requests is None:
+        from sconce import serving
+
+        requests = of_task.get() or (serving.session.running if serving.session else ())
+    return "".join(" " + request.uuid for request in requests)
+
+
 def _basic(logging):
-    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
+    class Formatter(logging.Formatter):
+        def format(self, record):
+            return super().format(record) + ids()
+
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(Formatter("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
 
 
 class _OnImport:

@@ -7,7 +7,7 @@ import sys
 import traceback
 
 from sconce import frame as wire
-from sconce import metrics
+from sconce import logs, metrics
 from sconce.encode import Unsupported, encode
 
 _FINAL = wire.REPLY_FINAL
@@ -123,6 +123,8 @@ class Replies:
 
     def raised(self, requests, error):
         """The handler raised: TorchServe's table of failures."""
+        if logs.request_ids:
+            print("The handler failed for" + logs.ids(requests), file=sys.stderr)
         traceback.print_exception(type(error), error, error.__traceback__)
         if isinstance(error, MemoryError) or "CUDA" in str(error):
             self.fail_all(requests, 507, "Out of resources")

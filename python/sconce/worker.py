@@ -80,6 +80,7 @@ def _load(load):
     _prepare(load)
     context = _make_context(load)
     serving.tune(load.get("threads") or 0)
+    logs.request_ids = load.get("log_request_id", False)
     entry = loader.load(load["handler"], load["model_dir"], context, load.get("envelope") or "")
     return entry, context
 

@@ -147,7 +147,7 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 	(void)how;
 	if (x->status) {
 		log_access(exchange_peer(x), x->head.method, x->head.target, x->head.minor,
-			   x->status, took_ms);
+			   x->status, took_ms, c->uuid);
 		telemetry_status(&c->api->fleet->telemetry, x->status);
 	}
 	c->x = NULL;

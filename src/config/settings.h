@@ -46,7 +46,8 @@ struct settings {
 	bool enable_metrics_api, model_metrics_auto_detect, disable_system_metrics;
 	uint64_t metric_time_interval;                     /* s */
 	char *log_location, *metrics_location, *log_level; /* error | warn | info | debug */
-	bool access_log, log_console;
+	char *log_format;                                  /* text | json */
+	bool access_log, log_console, log_request_id;
 	/* ours */
 	char *python; /* interpreter for handlers; NULL: found */
 	enum tristate zygote;

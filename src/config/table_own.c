@@ -74,6 +74,10 @@ const struct setting settings_own[] = {
 	    "Folder of the metrics' logs; none: log_location", .env = "METRICS_LOCATION"),
 	ROW(METRICS, SETTING_CHOICE, log_level, "info", "error|warn|info|debug",
 	    "What the server's and the models' logs show"),
+	ROW(METRICS, SETTING_CHOICE, log_format, "text", "text|json",
+	    "Lines as TorchServe writes them, or each as a JSON object with its request's id"),
+	BOOL(METRICS, log_request_id, "false",
+	     "In text, too: end access lines and what handlers log with the id of their request"),
 	BOOL(METRICS, access_log, "true", "Log every request"),
 	BOOL(METRICS, log_console, "true", "Write the logs to standard output, too"),
 

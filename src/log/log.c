@@ -31,7 +31,7 @@
 
 static struct {
 	atomic_int level;
-	atomic_bool access;
+	atomic_bool access, request_ids;
 	atomic_uint_fast64_t lost;    /* did not fit */
 	pthread_mutex_t lock;         /* of all below */
 	pthread_cond_t work, written; /* for the writer, for log_flush() */
@@ -125,6 +125,7 @@ int log_start(const struct log_config *c)
 	pthread_once(&log_once, log_init_once);
 	atomic_store(&g.level, c->level);
 	atomic_store(&g.access, c->access);
+	atomic_store(&g.request_ids, c->request_ids || c->json);
 	atomic_store(&g.lost, 0);
 	folders = log_writer_init(&g.writer, c);
 	pthread_mutex_lock(&g.lock);
@@ -271,7 +272,7 @@ void log_line(enum log_file file, enum log_level level, const char *thread, cons
 }
 
 void log_access(const char *peer, struct slice method, struct slice target, unsigned minor,
-		int status, uint64_t duration_ms)
+		int status, uint64_t duration_ms, const char *request_id)
 {
 	struct line l;
 
@@ -289,6 +290,10 @@ void log_access(const char *peer, struct slice method, struct slice target, unsi
 	line_put_u64(&l, status > 0 ? (unsigned)status : 0);
 	line_put(&l, SLICE(" "));
 	line_put_u64(&l, duration_ms);
+	if (atomic_load_explicit(&g.request_ids, memory_order_relaxed)) {
+		line_put(&l, SLICE(" "));
+		line_put(&l, slice_str(request_id));
+	}
 	line_end(&l);
 	log_put(LOG_ACCESS, &l);
 }

@@ -38,12 +38,14 @@ struct log_config {
 	enum log_level level;         /* of LOG_SERVER and LOG_MODEL; the others have switches */
 	bool console;                 /* also to stdout */
 	bool access;                  /* false: no access lines at all */
+	bool json;                    /* every line an object, see json_line.h; implies: */
+	bool request_ids;             /* access lines end with the request's id */
 	uint64_t rotate_bytes;        /* 100 MB */
 	unsigned rotate_keep;         /* 5 */
 };
 
 /* Before it, and in programs that never call it, lines go to stderr at once. Makes the folders,
- * starts the writer; files are opened at their first line. On failure warns, returns -errno, and
+ * starts the writer, opens the files. On failure warns, returns -errno, and
  * logging goes on to the console. `c` need not outlive the call. */
 int log_start(const struct log_config *c);
 /* Writes what is buffered, ends the writer; lines go to stderr again. Not at once with itself,
@@ -61,7 +63,7 @@ void log_text(enum log_file file, enum log_level level, const char *thread, cons
 /* The access line: `/127.0.0.1:4711 "GET /ping HTTP/1.1" 200 0`. Its own function, because it is
  * on the hot path and must not use printf. `peer` as exchange_peer() gives it. */
 void log_access(const char *peer, struct slice method, struct slice target, unsigned minor,
-		int status, uint64_t duration_ms);
+		int status, uint64_t duration_ms, const char *request_id);
 
 /* Blocks until everything logged so far was written or given up (tests, fatal exits). */
 void log_flush(void);

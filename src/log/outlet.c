@@ -79,7 +79,7 @@ void outlet_finish(struct outlet *o)
 }
 
 /* O_NONBLOCK matters where the name leads to a pipe or a device (access_log.log -> /dev/stdout). */
-static int outlet_open(struct outlet *o)
+int outlet_open(struct outlet *o)
 {
 	if (o->fd >= 0)
 		return 0;

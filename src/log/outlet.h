@@ -35,6 +35,8 @@ struct outlet {
 
 /* Takes `path`. The file is opened at the first line. */
 void outlet_init_file(struct outlet *o, char *path, uint64_t rotate_bytes, unsigned rotate_keep);
+/* Opens the file now. 0 or -errno; then the first line tries again. */
+int outlet_open(struct outlet *o);
 /* Uses `fd` without owning it, and without changing it for the processes we share it with. */
 void outlet_init_console(struct outlet *o, int fd);
 void outlet_finish(struct outlet *o); /* flushes, closes, frees; a zeroed outlet is fine */

@@ -86,7 +86,8 @@ int log_writer_init(struct log_writer *w, const struct log_config *c)
 	int lines = c->location ? log_make_folder(c->location) : 0;
 	int numbers = metrics ? log_make_folder(metrics) : 0;
 
-	*w = (struct log_writer){ .has_console = c->console || lines || numbers };
+	*w = (struct log_writer){ .has_console = c->console || lines || numbers,
+				  .as_json = c->json };
 	for (unsigned i = 0; i < LOG_FILES; i++) {
 		const char *folder = log_files[i].metrics ? metrics : c->location;
 
@@ -94,6 +95,8 @@ int log_writer_init(struct log_writer *w, const struct log_config *c)
 			continue;
 		outlet_init_file(&w->files[i], mem_printf("%s/%s", folder, log_files[i].name),
 				 c->rotate_bytes, c->rotate_keep);
+		/* There from the start, for those who follow them. */
+		outlet_open(&w->files[i]);
 		w->has_file[i] = true;
 	}
 	if (w->has_console)
@@ -113,16 +116,30 @@ void log_writer_finish(struct log_writer *w)
 	memset(w->has_file, 0, sizeof(w->has_file));
 }
 
+static struct slice log_writer_json(struct log_writer *w, unsigned file, struct slice l,
+				    size_t tail)
+{
+	json_line_make(&w->json, (enum log_file)file, l, tail);
+	return slice_make(w->json.p, w->json.n);
+}
+
 static void log_writer_put_file(struct log_writer *w, unsigned file, struct slice l, size_t tail)
 {
 	struct slice date = slice_make(l.p, LINE_DATE_LEN);
 
 	if (!w->has_file[file])
 		return;
-	if (log_files[file].brief)
+	if (w->as_json)
+		outlet_put(&w->files[file], log_writer_json(w, file, l, tail), SLICE_NULL);
+	else if (log_files[file].brief)
 		outlet_put(&w->files[file], date, slice_make(l.p + tail, l.n - tail));
 	else
 		outlet_put(&w->files[file], l, SLICE_NULL);
+}
+
+static void log_writer_put_console(struct log_writer *w, unsigned file, struct slice l, size_t tail)
+{
+	outlet_put(&w->console, w->as_json ? log_writer_json(w, file, l, tail) : l, SLICE_NULL);
 }
 
 /* All lines to their files, or all to the console: a stalled console must not delay a file. */
@@ -136,7 +153,7 @@ static void log_writer_pass(struct log_writer *w, const struct log_half *h, bool
 		memcpy(&r, h->p + at, sizeof(r));
 		l = slice_make(h->p + at + sizeof(r), r.n);
 		if (console)
-			outlet_put(&w->console, l, SLICE_NULL);
+			log_writer_put_console(w, r.file, l, r.tail);
 		else
 			log_writer_put_file(w, r.file, l, r.tail);
 	}
@@ -186,7 +203,7 @@ static void log_writer_report(struct log_writer *w, uint64_t unfit)
 	w->reported_ns = now;
 	log_writer_put_file(w, LOG_SERVER, slice_make(l.p, l.n), l.tail);
 	if (w->has_console)
-		outlet_put(&w->console, slice_make(l.p, l.n), SLICE_NULL);
+		log_writer_put_console(w, LOG_SERVER, slice_make(l.p, l.n), l.tail);
 }
 
 void log_writer_write(struct log_writer *w, const struct log_half *h, bool reopen, uint64_t unfit)

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "log/json_line.h"
 #include "log/line.h"
 #include "log/log.h"
 #include "log/outlet.h"
@@ -26,6 +27,8 @@ struct log_writer {
 	bool has_file[LOG_FILES];
 	struct outlet console;
 	bool has_console;
+	bool as_json;
+	struct json_line json;
 	uint64_t lost_before;      /* by a console that has gone */
 	atomic_uint_fast64_t lost; /* of all outlets */
 	uint64_t reported;         /* lost lines that were told */

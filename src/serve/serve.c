@@ -277,6 +277,8 @@ static void serve_start_log(const struct settings *set)
 				.level = LOG_INFO,
 				.console = set->log_console,
 				.access = set->access_log,
+				.json = strcmp(set->log_format, "json") == 0,
+				.request_ids = set->log_request_id,
 				.rotate_bytes = 100 << 20,
 				.rotate_keep = 5 };
 

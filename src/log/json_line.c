@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log/json_line.h"
+
+#include <time.h>
+
+#include "base/util.h"
+
+#define JSON_LINE_END ((size_t)8) /* room kept for what closes a text that was cut */
+#define JSON_DASH ((size_t)3)     /* " - " before the message */
+
+static void json_line_raw(struct json_line *j, struct slice s)
+{
+	size_t n = MIN(s.n, sizeof(j->p) - JSON_LINE_END - j->n);
+
+	memcpy(j->p + j->n, s.p, n);
+	j->n += n;
+}
+
+/* Bytes of the UTF-8 character at the front of `s`; 0: there is none. */
+static size_t json_line_char(struct slice s)
+{
+	unsigned char c = (unsigned char)*s.p;
+	size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : 4;
+	unsigned char second = s.n > 1 ? (unsigned char)s.p[1] : 0;
+
+	if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || n > s.n)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
+			return 0;
+	/* Too long a form, a surrogate, or beyond Unicode. */
+	if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
+	    (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
+		return 0;
+	return n;
+}
+
+static void json_line_text(struct json_line *j, struct slice s)
+{
+	while (s.n && j->n + 16 < sizeof(j->p) - JSON_LINE_END) {
+		size_t n = json_line_char(s);
+
+		if (*s.p == '"' || *s.p == '\\')
+			json_line_raw(j, SLICE("\\"));
+		if (*s.p == '\t')
+			json_line_raw(j, SLICE("\\t"));
+		else
+			json_line_raw(j, n ? slice_make(s.p, n) : SLICE("\xef\xbf\xbd"));
+		n = MAX(n, 1);
+		s = slice_make(s.p + n, s.n - n);
+	}
+	if (s.n)
+		json_line_raw(j, SLICE("..."));
+}
+
+static void json_line_member(struct json_line *j, const char *name, struct slice value)
+{
+	json_line_raw(j, j->n > 1 ? SLICE(",\"") : SLICE("\""));
+	json_line_raw(j, slice_str(name));
+	json_line_raw(j, SLICE("\":\""));
+	json_line_text(j, value);
+	json_line_raw(j, SLICE("\""));
+}
+
+/* The text's local time, and how far it is from UTC. */
+static void json_line_time(struct json_line *j, struct slice date)
+{
+	time_t now = time(NULL);
+	char text[LINE_DATE_LEN + 8];
+	struct tm local;
+	long minutes;
+
+	localtime_r(&now, &local);
+	minutes = local.tm_gmtoff / 60;
+	memcpy(text, date.p, LINE_DATE_LEN);
+	text[LINE_DATE_LEN - 4] = '.';
+	text[LINE_DATE_LEN] = minutes < 0 ? '-' : '+';
+	minutes = minutes < 0 ? -minutes : minutes;
+	for (size_t i = 0; i < 2; i++) {
+		long part = i ? minutes % 60 : minutes / 60;
+
+		text[LINE_DATE_LEN + 1 + 3 * i] = (char)('0' + part / 10 % 10);
+		text[LINE_DATE_LEN + 2 + 3 * i] = (char)('0' + part % 10);
+	}
+	text[LINE_DATE_LEN + 3] = ':';
+	json_line_member(j, "time", slice_make(text, LINE_DATE_LEN + 6));
+}
+
+/* What follows the last blank of *s; *s keeps what is before. */
+static struct slice json_line_cut_last(struct slice *s)
+{
+	size_t at = s->n;
+	struct slice last;
+
+	while (at && s->p[at - 1] != ' ')
+		at--;
+	last = slice_make(s->p + at, s->n - at);
+	s->n = at ? at - 1 : 0;
+	return last;
+}
+
+void json_line_make(struct json_line *j, enum log_file file, struct slice text, size_t tail)
+{
+	struct slice head = slice_make(text.p + LINE_DATE_LEN, tail - LINE_DATE_LEN);
+	struct slice message = slice_make(text.p + tail + JSON_DASH, text.n - tail - JSON_DASH - 1);
+	struct slice level, logger;
+
+	slice_cut(&head, '[');
+	level = slice_trim(slice_cut(&head, ']'));
+	head = slice_trim(head);
+	logger = json_line_cut_last(&head);
+	j->n = 0;
+	json_line_raw(j, SLICE("{"));
+	json_line_time(j, slice_make(text.p, LINE_DATE_LEN));
+	json_line_member(j, "level", level);
+	json_line_member(j, "logger", logger);
+	json_line_member(j, "thread", head);
+	if (file == LOG_ACCESS)
+		json_line_member(j, "request_id", json_line_cut_last(&message));
+	json_line_member(j, "message", message);
+	memcpy(j->p + j->n, "}\n", 2);
+	j->n += 2;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A line as one JSON object (log_format=json), made from its text by the writer:
+ *
+ *     {"time":"2026-11-24T12:00:00.123+01:00","level":"INFO","logger":"ACCESS_LOG","thread":"main",
+ *      "request_id":"…","message":"…"}
+ *
+ * `request_id` is there in access lines only; other lines of a request have it in their message.
+ * Always valid JSON in UTF-8, whatever is in the line; never longer than LINE_ROOM.
+ */
+
+#include "log/line.h"
+
+struct json_line {
+	size_t n;
+	char p[LINE_ROOM];
+};
+
+/* `text` is a whole line with its newline, `tail` as in struct line. */
+void json_line_make(struct json_line *j, enum log_file file, struct slice text, size_t tail);

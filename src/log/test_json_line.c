@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "log/json_line.h"
+
+static struct json_line json;
+
+static const char *made(enum log_file file, const char *thread, struct slice text)
+{
+	struct line l;
+
+	line_begin(&l, LOG_WARN, slice_str(thread), SLICE("A_LOG"), UINT64_C(1764158400123000000));
+	line_put_escaped(&l, text, LINE_TEXT_MAX, false);
+	line_end(&l);
+	json_line_make(&json, file, slice_make(l.p, l.n), l.tail);
+	assert_true(json.n < sizeof(json.p));
+	json.p[json.n] = '\0';
+	return json.p;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	setenv("TZ", "UTC-01:30", 1);
+	tzset();
+	return 0;
+}
+
+static void a_line_is_an_object(void **state)
+{
+	(void)state;
+	assert_string_equal(made(LOG_SERVER, "main", SLICE("hello")),
+			    "{\"time\":\"2025-11-26T13:30:00.123+01:30\",\"level\":\"WARN\","
+			    "\"logger\":\"A_LOG\",\"thread\":\"main\",\"message\":\"hello\"}\n");
+}
+
+static void the_last_word_of_an_access_line_is_its_request(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(made(LOG_ACCESS, "main", SLICE("/p \"GET /\" 200 0 4f-9e")),
+			       "\"request_id\":\"4f-9e\","
+			       "\"message\":\"/p \\\"GET /\\\" 200 0\"}"));
+}
+
+static void a_model_may_have_any_name(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(made(LOG_MODEL, "W-9000-my [odd] model", SLICE("x - y")),
+			       "\"thread\":\"W-9000-my [odd] model\",\"message\":\"x - y\"}"));
+}
+
+static void nothing_breaks_out_of_its_text(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(made(LOG_MODEL, "t", SLICE("\"},{\"\\ \t \n")),
+			       "\"message\":\"\\\"},{\\\"\\\\ \\t \\\\n\"}\n"));
+	/* Not UTF-8: a lone byte, an overlong slash, a surrogate, a character cut short. */
+	assert_non_null(strstr(made(LOG_MODEL, "t", SLICE("\xff|\xc0\xaf|\xed\xa0\x80|\xe4\xb8")),
+			       "\"message\":\"\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbd"
+			       "\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbd\xef\xbf\xbd\"}"));
+	assert_non_null(strstr(made(LOG_MODEL, "t", SLICE("\xe4\xb8\xad \xf0\x9f\x94\xa5")),
+			       "\"message\":\"\xe4\xb8\xad \xf0\x9f\x94\xa5\"}"));
+}
+
+static void what_is_too_long_is_cut_and_closed(void **state)
+{
+	char *long_text = malloc(LINE_TEXT_MAX);
+
+	(void)state;
+	memset(long_text, '"', LINE_TEXT_MAX);
+	made(LOG_MODEL, "t", slice_make(long_text, LINE_TEXT_MAX));
+	assert_string_equal(json.p + json.n - 7, "\"...\"}\n");
+	free(long_text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_is_an_object),
+		cmocka_unit_test(the_last_word_of_an_access_line_is_its_request),
+		cmocka_unit_test(a_model_may_have_any_name),
+		cmocka_unit_test(nothing_breaks_out_of_its_text),
+		cmocka_unit_test(what_is_too_long_is_cut_and_closed),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines of the logs: as objects, and with the id of the request that they belong to."""
+
+import json
+import re
+
+import pytest
+
+from e2e.archives import make_mar
+from e2e.server import eventually
+
+FILES = ("ts_log.log", "access_log.log", "model_log.log", "ts_metrics.log", "model_metrics.log")
+TALKS = '''
+import logging
+
+
+class Talks:
+    def initialize(self, context):
+        logging.info("loading")
+
+    def handle(self, data, context):
+        logging.info('said "%s"', bytes(data[0]["body"]).decode())
+        if bytes(data[0]["body"]) == b"fail":
+            raise ValueError("as asked")
+        return ["ok" for _ in data]
+'''
+WAITS = TALKS.replace("def handle", "async def handle")
+
+
+@pytest.fixture(scope="module")
+def archives(module_tmp):
+    make_mar(module_tmp / "talks", "talks", TALKS)
+    make_mar(module_tmp / "talks", "waits", WAITS)
+    return module_tmp / "talks"
+
+
+def objects(server, name):
+    return [json.loads(line) for line in server.log(name).splitlines()]
+
+
+def messages(server, name, **members):
+    return [line["message"] for line in objects(server, name)
+            if all(line.get(k) == v for k, v in members.items())]
+
+
+def test_every_file_is_there_from_the_start(serve, archives):
+    server = serve(store=archives, load_models="")
+    assert sorted(p.name for p in server.logs.iterdir() if p.is_file()) == sorted(FILES)
+
+
+def test_lines_as_objects(serve, archives):
+    server = serve(store=archives, log_format="json", metrics_mode="log")
+    answer = server.predict("talks", b"hello")
+    ident = answer.headers["x-request-id"]
+    access, = eventually(lambda: [line for line in objects(server, "access_log.log")
+                                  if line["request_id"] == ident])
+    assert re.fullmatch(r'/127\.0\.0\.1:\d+ "POST /predictions/talks HTTP/1\.1" 200 \d+',
+                        access["message"])
+    assert (access["level"], access["logger"]) == ("INFO", "ACCESS_LOG")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", access["time"])
+    eventually(lambda: f'said "hello" {ident}' in messages(
+        server, "model_log.log", logger="MODEL_LOG"))
+    assert "loading" in messages(server, "model_log.log")
+    eventually(lambda: any(m.startswith("PredictionTime.") for m in messages(
+        server, "model_metrics.log")))
+    for name in FILES:
+        objects(server, name)
+    server.stop()
+    for line in server.console.splitlines():
+        json.loads(line)
+
+
+@pytest.mark.parametrize("model", ["talks", "waits"])
+def test_ids_in_text(serve, archives, model):
+    server = serve(store=archives, log_request_id=True)
+    ident = server.predict(model, b"fail").headers["x-request-id"]
+    eventually(lambda: re.search(rf'" 503 \d+ {ident}$', server.log("access_log.log"), re.M))
+    for text in ('said "fail"', "The handler failed for"):
+        eventually(lambda t=text: re.search(rf"MODEL_LOG - {t} {ident}$",
+                                            server.log("model_log.log"), re.M), text)
+
+
+def test_by_default_lines_are_torchserves(serve, archives):
+    server = serve(store=archives)
+    server.predict("talks", b"hello")
+    eventually(lambda: re.search(r'HTTP/1\.1" 200 \d+$', server.log("access_log.log"), re.M))
+    eventually(lambda: re.search(r'MODEL_LOG - said "hello"$', server.log("model_log.log"), re.M))
