@@ -212,7 +212,7 @@ void management_set_default(struct call *c)
 			   SLICE_ARG(c->segments[2]), SLICE_ARG(c->segments[1]));
 		return;
 	}
-	m->default_version = v;
+	model_set_default(m, v);
 	fleet_changed(c->api->fleet);
 	call_status(c, 200, "Default version successfully updated for model \"%s\" to \"%s\"",
 		    m->name, v->name);

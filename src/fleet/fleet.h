@@ -49,7 +49,7 @@ struct fleet {
 	unsigned jobs_running;
 	struct list jobs, jobs_waiting; /* short-lived children, see job.h */
 	struct list registering;        /* of versions whose packages are being installed */
-	uint64_t next_request_id;
+	uint64_t next_request_id, next_registration;
 	struct model_list models;   /* the setting `models` */
 	void (*changed)(void *arg); /* see fleet_changed(); NULL: nobody asks */
 	void *changed_arg;

@@ -26,6 +26,7 @@ struct registering {
 	void (*done)(void *arg, const struct outcome *o);
 	void *arg;
 	char *version_model, *version_name; /* of the version, once there is one */
+	uint64_t order;
 	char *downloaded;                   /* the archive that was fetched for it */
 	struct version *version;            /* made, but not in the store yet */
 };
@@ -174,6 +175,7 @@ static void registering_apply(struct registering *g, struct version *v, const st
 	const struct registration *w = &g->wish;
 	const struct settings *s = g->fleet->settings;
 
+	v->order = g->order;
 	v->url = mem_strdup(g->url);
 	v->downloaded = TAKE(g->downloaded);
 	v->dir = mem_strdup(u->dir);
@@ -226,7 +228,7 @@ static void registering_add(struct registering *g, struct version *v)
 {
 	store_add(&g->fleet->store, v, slice_str(v->model_name));
 	if (g->wish.make_default)
-		v->model->default_version = v;
+		model_set_default(v->model, v);
 	g->version_model = mem_strdup(v->model_name);
 	g->version_name = mem_strdup(v->name);
 	log_info("Model %s version %s is registered from %s", v->model_name, v->name, g->url);
@@ -344,6 +346,7 @@ void fleet_register(struct fleet *f, const struct registration *r,
 
 	list_init(&g->link);
 	g->fleet = f;
+	g->order = ++f->next_registration;
 	g->url = slice_dup(r->url);
 	g->model_name = r->model_name.n ? slice_dup(r->model_name) : NULL;
 	g->handler = r->handler.n ? slice_dup(r->handler) : NULL;

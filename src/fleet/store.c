@@ -36,6 +36,27 @@ struct version *model_version(const struct model *m, struct slice version)
 	return NULL;
 }
 
+/* Archives load side by side: the one that was asked for later may be there first. */
+static void store_put_in_order(struct model *m, struct version *v)
+{
+	list_for_each (n, &m->versions) {
+		if (container_of(n, struct version, link)->order < v->order)
+			continue;
+		list_push_back(n, &v->link); /* before it */
+		return;
+	}
+	list_push_back(&m->versions, &v->link);
+}
+
+/* Of those that are loaded at start the first one asked for is the default. */
+static bool model_prefers(const struct model *m, const struct version *v)
+{
+	const struct version *now = m->default_version;
+
+	return !m->default_chosen && now->loaded_at_startup && v->loaded_at_startup &&
+	       v->order < now->order;
+}
+
 void store_add(struct store *s, struct version *v, struct slice model_name)
 {
 	struct model *m = store_model(s, model_name);
@@ -47,10 +68,17 @@ void store_add(struct store *s, struct version *v, struct slice model_name)
 		map_set(&s->models, model_name, m);
 	}
 	v->model = m;
-	list_push_back(&m->versions, &v->link);
-	if (!m->default_version)
+	store_put_in_order(m, v);
+	if (!m->default_version || model_prefers(m, v))
 		m->default_version = v;
 	m->loaded_at_startup |= v->loaded_at_startup;
+}
+
+void model_set_default(struct model *m, struct version *v)
+{
+	assert(v->model == m);
+	m->default_version = v;
+	m->default_chosen = true;
 }
 
 void store_remove(struct store *s, struct version *v)

@@ -8,8 +8,9 @@
 
 struct model {
 	char *name;
-	struct list versions;            /* struct version, in order of registration */
+	struct list versions;            /* struct version, in the order they were asked for */
 	struct version *default_version; /* NULL only while the first is being added */
+	bool default_chosen;             /* somebody said which it is */
 	bool loaded_at_startup;
 };
 
@@ -23,6 +24,7 @@ void store_finish(struct store *s);
 struct model *store_model(const struct store *s, struct slice name);
 /* `version` SLICE_NULL: the default one. */
 struct version *model_version(const struct model *m, struct slice version);
+void model_set_default(struct model *m, struct version *v);
 /* Puts `v` under its model, making the model with its first version, which becomes the default. */
 void store_add(struct store *s, struct version *v, struct slice model_name);
 /* Takes `v` out (it lives on until it has drained). The last version takes the model with it. */
