@@ -69,7 +69,8 @@ int fetch_main(int argc, char **argv)
 		buf_puts(&out, "{\"ok\":true}\n");
 	else
 		archive_error_write_json(&err, &out);
-	fwrite(why.p, 1, why.n, stderr);
+	if (why.n)
+		fwrite(why.p, 1, why.n, stderr);
 	fwrite(out.p, 1, out.n, stdout);
 	buf_finish(&why);
 	buf_finish(&out);
