@@ -11,11 +11,12 @@ case = cases_for("combined")
 WORKER = re.compile(r"W-\d+-")
 
 
-def line_of(file, word):
-    """The first line of a log that has the word, without what changes from call to call."""
+def line_of(file, word, also="", **more):
+    """The first line of a log that has the words, without what changes from call to call."""
     def line(server):
         path = server.root / "logs" / file
-        lines = eventually(lambda: [one for one in path.read_text().splitlines() if word in one]
+        lines = eventually(lambda: [one for one in path.read_text().splitlines()
+                                    if word in one and also in one]
                            if path.exists() else None, f"{word} in {file} of {server.name}", 10)
         text = re.sub(r"^\S+ ", "<time> ", lines[0])
         text = re.sub(r"\] \S+ (?=ACCESS_LOG|TS_METRICS|MODEL_METRICS)", "] <thread> ", text)
@@ -23,7 +24,7 @@ def line_of(file, word):
         text = re.sub(r"(timestamp:|HTTP/1.1\" \d+ )\d+", r"\1<n>", text)
         return re.sub(r":[\d.E-]+\|", ":<value>|", WORKER.sub("W-<n>-", text))
     line.__name__ = f"{word} in {file}"
-    return Do(line)
+    return Do(line, **more)
 
 
 def files(server):
@@ -38,9 +39,10 @@ CASES = [
     case("metrics of the server in logs", *(line_of("ts_metrics.log", name) for name in (
         "Requests2XX", "Requests4XX", "ts_inference_requests_total", "QueueTime",
         "ts_queue_latency_microseconds", "ts_inference_latency_microseconds",
-        "WorkerThreadTime", "WorkerLoadTime"))),
+        "WorkerThreadTime")), line_of("ts_metrics.log", "WorkerLoadTime", also="measure_1.0")),
     case("metrics of handlers in logs", post("/predictions/measure", "x"),
          *(line_of("model_metrics.log", name) for name in (
-             "Visits", "Phase", "Weight", "Share", "Spread", "CacheFill", "PredictionTime"))),
+             "Visits", "Phase", "Weight", "Share", "Spread", "PredictionTime")),
+         line_of("model_metrics.log", "CacheFill", differs={"metrics-without-request": "body"})),
     case("log files", Do(files)),
 ]

@@ -6,10 +6,11 @@ from compat.case import cases_for, get, manage, post
 case = cases_for("restored")
 
 LOADED = {"until": lambda answer: '"status": "READY"' in answer.body}
+AT_START = {"differs": {"restored-at-startup": "body"}}
 
 CASES = [
-    case("restored models", manage("GET", "/models/see/1.0", **LOADED), manage("GET", "/models"),
-         *(manage("GET", f"/models/{path}") for path in (
+    case("restored models", manage("GET", "/models/see/1.0", **LOADED, **AT_START),
+         manage("GET", "/models"), *(manage("GET", f"/models/{path}", **AT_START) for path in (
              "see", "see/2.0", "see/all", "echo", "echo/1.0"))),
     case("restored versions", post("/predictions/see/1.0", "x", look=len),
          post("/predictions/see", "x"), post("/predictions/echo", "x"), get("/ping")),
