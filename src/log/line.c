@@ -108,22 +108,29 @@ void line_put_u64(struct line *l, uint64_t v)
 	line_put(l, slice_make(digits + at, sizeof(digits) - at));
 }
 
+/* Bytes that need a second look; most lines have none. */
+static const bool line_suspects[256] = {
+	[0x00 ... 0x08] = true, [0x0a ... 0x1f] = true, [0x7f] = true,
+	[0xc2] = true,          ['"'] = true,           ['\\'] = true,
+};
+
+static bool line_is_dirty(struct slice s, size_t i, bool quoted)
+{
+	unsigned char c = (unsigned char)s.p[i];
+
+	if (c == '"' || c == '\\')
+		return quoted;
+	/* U+0080 to U+009F: control characters too, for a terminal that reads UTF-8. */
+	return c != 0xc2 || (i + 1 < s.n && ((unsigned char)s.p[i + 1] & 0xe0) == 0x80);
+}
+
 /* Bytes at the front of `s` that may be copied as they are. */
 static size_t line_clean_run(struct slice s, bool quoted)
 {
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			break;
-		/* U+0080 to U+009F: control characters too, for a terminal that reads UTF-8. */
-		if (c == 0xc2 && i + 1 < s.n && ((unsigned char)s.p[i + 1] & 0xe0) == 0x80)
-			break;
-		if (quoted && (c == '"' || c == '\\'))
-			break;
-	}
+	while (i < s.n && !(line_suspects[(unsigned char)s.p[i]] && line_is_dirty(s, i, quoted)))
+		i++;
 	return i;
 }
 
