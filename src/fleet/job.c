@@ -191,9 +191,14 @@ static void jobs_next(struct fleet *f)
 void job_start(struct fleet *f, const struct job_spec *spec,
 	       void (*done)(void *arg, const struct job_end *end), void *arg)
 {
-	struct job *j = mem_new(struct job);
+	struct job *j;
 	size_t n = 0;
 
+	if (f->stopping) {
+		done(arg, &(struct job_end){ .stopped = true });
+		return;
+	}
+	j = mem_new(struct job);
 	while (spec->argv[n])
 		n++;
 	j->argv = mem_zalloc((n + 1) * sizeof(*j->argv));

@@ -26,7 +26,8 @@ struct job_end {
 	struct slice output; /* collected, for as long as the call */
 };
 
-/* Copies the spec. `done` is called once, from the loop or from job_abandon_all(). */
+/* Copies the spec. `done` is called once: from the loop, from job_abandon_all(), or before this
+ * returns when the server stops already. */
 void job_start(struct fleet *f, const struct job_spec *spec,
 	       void (*done)(void *arg, const struct job_end *end), void *arg);
 /* The server stops: kills what runs, forgets what waits, tells all who asked. */
