@@ -9,6 +9,7 @@
 #include "config/host.h"
 #include "fleet/capture.h"
 #include "fleet/fleet.h"
+#include "fleet/fleet.h"
 #include "fleet/job.h"
 #include "log/log.h"
 #include "wire/smi.h"
@@ -26,7 +27,7 @@ struct gpu_tool {
 };
 
 static const char gpus_query[] =
-	"--query-gpu=index,uuid,utilization.gpu,utilization.memory,memory.used";
+	"--query-gpu=index,uuid,utilization.gpu,utilization.memory,memory.used,memory.total";
 
 /* In this order; the first that lists any decides. */
 static const struct gpu_tool gpu_tools[] = {
@@ -115,6 +116,32 @@ static bool gpu_is(const struct gpu *gpu, const struct smi_gpu *row)
 	return slice_starts(row->uuid, name);
 }
 
+/* "45 %", "1024 MiB": the number, or nothing ("[N/A]"). */
+static bool gpu_figure(struct slice text, double *ret)
+{
+	uint64_t v = 0;
+	bool good = slice_u64(slice_cut(&text, ' '), &v);
+
+	*ret = (double)v;
+	return good;
+}
+
+static void gpus_publish(struct gpus *g, unsigned id, const struct smi_gpu *row)
+{
+	struct fleet *f = container_of(g, struct fleet, gpus);
+	double busy, used, total;
+
+	if (f->settings->disable_system_metrics)
+		return;
+	if (gpu_figure(row->busy, &busy))
+		telemetry_gpu(&f->telemetry, GPU_UTILIZATION, id, busy);
+	if (!gpu_figure(row->memory_used, &used))
+		return;
+	telemetry_gpu(&f->telemetry, GPU_MEMORY_USED, id, used);
+	if (gpu_figure(row->memory_total, &total) && total > 0)
+		telemetry_gpu(&f->telemetry, GPU_MEMORY_UTILIZATION, id, 100 * used / total);
+}
+
 static void gpus_take(struct gpus *g, const struct smi_gpu *row)
 {
 	for (unsigned i = 0; i < g->n; i++) {
@@ -125,6 +152,7 @@ static void gpus_take(struct gpus *g, const struct smi_gpu *row)
 					   "memory.used::%.*s",
 					   SLICE_ARG(row->busy), SLICE_ARG(row->memory_busy),
 					   SLICE_ARG(row->memory_used));
+		gpus_publish(g, i, row);
 	}
 }
 

@@ -19,8 +19,11 @@ static const char *const host_names[HOST_METRICS] = {
 	[HOST_DISK_AVAILABLE] = "DiskAvailable",
 };
 
-static const char *const gpu_names[] = { "GPUUtilization", "GPUMemoryUtilization",
-					 "GPUMemoryUsed" };
+static const char *const gpu_names[GPU_METRICS] = {
+	[GPU_UTILIZATION] = "GPUUtilization",
+	[GPU_MEMORY_UTILIZATION] = "GPUMemoryUtilization",
+	[GPU_MEMORY_USED] = "GPUMemoryUsed",
+};
 
 /* ---- TorchServe's ---- */
 
@@ -72,9 +75,8 @@ static void telemetry_init_torchserve(struct telemetry *t)
 	telemetry_init_host(t, &t->worker_thread_time, "WorkerThreadTime");
 	for (size_t i = 0; i < HOST_METRICS; i++)
 		t->host[i] = telemetry_family(t, host_names[i], 2);
-	/* Listed, like every other family, but without samples. */
-	for (size_t i = 0; i < ARRAY_LEN(gpu_names); i++)
-		(void)telemetry_family(t, gpu_names[i], 3);
+	for (size_t i = 0; i < GPU_METRICS; i++)
+		t->gpu[i] = telemetry_family(t, gpu_names[i], 3);
 	t->requests_total = telemetry_family(t, "ts_inference_requests_total", 3);
 	t->inference_latency_us = telemetry_family(t, "ts_inference_latency_microseconds", 3);
 	t->queue_latency_us = telemetry_family(t, "ts_queue_latency_microseconds", 3);
@@ -211,6 +213,16 @@ void telemetry_host(struct telemetry *t, enum host_metric which, double v)
 	struct slice labels[] = { SLICE("Host"), slice_str(t->hostname) };
 
 	meter_family_update(&t->host[which], labels, NULL, v, SLICE_NULL);
+}
+
+void telemetry_gpu(struct telemetry *t, enum gpu_metric which, unsigned id, double v)
+{
+	char device[16];
+	struct slice labels[] = { SLICE("Host"), SLICE_NULL, slice_str(t->hostname) };
+
+	snprintf(device, sizeof(device), "%u", id);
+	labels[1] = slice_str(device);
+	meter_family_update(&t->gpu[which], labels, NULL, v, SLICE_NULL);
 }
 
 void telemetry_status(struct telemetry *t, int status)

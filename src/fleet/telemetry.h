@@ -27,6 +27,8 @@ enum host_metric {
 	HOST_METRICS,
 };
 
+enum gpu_metric { GPU_UTILIZATION, GPU_MEMORY_UTILIZATION, GPU_MEMORY_USED, GPU_METRICS };
+
 struct telemetry {
 	struct metrics *metrics;
 	const struct catalogue *catalogue;
@@ -35,6 +37,7 @@ struct telemetry {
 	/* TorchServe's */
 	struct meter_family requests_total, inference_latency_us, queue_latency_us;
 	struct meter_family worker_load_time, host[HOST_METRICS];
+	struct meter_family gpu[GPU_METRICS];
 	struct meter requests_2xx, requests_4xx, requests_5xx;
 	struct meter queue_time, worker_thread_time;
 	struct handler_metrics handlers;
@@ -63,5 +66,6 @@ void telemetry_version(struct telemetry *t, struct version_metrics *ret, struct 
 void telemetry_forget(struct version_metrics *m);
 void telemetry_worker_loaded(struct telemetry *t, const char *worker, double ms);
 void telemetry_host(struct telemetry *t, enum host_metric which, double v);
+void telemetry_gpu(struct telemetry *t, enum gpu_metric which, unsigned id, double v);
 /* Every finished HTTP reply, on any listener. */
 void telemetry_status(struct telemetry *t, int status);

@@ -8,7 +8,15 @@
 #define SMI_INDEX_MAX 65535
 #define SMI_ABSENT (-1)
 
-enum smi_column { SMI_INDEX, SMI_UUID, SMI_BUSY, SMI_MEMORY_BUSY, SMI_MEMORY_USED, SMI_COLUMNS };
+enum smi_column {
+	SMI_INDEX,
+	SMI_UUID,
+	SMI_BUSY,
+	SMI_MEMORY_BUSY,
+	SMI_MEMORY_USED,
+	SMI_MEMORY_TOTAL,
+	SMI_COLUMNS
+};
 
 static const struct slice smi_names[SMI_COLUMNS] = {
 	[SMI_INDEX] = SLICE_CONST("index"),
@@ -16,6 +24,7 @@ static const struct slice smi_names[SMI_COLUMNS] = {
 	[SMI_BUSY] = SLICE_CONST("utilization.gpu"),
 	[SMI_MEMORY_BUSY] = SLICE_CONST("utilization.memory"),
 	[SMI_MEMORY_USED] = SLICE_CONST("memory.used"),
+	[SMI_MEMORY_TOTAL] = SLICE_CONST("memory.total"),
 };
 
 static const size_t smi_fields[SMI_COLUMNS] = {
@@ -23,6 +32,7 @@ static const size_t smi_fields[SMI_COLUMNS] = {
 	[SMI_BUSY] = offsetof(struct smi_gpu, busy),
 	[SMI_MEMORY_BUSY] = offsetof(struct smi_gpu, memory_busy),
 	[SMI_MEMORY_USED] = offsetof(struct smi_gpu, memory_used),
+	[SMI_MEMORY_TOTAL] = offsetof(struct smi_gpu, memory_total),
 };
 
 struct smi_layout {
@@ -85,7 +95,7 @@ static void smi_read_row(const struct smi_layout *l, struct slice row, struct sm
 
 unsigned smi_parse(struct slice text, struct smi_gpu *out, unsigned max)
 {
-	struct smi_layout layout = { { SMI_ABSENT, SMI_ABSENT, SMI_ABSENT, SMI_ABSENT,
+	struct smi_layout layout = { { SMI_ABSENT, SMI_ABSENT, SMI_ABSENT, SMI_ABSENT, SMI_ABSENT,
 				       SMI_ABSENT } };
 	bool titles = false;
 	unsigned n = 0;

@@ -12,7 +12,7 @@
 struct smi_gpu {
 	unsigned index;
 	/* as printed, "45 %", "1024 MiB"; NULL: not told. They point into the text. */
-	struct slice uuid, busy, memory_busy, memory_used;
+	struct slice uuid, busy, memory_busy, memory_used, memory_total;
 };
 
 /* Returns how many of `out` were filled. What is no GPU's row is skipped. */

@@ -13,8 +13,9 @@ from e2e.server import eventually
 NVIDIA_SMI = '''#!/bin/sh
 case "$1" in
 --query-gpu=index,*)
-	echo "index, uuid, utilization.gpu [%], utilization.memory [%], memory.used [MiB]"
-	for i in 0 1 2 3; do echo "$i, GPU-$i$i, 1$i %, 2$i %, 3$i MiB"; done ;;
+	echo "index, uuid, utilization.gpu [%], utilization.memory [%]," \\
+		"memory.used [MiB], memory.total [MiB]"
+	for i in 0 1 2 3; do echo "$i, GPU-$i$i, 1$i %, 2$i %, 3$i MiB, 200 MiB"; done ;;
 --query-gpu=index)
 	echo index
 	for i in 0 1 2 3; do echo $i; done ;;
@@ -173,6 +174,22 @@ def start(serve, tmp_path, script=NVIDIA_SMI, name="nvidia-smi", variables=None,
                    **{"default_workers_per_model": None, **settings})
     server.notes = tmp_path / "bin"
     return server, [s["gpu_id"] for s in seen_by_each(server, "plain")]
+
+
+def test_metrics_of_gpus(serve, tmp_path):
+    server, _ = start(serve, tmp_path)
+    eventually(lambda: 'DeviceId="3"' in server.metrics_text())
+    for i in range(4):
+        labels = {"Level": "Host", "DeviceId": str(i)}
+        assert server.metric("GPUUtilization", **labels) == 10 + i
+        assert server.metric("GPUMemoryUsed", **labels) == 30 + i
+        assert server.metric("GPUMemoryUtilization", **labels) == (30 + i) / 2
+
+
+def test_no_metrics_of_gpus_where_the_system_is_not_measured(serve, tmp_path):
+    server, _ = start(serve, tmp_path, disable_system_metrics=True)
+    eventually(lambda: "utilization" in server.describe("plain")[0]["workers"][0]["gpuUsage"])
+    assert "DeviceId" not in server.metrics_text()
 
 
 def test_models_of_the_start_get_a_worker_per_gpu(serve, tmp_path):
