@@ -154,8 +154,6 @@ static bool handler_imports_torch(const struct version *v)
 	for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
 		if (slice_eq(file, slice_str(defaults[i])))
 			return true;
-	if (!slice_ends(file, SLICE(".py")))
-		file = slice_make(file.p, file.n);
 	for (int suffix = 0; suffix < 2 && !found; suffix++) {
 		_cleanup_(freep) char *path = mem_printf("%s/%.*s%s", v->dir, SLICE_ARG(file),
 							 suffix ? ".py" : "");
