@@ -107,7 +107,8 @@ class AsyncLoop:
             return
         wanted.discard(ident)
         if not wanted:
-            task.cancel()
+            # Not before it has begun: it could not answer then.
+            asyncio.get_running_loop().call_soon(task.cancel)
 
     def _maybe_done(self):
         if self.stopping and not self.tasks:
