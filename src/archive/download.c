@@ -93,6 +93,8 @@ static size_t download_write(char *p, size_t size, size_t n, void *arg)
 		l->status = download_status(l);
 		if (l->status == 200 && !download_restart(l))
 			return 0;
+		if (l->status == 206 && !l->bytes)
+			return 0; /* a part, where the whole was asked for */
 	}
 	if (l->status != 200 && l->status != 206)
 		return left; /* a page that explains a failure */
@@ -157,6 +159,7 @@ static CURLcode download_request(struct downloading *l, const char *url)
 {
 	struct curl_slist *headers;
 	char range[48];
+	bool silent;
 	CURLcode r;
 
 	l->status = 0;
@@ -165,10 +168,11 @@ static CURLcode download_request(struct downloading *l, const char *url)
 	l->curl->easy_setopt(l->easy, CURLOPT_HTTPHEADER, headers);
 	r = l->curl->easy_perform(l->easy);
 	l->curl->slist_free_all(headers);
-	if (!l->status)
+	silent = !l->status;
+	if (silent)
 		l->status = download_status(l);
-	/* An empty file has no body to begin again with. */
-	if (r == CURLE_OK && l->status == 200 && !l->bytes)
+	/* An empty file has no body to begin again with: what was there before is not it. */
+	if (r == CURLE_OK && l->status == 200 && silent)
 		download_restart(l);
 	return r;
 }

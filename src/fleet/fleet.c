@@ -197,8 +197,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	if (r)
 		return err_trace(r);
 	gpus_detect(&f->gpus, f);
-	if (settings->model_store)
-		download_clean(settings->model_store);
+	download_clean(settings->model_store ? settings->model_store : settings->tmp_dir);
 	pool_on_segment_gone(pool, fleet_segment_gone, f);
 	uv_check_init(loop, &f->dispatch);
 	f->dispatch.data = f;
