@@ -78,6 +78,11 @@ static void job_collect(struct job *j)
 		char *at = buf_reserve(&j->collected, 65536);
 		ssize_t n = at ? read(j->fd, at, 65536) : 0;
 
+		/* It prints more than any answer has: it would wait for ever to be read. */
+		if (!at)
+			child_kill(&j->child, SIGKILL);
+		if (!at || n == 0)
+			uv_poll_stop(j->poll);
 		if (n <= 0)
 			return;
 		buf_added(&j->collected, (size_t)n);
