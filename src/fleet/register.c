@@ -80,6 +80,8 @@ static void registering_scaled(void *arg, const struct version_outcome *o)
 	struct model *m = store_model(&g->fleet->store, slice_str(g->version_model));
 	struct version *v = m ? model_version(m, slice_str(g->version_name)) : NULL;
 
+	if (v && v->order != g->order)
+		v = NULL; /* another of the same name, registered since */
 	if (o->result == VERSION_SCALED) {
 		char text[512];
 
