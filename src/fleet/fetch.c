@@ -18,18 +18,13 @@ static void fetch_parse(struct slice output, struct region *region, struct fetch
 {
 	yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)output.p, output.n, 0, NULL, NULL);
 	yyjson_val *root = yyjson_doc_get_root(doc);
-	int64_t status = 500;
 	bool ok = false;
 
 	json_bool(root, "ok", &ok);
-	if (ok) {
+	if (ok)
 		*o = (struct fetched){ 0 };
-	} else if (yyjson_is_obj(root)) {
-		json_i64(root, "status", &status);
-		o->status = status >= 400 && status < 600 ? (int)status : 500;
-		o->type = json_text(region, root, "type").p;
-		o->message = json_text(region, root, "message").p;
-	}
+	else
+		job_read_failure(root, region, &o->status, &o->type, &o->message);
 	yyjson_doc_free(doc);
 }
 

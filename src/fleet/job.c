@@ -11,6 +11,7 @@
 #include "fleet/child.h"
 #include "fleet/fleet.h"
 #include "fleet/output.h"
+#include "wire/json.h"
 
 #define JOBS_AT_ONCE 3
 #define JOB_OUTPUT_MAX ((size_t)4 << 20)
@@ -219,6 +220,19 @@ void job_start(struct fleet *f, const struct job_spec *spec,
 	buf_init(&j->collected, JOB_OUTPUT_MAX);
 	list_push_back(&f->jobs_waiting, &j->link);
 	jobs_next(f);
+}
+
+void job_read_failure(yyjson_val *root, struct region *region, int *status, const char **type,
+		      const char **message)
+{
+	int64_t code = 500;
+
+	if (!yyjson_is_obj(root))
+		return;
+	json_i64(root, "status", &code);
+	*status = code >= 400 && code < 600 ? (int)code : 500;
+	*type = json_text(region, root, "type").p;
+	*message = json_text(region, root, "message").p;
 }
 
 void job_abandon_all(struct fleet *f)

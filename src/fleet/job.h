@@ -6,7 +6,9 @@
  * install packages. At most a few run at once; others wait their turn. Loop thread only.
  */
 
-#include "base/slice.h"
+#include <yyjson.h>
+
+#include "base/region.h"
 
 struct fleet;
 
@@ -30,5 +32,9 @@ struct job_end {
  * returns when the server stops already. */
 void job_start(struct fleet *f, const struct job_spec *spec,
 	       void (*done)(void *arg, const struct job_end *end), void *arg);
+/* What archive_error_write_json() wrote: fills in the three, texts in the region. `root` that is no
+ * object leaves them alone. */
+void job_read_failure(yyjson_val *root, struct region *region, int *status, const char **type,
+		      const char **message);
 /* The server stops: kills what runs, forgets what waits, tells all who asked. */
 void job_abandon_all(struct fleet *f);

@@ -21,7 +21,6 @@ static void unpack_parse(struct slice output, struct unpacked *out, struct regio
 {
 	yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)output.p, output.n, 0, NULL, NULL);
 	yyjson_val *root = yyjson_doc_get_root(doc), *manifest = yyjson_obj_get(root, "manifest");
-	int64_t status = 500;
 	bool ok = false;
 	char *text = NULL;
 	size_t n = 0;
@@ -32,11 +31,8 @@ static void unpack_parse(struct slice output, struct unpacked *out, struct regio
 	if (ok && text && manifest_read_json(region, slice_make(text, n), &out->manifest) == 0) {
 		out->status = 0;
 		out->dir = json_text(region, root, "dir").p;
-	} else if (!ok && yyjson_is_obj(root)) {
-		json_i64(root, "status", &status);
-		out->status = status >= 400 && status < 600 ? (int)status : 500;
-		out->type = json_text(region, root, "type").p;
-		out->message = json_text(region, root, "message").p;
+	} else if (!ok) {
+		job_read_failure(root, region, &out->status, &out->type, &out->message);
 	}
 	free(text);
 	yyjson_doc_free(doc);
