@@ -27,17 +27,18 @@ LADDER = {
     "core": "base",
     "pool": "base",
     "auth": "base log wire config",
-    "fleet": "base log loop wire config archive core pool auth",
+    "child": "base log loop wire",
+    "telemetry": "base log loop wire config core child",
+    "fleet": "base log loop wire config archive core pool auth child telemetry",
     "net": "base log loop wire",
-    "api": "base log loop wire config archive core pool auth fleet net",
-    "serve": "base log loop wire config archive core pool auth fleet net api",
-    "cli": "base log loop wire config archive core pool auth fleet net api serve",
+    "api": "base log loop wire config archive core pool auth child telemetry fleet net",
+    "serve": "base log loop wire config archive core pool auth child telemetry fleet net api",
+    "cli": "base log loop wire config archive core pool auth child telemetry fleet net api serve",
 }
 LADDER = {folder: {folder, "sconce", *below.split()} for folder, below in LADDER.items()}
 
 # How fleet/ runs its processes is its own business.
-FLEET_INTERNAL = {"channel.h", "child.h", "environment.h", "output.h", "python.h", "unpack.h",
-                  "zygote.h"}
+FLEET_INTERNAL = {"channel.h", "environment.h", "python.h", "unpack.h", "zygote.h"}
 
 BANNED_C = {
     "strcpy": "buf_append() or memcpy() with a length",

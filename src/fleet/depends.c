@@ -5,9 +5,9 @@
 
 #include "base/mem.h"
 #include "base/util.h"
-#include "fleet/child.h"
+#include "child/child.h"
 #include "fleet/fleet.h"
-#include "fleet/job.h"
+#include "child/job.h"
 #include "log/log.h"
 
 /* TorchServe's environments see the packages of the Python that made them. */
@@ -63,7 +63,7 @@ static void depends_run(struct depends *d, const char *const *argv,
 				 .limit_ms = f->settings->install_py_dep_timeout * 1000,
 				 .log = d->label };
 
-	job_start(f, &spec, ended, d);
+	job_start(&f->jobs, &spec, ended, d);
 }
 
 static void depends_installed(void *arg, const struct job_end *end)

@@ -67,5 +67,6 @@ void fetch_start(struct fleet *f, const char *url, const char *path, bool s3_sse
 	t->url = mem_strdup(url);
 	t->done = done;
 	t->arg = arg;
-	job_start(f, &(struct job_spec){ .file = f->executable, .argv = argv }, fetch_ended, t);
+	job_start(&f->jobs, &(struct job_spec){ .file = f->executable, .argv = argv }, fetch_ended,
+		  t);
 }

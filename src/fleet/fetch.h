@@ -4,7 +4,9 @@
 /* Downloading an archive in a short-lived child (`sconce fetch`). Loop thread only. */
 
 #include "base/region.h"
-#include "fleet/job.h"
+#include "child/job.h"
+
+struct fleet;
 
 struct fetched {
 	int status; /* 0: it is there; else an HTTP status */

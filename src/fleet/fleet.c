@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "config/host.h"
-#include "fleet/job.h"
+#include "child/job.h"
 #include "fleet/worker.h"
 #include "fleet/zygote.h"
 #include "log/log.h"
@@ -180,9 +180,8 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	f->executable = mem_strdup(self);
 	list_init(&f->dirty);
 	list_init(&f->retired);
-	list_init(&f->jobs);
 	list_init(&f->registering);
-	list_init(&f->jobs_waiting);
+	jobs_init(&f->jobs, loop, &f->children);
 	store_init(&f->store);
 	telemetry_init(&f->telemetry, metrics, catalogue, settings);
 	python_find(&f->python, settings->python);
@@ -196,7 +195,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 		r = children_init(&f->children, loop);
 	if (r)
 		return err_trace(r);
-	gpus_detect(&f->gpus, f);
+	gpus_detect(&f->gpus, settings, &f->jobs, &f->telemetry);
 	download_clean(settings->model_store ? settings->model_store : settings->tmp_dir);
 	pool_on_segment_gone(pool, fleet_segment_gone, f);
 	uv_check_init(loop, &f->dispatch);
@@ -209,7 +208,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	f->tick.data = f;
 	uv_timer_start(&f->tick, fleet_tick, FLEET_TICK_MS, FLEET_TICK_MS);
 	uv_unref((uv_handle_t *)&f->tick);
-	host_metrics_start(&f->host, f);
+	host_metrics_start(&f->host, loop, settings, &f->telemetry);
 	return 0;
 }
 
@@ -233,7 +232,7 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 	f->stopping = true;
 	f->stopped = done;
 	f->stopped_arg = arg;
-	job_abandon_all(f);
+	jobs_stop(&f->jobs);
 	while (f->store.models.n) {
 		struct model *m = map_next(&f->store.models, NULL)->value;
 

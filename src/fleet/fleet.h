@@ -11,12 +11,13 @@
 #include "config/model_list.h"
 #include "config/settings.h"
 #include "core/metrics.h"
-#include "fleet/child.h"
-#include "fleet/gpus.h"
-#include "fleet/host_metrics.h"
+#include "child/child.h"
+#include "child/job.h"
+#include "telemetry/gpus.h"
+#include "telemetry/host_metrics.h"
 #include "fleet/python.h"
 #include "fleet/store.h"
-#include "fleet/telemetry.h"
+#include "telemetry/telemetry.h"
 #include "fleet/workdir.h"
 #include "pool/pool.h"
 
@@ -46,9 +47,8 @@ struct fleet {
 	unsigned cpus;           /* that we may use: affinity and cgroup quota */
 	unsigned next_worker;    /* worker ids, from initial_worker_port */
 	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
-	unsigned jobs_running;
-	struct list jobs, jobs_waiting; /* short-lived children, see job.h */
-	struct list registering;        /* of versions whose packages are being installed */
+	struct jobs jobs;        /* short-lived children */
+	struct list registering; /* of versions whose packages are being installed */
 	uint64_t next_request_id, next_registration;
 	struct model_list models;   /* the setting `models` */
 	void (*changed)(void *arg); /* see fleet_changed(); NULL: nobody asks */

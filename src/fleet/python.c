@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "fleet/capture.h"
+#include "child/capture.h"
 
 #define PYTHON_PROBE_MS 10000
 #define PYTHON_PATH_MAX 65536

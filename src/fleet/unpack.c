@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/uuid.h"
 #include "fleet/fleet.h"
-#include "fleet/job.h"
+#include "child/job.h"
 #include "wire/json.h"
 
 struct unpack {
@@ -112,5 +112,6 @@ void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
 				     hint,
 				     NULL };
 
-	job_start(f, &(struct job_spec){ .file = f->executable, .argv = argv }, unpack_ended, u);
+	job_start(&f->jobs, &(struct job_spec){ .file = f->executable, .argv = argv }, unpack_ended,
+		  u);
 }

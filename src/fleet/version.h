@@ -20,7 +20,7 @@
 #include "core/queue.h"
 #include "core/sequence.h"
 #include "core/sizes.h"
-#include "fleet/telemetry.h"
+#include "telemetry/telemetry.h"
 
 struct fleet;
 struct model;
@@ -48,7 +48,7 @@ struct version {
 	uint64_t max_batch_delay_ms;
 	uint64_t response_timeout_s, startup_timeout_s, max_retry_timeout_s, client_timeout_ms;
 	struct devices devices; /* that its workers use */
-	uint64_t order;    /* among all registrations of this server */
+	uint64_t order;         /* among all registrations of this server */
 	char *python;           /* of an environment of its own; NULL: the server's */
 	char *downloaded;       /* the archive in the model store, when we put it there */
 	bool wants_torch;       /* its handler imports torch: start it from a zygote that has */

@@ -16,8 +16,8 @@
 #include <uv.h>
 
 #include "fleet/channel.h"
-#include "fleet/child.h"
-#include "fleet/output.h"
+#include "child/child.h"
+#include "child/output.h"
 #include "fleet/version.h"
 #include "pool/outbound.h"
 

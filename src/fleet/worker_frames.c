@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fleet/fleet.h"
-#include "fleet/handler_metrics.h"
+#include "telemetry/handler_metrics.h"
 #include "log/log.h"
 #include "wire/http.h"
 #include "wire/json.h"

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fleet/channel.h"
-#include "fleet/output.h"
+#include "child/output.h"
 #include "fleet/environment.h"
 #include "fleet/worker.h"
 #include "log/log.h"

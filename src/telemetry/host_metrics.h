@@ -11,7 +11,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
-struct fleet;
+#include "telemetry/telemetry.h"
 
 /* Jiffies since the machine started. */
 struct host_cpu {
@@ -23,13 +23,14 @@ struct host_memory_use {
 };
 
 struct host_metrics {
-	struct fleet *fleet;
+	struct telemetry *telemetry;
 	uv_timer_t timer;
 	struct host_cpu last;
 };
 
 /* Starts measuring, unless it is disabled. Its timer does not keep the loop alive. */
-void host_metrics_start(struct host_metrics *h, struct fleet *f);
+void host_metrics_start(struct host_metrics *h, uv_loop_t *loop, const struct settings *s,
+			struct telemetry *telemetry);
 void host_metrics_stop(struct host_metrics *h);
 
 /* False when the kernel does not say. `root` is put before the paths: "" but for tests. */

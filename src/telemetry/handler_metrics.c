@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/handler_metrics.h"
+#include "telemetry/handler_metrics.h"
 
 #include <math.h>
 #include <string.h>

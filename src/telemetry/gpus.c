@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/gpus.h"
+#include "telemetry/gpus.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,10 +7,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "config/host.h"
-#include "fleet/capture.h"
-#include "fleet/fleet.h"
-#include "fleet/fleet.h"
-#include "fleet/job.h"
+#include "child/capture.h"
+#include "child/job.h"
 #include "log/log.h"
 #include "wire/smi.h"
 
@@ -86,19 +84,21 @@ static unsigned gpus_count(struct gpus *g, bool ipex)
 	return n;
 }
 
-void gpus_detect(struct gpus *g, struct fleet *f)
+void gpus_detect(struct gpus *g, const struct settings *s, struct jobs *jobs,
+		 struct telemetry *telemetry)
 {
 	struct slice names[DEVICES_MAX];
 	unsigned there, n;
 	const char *list;
 
-	*g = (struct gpus){ .fleet = f };
-	if (!f->settings->number_of_gpu)
+	*g = (struct gpus){ .jobs = jobs,
+			    .telemetry = s->disable_system_metrics ? NULL : telemetry };
+	if (!s->number_of_gpu)
 		return;
-	there = gpus_count(g, f->settings->ipex_gpu_enable);
+	there = gpus_count(g, s->ipex_gpu_enable);
 	list = getenv(g->tool->variable);
 	n = list ? devices_visible(slice_str(list), there, names) : MIN(there, DEVICES_MAX);
-	g->n = (unsigned)MIN(n, f->settings->number_of_gpu);
+	g->n = (unsigned)MIN(n, s->number_of_gpu);
 	for (unsigned i = 0; i < g->n; i++)
 		g->all[i].name = list ? slice_dup(names[i]) : mem_printf("%u", i);
 	gpus_refresh(g, 0);
@@ -128,18 +128,17 @@ static bool gpu_figure(struct slice text, double *ret)
 
 static void gpus_publish(struct gpus *g, unsigned id, const struct smi_gpu *row)
 {
-	struct fleet *f = container_of(g, struct fleet, gpus);
 	double busy, used, total;
 
-	if (f->settings->disable_system_metrics)
+	if (!g->telemetry)
 		return;
 	if (gpu_figure(row->busy, &busy))
-		telemetry_gpu(&f->telemetry, GPU_UTILIZATION, id, busy);
+		telemetry_gpu(g->telemetry, GPU_UTILIZATION, id, busy);
 	if (!gpu_figure(row->memory_used, &used))
 		return;
-	telemetry_gpu(&f->telemetry, GPU_MEMORY_USED, id, used);
+	telemetry_gpu(g->telemetry, GPU_MEMORY_USED, id, used);
 	if (gpu_figure(row->memory_total, &total) && total > 0)
-		telemetry_gpu(&f->telemetry, GPU_MEMORY_UTILIZATION, id, 100 * used / total);
+		telemetry_gpu(g->telemetry, GPU_MEMORY_UTILIZATION, id, 100 * used / total);
 }
 
 static void gpus_take(struct gpus *g, const struct smi_gpu *row)
@@ -174,12 +173,12 @@ void gpus_refresh(struct gpus *g, uint64_t age_ns)
 {
 	uint64_t now_ns = clock_now_ns();
 
-	if (!g->n || !g->tool->use || g->asking || g->fleet->stopping ||
+	if (!g->n || !g->tool->use || g->asking || g->jobs->stopping ||
 	    (g->asked_ns && now_ns - g->asked_ns < age_ns))
 		return;
 	g->asking = true;
 	g->asked_ns = now_ns;
-	job_start(g->fleet,
+	job_start(g->jobs,
 		  &(struct job_spec){ .file = g->path,
 				      .argv = (const char *const[]){ g->path, g->tool->use,
 								     "--format=csv", NULL },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/host_metrics.h"
+#include "telemetry/host_metrics.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "fleet/fleet.h"
 
 #define HOST_FILE_MAX ((size_t)1 << 20) /* /proc/stat has a line per CPU */
 #define HOST_FIRST_MS 1000 /* there is no CPU utilization before some time has passed */
@@ -115,7 +114,7 @@ uint64_t host_process_memory(pid_t pid)
 
 static void host_set(struct host_metrics *h, enum host_metric which, double v)
 {
-	telemetry_host(&h->fleet->telemetry, which, v);
+	telemetry_host(h->telemetry, which, v);
 }
 
 static void host_measure_cpu(struct host_metrics *h)
@@ -165,15 +164,16 @@ static void host_measure(uv_timer_t *t)
 	host_measure_disk(h);
 }
 
-void host_metrics_start(struct host_metrics *h, struct fleet *f)
+void host_metrics_start(struct host_metrics *h, uv_loop_t *loop, const struct settings *s,
+			struct telemetry *telemetry)
 {
-	uint64_t interval_ms = f->settings->metric_time_interval * 1000;
+	uint64_t interval_ms = s->metric_time_interval * 1000;
 
-	*h = (struct host_metrics){ .fleet = f };
-	uv_timer_init(f->loop, &h->timer);
+	*h = (struct host_metrics){ .telemetry = telemetry };
+	uv_timer_init(loop, &h->timer);
 	uv_unref((uv_handle_t *)&h->timer);
 	h->timer.data = h;
-	if (f->settings->disable_system_metrics)
+	if (s->disable_system_metrics)
 		return;
 	host_read_cpu("", &h->last);
 	uv_timer_start(&h->timer, host_measure, HOST_FIRST_MS, interval_ms);

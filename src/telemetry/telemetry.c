@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/telemetry.h"
+#include "telemetry/telemetry.h"
 
 #include <stdio.h>
 #include <string.h>

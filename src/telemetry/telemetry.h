@@ -8,10 +8,10 @@
  */
 
 #include "config/settings.h"
-#include "fleet/catalogue.h"
+#include "telemetry/catalogue.h"
 #include "core/metrics.h"
-#include "fleet/handler_metrics.h"
-#include "fleet/meter.h"
+#include "telemetry/handler_metrics.h"
+#include "telemetry/meter.h"
 
 enum metrics_mode { METRICS_PROMETHEUS, METRICS_LOG, METRICS_LEGACY };
 

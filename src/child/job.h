@@ -6,11 +6,20 @@
  * install packages. At most a few run at once; others wait their turn. Loop thread only.
  */
 
+#include <uv.h>
 #include <yyjson.h>
 
+#include "base/list.h"
 #include "base/region.h"
+#include "child/child.h"
 
-struct fleet;
+struct jobs {
+	uv_loop_t *loop;
+	struct children *children;
+	struct list started, waiting; /* struct job, oldest first */
+	unsigned running;
+	bool stopping; /* nothing is started any more */
+};
 
 struct job_spec {
 	const char *file;        /* path, no search */
@@ -28,13 +37,17 @@ struct job_end {
 	struct slice output; /* collected, for as long as the call */
 };
 
-/* Copies the spec. `done` is called once: from the loop, from job_abandon_all(), or before this
- * returns when the server stops already. */
-void job_start(struct fleet *f, const struct job_spec *spec,
+/* `children` must outlive the jobs. */
+void jobs_init(struct jobs *js, uv_loop_t *loop, struct children *children);
+/* The server stops: kills what runs, forgets what waits, tells all who asked; what is asked for
+ * from now on is refused. */
+void jobs_stop(struct jobs *js);
+
+/* Copies the spec. `done` is called once: from the loop, from jobs_stop(), or before this returns
+ * when the server stops already. */
+void job_start(struct jobs *js, const struct job_spec *spec,
 	       void (*done)(void *arg, const struct job_end *end), void *arg);
 /* What archive_error_write_json() wrote: fills in the three, texts in the region. `root` that is no
  * object leaves them alone. */
 void job_read_failure(yyjson_val *root, struct region *region, int *status, const char **type,
 		      const char **message);
-/* The server stops: kills what runs, forgets what waits, tells all who asked. */
-void job_abandon_all(struct fleet *f);

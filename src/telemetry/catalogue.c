@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/catalogue.h"
+#include "telemetry/catalogue.h"
 
 #include <errno.h>
 #include <stdarg.h>

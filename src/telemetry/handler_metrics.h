@@ -9,8 +9,8 @@
  */
 
 #include "base/slice.h"
-#include "fleet/catalogue.h"
-#include "fleet/meter.h"
+#include "telemetry/catalogue.h"
+#include "telemetry/meter.h"
 
 struct handler_metrics {
 	struct map families;     /* name → struct handler_family */

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
-#include "fleet/host_metrics.h"
+#include "telemetry/host_metrics.h"
 
 static int setup(void **state)
 {

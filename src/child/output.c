@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/output.h"
+#include "child/output.h"
 
 #include <errno.h>
 #include <fcntl.h>

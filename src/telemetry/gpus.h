@@ -9,9 +9,9 @@
  */
 
 #include "base/buf.h"
+#include "child/job.h"
 #include "core/devices.h"
-
-struct fleet;
+#include "telemetry/telemetry.h"
 
 struct gpu {
 	char *name; /* in the list of visible ones: "3", "GPU-8932f937" */
@@ -19,7 +19,8 @@ struct gpu {
 };
 
 struct gpus {
-	struct fleet *fleet;
+	struct jobs *jobs;
+	struct telemetry *telemetry; /* NULL: figures are not published */
 	unsigned n;
 	struct gpu all[DEVICES_MAX];
 	const struct gpu_tool *tool; /* that found them; NULL: none was needed */
@@ -30,7 +31,8 @@ struct gpus {
 
 /* Blocks for as long as the tool takes, a few seconds at most; not at all where there is none or
  * number_of_gpu is 0. Then asks how busy they are. */
-void gpus_detect(struct gpus *g, struct fleet *f);
+void gpus_detect(struct gpus *g, const struct settings *s, struct jobs *jobs,
+		 struct telemetry *telemetry);
 void gpus_finish(struct gpus *g);
 
 /* Puts TorchServe's text for a worker on GPU `id`: the newest figures, "N/A" when the tool gave

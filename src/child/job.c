@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/job.h"
+#include "child/job.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,9 +8,8 @@
 
 #include "base/mem.h"
 #include "base/util.h"
-#include "fleet/child.h"
-#include "fleet/fleet.h"
-#include "fleet/output.h"
+#include "child/child.h"
+#include "child/output.h"
 #include "wire/json.h"
 
 #define JOBS_AT_ONCE 3
@@ -19,8 +18,8 @@
 extern char **environ;
 
 struct job {
-	struct list link; /* waiting or running, in the fleet */
-	struct fleet *fleet;
+	struct list link; /* waiting or running */
+	struct jobs *jobs;
 	struct child child;
 	uv_timer_t *limit;
 	uv_poll_t *poll; /* collects */
@@ -109,7 +108,7 @@ static int job_open_pipe(struct job *j, int *ret_peer)
 	j->fd = pair[0];
 	j->poll = mem_new(uv_poll_t);
 	j->poll->data = j;
-	uv_poll_init(j->fleet->loop, j->poll, j->fd);
+	uv_poll_init(j->jobs->loop, j->poll, j->fd);
 	uv_poll_start(j->poll, UV_READABLE, job_readable);
 	*ret_peer = pair[1];
 	return 0;
@@ -117,22 +116,22 @@ static int job_open_pipe(struct job *j, int *ret_peer)
 
 /* ---- its life ---- */
 
-static void jobs_next(struct fleet *f);
+static void jobs_next(struct jobs *js);
 
 static void job_exited(struct child *c, int status)
 {
 	struct job *j = container_of(c, struct job, child);
-	struct fleet *f = j->fleet;
+	struct jobs *js = j->jobs;
 
 	if (j->poll)
 		job_collect(j);
 	output_drain(&j->out);
 	output_drain(&j->err);
-	f->jobs_running--;
+	js->running--;
 	job_report(j, &(struct job_end){ .status = status,
 					 .late = j->late,
 					 .output = buf_slice(&j->collected) });
-	jobs_next(f);
+	jobs_next(js);
 }
 
 static void job_late(uv_timer_t *t)
@@ -151,8 +150,8 @@ static int job_open(struct job *j, int ends[2])
 		ends[1] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 		return job_open_pipe(j, &ends[0]);
 	}
-	r = output_open(&j->out, j->fleet->loop, j->log, false, &ends[0]);
-	return r ? r : output_open(&j->err, j->fleet->loop, j->log, true, &ends[1]);
+	r = output_open(&j->out, j->jobs->loop, j->log, false, &ends[0]);
+	return r ? r : output_open(&j->err, j->jobs->loop, j->log, true, &ends[1]);
 }
 
 static int job_run(struct job *j)
@@ -167,40 +166,47 @@ static int job_run(struct job *j)
 	spawn.fds[1] = ends[0];
 	spawn.fds[2] = ends[1];
 	if (!r)
-		r = child_spawn(&j->fleet->children, &j->child, &spawn, job_exited);
+		r = child_spawn(j->jobs->children, &j->child, &spawn, job_exited);
 	closep(&ends[0]);
 	closep(&ends[1]);
 	if (r || !j->limit_ms)
 		return r;
 	j->limit = mem_new(uv_timer_t);
 	j->limit->data = j;
-	uv_timer_init(j->fleet->loop, j->limit);
+	uv_timer_init(j->jobs->loop, j->limit);
 	uv_timer_start(j->limit, job_late, j->limit_ms, 0);
 	return 0;
 }
 
-static void jobs_next(struct fleet *f)
+static void jobs_next(struct jobs *js)
 {
-	while (f->jobs_running < JOBS_AT_ONCE && !list_empty(&f->jobs_waiting) && !f->stopping) {
-		struct job *j = container_of(list_pop(&f->jobs_waiting), struct job, link);
+	while (js->running < JOBS_AT_ONCE && !list_empty(&js->waiting) && !js->stopping) {
+		struct job *j = container_of(list_pop(&js->waiting), struct job, link);
 		int r;
 
-		list_push_back(&f->jobs, &j->link);
+		list_push_back(&js->started, &j->link);
 		r = job_run(j);
 		if (r)
 			job_report(j, &(struct job_end){ .status = r });
 		else
-			f->jobs_running++;
+			js->running++;
 	}
 }
 
-void job_start(struct fleet *f, const struct job_spec *spec,
+void jobs_init(struct jobs *js, uv_loop_t *loop, struct children *children)
+{
+	*js = (struct jobs){ .loop = loop, .children = children };
+	list_init(&js->started);
+	list_init(&js->waiting);
+}
+
+void job_start(struct jobs *js, const struct job_spec *spec,
 	       void (*done)(void *arg, const struct job_end *end), void *arg)
 {
 	struct job *j;
 	size_t n = 0;
 
-	if (f->stopping) {
+	if (js->stopping) {
 		done(arg, &(struct job_end){ .stopped = true });
 		return;
 	}
@@ -210,7 +216,7 @@ void job_start(struct fleet *f, const struct job_spec *spec,
 	j->argv = mem_zalloc((n + 1) * sizeof(*j->argv));
 	for (size_t i = 0; i < n; i++)
 		j->argv[i] = mem_strdup(spec->argv[i]);
-	j->fleet = f;
+	j->jobs = js;
 	j->file = mem_strdup(spec->file);
 	j->cwd = spec->cwd ? mem_strdup(spec->cwd) : NULL;
 	j->log = spec->log ? mem_strdup(spec->log) : NULL;
@@ -218,8 +224,8 @@ void job_start(struct fleet *f, const struct job_spec *spec,
 	j->done = done;
 	j->arg = arg;
 	buf_init(&j->collected, JOB_OUTPUT_MAX);
-	list_push_back(&f->jobs_waiting, &j->link);
-	jobs_next(f);
+	list_push_back(&js->waiting, &j->link);
+	jobs_next(js);
 }
 
 void job_read_failure(yyjson_val *root, struct region *region, int *status, const char **type,
@@ -235,15 +241,16 @@ void job_read_failure(yyjson_val *root, struct region *region, int *status, cons
 	*message = json_text(region, root, "message").p;
 }
 
-void job_abandon_all(struct fleet *f)
+void jobs_stop(struct jobs *js)
 {
 	struct list *n;
 
-	while ((n = list_first(&f->jobs)) || (n = list_first(&f->jobs_waiting))) {
+	js->stopping = true;
+	while ((n = list_first(&js->started)) || (n = list_first(&js->waiting))) {
 		struct job *j = container_of(n, struct job, link);
 
 		child_abandon(&j->child);
 		job_report(j, &(struct job_end){ .stopped = true });
 	}
-	f->jobs_running = 0;
+	js->running = 0;
 }

@@ -8,7 +8,7 @@
  * Loop thread only.
  */
 
-#include "fleet/catalogue.h"
+#include "telemetry/catalogue.h"
 #include "log/log.h"
 
 struct meter_family {

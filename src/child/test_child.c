@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "base/util.h"
-#include "fleet/child.h"
+#include "child/child.h"
 
 extern char **environ;
 

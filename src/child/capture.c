@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/capture.h"
+#include "child/capture.h"
 
 #include <errno.h>
 #include <fcntl.h>

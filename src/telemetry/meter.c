@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/meter.h"
+#include "telemetry/meter.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/child.h"
+#include "child/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
-#include "fleet/catalogue.h"
+#include "telemetry/catalogue.h"
 
 static const char *example; /* docs/metrics.yaml */
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "fleet/capture.h"
+#include "child/capture.h"
 
 static int run(const char *script, unsigned limit_ms, struct buf *out)
 {
