@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "base/utf8.h"
+
 #define BYTE_ORDER_MARK SLICE("\xef\xbb\xbf")
 
 void properties_init(struct properties *p, struct slice text)
@@ -273,27 +275,6 @@ int properties_expand(struct slice value, char *const *environment, struct buf *
 	return buf_overflowed(out) ? -ENOBUFS : 0;
 }
 
-/* The character at the front, in UTF-8 as it should be, and its length; 0: it is none. */
-static size_t take_utf8(struct slice s, uint32_t *ret)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char first = (unsigned char)*s.p;
-	size_t n = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 0;
-	uint32_t c = n ? first & (0x7fU >> n) : 0;
-
-	if (n > s.n)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | ((unsigned char)s.p[i] & 0x3f);
-	}
-	if (n && (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)))
-		return 0;
-	*ret = c;
-	return n;
-}
-
 /* Java reads its files as Latin-1: everything else is escaped. */
 static void put_unicode_escape(struct buf *out, uint32_t c)
 {
@@ -308,10 +289,10 @@ static void put_escaped(struct buf *out, struct slice s, bool key)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		uint32_t wide;
-		size_t n = take_utf8(slice_make(s.p + i, s.n - i), &wide);
+		size_t n = utf8_char(slice_make(s.p + i, s.n - i), &wide);
 		char c = s.p[i];
 
-		if (n) {
+		if (n > 1) {
 			put_unicode_escape(out, wide);
 			i += n - 1;
 			continue;

@@ -153,6 +153,12 @@ static void test_put_reads_back(void **state)
 	free(TAKE(got));
 	got = read_all(buf_slice(&out));
 	assert_string_equal(got, "1:\xef\xbb\xbfx=1;");
+	/* What is not UTF-8 comes back as it was. */
+	buf_clear(&out);
+	properties_put(&out, SLICE("k"), SLICE("\xf8\x90\x80\x80\xff\xe9\xc0\x80"));
+	free(TAKE(got));
+	got = read_all(buf_slice(&out));
+	assert_string_equal(got, "1:k=\xf8\x90\x80\x80\xff\xe9\xc0\x80;");
 }
 
 /* Java takes the bytes of a file for Latin-1. */

@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "base/utf8.h"
 #include "base/util.h"
 
 #define JSON_LINE_END ((size_t)8) /* room kept for what closes a text that was cut */
@@ -16,36 +17,17 @@ static void json_line_raw(struct json_line *j, struct slice s)
 	j->n += n;
 }
 
-/* Bytes of the UTF-8 character at the front of `s`; 0: there is none. */
-static size_t json_line_char(struct slice s)
-{
-	unsigned char c = (unsigned char)*s.p;
-	size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : 4;
-	unsigned char second = s.n > 1 ? (unsigned char)s.p[1] : 0;
-
-	if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || n > s.n)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-			return 0;
-	/* Too long a form, a surrogate, or beyond Unicode. */
-	if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
-	    (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
-		return 0;
-	return n;
-}
-
 static void json_line_text(struct json_line *j, struct slice s)
 {
 	while (s.n && j->n + 16 < sizeof(j->p) - JSON_LINE_END) {
-		size_t n = json_line_char(s);
+		size_t n = utf8_char(s, NULL);
 
 		if (*s.p == '"' || *s.p == '\\')
 			json_line_raw(j, SLICE("\\"));
 		if (*s.p == '\t')
 			json_line_raw(j, SLICE("\\t"));
 		else
-			json_line_raw(j, n ? slice_make(s.p, n) : SLICE("\xef\xbf\xbd"));
+			json_line_raw(j, n ? slice_make(s.p, n) : UTF8_REPLACEMENT);
 		n = MAX(n, 1);
 		s = slice_make(s.p + n, s.n - n);
 	}

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "base/util.h"
 
 #define LINE_CUT "..."
@@ -110,27 +111,35 @@ void line_put_u64(struct line *l, uint64_t v)
 
 /* Bytes that need a second look; most lines have none. */
 static const bool line_suspects[256] = {
-	[0x00 ... 0x08] = true, [0x0a ... 0x1f] = true, [0x7f] = true,
-	[0xc2] = true,          ['"'] = true,           ['\\'] = true,
+	[0x00 ... 0x08] = true, [0x0a ... 0x1f] = true, [0x7f ... 0xff] = true,
+	['"'] = true,           ['\\'] = true,
 };
 
-static bool line_is_dirty(struct slice s, size_t i, bool quoted)
+/* U+0080 to U+009F: control characters too, for a terminal that reads UTF-8. */
+static bool line_is_c1(struct slice s)
 {
-	unsigned char c = (unsigned char)s.p[i];
+	return s.n > 1 && (unsigned char)s.p[0] == 0xc2 && ((unsigned char)s.p[1] & 0xe0) == 0x80;
+}
 
+/* Bytes of the character at the front that may stay as they are; 0: none. */
+static size_t line_clean_char(struct slice s, bool quoted)
+{
+	unsigned char c = (unsigned char)*s.p;
+
+	if (!line_suspects[c])
+		return 1;
 	if (c == '"' || c == '\\')
-		return quoted;
-	/* U+0080 to U+009F: control characters too, for a terminal that reads UTF-8. */
-	return c != 0xc2 || (i + 1 < s.n && ((unsigned char)s.p[i + 1] & 0xe0) == 0x80);
+		return quoted ? 0 : 1;
+	return c < 0x80 || line_is_c1(s) ? 0 : utf8_char(s, NULL);
 }
 
 /* Bytes at the front of `s` that may be copied as they are. */
 static size_t line_clean_run(struct slice s, bool quoted)
 {
-	size_t i = 0;
+	size_t i = 0, n;
 
-	while (i < s.n && !(line_suspects[(unsigned char)s.p[i]] && line_is_dirty(s, i, quoted)))
-		i++;
+	while (i < s.n && (n = line_clean_char(slice_make(s.p + i, s.n - i), quoted)))
+		i += n;
 	return i;
 }
 
@@ -159,15 +168,20 @@ static size_t line_whole_chars(const char *p, size_t n)
 	return ((unsigned char)p[at] & 0xc0) == 0xc0 ? at : n;
 }
 
-/* Escapes one byte at the front of *s, or both of a two-byte control character. */
+/* Escapes one byte at the front of *s, or both of a two-byte control character; what is no
+ * character becomes U+FFFD, so that the file stays readable as UTF-8. */
 static bool line_put_escape(struct line *l, struct slice *s, size_t limit)
 {
-	size_t bytes = (unsigned char)*s->p == 0xc2 ? 2 : 1;
+	size_t bytes = line_is_c1(*s) ? 2 : 1, n = 0;
 	char text[8];
-	size_t n = 0;
 
-	for (size_t i = 0; i < bytes; i++)
-		n += line_escape(text + n, (unsigned char)s->p[i]);
+	if (bytes == 1 && (unsigned char)*s->p >= 0x80) {
+		n = UTF8_REPLACEMENT.n;
+		memcpy(text, UTF8_REPLACEMENT.p, n);
+	} else {
+		for (size_t i = 0; i < bytes; i++)
+			n += line_escape(text + n, (unsigned char)s->p[i]);
+	}
 	if (n > limit - l->n)
 		return false;
 	memcpy(l->p + l->n, text, n);

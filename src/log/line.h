@@ -34,7 +34,8 @@ void line_begin(struct line *l, enum log_level level, struct slice thread, struc
 /* Text of our own: no control bytes in it. */
 void line_put(struct line *l, struct slice s);
 void line_put_u64(struct line *l, uint64_t v);
-/* Text of others: control bytes except tab become \n, \r or \xNN; at most `max` bytes are added.
+/* Text of others: control bytes except tab become \n, \r or \xNN, bytes that are not UTF-8 U+FFFD;
+ * at most `max` bytes are added.
  * `quoted` also escapes " and \, for text that stands between quotation marks. */
 void line_put_escaped(struct line *l, struct slice s, size_t max, bool quoted);
 /* The newline; marks a text that was cut with "...". */

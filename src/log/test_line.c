@@ -71,7 +71,11 @@ static void test_forged_lines_stay_one_line(void **state)
 	expect(text_of(SLICE("C:\\x \"y\""), 100, false), "C:\\x \"y\"");
 	/* U+009B starts a terminal command; U+00E9 is a letter. */
 	expect(text_of(SLICE("\xc2\x9b\xc3\xa9\xc2\xa0\xc2"), 100, false),
-	       "\\xc2\\x9b\xc3\xa9\xc2\xa0\xc2");
+	       "\\xc2\\x9b\xc3\xa9\xc2\xa0\xef\xbf\xbd");
+	/* Latin-1, and a character that was cut off. */
+	expect(text_of(SLICE("caf\xe9 \xe2\x82"), 100, false),
+	       "caf\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd");
+	expect(text_of(SLICE("1234\xe9"), 6, false), "1234...");
 	line_begin(&line, LOG_INFO, SLICE("a\nb"), SLICE("c\nd"), NOON * NS_PER_S);
 	assert_null(memchr(line.p, '\n', line.n));
 }

@@ -6,34 +6,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #define JSON_TEXT_MAX ((size_t)1 << 20)
-
-/* Length of the UTF-8 sequence at p, 0 when it is none (RFC 3629: shortest form, no surrogates). */
-static size_t json_utf8_length(const unsigned char *p, size_t n)
-{
-	static const struct {
-		unsigned char first_min, first_max, second_min, second_max;
-		unsigned char length;
-	} forms[] = { { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		      { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
-		      { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		      { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 } };
-
-	if (p[0] < 0x80)
-		return 1;
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (p[0] < forms[i].first_min || p[0] > forms[i].first_max)
-			continue;
-		if (n < forms[i].length || p[1] < forms[i].second_min || p[1] > forms[i].second_max)
-			return 0;
-		for (size_t k = 2; k < forms[i].length; k++)
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].length;
-	}
-	return 0;
-}
 
 static void json_put_ascii(struct buf *out, unsigned char c)
 {
@@ -51,19 +26,16 @@ static void json_put_ascii(struct buf *out, unsigned char c)
 
 void json_put_string(struct buf *out, struct slice s)
 {
-	const unsigned char *p = (const unsigned char *)s.p;
-	size_t length;
-
 	buf_putc(out, '"');
-	for (size_t i = 0; i < s.n; i += length) {
-		length = json_utf8_length(p + i, s.n - i);
-		if (length == 1)
-			json_put_ascii(out, p[i]);
-		else if (length)
-			buf_append(out, p + i, length);
+	while (s.n) {
+		size_t n = utf8_char(s, NULL);
+
+		if (n == 1)
+			json_put_ascii(out, (unsigned char)*s.p);
 		else
-			buf_puts(out, "\xef\xbf\xbd");
-		length = length ? length : 1;
+			buf_put_slice(out, n ? slice_make(s.p, n) : UTF8_REPLACEMENT);
+		n = n ? n : 1;
+		s = slice_make(s.p + n, s.n - n);
 	}
 	buf_putc(out, '"');
 }
