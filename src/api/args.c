@@ -51,9 +51,8 @@ static int args_read_json(struct args *a, struct call *c)
 	}
 	yyjson_obj_foreach(root, i, n, key, value)
 	{
-		struct slice text = json_text(&c->region, root, yyjson_get_str(key));
+		struct slice text = json_value_text(&c->region, value);
 
-		(void)value;
 		if (text.p)
 			args_add(a, c, slice_make(yyjson_get_str(key), yyjson_get_len(key)), text);
 	}

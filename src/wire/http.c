@@ -141,50 +141,87 @@ int http_query_next(struct region *r, struct slice *rest, struct slice *name, st
 	return 0;
 }
 
-/* A quoted string or a token, starting at *s; moves *s behind it. */
-static struct slice http_param_value(struct region *r, struct slice *s)
+static void http_skip(struct slice *s, size_t n)
 {
-	size_t n = 0, i = 0;
+	assert(n <= s->n);
+	*s = slice_make(s->p + n, s->n - n);
+}
+
+/* A quoted string or a token, starting at *s, which moves behind it and its ';'. Only a look: the
+ * result is as it was sent, without the quotes around it. */
+static struct slice http_param_value(struct slice *s, bool *quoted)
+{
+	struct slice value;
+	size_t i = 1;
+
+	*quoted = s->n && s->p[0] == '"';
+	if (!*quoted) {
+		value = slice_trim(slice_cut(s, ';'));
+		return slice_make(value.p ? value.p : "", value.n);
+	}
+	while (i < s->n && s->p[i] != '"')
+		i += s->p[i] == '\\' ? 2 : 1;
+	i = MIN(i, s->n);
+	value = slice_make(s->p + 1, i - 1);
+	http_skip(s, MIN(i + 1, s->n));
+	slice_cut(s, ';');
+	return value;
+}
+
+/* Takes the backslashes out of what stood between quotes. */
+static struct slice http_unquote(struct region *r, struct slice s)
+{
+	size_t n = 0;
 	char *p;
 
-	if (!s->n || s->p[0] != '"') {
-		struct slice v = slice_trim(slice_cut(s, ';'));
-
-		return slice_make(v.p ? v.p : "", v.n);
-	}
-	p = region_alloc(r, s->n + 1);
-	for (i = 1; i < s->n && s->p[i] != '"'; i++) {
-		if (s->p[i] == '\\' && i + 1 < s->n)
+	if (slice_find(s, '\\') < 0)
+		return s;
+	p = region_alloc(r, s.n + 1);
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '\\' && i + 1 < s.n)
 			i++;
-		p[n++] = s->p[i];
+		p[n++] = s.p[i];
 	}
-	*s = slice_make(s->p + MIN(i + 1, s->n), s->n - MIN(i + 1, s->n));
-	slice_cut(s, ';');
 	return slice_make(p, n);
+}
+
+int http_param_next(struct slice *rest, struct http_param *ret)
+{
+	while (rest->p && rest->n) {
+		size_t n = 0;
+
+		while (n < rest->n && rest->p[n] != '=' && rest->p[n] != ';')
+			n++;
+		if (n == rest->n)
+			break;
+		ret->name = slice_trim(slice_make(rest->p, n));
+		if (rest->p[n] == ';') {
+			http_skip(rest, n + 1);
+			continue;
+		}
+		http_skip(rest, n + 1);
+		while (rest->n && (rest->p[0] == ' ' || rest->p[0] == '\t'))
+			http_skip(rest, 1);
+		ret->value = http_param_value(rest, &ret->quoted);
+		return 1;
+	}
+	return 0;
+}
+
+struct slice http_param_text(struct region *r, const struct http_param *p)
+{
+	return p->quoted ? http_unquote(r, p->value) : p->value;
 }
 
 struct slice http_param(struct region *r, struct slice header, const char *name)
 {
 	struct slice rest = header, want = slice_str(name);
+	struct http_param p;
 
 	slice_cut(&rest, ';');
-	while (rest.p && rest.n) {
-		ptrdiff_t eq = slice_find(rest, '='), semi = slice_find(rest, ';');
-		struct slice key, value;
-
-		if (eq < 0)
-			return SLICE_NULL;
-		if (semi >= 0 && semi < eq) {
-			slice_cut(&rest, ';');
-			continue;
-		}
-		key = slice_trim(slice_cut(&rest, '='));
-		while (rest.n && (rest.p[0] == ' ' || rest.p[0] == '\t'))
-			rest = slice_make(rest.p + 1, rest.n - 1);
-		value = http_param_value(r, &rest);
-		if (slice_ieq(key, want))
-			return value;
-	}
+	while (http_param_next(&rest, &p))
+		if (slice_ieq(p.name, want))
+			return http_param_text(r, &p);
 	return SLICE_NULL;
 }
 

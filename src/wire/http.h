@@ -40,8 +40,18 @@ bool http_unescape(struct region *r, struct slice s, bool plus, struct slice *re
 /* Walks a query or form text: cuts the next name=value off *rest, decoded into the region.
  * 1: a pair; 0: no more; -EINVAL: a bad escape. */
 int http_query_next(struct region *r, struct slice *rest, struct slice *name, struct slice *value);
-/* The value of a parameter of a Content-Type or Content-Disposition value (quotes removed), e.g.
- * "boundary"; SLICE_NULL when absent. */
+/* One parameter of a Content-Type or Content-Disposition value; points into it. */
+struct http_param {
+	struct slice name, value; /* the value as sent, without the quotes around it */
+	bool quoted;              /* so it may have backslashes: http_param_text() takes them out */
+};
+/* Walks the parameters: cuts the next one off *rest, which is what follows the first ';'. 1: there
+ * is one; 0: no more. All of them together take linear time, and no memory. */
+int http_param_next(struct slice *rest, struct http_param *ret);
+/* Its value, in `header` or, where it has backslashes, in the region: no longer than it was sent.
+ */
+struct slice http_param_text(struct region *r, const struct http_param *p);
+/* The value of the first parameter of that name, e.g. "boundary"; SLICE_NULL when absent. */
 struct slice http_param(struct region *r, struct slice header, const char *name);
 /* The media type before ';', trimmed. */
 struct slice http_media_type(struct slice header);

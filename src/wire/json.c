@@ -80,9 +80,8 @@ int json_write_pretty(struct buf *out, const yyjson_mut_doc *doc)
 	return r ? r : buf_putc(out, '\n');
 }
 
-struct slice json_text(struct region *r, yyjson_val *object, const char *key)
+struct slice json_value_text(struct region *r, yyjson_val *v)
 {
-	yyjson_val *v = yyjson_obj_get(object, key);
 	char *text;
 
 	if (yyjson_is_str(v))
@@ -98,6 +97,11 @@ struct slice json_text(struct region *r, yyjson_val *object, const char *key)
 	if (yyjson_is_real(v))
 		return slice_str(region_printf(r, "%.17g", yyjson_get_real(v)));
 	return SLICE_NULL;
+}
+
+struct slice json_text(struct region *r, yyjson_val *object, const char *key)
+{
+	return json_value_text(r, yyjson_obj_get(object, key));
 }
 
 bool json_i64(yyjson_val *object, const char *key, int64_t *ret)

@@ -23,5 +23,6 @@ int json_write_pretty(struct buf *out, const yyjson_mut_doc *doc);
 /* Members of an object, leniently typed as TorchServe's JSON reader: numbers and booleans may be
  * strings. SLICE_NULL / fallback when absent; false (and why) when it has another type. */
 struct slice json_text(struct region *r, yyjson_val *object, const char *key);
+struct slice json_value_text(struct region *r, yyjson_val *v); /* of one that was found */
 bool json_i64(yyjson_val *object, const char *key, int64_t *ret);
 bool json_bool(yyjson_val *object, const char *key, bool *ret);

@@ -44,24 +44,26 @@ static struct slice multipart_line(struct slice *rest)
 	return line;
 }
 
-static int multipart_header(struct region *r, struct slice line, struct multipart_part *part,
-			    bool *named)
+static int multipart_header(struct region *r, struct slice line, struct multipart_part *part)
 {
-	struct slice value = line, name = slice_trim(slice_cut(&value, ':')), text;
+	struct slice value = line, name = slice_trim(slice_cut(&value, ':')), named = SLICE_NULL;
+	struct http_param p;
 
 	if (!value.p)
 		return -EBADMSG;
 	value = slice_trim(value);
 	if (slice_ieq(name, SLICE("content-type")))
-		part->type = region_copy(r, http_media_type(value));
+		part->type = http_media_type(value);
 	if (!slice_ieq(name, SLICE("content-disposition")))
 		return 0;
-	text = http_param(r, value, "name");
-	if (text.p) {
-		part->name = region_copy(r, text);
-		*named = true;
+	slice_cut(&value, ';');
+	part->file = false;
+	while (http_param_next(&value, &p)) {
+		if (!named.p && slice_ieq(p.name, SLICE("name")))
+			named = part->name = http_param_text(r, &p);
+		part->file |= slice_ieq(p.name, SLICE("filename")) ||
+			      slice_ieq(p.name, SLICE("filename*"));
 	}
-	part->file = http_param(r, value, "filename").p || http_param(r, value, "filename*").p;
 	return 0;
 }
 
@@ -69,7 +71,6 @@ static int multipart_header(struct region *r, struct slice line, struct multipar
 static int multipart_head(struct region *r, struct slice *rest, struct multipart_part *part)
 {
 	const char *start = rest->p;
-	bool named = false;
 
 	for (unsigned i = 0; i <= MULTIPART_HEADERS_MAX; i++) {
 		struct slice line;
@@ -80,8 +81,8 @@ static int multipart_head(struct region *r, struct slice *rest, struct multipart
 		if (!rest->p)
 			return -EBADMSG;
 		if (!line.n)
-			return named ? 0 : -EBADMSG;
-		if (line.n > MULTIPART_HEAD_MAX || multipart_header(r, line, part, &named) < 0)
+			return part->name.p ? 0 : -EBADMSG;
+		if (line.n > MULTIPART_HEAD_MAX || multipart_header(r, line, part) < 0)
 			return -EBADMSG;
 	}
 	return -EBADMSG;

@@ -3,15 +3,16 @@
 
 /*
  * multipart/form-data (RFC 7578) over a body that is complete in memory: finds the parts without
- * copying their contents. Bounded by the caller's array. Fuzzed.
+ * copying their contents. Bounded by the caller's array; takes linear time, and at most as much of
+ * the region as the parts' heads are long. Fuzzed.
  */
 
 #include "base/region.h"
 #include "base/slice.h"
 
 struct multipart_part {
-	struct slice name;    /* decoded; in the region */
-	struct slice type;    /* media type without parameters; empty when none */
+	struct slice name;    /* decoded; in the body, or in the region where it has backslashes */
+	struct slice type;    /* in the body: media type without parameters; empty when none */
 	bool file;            /* has a filename parameter */
 	struct slice content; /* inside the body */
 };

@@ -71,6 +71,39 @@ static void malformed_multipart_is_refused(void **state)
 			 MULTIPART_TOO_MANY);
 }
 
+/* Many parts whose heads are full of `filler`: what is kept of them is no longer than they are. */
+static void many_parameters(struct slice filler)
+{
+	static struct multipart_part p[400];
+	struct buf body = BUF_INIT((size_t)8 << 20);
+	size_t before = region.used;
+	unsigned n;
+
+	for (unsigned i = 0; i < ARRAY_LEN(p); i++) {
+		buf_puts(&body, "--XX\r\nContent-Disposition: form-data; ");
+		for (size_t k = 0; k + filler.n < 8000; k += filler.n)
+			buf_put_slice(&body, filler);
+		buf_puts(&body, " ; name=\"a\\\"b\"\r\n\r\nx\r\n");
+	}
+	buf_puts(&body, "--XX--");
+	assert_int_equal(
+		multipart_parse(&region, buf_slice(&body), SLICE("XX"), p, ARRAY_LEN(p), &n), 0);
+	assert_int_equal(n, ARRAY_LEN(p));
+	for (unsigned i = 0; i < n; i++)
+		assert_true(slice_eq(p[i].name, SLICE("a\"b")) && !p[i].file);
+	assert_true(region.used - before < 65536);
+	buf_finish(&body);
+}
+
+static void parameters_cost_no_memory(void **state)
+{
+	(void)state;
+	many_parameters(SLICE("x=\"\";"));
+	many_parameters(SLICE("x=\"\\\\\";"));
+	many_parameters(SLICE("names=\"a\" ;"));
+	many_parameters(SLICE(";"));
+}
+
 static int form(const char *text, struct form_field *f, unsigned max, unsigned *n, char *copy)
 {
 	memcpy(copy, text, strlen(text));
@@ -194,6 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(multipart_finds_its_parts),
+		cmocka_unit_test(parameters_cost_no_memory),
 		cmocka_unit_test(malformed_multipart_is_refused),
 		cmocka_unit_test(forms_are_decoded_where_they_lie),
 		cmocka_unit_test(header_parameters),

@@ -250,6 +250,15 @@ def test_json_is_read_leniently(server, clean):
     assert_status(response, 200, 'Model "count" Version: 1.0 registered with 1 initial workers')
 
 
+def test_json_of_many_members(server, clean):
+    """Reading them is linear in their number: all other clients wait meanwhile."""
+    body = ",".join(f'"{i}":1' for i in range(90_000))
+    response = requests.post(f"http://127.0.0.1:{server.management}/models",
+                             data="{" + body + ',"url":"nowhere.mar"}', timeout=10,
+                             headers={"Content-Type": "application/json"})
+    assert_error(response, 404, NOT_FOUND, "Model not found in model store: nowhere.mar")
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"url": {}}', b"\xff"])
 def test_register_by_malformed_json(server, body):
     response = server.manage("POST", "/models", data=body,
