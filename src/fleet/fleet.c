@@ -180,6 +180,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	f->executable = mem_strdup(self);
 	list_init(&f->dirty);
 	list_init(&f->retired);
+	lane_init(&f->removals, loop);
 	list_init(&f->registering);
 	jobs_init(&f->jobs, loop, &f->children);
 	store_init(&f->store);
@@ -190,7 +191,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	/* settings_check() has read it before, and told what is wrong. */
 	model_list_parse(&f->models, MODEL_LIST_MODELS, slice_str(settings->models),
 			 &(struct buf){ 0 });
-	r = workdir_make(&f->workdir, settings->tmp_dir);
+	r = workdir_make(&f->workdir, settings->tmp_dir, &f->removals);
 	if (!r)
 		r = children_init(&f->children, loop);
 	if (r)
@@ -216,7 +217,7 @@ static void fleet_maybe_stopped(struct fleet *f)
 {
 	void (*stopped)(void *) = f->stopped;
 
-	if (!f->stopping || !stopped || !list_empty(&f->retired))
+	if (!f->stopping || !stopped || !list_empty(&f->retired) || f->leaving)
 		return;
 	f->stopped = NULL;
 	stopped(f->stopped_arg);
@@ -224,6 +225,8 @@ static void fleet_maybe_stopped(struct fleet *f)
 
 void fleet_version_gone(struct fleet *f)
 {
+	assert(f->leaving > 0);
+	f->leaving--;
 	fleet_maybe_stopped(f);
 }
 
@@ -256,5 +259,5 @@ void fleet_finish(struct fleet *f)
 	python_finish(&f->python);
 	free(f->executable);
 	model_list_finish(&f->models);
-	workdir_finish(&f->workdir);
+	workdir_finish(&f->workdir, &f->removals);
 }

@@ -19,6 +19,7 @@
 #include "fleet/store.h"
 #include "telemetry/telemetry.h"
 #include "fleet/workdir.h"
+#include "loop/work.h"
 #include "pool/pool.h"
 
 struct zygotes;
@@ -36,11 +37,13 @@ struct fleet {
 	struct python python;
 	struct zygotes *zygotes;
 	struct store store;
-	struct list retired; /* versions out of the store that still drain */
-	struct list dirty;   /* versions with work to hand out, see version_touch() */
-	uv_check_t dispatch; /* runs once all sockets of a turn have been read … */
-	uv_idle_t again;     /* … and keeps the loop turning when a timer found work */
-	uv_timer_t tick;     /* timeouts and deadlines */
+	struct list retired;  /* versions out of the store that still drain */
+	unsigned leaving;     /* versions that are gone but for their files */
+	struct lane removals; /* of files, see removal.h */
+	struct list dirty;    /* versions with work to hand out, see version_touch() */
+	uv_check_t dispatch;  /* runs once all sockets of a turn have been read … */
+	uv_idle_t again;      /* … and keeps the loop turning when a timer found work */
+	uv_timer_t tick;      /* timeouts and deadlines */
 	uint64_t tick_n;
 	char *executable;        /* our own, for `sconce unpack` */
 	struct workdir workdir;  /* where archives are unpacked */
@@ -64,10 +67,11 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	       const struct catalogue *catalogue);
 /* Ends every worker: asks, then kills after `grace_ms`; calls done when the last is gone. */
 void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), void *arg);
-/* After fleet_stop() has reported. Removes unpacked archives. */
+/* After fleet_stop() has reported. Unpacked archives are removed while the loop runs on, which it
+ * must until nothing is left to do; `f` stays until then. */
 void fleet_finish(struct fleet *f);
 
-/* A retired version is gone. */
+/* A retired version is gone, with its files. */
 void fleet_version_gone(struct fleet *f);
 
 /* What a snapshot records (versions, their workers, the default version) is not as it was. */

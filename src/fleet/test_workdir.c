@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/util.h"
 #include "fleet/workdir.h"
+#include "loop/work.h"
 
 static char *below(const char *dir, const char *name)
 {
@@ -23,6 +24,7 @@ static void what_dead_servers_left_is_removed_and_nothing_else(void **state)
 {
 	char tmp[] = "/tmp/test-workdir-XXXXXX";
 	struct workdir first, second;
+	struct lane lane;
 	_cleanup_(freep) char *left = NULL, *inside = NULL, *foreign = NULL;
 
 	(void)state;
@@ -33,17 +35,23 @@ static void what_dead_servers_left_is_removed_and_nothing_else(void **state)
 	assert_int_equal(file_make_dirs(inside, 0755), 0);
 	assert_int_equal(file_make_dirs(foreign, 0755), 0);
 
-	assert_int_equal(workdir_make(&first, tmp), 0);
+	lane_init(&lane, uv_default_loop());
+	assert_int_equal(workdir_make(&first, tmp, &lane), 0);
+	uv_run(lane.loop, UV_RUN_DEFAULT);
 	assert_int_not_equal(access(left, F_OK), 0);
 	assert_int_equal(access(foreign, F_OK), 0);
 
-	assert_int_equal(workdir_make(&second, tmp), 0);
+	assert_int_equal(workdir_make(&second, tmp, &lane), 0);
+	uv_run(lane.loop, UV_RUN_DEFAULT);
 	assert_string_not_equal(first.path, second.path);
 	assert_int_equal(access(first.path, F_OK), 0); /* its server lives */
 
-	workdir_finish(&second);
+	workdir_finish(&second, &lane);
+	uv_run(lane.loop, UV_RUN_DEFAULT);
 	assert_int_equal(access(first.path, F_OK), 0);
-	workdir_finish(&first);
+	workdir_finish(&first, &lane);
+	uv_run(lane.loop, UV_RUN_DEFAULT);
+	assert_int_equal(first.lock, -1);
 	assert_int_equal(access(foreign, F_OK), 0);
 	assert_int_equal(file_remove_tree(tmp), 0);
 }
@@ -51,10 +59,13 @@ static void what_dead_servers_left_is_removed_and_nothing_else(void **state)
 static void a_place_that_cannot_be_written_is_an_error(void **state)
 {
 	struct workdir d;
+	struct lane lane;
 
 	(void)state;
-	assert_true(workdir_make(&d, "/dev/null") < 0);
-	workdir_finish(&d);
+	lane_init(&lane, uv_default_loop());
+	assert_true(workdir_make(&d, "/dev/null", &lane) < 0);
+	workdir_finish(&d, &lane);
+	lane_finish(&lane);
 }
 
 int main(void)

@@ -4,14 +4,15 @@
 #include <string.h>
 #include <yyjson.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/uuid.h"
-#include "fleet/fleet.h"
 #include "child/job.h"
+#include "fleet/fleet.h"
+#include "fleet/removal.h"
 #include "wire/json.h"
 
 struct unpack {
+	struct lane *removals;
 	char *target;
 	void (*done)(void *arg, struct unpacked *u);
 	void *arg;
@@ -74,7 +75,7 @@ static void unpack_ended(void *arg, const struct job_end *end)
 		out.status = 500;
 	u->done(u->arg, &out);
 	if (out.status)
-		file_remove_tree(u->target);
+		removal_add(u->removals, TAKE(u->target), NULL, NULL);
 	region_finish(&region);
 	free(u->target);
 	free(u);
@@ -94,6 +95,7 @@ void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
 
 	uuid_make(id);
 	u->target = mem_printf("%s/%s", f->workdir.path, id);
+	u->removals = &f->removals;
 	u->done = done;
 	u->arg = arg;
 	const char *const argv[] = { f->executable,

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "fleet/fleet.h"
 #include "fleet/placement.h"
+#include "fleet/removal.h"
 #include "fleet/worker.h"
 #include "log/log.h"
 
@@ -85,10 +85,10 @@ struct version *version_destroy(struct version *v)
 	uv_close((uv_handle_t *)v->wake, version_wake_closed);
 	telemetry_forget(&v->metrics);
 	if (v->own_dir && v->dir)
-		file_remove_tree(v->dir);
+		removal_add(&v->fleet->removals, TAKE(v->dir), NULL, NULL);
 	/* What was downloaded for it goes with it, but is there again at the next start. */
 	if (v->downloaded && !v->fleet->stopping)
-		unlink(v->downloaded);
+		removal_add(&v->fleet->removals, TAKE(v->downloaded), NULL, NULL);
 	free(v->downloaded);
 	free(v->python);
 	sequences_finish(&v->sequences);
@@ -437,13 +437,43 @@ void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *a
 	version_touch(v);
 }
 
+/* Who waits for a version to be gone waits for its files, too: its archive may be registered anew
+ * at once. */
+struct farewell {
+	struct fleet *fleet;
+	void (*done)(void *arg, bool in_time);
+	void *arg;
+	bool in_time;
+};
+
+static void farewell_over(void *arg)
+{
+	struct farewell *b = arg;
+
+	if (b->done)
+		b->done(b->arg, b->in_time);
+	fleet_version_gone(b->fleet);
+	free(b);
+}
+
+static void version_leave(struct version *v, bool in_time)
+{
+	struct farewell *b = mem_new(struct farewell);
+	struct fleet *f = v->fleet;
+
+	*b = (struct farewell){ f, v->drained, v->drained_arg, in_time };
+	f->leaving++;
+	list_remove(&v->link);
+	log_info("Model %s version %s is gone", v->model_name, v->name);
+	version_destroy(v);
+	fleet_retune(f);
+	removal_add(&f->removals, NULL, farewell_over, b);
+}
+
 /* DRAINING goes on in two steps: first what was accepted is answered, then the workers end. */
 static void version_maybe_stopped(struct version *v)
 {
-	struct fleet *f = v->fleet;
 	bool late = v->drain_deadline_ns && clock_now_ns() > v->drain_deadline_ns;
-	void (*done)(void *, bool) = v->drained;
-	void *arg = v->drained_arg;
 
 	if (v->state != VERSION_DRAINING)
 		return;
@@ -462,13 +492,7 @@ static void version_maybe_stopped(struct version *v)
 	v->state = VERSION_STOPPED;
 	version_settle(v, &(struct version_outcome){ VERSION_WORKER_FAILED, 500,
 						     "The model was unregistered." });
-	list_remove(&v->link);
-	log_info("Model %s version %s is gone", v->model_name, v->name);
-	version_destroy(v);
-	fleet_retune(f);
-	if (done)
-		done(arg, !late);
-	fleet_version_gone(f);
+	version_leave(v, !late);
 }
 
 void version_worker_gone(struct version *v, struct worker *w)

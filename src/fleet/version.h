@@ -102,8 +102,8 @@ int version_submit(struct version *v, struct request *r);
 bool version_cancel(struct version *v, struct request *r);
 
 /* Takes the version out of the store at once: no new requests reach it. Calls done when what it had
- * accepted is answered and its workers are gone, or at the deadline (in_time false), after which
- * stragglers are killed. The version is destroyed right after. */
+ * accepted is answered, its workers are gone and its files are removed; in_time is false when that
+ * took beyond the deadline, at which stragglers are killed. */
 void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *arg, bool in_time),
 		    void *arg);
 

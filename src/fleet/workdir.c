@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/util.h"
 #include "base/uuid.h"
+#include "fleet/removal.h"
 
 #define WORKDIR_PREFIX "sconce-"
 
@@ -28,9 +29,15 @@ static int workdir_lock(const char *path)
 	return -1;
 }
 
+struct sweep {
+	struct work work;
+	char *parent;
+};
+
 /* Only folders that carry our name, and only those whose server is gone. */
-static void workdir_sweep(const char *parent)
+static void sweep_run(struct work *w)
 {
+	const char *parent = container_of(w, struct sweep, work)->parent;
 	DIR *d = opendir(parent);
 	struct dirent *e;
 
@@ -46,6 +53,22 @@ static void workdir_sweep(const char *parent)
 	}
 	if (d)
 		closedir(d);
+}
+
+static void sweep_done(struct work *w)
+{
+	struct sweep *s = container_of(w, struct sweep, work);
+
+	free(s->parent);
+	free(s);
+}
+
+static void workdir_sweep(const char *parent, struct lane *l)
+{
+	struct sweep *s = mem_new(struct sweep);
+
+	s->parent = mem_strdup(parent);
+	lane_add(l, &s->work, sweep_run, sweep_done);
 }
 
 /* Between its making and its locking another server may sweep the folder away. */
@@ -66,7 +89,7 @@ static int workdir_claim(struct workdir *d, const char *parent)
 	return -EAGAIN;
 }
 
-int workdir_make(struct workdir *d, const char *tmp)
+int workdir_make(struct workdir *d, const char *tmp, struct lane *removals)
 {
 	_cleanup_(freep) char *parent = mem_printf("%s/models", tmp ? tmp : "/tmp");
 	int r = file_make_dirs(parent, 0755);
@@ -74,18 +97,25 @@ int workdir_make(struct workdir *d, const char *tmp)
 	*d = (struct workdir){ .lock = -1 };
 	if (r < 0)
 		return err_trace(r);
-	workdir_sweep(parent);
+	workdir_sweep(parent, removals);
 	do
 		r = workdir_claim(d, parent);
 	while (r == -EAGAIN);
 	return r < 0 ? err_origin(r) : 0;
 }
 
-void workdir_finish(struct workdir *d)
+/* The lock goes last: until then nobody else may take the folder for a dead server's. */
+static void workdir_removed(void *arg)
+{
+	struct workdir *d = arg;
+
+	closep(&d->lock);
+	*d = (struct workdir){ .lock = -1 };
+}
+
+void workdir_finish(struct workdir *d, struct lane *removals)
 {
 	if (d->lock >= 0)
-		file_remove_tree(d->path);
-	closep(&d->lock);
-	free(d->path);
-	*d = (struct workdir){ .lock = -1 };
+		removal_add(removals, TAKE(d->path), workdir_removed, d);
+	free(TAKE(d->path));
 }

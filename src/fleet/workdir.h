@@ -4,8 +4,11 @@
 /*
  * The folder of one server in which archives are unpacked: <tmp>/models/sconce-<uuid>, locked for
  * as long as the server lives. What servers that were killed left behind is known by its lock being
- * free, and is removed by the next one. Loop thread only; blocks, so only at the start and the end.
+ * free, and is removed by the next one. Removing is done by `removals`, a lane of the pool, while
+ * the loop runs. Loop thread only.
  */
+
+struct lane;
 
 struct workdir {
 	char *path;
@@ -13,5 +16,6 @@ struct workdir {
 };
 
 /* `tmp`: NULL means /tmp. Returns 0 or -errno; workdir_finish() is right in both cases. */
-int workdir_make(struct workdir *d, const char *tmp);
-void workdir_finish(struct workdir *d); /* removes the folder */
+int workdir_make(struct workdir *d, const char *tmp, struct lane *removals);
+/* Has the folder removed; `d` stays where it is until that is done. */
+void workdir_finish(struct workdir *d, struct lane *removals);
