@@ -144,6 +144,12 @@ static void scale_done(void *arg, const struct version_outcome *o)
 	else if (o->result == VERSION_SCALED)
 		call_status(w->call, 200, "Workers scaled to %u for model: %s", w->workers,
 			    w->model);
+	else if (o->result == VERSION_UNREGISTERED)
+		call_error(w->call, o->code,
+			   o->code == 503 ? "ServiceUnavailableException"
+					  : "InternalServerException",
+			   "Failed to start workers for model %s version: %s: %s", w->model,
+			   w->version ? w->version : "null", o->message);
 	else
 		call_error(w->call, o->code == 507 ? 507 : 500, "InternalServerException",
 			   "Failed to start workers for model %s version: %s", w->model,

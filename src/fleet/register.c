@@ -27,8 +27,8 @@ struct registering {
 	void *arg;
 	char *version_model, *version_name; /* of the version, once there is one */
 	uint64_t order;
-	char *downloaded;                   /* the archive that was fetched for it */
-	struct version *version;            /* made, but not in the store yet */
+	char *downloaded;        /* the archive that was fetched for it */
+	struct version *version; /* made, but not in the store yet */
 };
 
 static void registering_free(struct registering *g)
@@ -90,6 +90,14 @@ static void registering_scaled(void *arg, const struct version_outcome *o)
 			 g->version_model, g->version_name, v ? v->min_workers : 0);
 		registering_report(g, 200, NULL, text);
 		registering_free(g);
+		return;
+	}
+	if (o->result == VERSION_UNREGISTERED) {
+		registering_fail(g, o->code,
+				 o->code == 503 ? "ServiceUnavailableException"
+						: "InternalServerException",
+				 "Failed to start workers for model %s version: %s: %s",
+				 g->version_model, g->version_name, o->message);
 		return;
 	}
 	log_error("Workers of model %s version %s failed to start: %s", g->version_model,

@@ -143,7 +143,8 @@ static void version_check_scaled(struct version *v)
 	unsigned ready = version_ready_workers(v);
 
 	metric_set(v->metrics.workers_ready, ready);
-	if (ready >= v->min_workers)
+	/* One that is being taken away wants no workers, and has nobody who waits for some. */
+	if (v->state < VERSION_DRAINING && ready >= v->min_workers)
 		version_settle(v, &scaled);
 }
 
@@ -426,6 +427,11 @@ void version_tick(struct version *v, uint64_t now_ns)
 void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *arg, bool in_time),
 		    void *arg)
 {
+	static const struct version_outcome unregistered = { VERSION_UNREGISTERED, 500,
+							     "it was unregistered meanwhile" },
+					    stopping = { VERSION_UNREGISTERED, 503,
+							 "the server is stopping" };
+
 	assert(v->state < VERSION_DRAINING);
 	store_remove(&v->fleet->store, v);
 	v->state = VERSION_DRAINING;
@@ -434,6 +440,7 @@ void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *a
 	v->drain_deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
 	list_push_back(&v->fleet->retired, &v->link);
 	fleet_changed(v->fleet);
+	version_settle(v, v->fleet->stopping ? &stopping : &unregistered);
 	version_touch(v);
 }
 
@@ -489,9 +496,8 @@ static void version_maybe_stopped(struct version *v)
 	}
 	if (!list_empty(&v->workers) || v->pending)
 		return;
+	assert(list_empty(&v->waiters));
 	v->state = VERSION_STOPPED;
-	version_settle(v, &(struct version_outcome){ VERSION_WORKER_FAILED, 500,
-						     "The model was unregistered." });
 	version_leave(v, !late);
 }
 

@@ -72,9 +72,9 @@ struct version {
 
 /* What came of starting workers. */
 struct version_outcome {
-	enum { VERSION_SCALED, VERSION_WORKER_FAILED } result;
-	int code;            /* of the failed worker: 500, 507 */
-	const char *message; /* its reason; valid during the call */
+	enum { VERSION_SCALED, VERSION_WORKER_FAILED, VERSION_UNREGISTERED } result;
+	int code;            /* of the failed worker: 500, 507; 503: the server is stopping */
+	const char *message; /* the reason; valid during the call */
 };
 
 typedef void version_done(void *arg, const struct version_outcome *o);
@@ -86,7 +86,7 @@ struct version *version_create(struct fleet *f, struct region *region, const str
 struct version *version_destroy(struct version *v);
 
 /* Sets the wanted number of workers, starts or ends some, and calls done (may be NULL) once: when
- * all wanted ones are ready, or the first one has failed to load. */
+ * all wanted ones are ready, the first one has failed to load, or the version is retired. */
 void version_scale(struct version *v, unsigned min, unsigned max, version_done *done, void *arg);
 
 enum {
