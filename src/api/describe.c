@@ -98,7 +98,8 @@ static yyjson_mut_val *describe_version(yyjson_mut_doc *doc, yyjson_mut_val *lis
 	yyjson_mut_obj_add_str(doc, o, "modelUrl", v->url);
 	yyjson_mut_obj_add_str(doc, o, "runtime", v->runtime);
 	describe_limits(doc, o, v);
-	yyjson_mut_obj_add_bool(doc, o, "loadedAtStartup", v->model->loaded_at_startup);
+	yyjson_mut_obj_add_bool(doc, o, "loadedAtStartup",
+				v->model ? v->model->loaded_at_startup : v->loaded_at_startup);
 	workers = yyjson_mut_obj_add_arr(doc, o, "workers");
 	list_for_each (n, &v->workers)
 		describe_worker(doc, workers, container_of(n, struct worker, link));
@@ -134,30 +135,37 @@ static void describe_add_custom(yyjson_mut_doc *doc, yyjson_mut_val *o, struct s
 	yyjson_doc_free(in);
 }
 
-static void describe_replied(struct request *r, const struct reply *reply)
+/* Its version is there for as long as a request of it runs, also when it was unregistered since. */
+static void describe_finished(struct call *c, const struct reply *reply)
 {
-	struct call *c = r->owner;
-	struct version *v = c->x ? call_find_version(c, c->segments[1],
-						     c->n_segments > 2 ? c->segments[2]
-								       : SLICE_NULL)
-				 : NULL;
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *list;
 
-	if (reply->final)
-		c->running = false;
-	c->held = true;
-	if (v && reply->final && reply->error) {
+	if (reply->error) {
 		call_error(c, 500, "InternalServerException",
 			   "Failed to get customized model matadata.");
-	} else if (v && reply->final) {
-		doc = yyjson_mut_doc_new(NULL);
-		list = yyjson_mut_arr(doc);
-		yyjson_mut_doc_set_root(doc, list);
-		describe_add_custom(doc, describe_version(doc, list, v), reply->body);
-		describe_send(c, doc, reply->status,
-			      reply->type.n ? region_copy(&c->region, reply->type).p : NULL);
-		yyjson_mut_doc_free(doc);
+		return;
+	}
+	doc = yyjson_mut_doc_new(NULL);
+	list = yyjson_mut_arr(doc);
+	yyjson_mut_doc_set_root(doc, list);
+	describe_add_custom(doc, describe_version(doc, list, c->version), reply->body);
+	describe_send(c, doc, reply->status,
+		      reply->type.n ? region_copy(&c->region, reply->type).p : NULL);
+	yyjson_mut_doc_free(doc);
+}
+
+/* Pieces of a stream say nothing of a model: the last reply is the answer. */
+static void describe_replied(struct request *r, const struct reply *reply)
+{
+	struct call *c = r->owner;
+
+	c->held = true;
+	if (reply->final) {
+		assert(c->running);
+		c->running = false;
+		if (c->x)
+			describe_finished(c, reply);
 	}
 	if (reply->release)
 		reply->release(reply->arg);

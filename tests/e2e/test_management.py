@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The management API: documents, texts, statuses and what they do to running models."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 import requests
 
 from e2e.archives import make_folder, make_mar
+from e2e.client import encode
+from e2e.gate import Gate, background
 from e2e.server import assert_error, assert_status, eventually, free_ports
 
 NOT_FOUND = "ModelNotFoundException"
@@ -401,3 +404,86 @@ def test_one_address_for_everything(serve, tmp_path):
     server.wait_ready()
     assert server.predict("echo", b"x").text == "x"
     assert server.describe("echo")[0]["modelName"] == "echo"
+
+
+STUCK = '''
+class Stuck:
+    def initialize(self, context):
+        open({calls!r}, "a").write("x\\n")
+        open({fifo!r}, "rb").read()
+
+    def handle(self, data, context):
+        return data
+'''
+
+
+def stuck(folder, name, gate):
+    """A model whose workers load for as long as the gate is shut."""
+    make_mar(folder, name, STUCK.format(calls=str(gate.calls), fifo=gate.fifo))
+
+
+def test_unregistering_ends_a_registration_that_waits(serve, tmp_path, gate):
+    stuck(tmp_path, "stuck", gate)
+    server = serve(store=tmp_path, load_models=None)
+    registering = background(server.register, "stuck.mar", initial_workers=1)
+    gate.wait_entered()
+    scaling = background(server.manage, "PUT", "/models/stuck?min_worker=2&synchronous=true")
+    gate.wait_entered(2)
+    assert_status(server.manage("DELETE", "/models/stuck"), 200, 'Model "stuck" unregistered')
+    assert_error(registering.result(), 500, "InternalServerException",
+                 "Failed to start workers for model stuck version: 1.0: "
+                 "it was unregistered meanwhile")
+    assert_error(scaling.result(), 500, "InternalServerException",
+                 "Failed to start workers for model stuck version: null: "
+                 "it was unregistered meanwhile")
+    assert server.models() == []
+
+
+def test_stopping_ends_a_registration_that_waits(serve, tmp_path, gate):
+    stuck(tmp_path, "stuck", gate)
+    server = serve(store=tmp_path, load_models=None, drain_timeout=1)
+    registering = background(server.register, "stuck.mar", initial_workers=1)
+    gate.wait_entered()
+    server.stop()
+    assert_error(registering.result(), 503, "ServiceUnavailableException",
+                 "Failed to start workers for model stuck version: 1.0: the server is stopping")
+
+
+def test_describe_customized_of_what_is_unregistered_meanwhile(serve, tmp_path, gate):
+    """… and whose handler answers in pieces, behind a slow call on the same connection."""
+    second = Gate(tmp_path, "second")
+    make_mar(tmp_path / "store", "slow", "gate.py")
+    make_mar(tmp_path / "store", "chatty", f'''
+import json
+from ts.handler_utils.utils import send_intermediate_predict_response
+
+
+def handle(data, context):
+    if data is None:
+        return None
+    send_intermediate_predict_response(["piece"], context.request_ids, "OK", 200, context)
+    open({str(second.calls)!r}, "a").write("x\\n")
+    open({second.fifo!r}, "rb").read()
+    return [{{"said": True}}]
+''')
+    port, = free_ports(1)
+    address = f"http://127.0.0.1:{port}"
+    server = serve(store=tmp_path / "store", inference_address=address,
+                   management_address=address, wait=False)
+    server.inference = server.management = port
+    server.wait_ready()
+    with server.raw() as client:
+        client.send(encode("POST", "/predictions/slow", gate.body())
+                    + encode("GET", "/models/chatty?customized=true"))
+        gate.wait_entered()
+        second.wait_entered()
+        deleting = background(server.manage, "DELETE", "/models/chatty")
+        eventually(lambda: server.models() == ["slow"])
+        second.open()
+        assert deleting.result().status_code == 200
+        gate.open()
+        assert client.response().status == 200
+        described = client.response()
+    assert described.status == 200
+    model, = json.loads(described.text)
+    assert (model["modelName"], model["customizedMetadata"]) == ("chatty", {"said": True})
