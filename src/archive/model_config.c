@@ -9,11 +9,14 @@
 #include <string.h>
 
 #include "archive/error.h"
+#include "base/number.h"
 #include "base/util.h"
 #include "config/yaml.h"
+#include "wire/json.h"
 
 #define MODEL_CONFIG_MAX ((size_t)4 << 20)
 #define MODEL_CONFIG_IDS_MAX 1024
+#define SHOWN_MAX ((size_t)64) /* of a bad value, in messages */
 
 enum model_config_kind { CONFIG_INTEGER, CONFIG_BOOL, CONFIG_TEXT, CONFIG_IDS };
 
@@ -81,16 +84,46 @@ static const struct model_config_key model_config_torchrun[] = {
 	TEXT("rdzv-endpoint", torchrun_endpoint),
 };
 
-/* A value of another type is ignored, as in TorchServe; the log of the unpacking child says so. */
-static void model_config_ignored(const struct model_config_key *k)
+static const char *model_config_kind_name(const struct yaml *v)
 {
-	fprintf(stderr, "model-config.yaml: %s is ignored: it must be %s%s\n", k->key,
+	return v->kind == YAML_SEQ ? "a list" : v->kind == YAML_MAP ? "a mapping" : NULL;
+}
+
+/* A value of another type is ignored, as in TorchServe; the log of the unpacking child says so. */
+static void model_config_ignored(const struct model_config_key *k, const struct yaml *v)
+{
+	_cleanup_(buf_finish) struct buf shown = BUF_INIT(1024);
+
+	if (model_config_kind_name(v))
+		buf_puts(&shown, model_config_kind_name(v));
+	else
+		json_put_string(&shown, slice_make(v->text.p, MIN(v->text.n, SHOWN_MAX)));
+	fprintf(stderr, "model-config.yaml: line %u: %s is ignored: it is %s, and must be %s%s\n",
+		(unsigned)v->line, k->key, buf_cstr(&shown),
 		k->kind == CONFIG_INTEGER ? "a whole number"
 		: k->kind == CONFIG_BOOL  ? "true or false"
 		: k->kind == CONFIG_IDS   ? "a list of whole numbers"
 		: k->allowed              ? "one of "
 					  : "a text",
 		k->allowed ? k->allowed : "");
+}
+
+/* Templates write numbers as 1.0, 1e+06 (for YAML 1.1 a text) and "2". */
+static bool model_config_integer(const struct yaml *v, int64_t *ret)
+{
+	if (v->kind == YAML_INT)
+		*ret = v->integer;
+	return v->kind == YAML_INT ||
+	       (v->kind == YAML_FLOAT && number_from_double(v->number, ret)) ||
+	       (v->kind == YAML_STRING && number_from_text(v->text, ret));
+}
+
+static bool model_config_bool(const struct yaml *v, bool *ret)
+{
+	struct slice text = v->kind == YAML_STRING ? slice_trim(v->text) : SLICE_NULL;
+
+	*ret = v->kind == YAML_BOOL ? v->boolean : slice_ieq(text, SLICE("true"));
+	return v->kind == YAML_BOOL || *ret || slice_ieq(text, SLICE("false"));
 }
 
 static bool model_config_allows(const struct model_config_key *k, struct slice text)
@@ -108,15 +141,27 @@ static bool model_config_ids(struct region *r, const struct yaml *v, struct slic
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(MODEL_CONFIG_IDS_MAX);
 	bool numbers = v->kind == YAML_SEQ;
+	int64_t id = 0;
 
 	for (const struct yaml *y = v->child; numbers && y; y = y->next) {
-		numbers = y->kind == YAML_INT;
-		buf_printf(&text, "%s%lld", text.n ? "," : "", (long long)y->integer);
+		numbers = model_config_integer(y, &id);
+		buf_printf(&text, "%s%lld", text.n ? "," : "", (long long)id);
 	}
 	if (!numbers || buf_overflowed(&text))
 		return false;
 	*ret = region_copy(r, buf_slice(&text));
 	return true;
+}
+
+static int64_t model_config_bounded(const struct model_config_key *k, const struct yaml *v,
+				    int64_t number)
+{
+	int64_t bounded = MIN(MAX(number, k->min), INT32_MAX);
+
+	if (bounded != number)
+		fprintf(stderr, "model-config.yaml: line %u: %s: %lld counts as %lld\n",
+			(unsigned)v->line, k->key, (long long)number, (long long)bounded);
+	return bounded;
 }
 
 static void model_config_set(struct region *r, const struct model_config_key *k,
@@ -125,21 +170,22 @@ static void model_config_set(struct region *r, const struct model_config_key *k,
 	char *at = (char *)m + k->offset;
 	struct slice ids;
 	int64_t number;
+	bool flag;
 
-	if (k->kind == CONFIG_INTEGER && v->kind == YAML_INT) {
-		number = MIN(MAX(v->integer, k->min), INT32_MAX);
+	if (k->kind == CONFIG_INTEGER && model_config_integer(v, &number)) {
+		number = model_config_bounded(k, v, number);
 		memcpy(at, &number, sizeof(number));
-	} else if (k->kind == CONFIG_BOOL && v->kind == YAML_BOOL) {
-		memcpy(at, &v->boolean, sizeof(v->boolean));
+	} else if (k->kind == CONFIG_BOOL && model_config_bool(v, &flag)) {
+		memcpy(at, &flag, sizeof(flag));
 	} else if (k->kind == CONFIG_TEXT && v->kind == YAML_STRING &&
-		   model_config_allows(k, v->text)) {
-		struct slice copy = region_copy(r, v->text);
+		   model_config_allows(k, slice_trim(v->text))) {
+		struct slice copy = region_copy(r, slice_trim(v->text));
 
 		memcpy(at, &copy, sizeof(copy));
 	} else if (k->kind == CONFIG_IDS && model_config_ids(r, v, &ids)) {
 		memcpy(at, &ids, sizeof(ids));
 	} else {
-		model_config_ignored(k);
+		model_config_ignored(k, v);
 	}
 }
 
@@ -152,6 +198,18 @@ static void model_config_read(struct region *r, const struct yaml *map,
 		if (v && v->kind != YAML_NULL)
 			model_config_set(r, &keys[i], v, m);
 	}
+}
+
+/* As in TorchServe; only together, and in this order, do they say something. */
+static void model_config_check_workers(const struct manifest *m)
+{
+	if ((m->min_workers < 0 && m->max_workers < 0) ||
+	    (m->min_workers >= 0 && m->max_workers >= m->min_workers))
+		return;
+	fprintf(stderr, "model-config.yaml: minWorkers and maxWorkers are ignored: %s\n",
+		m->min_workers < 0   ? "there is no minWorkers"
+		: m->max_workers < 0 ? "there is no maxWorkers"
+				     : "maxWorkers is less than minWorkers");
 }
 
 /* Processes are started without a rendezvous, and watched without intervals. */
@@ -190,6 +248,7 @@ void model_config_apply(struct region *r, struct slice yaml_text, struct manifes
 				    "model-config.yaml: its top level must be a mapping");
 	if (!*ret && root->kind == YAML_MAP) {
 		model_config_read(r, root, model_config_keys, ARRAY_LEN(model_config_keys), m);
+		model_config_check_workers(m);
 		model_config_read_torchrun(r, yaml_get(root, "torchrun"), m);
 		yaml_to_json(root, &json);
 		m->config_json = region_copy(r, buf_slice(&json));

@@ -284,6 +284,30 @@ static void devices_and_processes_are_configured(void **state)
 	buf_finish(&err.message);
 }
 
+/* What Helm, Terraform and Jinja make of numbers and truth values. */
+static void values_may_be_rendered_by_templates(void **state)
+{
+	struct archive_error err = { 0 };
+	struct manifest m;
+
+	(void)state;
+	buf_init(&err.message, 4096);
+	assert_int_equal(manifest_parse(&region, SLICE(manifest),
+					SLICE("minWorkers: 1.0\nmaxWorkers: \"2\"\n"
+					      "batchSize: \"4 \"\nmaxBatchDelay: 1e+06\n"
+					      "responseTimeout: 1.5e+2\nstartupTimeout: 1.5\n"
+					      "jobQueueSize: many\nuseJobTicket: \"true\"\n"
+					      "deviceType: \"cpu \"\ndeviceIds: [0, 2.0, \"1\"]\n"),
+					SLICE("f.mar"), SLICE_NULL, &m, &err),
+			 0);
+	assert_true(m.min_workers == 1 && m.max_workers == 2 && m.batch_size == 4);
+	assert_true(m.max_batch_delay_ms == 1000000 && m.response_timeout_s == 150);
+	assert_true(m.startup_timeout_s == -1 && m.job_queue_size == -1);
+	assert_true(m.use_job_ticket && slice_eq(m.device_type, SLICE("cpu")));
+	assert_true(slice_eq(m.device_ids, SLICE("0,2,1")));
+	buf_finish(&err.message);
+}
+
 static void what_is_written_can_be_read_and_is_reproducible(void **state)
 {
 	static const char *const formats[] = { "default", "zip-store", "tgz" };
@@ -348,6 +372,7 @@ int main(void)
 		cmocka_unit_test(names_come_from_files),
 		cmocka_unit_test(manifests_survive_the_trip_to_the_front),
 		cmocka_unit_test(devices_and_processes_are_configured),
+		cmocka_unit_test(values_may_be_rendered_by_templates),
 		cmocka_unit_test(what_is_written_can_be_read_and_is_reproducible),
 	};
 

@@ -51,7 +51,8 @@ static int check_whole(const struct settings *s, struct buf *why)
 {
 	_cleanup_(model_list_finish) struct model_list l;
 	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024);
-	int r = model_list_parse(&l, MODEL_LIST_SNAPSHOT, slice_str(s->model_snapshot), &problem);
+	int r = model_list_parse(&l, MODEL_LIST_SNAPSHOT, slice_str(s->model_snapshot), &problem,
+				 NULL);
 
 	if (r)
 		buf_printf(why, "model_snapshot: %s", buf_cstr(&problem));

@@ -31,6 +31,7 @@ struct model_list_reader {
 	struct model_list *list;
 	enum model_list_kind kind;
 	struct buf *why;
+	struct buf *doubts; /* NULL: nobody asks */
 };
 
 static const struct {
@@ -45,28 +46,137 @@ static const struct {
 
 /* ---- reading ---- */
 
-static int refuse(struct model_list_reader *r, const struct model_entry *e, const char *key,
-		  const char *allowed)
+static void put_place(struct buf *out, const struct model_entry *e, const char *key)
 {
-	buf_printf(r->why, "model %.100s, version %.100s: %s: allowed: %s", e->model.p,
-		   e->version.p, key, allowed);
+	buf_printf(out, "model %.100s, version %.100s: %.100s", e->model.p, e->version.p, key);
+}
+
+/* The value as JSON, not too much of it. */
+static void put_value(struct buf *out, yyjson_val *v)
+{
+	_cleanup_(freep) char *text = v ? yyjson_val_write(v, 0, NULL) : NULL;
+
+	if (text)
+		buf_printf(out, "%.60s is not accepted; ", text);
+}
+
+static int refuse(struct model_list_reader *r, const struct model_entry *e, const char *key,
+		  yyjson_val *v, const char *allowed)
+{
+	put_place(r->why, e, key);
+	buf_puts(r->why, ": ");
+	put_value(r->why, v);
+	buf_printf(r->why, "allowed: %s", allowed);
 	return -EINVAL;
+}
+
+static void doubt(struct model_list_reader *r, const struct model_entry *e, const char *key,
+		  const char *fmt, ...) _printf_(4, 5);
+
+static void doubt(struct model_list_reader *r, const struct model_entry *e, const char *key,
+		  const char *fmt, ...)
+{
+	_cleanup_(buf_finish) struct buf line = BUF_INIT(1024);
+	va_list ap;
+	char text[256];
+
+	if (!r->doubts)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	put_place(&line, e, key);
+	buf_printf(&line, ": %s", text);
+	/* Names come from the file: nothing that ends the line or that a terminal would obey. */
+	for (size_t i = 0; i < line.n; i++)
+		if ((unsigned char)line.p[i] < 0x20 || line.p[i] == 0x7f)
+			line.p[i] = '?';
+	buf_put_slice(r->doubts, buf_slice(&line));
+	buf_putc(r->doubts, '\n');
 }
 
 static int read_number(struct model_list_reader *r, struct model_entry *e, yyjson_val *from,
 		       size_t i)
 {
 	int64_t *to = (int64_t *)((char *)&e->parameters + numbers[i].offset);
+	yyjson_val *v = yyjson_obj_get(from, numbers[i].name);
 	char allowed[64];
 
 	*to = -1;
-	if (!yyjson_obj_get(from, numbers[i].name))
+	if (!v)
 		return 0;
 	if (json_i64(from, numbers[i].name, to) && *to >= numbers[i].min && *to <= numbers[i].max)
 		return 0;
 	snprintf(allowed, sizeof(allowed), "%lld..%lld", (long long)numbers[i].min,
 		 (long long)numbers[i].max);
-	return refuse(r, e, numbers[i].name, allowed);
+	return refuse(r, e, numbers[i].name, v, allowed);
+}
+
+/* The setting `models` has no models without workers, as in TorchServe. */
+static void settle_workers(struct model_list_reader *r, struct model_entry *e)
+{
+	struct model_parameters *p = &e->parameters;
+
+	if (p->min_workers == 0) {
+		doubt(r, e, "minWorkers", "0 counts as 1");
+		p->min_workers = 1;
+	}
+	if (p->max_workers == 0) {
+		doubt(r, e, "maxWorkers", "0 counts as minWorkers");
+		p->max_workers = -1;
+	}
+	if (p->max_workers > 0 && p->min_workers < 0)
+		p->min_workers = 1;
+	if (p->max_workers >= 0 && p->max_workers < p->min_workers) {
+		doubt(r, e, "maxWorkers", "%lld is less than minWorkers and counts as %lld",
+		      (long long)p->max_workers, (long long)p->min_workers);
+		p->max_workers = p->min_workers;
+	}
+}
+
+static bool known_member(const char *name)
+{
+	if (strcmp(name, "defaultVersion") == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (strcmp(name, numbers[i].name) == 0)
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (strcmp(name, texts[i].name) == 0)
+			return true;
+	return false;
+}
+
+/* The member that was meant, or NULL. */
+static const char *nearest_member(const char *name)
+{
+	struct slice s = slice_str(name);
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (slice_distance(s, slice_str(numbers[i].name)) <= 2)
+			return numbers[i].name;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (slice_distance(s, slice_str(texts[i].name)) <= 2)
+			return texts[i].name;
+	return slice_distance(s, SLICE("defaultVersion")) <= 2 ? "defaultVersion" : NULL;
+}
+
+static void doubt_members(struct model_list_reader *r, const struct model_entry *e,
+			  yyjson_val *from)
+{
+	yyjson_val *key, *value;
+	size_t i, n;
+
+	yyjson_obj_foreach(from, i, n, key, value)
+	{
+		const char *name = yyjson_get_str(key), *near;
+
+		if (known_member(name))
+			continue;
+		near = nearest_member(name);
+		doubt(r, e, name, "is not known and has no effect%s%s%s",
+		      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	}
 }
 
 static int read_text(struct model_list_reader *r, struct model_entry *e, yyjson_val *from, size_t i)
@@ -77,7 +187,7 @@ static int read_text(struct model_list_reader *r, struct model_entry *e, yyjson_
 	if (!v)
 		return 0;
 	if (!yyjson_is_str(v) || !s.n || memchr(s.p, 0, s.n))
-		return refuse(r, e, texts[i].name, "text");
+		return refuse(r, e, texts[i].name, v, "text");
 	s = region_copy(&r->list->region, s);
 	memcpy((char *)e + texts[i].offset, &s, sizeof(s));
 	return 0;
@@ -94,7 +204,7 @@ static int read_entry(struct model_list_reader *r, struct model_entry *e, yyjson
 	int result = 0;
 
 	if (!yyjson_is_obj(from))
-		return refuse(r, e, "its parameters", "an object");
+		return refuse(r, e, "its parameters", from, "an object");
 	for (size_t i = 0; i < ARRAY_LEN(numbers) && !result; i++)
 		result = read_number(r, e, from, i);
 	for (size_t i = 0; i < ARRAY_LEN(texts) && !result; i++)
@@ -103,11 +213,16 @@ static int read_entry(struct model_list_reader *r, struct model_entry *e, yyjson
 		return result;
 	if (yyjson_obj_get(from, "defaultVersion") &&
 	    !json_bool(from, "defaultVersion", &e->is_default))
-		return refuse(r, e, "defaultVersion", "true|false");
+		return refuse(r, e, "defaultVersion", yyjson_obj_get(from, "defaultVersion"),
+			      "true|false");
 	if (!known_runtime(e->runtime))
-		return refuse(r, e, "runtimeType", "python|python3|LSP");
+		return refuse(r, e, "runtimeType", yyjson_obj_get(from, "runtimeType"),
+			      "python|python3|LSP");
 	if (r->kind == MODEL_LIST_SNAPSHOT && !e->mar_name.p)
-		return refuse(r, e, "marName", "the archive's file name");
+		return refuse(r, e, "marName", NULL, "the archive's file name");
+	if (r->kind == MODEL_LIST_MODELS)
+		settle_workers(r, e);
+	doubt_members(r, e, from);
 	return 0;
 }
 
@@ -206,9 +321,9 @@ static yyjson_doc *read_lenient(struct slice json, struct buf *why)
 }
 
 int model_list_parse(struct model_list *l, enum model_list_kind kind, struct slice json,
-		     struct buf *why)
+		     struct buf *why, struct buf *doubts)
 {
-	struct model_list_reader r = { .list = l, .kind = kind, .why = why };
+	struct model_list_reader r = { .list = l, .kind = kind, .why = why, .doubts = doubts };
 	yyjson_doc *doc;
 	int result;
 

@@ -42,9 +42,10 @@ struct model_list {
 enum model_list_kind { MODEL_LIST_MODELS, MODEL_LIST_SNAPSHOT };
 
 /* `json` empty: no entries. 0, or -EINVAL with a sentence in `why`; model_list_finish() is right in
- * both cases. Members that are not known are ignored. */
+ * both cases. `doubts` (NULL: nobody asks) gets a line about each member that is ignored or counts
+ * as something else. */
 int model_list_parse(struct model_list *l, enum model_list_kind kind, struct slice json,
-		     struct buf *why);
+		     struct buf *why, struct buf *doubts);
 void model_list_finish(struct model_list *l);
 /* NULL: nothing is said of that version. */
 const struct model_entry *model_list_find(const struct model_list *l, struct slice model,

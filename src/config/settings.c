@@ -16,6 +16,7 @@
 
 #define ENV_NAME_MAX 96
 #define BUDGET_MIN (UINT64_C(64) << 20)
+#define DOUBTS_MAX ((size_t)64 << 10)
 #define MIB (UINT64_C(1) << 20)
 
 extern char **environ;
@@ -48,6 +49,8 @@ void settings_finish(struct settings *s)
 	for (unsigned i = 0; (t = setting_at(i)); i++)
 		if (is_text(t))
 			free(*(char **)setting_field(t, s));
+	for (unsigned i = 0; i < SETTINGS_MAX; i++)
+		free(s->origins[i]);
 	free(s->config_file);
 	*s = (struct settings){ 0 };
 }
@@ -57,7 +60,29 @@ static bool origin_names_key(struct slice origin, struct slice key)
 {
 	struct slice end = slice_make(origin.p + origin.n - MIN(origin.n, key.n), key.n);
 
-	return origin.n > key.n && strchr("-_", end.p[-1]) && setting_key_matches(end, key, true);
+	return origin.n > key.n && strchr("-_", end.p[-1]) && setting_key_resembles(end, key);
+}
+
+static void put_head(const char *origin, const char *key, struct buf *why)
+{
+	if (origin)
+		buf_puts(why, origin);
+	if (!origin || !origin_names_key(slice_str(origin), slice_str(key)))
+		buf_printf(why, "%s%s", origin ? ": " : "", key);
+	buf_puts(why, ": ");
+}
+
+const char *settings_origin(const struct settings *s, const char *key)
+{
+	const struct setting *t = setting_find(slice_str(key));
+
+	assert(t);
+	return s->origins[setting_index(t)];
+}
+
+void settings_put_head(const struct settings *s, const char *key, struct buf *why)
+{
+	put_head(settings_origin(s, key), key, why);
 }
 
 static int set_row(struct settings *s, const struct setting *t, struct slice value,
@@ -67,16 +92,32 @@ static int set_row(struct settings *s, const struct setting *t, struct slice val
 	unsigned i = setting_index(t);
 	int r = setting_parse(t, s, value, &problem);
 
-	assert(i < 64 * ARRAY_LEN(s->given));
+	assert(i < SETTINGS_MAX);
 	if (r == 0) {
-		s->given[i / 64] |= UINT64_C(1) << i % 64;
+		free(s->origins[i]);
+		s->origins[i] = mem_strdup(origin);
 		return 0;
 	}
-	buf_puts(why, origin);
-	if (!origin_names_key(slice_str(origin), slice_str(t->info.key)))
-		buf_printf(why, ": %s", t->info.key);
-	buf_printf(why, ": %s\n", buf_cstr(&problem));
+	put_head(origin, t->info.key, why);
+	buf_printf(why, "%s\n", buf_cstr(&problem));
 	return r;
+}
+
+/* Where TorchServe's own sources say it: Java takes for false whatever is not "true". */
+static int set_row_of_java(struct settings *s, const struct setting *t, struct slice value,
+			   const char *origin, struct buf *why)
+{
+	struct slice word = slice_trim(value);
+
+	if (t->type != SETTING_BOOL || setting_is_own(t) || slice_ieq(word, SLICE("true")) ||
+	    slice_ieq(word, SLICE("false")))
+		return set_row(s, t, value, origin, why);
+	buf_puts(why, "warning: ");
+	put_head(origin, t->info.key, why);
+	setting_put_shown(why, word);
+	buf_puts(why, " is not a truth value and counts as false, as in TorchServe; allowed: "
+		      "true|false\n");
+	return set_row(s, t, SLICE("false"), origin, why);
 }
 
 static void put_unknown(struct slice key, const char *origin, struct buf *why)
@@ -93,7 +134,7 @@ static void put_unknown(struct slice key, const char *origin, struct buf *why)
 int settings_set(struct settings *s, struct slice key, struct slice value, const char *origin,
 		 struct buf *why)
 {
-	const struct setting *t = setting_find(key, false);
+	const struct setting *t = setting_find_flag(key);
 
 	if (t)
 		return set_row(s, t, value, origin, why);
@@ -107,7 +148,7 @@ static int load_property(struct settings *s, const struct property *e, const cha
 	_cleanup_(buf_finish) struct buf value = BUF_INIT(PROPERTIES_TEXT_MAX);
 	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024);
 	_cleanup_(freep) char *origin = mem_printf("%s:%u", path, e->line);
-	const struct setting *t = setting_find(e->key, false);
+	const struct setting *t = setting_find(e->key);
 	int r;
 
 	if (!t) {
@@ -121,7 +162,7 @@ static int load_property(struct settings *s, const struct property *e, const cha
 			   r == -ENOBUFS ? "too long" : buf_cstr(&problem));
 		return -EINVAL;
 	}
-	return set_row(s, t, buf_slice(&value), origin, why);
+	return set_row_of_java(s, t, buf_slice(&value), origin, why);
 }
 
 static int load_text(struct settings *s, struct slice text, const char *path, struct buf *why)
@@ -174,22 +215,25 @@ static void environment_name(char name[ENV_NAME_MAX], const char *prefix, const 
 	name[n] = 0;
 }
 
+typedef int setter(struct settings *s, const struct setting *t, struct slice value,
+		   const char *origin, struct buf *why);
+
 /* 0 also when the variable is not set. */
-static int load_variable(struct settings *s, const struct setting *t, char *const *environment,
-			 const char *name, struct buf *why)
+static int load_variable(struct settings *s, const struct setting *t, setter *set,
+			 char *const *environment, const char *name, struct buf *why)
 {
 	struct slice value = environment_get(environment, slice_str(name));
 
-	return value.p ? set_row(s, t, value, name, why) : 0;
+	return value.p ? set(s, t, value, name, why) : 0;
 }
 
 static int load_with_prefix(struct settings *s, const char *prefix, const struct setting *t,
-			    char *const *environment, struct buf *why)
+			    setter *set, char *const *environment, struct buf *why)
 {
 	char name[ENV_NAME_MAX];
 
 	environment_name(name, prefix, t->info.key);
-	return load_variable(s, t, environment, name, why);
+	return load_variable(s, t, set, environment, name, why);
 }
 
 /* TorchServe's own way to say so, whatever enable_envvars_config is. */
@@ -214,8 +258,9 @@ static int load_torchserve(struct settings *s, char *const *environment, struct 
 		if (strcmp(t->info.key, "ts_open_inference_protocol") == 0 &&
 		    asks_for_oip(environment))
 			continue;
-		r = t->ts_env ? load_variable(s, t, environment, t->ts_env, why)
-			      : load_with_prefix(s, prefixed ? "" : "TS_", t, environment, why);
+		r = t->ts_env ? load_variable(s, t, set_row_of_java, environment, t->ts_env, why)
+			      : load_with_prefix(s, prefixed ? "" : "TS_", t, set_row_of_java,
+						 environment, why);
 		if (r < 0)
 			result = r;
 	}
@@ -228,28 +273,34 @@ static int load_own(struct settings *s, char *const *environment, struct buf *wh
 	int r, result = 0;
 
 	for (unsigned i = 0; (t = setting_at(i)); i++) {
-		r = load_with_prefix(s, "SCONCE_", t, environment, why);
+		r = load_with_prefix(s, "SCONCE_", t, set_row, environment, why);
 		if (r < 0)
 			result = r;
 	}
 	return result;
 }
 
-/* Only near misses: SCONCE_ is also the prefix of variables that are not settings. */
+/* Only near misses, as to case and hyphens, too: SCONCE_ is also the prefix of variables that are
+ * not settings. */
 static void warn_of_near_misses(char *const *environment, struct buf *why)
 {
 	static const struct slice prefix = SLICE("SCONCE_");
+	char meant[ENV_NAME_MAX];
 
 	for (; environment && *environment; environment++) {
-		struct slice rest = slice_str(*environment), name = slice_cut(&rest, '='), key;
+		struct slice rest = slice_str(*environment), name = slice_cut(&rest, '=');
+		const struct setting *near;
 
-		if (!slice_starts(name, prefix))
+		if (!slice_istarts(name, prefix))
 			continue;
-		key = slice_make(name.p + prefix.n, name.n - prefix.n);
-		if (!setting_find(key, true) && setting_nearest(key))
+		near = setting_nearest(slice_make(name.p + prefix.n, name.n - prefix.n));
+		if (!near)
+			continue;
+		environment_name(meant, prefix.p, near->info.key);
+		if (!slice_eq(name, slice_str(meant)))
 			buf_printf(why,
 				   "warning: no setting is called '%.*s'; did you mean '%s'?\n",
-				   SLICE_ARG(name), setting_nearest(key)->info.key);
+				   SLICE_ARG(name), meant);
 	}
 }
 
@@ -266,18 +317,18 @@ static void load_tmp_dir(struct settings *s, char *const *environment)
 
 int settings_load_environment(struct settings *s, char *const *environment, struct buf *why)
 {
-	const struct setting *enable = setting_find(SLICE("enable_envvars_config"), false), *t;
+	const struct setting *enable = setting_find(SLICE("enable_envvars_config")), *t;
 	_cleanup_(buf_finish) struct buf unsaid = BUF_INIT(4096);
 	int r, result = 0;
 
 	for (unsigned i = 0; (t = setting_at(i)); i++)
-		if (t->env && load_variable(s, t, environment, t->env, why) < 0)
+		if (t->env && load_variable(s, t, set_row, environment, t->env, why) < 0)
 			result = -EINVAL;
 	if (asks_for_oip(environment))
 		s->ts_open_inference_protocol = true;
 
 	/* It decides whether TS_ counts; what is wrong with it is said by load_own(). */
-	r = load_with_prefix(s, "SCONCE_", enable, environment, &unsaid);
+	r = load_with_prefix(s, "SCONCE_", enable, set_row, environment, &unsaid);
 	if (r == 0 && s->enable_envvars_config && load_torchserve(s, environment, why) < 0)
 		result = -EINVAL;
 	if (load_own(s, environment, why) < 0)
@@ -287,33 +338,44 @@ int settings_load_environment(struct settings *s, char *const *environment, stru
 	return result;
 }
 
+static void put_small_budget(const struct settings *s, struct buf *why)
+{
+	bool request = s->memory_budget < s->max_request_size;
+
+	settings_put_head(s, "memory_budget", why);
+	buf_printf(why,
+		   "%" PRIu64 " bytes are less than %s (%" PRIu64
+		   "); allowed: at least both max_request_size and pool_segment_size\n",
+		   s->memory_budget, request ? "max_request_size" : "pool_segment_size",
+		   request ? s->max_request_size : s->pool_segment_size);
+}
+
 static int check_budget(struct settings *s, uint64_t memory, struct buf *why)
 {
 	uint64_t wanted = MAX(BUDGET_MIN, 4 * s->max_request_size);
 
 	if (!s->memory_budget) {
 		s->memory_budget = MAX(memory / 4, MAX(wanted, s->pool_segment_size));
-		if (memory && s->memory_budget > memory)
+		if (memory && s->memory_budget > memory) {
+			buf_puts(why, "warning: ");
+			settings_put_head(s, "max_request_size", why);
 			buf_printf(why,
-				   "warning: max_request_size: four requests of %" PRIu64
-				   " MiB do not fit the %" PRIu64 " MiB of memory there are\n",
+				   "four requests of %" PRIu64 " MiB do not fit the %" PRIu64
+				   " MiB of memory there are\n",
 				   s->max_request_size / MIB, memory / MIB);
+		}
 		return 0;
 	}
 	if (s->memory_budget < s->max_request_size || s->memory_budget < s->pool_segment_size) {
-		buf_printf(why,
-			   "memory_budget: %" PRIu64 " bytes are less than %s (%" PRIu64
-			   "); allowed: at least both max_request_size and pool_segment_size\n",
-			   s->memory_budget,
-			   s->memory_budget < s->max_request_size ? "max_request_size"
-								  : "pool_segment_size",
-			   s->memory_budget < s->max_request_size ? s->max_request_size
-								  : s->pool_segment_size);
+		put_small_budget(s, why);
 		return -EINVAL;
 	}
-	if (s->memory_budget < 4 * s->max_request_size)
-		buf_printf(why, "warning: memory_budget: has no room for four requests of "
-				"max_request_size at once; the others are answered 503\n");
+	if (s->memory_budget < 4 * s->max_request_size) {
+		buf_puts(why, "warning: ");
+		settings_put_head(s, "memory_budget", why);
+		buf_puts(why, "has no room for four requests of max_request_size at once; the "
+			      "others are answered 503\n");
+	}
 	return 0;
 }
 
@@ -332,21 +394,54 @@ static int check_blacklist(const struct settings *s, struct buf *why)
 		return 0;
 	}
 	regerror(r, &re, wrong, sizeof(wrong));
-	buf_printf(why, "blacklist_env_vars: '%s' is not a regular expression: %s\n",
-		   s->blacklist_env_vars, wrong);
+	settings_put_head(s, "blacklist_env_vars", why);
+	buf_printf(why, "'%s' is not a regular expression: %s\n", s->blacklist_env_vars, wrong);
 	return -EINVAL;
 }
 
-/* Errors come after `prefix`. */
-static int check_model_list(enum model_list_kind kind, const char *json, const char *prefix,
-			    struct buf *why)
+/* Said once at the start, and not only by each worker that fails for it. */
+static void check_envelope(const struct settings *s, struct buf *why)
 {
-	_cleanup_(model_list_finish) struct model_list list;
-	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024);
-	int r = model_list_parse(&list, kind, slice_str(json), &problem);
+	static const char *const known[] = { "body", "json", "kserve", "kservev2" };
+	const char *name = s->service_envelope;
 
-	if (r)
-		buf_printf(why, "%s%s\n", prefix, buf_cstr(&problem));
+	if (!name)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strcmp(name, known[i]) == 0)
+			return;
+	buf_puts(why, "warning: ");
+	settings_put_head(s, "service_envelope", why);
+	buf_puts(why, "there is no envelope ");
+	setting_put_shown(why, slice_str(name));
+	/* Its name until TorchServe 0.4. */
+	if (slice_ieq(slice_str(name), SLICE("kfserving")))
+		buf_puts(why, ", it is called kserve now");
+	buf_puts(why, "; allowed: body|json|kserve|kservev2\n");
+}
+
+/* `exception`: "", or what snapshots' errors begin with. */
+static int check_model_list(const struct settings *s, enum model_list_kind kind, const char *key,
+			    const char *exception, struct buf *why)
+{
+	const char *json = kind == MODEL_LIST_MODELS ? s->models : s->model_snapshot;
+	_cleanup_(model_list_finish) struct model_list list;
+	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024), doubts = BUF_INIT(DOUBTS_MAX);
+	int r = model_list_parse(&list, kind, slice_str(json), &problem, &doubts);
+	struct slice rest = buf_slice(&doubts);
+
+	while (rest.n) {
+		struct slice doubt = slice_cut(&rest, '\n');
+
+		buf_puts(why, "warning: ");
+		settings_put_head(s, key, why);
+		buf_printf(why, "%.*s\n", SLICE_ARG(doubt));
+	}
+	if (r) {
+		buf_puts(why, exception);
+		settings_put_head(s, key, why);
+		buf_printf(why, "%s\n", buf_cstr(&problem));
+	}
 	return r;
 }
 
@@ -354,10 +449,11 @@ int settings_check(struct settings *s, struct buf *why)
 {
 	int budget = check_budget(s, host_memory(""), why), r = check_blacklist(s, why);
 
-	if (check_model_list(MODEL_LIST_MODELS, s->models, "models: ", why))
+	check_envelope(s, why);
+	if (check_model_list(s, MODEL_LIST_MODELS, "models", "", why))
 		r = -EINVAL;
-	if (check_model_list(MODEL_LIST_SNAPSHOT, s->model_snapshot,
-			     "InvalidSnapshotException: model_snapshot: ", why))
+	if (check_model_list(s, MODEL_LIST_SNAPSHOT, "model_snapshot",
+			     "InvalidSnapshotException: ", why))
 		r = -EINVAL;
 
 	if (!s->workflow_store)

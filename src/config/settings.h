@@ -10,13 +10,17 @@
  * line (--key value). The flags of `torchserve` come before the environment, as TorchServe's do.
  *
  * An empty string is the same as none (NULL), except for allowed_urls. Blanks around a value do
- * not count. Sizes may be written 64m or 1g (powers of 1024).
+ * not count. Sizes may be written 64m or 1g (powers of 1024), and whole numbers as templates do
+ * (1e+06). In a file and in TS_<KEY>, a truth value of TorchServe's that is neither true nor false
+ * is false, with a warning; everywhere else it is refused.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
+
+#define SETTINGS_MAX 256
 
 enum tristate { TRISTATE_OFF, TRISTATE_ON, TRISTATE_AUTO };
 
@@ -89,8 +93,9 @@ struct settings {
 	char *system_metrics_cmd, *model_server_home, *cpp_log_config, *version;
 	char *vmargs, *plugins_path, *num_workers;
 	char *config_file; /* no setting: the file that was loaded, NULL: none */
-	/* one bit per row of the table: some source gave it, it is not a default */
-	uint64_t given[4];
+	/* By row of the table, who gave it ("config.properties:7", "--model-store"); NULL: it is a
+	 * default. */
+	char *origins[SETTINGS_MAX];
 };
 
 /*
@@ -106,7 +111,7 @@ int settings_load_file(struct settings *s, const char *path, struct buf *why);
  * that is not set. -EINVAL as above. */
 int settings_load_environment(struct settings *s, char *const *environment, struct buf *why);
 /* One key. `origin` names where it comes from in messages ("--job-queue-size"). 0, -EINVAL with
- * a message, -ENOENT when there is no such key. Keys match with '-' for '_'. */
+ * a message, -ENOENT when there is no such key. '-' may stand for '_', as in flags. */
 int settings_set(struct settings *s, struct slice key, struct slice value, const char *origin,
 		 struct buf *why);
 /* After all sources: relations between settings, derived defaults (memory_budget,
@@ -123,8 +128,12 @@ const struct setting_info *settings_info(unsigned i);
 
 static inline bool settings_given(const struct settings *s, unsigned i)
 {
-	return s->given[i / 64] >> i % 64 & 1;
+	return s->origins[i];
 }
+/* Who gave the value of a key that there is; NULL: it is a default. */
+const char *settings_origin(const struct settings *s, const char *key);
+/* Begins a message about a key with who gave it, and the key where that does not say it. */
+void settings_put_head(const struct settings *s, const char *key, struct buf *why);
 
 /* The table as text: for `--help` (80 columns), and as the page docs/settings.md. */
 void settings_write_help(struct buf *out);

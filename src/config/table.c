@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 
 #define SHOWN_MAX ((size_t)64) /* of a bad value, in messages */
 
@@ -34,31 +35,39 @@ const struct setting_info *settings_info(unsigned i)
 	return t ? &t->info : NULL;
 }
 
-static char key_char(char c, bool fold)
+bool setting_is_own(const struct setting *t)
 {
-	if (c == '-')
-		return '_';
-	return fold && c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+	return setting_index(t) >= settings_torchserve_count;
 }
 
-bool setting_key_matches(struct slice a, struct slice b, bool fold)
-{
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		if (key_char(a.p[i], fold) != key_char(b.p[i], fold))
-			return false;
-	return true;
-}
-
-const struct setting *setting_find(struct slice key, bool fold)
+const struct setting *setting_find(struct slice key)
 {
 	const struct setting *t;
 
 	for (unsigned i = 0; (t = setting_at(i)); i++)
-		if (setting_key_matches(slice_str(t->info.key), key, fold))
+		if (slice_eq(slice_str(t->info.key), key))
 			return t;
 	return NULL;
+}
+
+const struct setting *setting_find_flag(struct slice key)
+{
+	const struct setting *t;
+	bool same;
+
+	for (unsigned i = 0; (t = setting_at(i)); i++) {
+		same = key.n == strlen(t->info.key);
+		for (size_t k = 0; same && k < key.n; k++)
+			same = (key.p[k] == '-' ? '_' : key.p[k]) == t->info.key[k];
+		if (same)
+			return t;
+	}
+	return NULL;
+}
+
+bool setting_key_resembles(struct slice a, struct slice b)
+{
+	return a.n == b.n && slice_distance(a, b) == 0;
 }
 
 const struct setting *setting_nearest(struct slice key)
@@ -69,6 +78,7 @@ const struct setting *setting_nearest(struct slice key)
 	if (key.n < 3)
 		return NULL;
 	for (unsigned i = 0; (t = setting_at(i)); i++) {
+		/* Neither case nor '-' for '_' counts. */
 		unsigned d = slice_distance(key, slice_str(t->info.key));
 
 		if (d < least) {
@@ -141,7 +151,14 @@ static bool parse_decimal(struct slice s, double *ret)
 
 static bool parse_number(enum setting_type type, struct slice s, uint64_t *ret)
 {
-	return type == SETTING_SIZE ? parse_size(s, ret) : slice_u64(s, ret);
+	int64_t whole;
+
+	if (type == SETTING_SIZE ? parse_size(s, ret) : slice_u64(s, ret))
+		return true;
+	if (!number_from_text(s, &whole) || whole < 0)
+		return false;
+	*ret = (uint64_t)whole;
+	return true;
 }
 
 static int set_number(const struct setting *t, struct settings *s, struct slice value,
@@ -149,14 +166,14 @@ static int set_number(const struct setting *t, struct settings *s, struct slice 
 {
 	struct slice allowed = slice_str(t->info.allowed);
 	uint64_t v, min, max;
-	int64_t negative;
+	int64_t whole;
 	bool known;
 
 	known = parse_number(t->type, slice_cut(&allowed, '.'), &min);
 	known = known && parse_number(t->type, slice_make(allowed.p + 1, allowed.n - 1), &max);
 	assert(known);
 	if (!parse_number(t->type, value, &v)) {
-		bool number = slice_i64(value, &negative);
+		bool number = number_from_text(value, &whole);
 
 		return refuse(t, value,
 			      number                    ? "is out of range"

@@ -34,11 +34,15 @@ extern const unsigned settings_torchserve_count, settings_own_count;
 
 const struct setting *setting_at(unsigned i); /* NULL after the last */
 unsigned setting_index(const struct setting *t);
-/* Keys match with '-' for '_'; `fold` also ignores case. NULL when there is none. */
-const struct setting *setting_find(struct slice key, bool fold);
-bool setting_key_matches(struct slice a, struct slice b, bool fold);
+/* As files have it. NULL when there is none. */
+const struct setting *setting_find(struct slice key);
+/* As flags have it: '-' stands for '_'. */
+const struct setting *setting_find_flag(struct slice key);
+/* '-' for '_', and any case. */
+bool setting_key_resembles(struct slice a, struct slice b);
 /* The key that is most like an unknown one, NULL when none is. */
 const struct setting *setting_nearest(struct slice key);
+bool setting_is_own(const struct setting *t); /* no key of TorchServe */
 
 /* Parses into the field. -EINVAL with "'x' is not …; allowed: …" in `why`, field unchanged. */
 int setting_parse(const struct setting *t, struct settings *s, struct slice value, struct buf *why);

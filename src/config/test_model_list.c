@@ -16,7 +16,7 @@ static void expect_refused(enum model_list_kind kind, const char *json, const ch
 	_cleanup_(model_list_finish) struct model_list l;
 	_cleanup_(buf_finish) struct buf why = BUF_INIT(1024);
 
-	assert_int_equal(model_list_parse(&l, kind, slice_str(json), &why), -EINVAL);
+	assert_int_equal(model_list_parse(&l, kind, slice_str(json), &why, NULL), -EINVAL);
 	assert_non_null(strstr(buf_cstr(&why), want));
 }
 
@@ -32,7 +32,7 @@ static void test_models(void **state)
 	const struct model_entry *e;
 
 	(void)state;
-	assert_int_equal(model_list_parse(&l, MODEL_LIST_MODELS, json, &why), 0);
+	assert_int_equal(model_list_parse(&l, MODEL_LIST_MODELS, json, &why, NULL), 0);
 	assert_int_equal(l.n, 2);
 	e = model_list_find(&l, SLICE("noop"), SLICE("1.0"));
 	assert_true(e->is_default && slice_eq(e->runtime, SLICE("python3")));
@@ -58,9 +58,86 @@ static void test_lenient(void **state)
 
 	(void)state;
 	assert_int_equal(model_list_parse(&l, MODEL_LIST_MODELS,
-					  SLICE("{'noop': {'1.0': {minWorkers: '3'}}}"), &why),
+					  SLICE("{'noop': {'1.0': {minWorkers: '3'}}}"), &why,
+					  NULL),
 			 0);
 	assert_int_equal(l.entries[0].parameters.min_workers, 3);
+}
+
+/* Whole numbers, as Helm, Terraform and Jinja write them. */
+static void test_numbers_as_templates_render_them(void **state)
+{
+	static const struct slice json = SLICE(
+		"{\"m\": {\"1.0\": {\"minWorkers\": 1.0, \"maxWorkers\": \"2 \", \"batchSize\": "
+		"\"4.0\", \"maxBatchDelay\": 1e+06, \"responseTimeout\": \"1e2\"}}} ");
+	_cleanup_(model_list_finish) struct model_list l;
+	_cleanup_(buf_finish) struct buf why = BUF_INIT(1024), doubts = BUF_INIT(1024);
+	const struct model_parameters *p;
+
+	(void)state;
+	assert_int_equal(model_list_parse(&l, MODEL_LIST_MODELS, json, &why, &doubts), 0);
+	assert_int_equal(doubts.n, 0);
+	p = &l.entries[0].parameters;
+	assert_true(p->min_workers == 1 && p->max_workers == 2 && p->batch_size == 4);
+	assert_true(p->max_batch_delay_ms == 1000000 && p->response_timeout_s == 100);
+	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"batchSize\": 1.5}}}",
+		       "batchSize: 1.5 is not accepted; allowed: 1..");
+	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"batchSize\": \"two\"}}}",
+		       "batchSize: \"two\" is not accepted");
+}
+
+static void expect_workers(const char *parameters, int64_t min, int64_t max, const char *doubt)
+{
+	_cleanup_(model_list_finish) struct model_list l;
+	_cleanup_(buf_finish) struct buf json = BUF_INIT(1024), why = BUF_INIT(1024),
+					 doubts = BUF_INIT(1024);
+
+	buf_printf(&json, "{m: {'1': {%s}}}", parameters);
+	assert_int_equal(model_list_parse(&l, MODEL_LIST_MODELS, buf_slice(&json), &why, &doubts),
+			 0);
+	assert_int_equal(l.entries[0].parameters.min_workers, min);
+	assert_int_equal(l.entries[0].parameters.max_workers, max);
+	assert_non_null(strstr(doubts.n ? buf_cstr(&doubts) : "", doubt));
+	assert_true(*doubt || !doubts.n);
+}
+
+/* A snapshot can have models without workers, the setting cannot. */
+static void test_workers(void **state)
+{
+	_cleanup_(model_list_finish) struct model_list l;
+	_cleanup_(buf_finish) struct buf why = BUF_INIT(1024), doubts = BUF_INIT(1024);
+
+	(void)state;
+	expect_workers("maxWorkers: 3", 1, 3, "");
+	expect_workers("minWorkers: 2", 2, -1, "");
+	expect_workers("minWorkers: 0", 1, -1, "model m, version 1: minWorkers: 0 counts as 1\n");
+	expect_workers("minWorkers: 0, maxWorkers: 4", 1, 4, "minWorkers: 0 counts as 1\n");
+	expect_workers("minWorkers: 2, maxWorkers: 1", 2, 2,
+		       "maxWorkers: 1 is less than minWorkers and counts as 2\n");
+	expect_workers("maxWorkers: 0", -1, -1, "maxWorkers: 0 counts as minWorkers\n");
+	assert_int_equal(
+		model_list_parse(
+			&l, MODEL_LIST_SNAPSHOT,
+			SLICE("{models: {m: {'1': {marName: 'm', minWorkers: 0, maxWorkers: 0}}}}"),
+			&why, &doubts),
+		0);
+	assert_true(!doubts.n && l.entries[0].parameters.min_workers == 0);
+}
+
+static void test_members_that_are_not_known(void **state)
+{
+	_cleanup_(model_list_finish) struct model_list l;
+	_cleanup_(buf_finish) struct buf why = BUF_INIT(1024), doubts = BUF_INIT(1024);
+
+	(void)state;
+	assert_int_equal(model_list_parse(&l, MODEL_LIST_MODELS,
+					  SLICE("{m: {'1': {minWorker: 2, 'a\\n\\u001b': 1}}}"),
+					  &why, &doubts),
+			 0);
+	assert_string_equal(buf_cstr(&doubts),
+			    "model m, version 1: minWorker: is not known and has no effect; did "
+			    "you mean 'minWorkers'?\n"
+			    "model m, version 1: a??: is not known and has no effect\n");
 }
 
 static void test_nothing(void **state)
@@ -68,7 +145,7 @@ static void test_nothing(void **state)
 	_cleanup_(model_list_finish) struct model_list l;
 
 	(void)state;
-	assert_int_equal(model_list_parse(&l, MODEL_LIST_MODELS, SLICE_NULL, NULL), 0);
+	assert_int_equal(model_list_parse(&l, MODEL_LIST_MODELS, SLICE_NULL, NULL, NULL), 0);
 	assert_int_equal(l.n, 0);
 	assert_null(model_list_find(&l, SLICE("noop"), SLICE("1.0")));
 }
@@ -80,18 +157,18 @@ static void test_what_is_refused(void **state)
 	expect_refused(MODEL_LIST_MODELS, "[]", "must be an object");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": 1}", "model a: its versions must be an object");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": 1}}",
-		       "model a, version 1: its parameters: allowed: an object");
+		       "model a, version 1: its parameters: 1 is not accepted; allowed: an object");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"minWorkers\": -1}}}",
-		       "model a, version 1: minWorkers: allowed: 0..100000");
+		       "model a, version 1: minWorkers: -1 is not accepted; allowed: 0..100000");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"batchSize\": 18446744073709551615}}}",
-		       "batchSize: allowed: 1..2147483647");
+		       "batchSize: 18446744073709551615 is not accepted; allowed: 1..2147483647");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"batchSize\": null}}}", "batchSize");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"defaultVersion\": 1}}}",
-		       "defaultVersion: allowed: true|false");
+		       "defaultVersion: 1 is not accepted; allowed: true|false");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"runtimeType\": \"java\"}}}",
-		       "runtimeType: allowed: python|python3|LSP");
+		       "runtimeType: \"java\" is not accepted; allowed: python|python3|LSP");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": {\"marName\": \"a\\u0000b\"}}}",
-		       "marName: allowed: text");
+		       "marName: \"a\\u0000b\" is not accepted; allowed: text");
 	expect_refused(MODEL_LIST_SNAPSHOT, "{}", "must be an object");
 	expect_refused(MODEL_LIST_SNAPSHOT, "{\"models\": {\"a\": {\"1\": {}}}}",
 		       "marName: allowed: the archive's file name");
@@ -138,7 +215,7 @@ static void test_snapshot_reads_back(void **state)
 	model_list_write_snapshot(&out, "x.cfg", 1592240151442, entries, 3);
 	assert_memory_equal(out.p,
 			    "{\"name\":\"x.cfg\",\"modelCount\":2,\"created\":1592240151442,", 55);
-	assert_int_equal(model_list_parse(&l, MODEL_LIST_SNAPSHOT, buf_slice(&out), &why), 0);
+	assert_int_equal(model_list_parse(&l, MODEL_LIST_SNAPSHOT, buf_slice(&out), &why, NULL), 0);
 	assert_int_equal(l.n, 3);
 	for (size_t i = 0; i < 3; i++) {
 		assert_true(slice_eq(l.entries[i].model, entries[i].model));
@@ -168,9 +245,9 @@ static void test_cut_short(void **state)
 		_cleanup_(model_list_finish) struct model_list l;
 		_cleanup_(buf_finish) struct buf why = BUF_INIT(1024);
 
-		assert_int_equal(
-			model_list_parse(&l, MODEL_LIST_SNAPSHOT, slice_make(json.p, n), &why),
-			-EINVAL);
+		assert_int_equal(model_list_parse(&l, MODEL_LIST_SNAPSHOT, slice_make(json.p, n),
+						  &why, NULL),
+				 -EINVAL);
 		assert_true(why.n > 0);
 	}
 }
@@ -178,9 +255,15 @@ static void test_cut_short(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_models),    cmocka_unit_test(test_lenient),
-		cmocka_unit_test(test_nothing),   cmocka_unit_test(test_what_is_refused),
-		cmocka_unit_test(test_too_many),  cmocka_unit_test(test_snapshot_reads_back),
+		cmocka_unit_test(test_models),
+		cmocka_unit_test(test_lenient),
+		cmocka_unit_test(test_numbers_as_templates_render_them),
+		cmocka_unit_test(test_workers),
+		cmocka_unit_test(test_members_that_are_not_known),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_what_is_refused),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_snapshot_reads_back),
 		cmocka_unit_test(test_cut_short),
 	};
 

@@ -117,7 +117,7 @@ static void test_file(void **state)
 				 "memory_budget=2g\n"
 				 "zygote=false\n"
 				 "NUM_WORKERS=1\n"
-				 "max-headers=7\n"
+				 "max_headers=7\n"
 				 "allowed_urls=\n"
 				 "cors_allowed_origin=\n"
 				 "models={\\\n  \"m\": {}}\n"),
@@ -160,6 +160,79 @@ static void test_all_errors_of_a_file_are_told(void **state)
 		      "warning: @:6: no setting is called 'zzzzzz'\n"
 		      "@:7: model_store: Invalid Environment Variable NO_SUCH_VARIABLE\n"
 		      "@:8: max_header_size: '1023' is out of range; allowed: 1024..49152\n");
+}
+
+/* Hyphens are for flags, and keys have the case they have. */
+static void test_other_spellings_are_other_keys(void **state)
+{
+	struct fixture *f = *state;
+	char *variables[] = { (char[]){ "SCONCE_INFERENCE-ADDRESS=http://0.0.0.0:1" },
+			      (char[]){ "sconce_inference_address=http://0.0.0.0:1" },
+			      (char[]){ "TS_INFERENCE-ADDRESS=http://0.0.0.0:1" }, NULL };
+
+	assert_int_equal(load(f, "inference_address=http://127.0.0.1:9\n"
+				 "inference-address=http://0.0.0.0:8080\n"
+				 "INFERENCE_ADDRESS=http://0.0.0.0:8080\n"
+				 "enable_envvars_config=true\n"),
+			 0);
+	expect_why(f, "warning: @:2: no setting is called 'inference-address'; did you mean "
+		      "'inference_address'?\n"
+		      "warning: @:3: no setting is called 'INFERENCE_ADDRESS'; did you mean "
+		      "'inference_address'?\n");
+	buf_clear(&f->why);
+	assert_int_equal(settings_load_environment(&f->s, variables, &f->why), 0);
+	expect_why(f, "warning: no setting is called 'SCONCE_INFERENCE-ADDRESS'; did you mean "
+		      "'SCONCE_INFERENCE_ADDRESS'?\n"
+		      "warning: no setting is called 'sconce_inference_address'; did you mean "
+		      "'SCONCE_INFERENCE_ADDRESS'?\n");
+	assert_string_equal(f->s.inference_address, "http://127.0.0.1:9");
+	assert_int_equal(set(f, "inference-address", "http://127.0.0.1:10"), 0);
+	assert_string_equal(f->s.inference_address, "http://127.0.0.1:10");
+}
+
+/* Java's Boolean.parseBoolean() for TorchServe's keys in TorchServe's sources. */
+static void test_what_is_no_truth_value(void **state)
+{
+	struct fixture *f = *state;
+	char *variables[] = { (char[]){ "TS_ENABLE_METRICS_API=on" }, NULL };
+	char *own[] = { (char[]){ "SCONCE_ENABLE_METRICS_API=on" }, NULL };
+
+	assert_int_equal(load(f, "async_logging=2\ndecode_input_request=yes \n"
+				 "enable_envvars_config=TRUE\n"),
+			 0);
+	expect_why(f, "warning: @:1: async_logging: '2' is not a truth value and counts as false, "
+		      "as in TorchServe; allowed: true|false\n"
+		      "warning: @:2: decode_input_request: 'yes' is not a truth value and counts "
+		      "as false, as in TorchServe; allowed: true|false\n");
+	assert_true(!f->s.async_logging && !f->s.decode_input_request);
+	buf_clear(&f->why);
+	assert_int_equal(settings_load_environment(&f->s, variables, &f->why), 0);
+	expect_why(f, "warning: TS_ENABLE_METRICS_API: 'on' is not a truth value and counts as "
+		      "false, as in TorchServe; allowed: true|false\n");
+	assert_false(f->s.enable_metrics_api);
+	buf_clear(&f->why);
+	assert_int_equal(settings_load_environment(&f->s, own, &f->why), -EINVAL);
+	expect_why(f, "SCONCE_ENABLE_METRICS_API: 'on' is not a truth value; allowed: "
+		      "true|false\n");
+	assert_int_equal(set(f, "async-logging", "2"), -EINVAL);
+	assert_int_equal(load(f, "retry=2\n"), -EINVAL);
+}
+
+static void test_numbers_as_templates_render_them(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "job_queue_size=1e+03\nmax_request_size=6.5535e+06 \n"
+				 "metric_time_interval=30.0\nmemory_budget=2g \n"),
+			 0);
+	expect_why(f, "");
+	assert_int_equal(f->s.job_queue_size, 1000);
+	assert_int_equal(f->s.max_request_size, 6553500);
+	assert_int_equal(f->s.metric_time_interval, 30);
+	assert_int_equal(f->s.memory_budget, UINT64_C(2) << 30);
+	assert_int_equal(load(f, "job_queue_size=1.5\njob_queue_size=1e9\n"), -EINVAL);
+	expect_why(f, "@:1: job_queue_size: '1.5' is not a number; allowed: 1..1000000\n"
+		      "@:2: job_queue_size: '1e9' is out of range; allowed: 1..1000000\n");
 }
 
 static void test_file_that_cannot_be_read(void **state)
@@ -270,7 +343,7 @@ static void test_environment(void **state)
 
 	assert_int_equal(settings_load_environment(&f->s, off, &f->why), 0);
 	expect_why(f, "warning: no setting is called 'SCONCE_JOB_QUEUESIZE'; did you mean "
-		      "'job_queue_size'?\n");
+		      "'SCONCE_JOB_QUEUE_SIZE'?\n");
 	assert_int_equal(f->s.job_queue_size, 100);
 	assert_string_equal(f->s.log_location, "/l");
 	assert_string_equal(f->s.metrics_location, "/m");
@@ -340,19 +413,52 @@ static void test_check_relations(void **state)
 	set(f, "blacklist-env-vars", "AWS_(.*");
 	assert_int_equal(settings_check(&f->s, &f->why), -EINVAL);
 	assert_true(slice_starts(buf_slice(&f->why),
-				 SLICE("blacklist_env_vars: 'AWS_(.*' is not a regular")));
+				 SLICE("--blacklist-env-vars: 'AWS_(.*' is not a regular")));
 	buf_clear(&f->why);
 	set(f, "blacklist-env-vars", "AWS_.*");
 	set(f, "max-request-size", "64m");
 	set(f, "memory-budget", "63m");
 	assert_int_equal(settings_check(&f->s, &f->why), -EINVAL);
-	expect_why(f, "memory_budget: 66060288 bytes are less than max_request_size (67108864); "
+	expect_why(f, "--memory-budget: 66060288 bytes are less than max_request_size (67108864); "
 		      "allowed: at least both max_request_size and pool_segment_size\n");
 	set(f, "memory-budget", "65m");
 	assert_int_equal(settings_check(&f->s, &f->why), 0);
-	assert_memory_equal(buf_cstr(&f->why), "warning: memory_budget: ", 24);
+	assert_memory_equal(buf_cstr(&f->why), "warning: --memory-budget: ", 26);
 	set(f, "pool-segment-size", "128m");
 	assert_int_equal(settings_check(&f->s, &f->why), -EINVAL);
+}
+
+/* Who said it, also where several settings are weighed against each other. */
+static void test_errors_name_file_and_line(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "model_store=/models\nblacklist_env_vars=(\nmodels={\"m\": 1}\n"
+				 "service_envelope=kfserving\nmemory_budget=1m\n"),
+			 0);
+	expect_why(f, "");
+	assert_int_equal(settings_check(&f->s, &f->why), -EINVAL);
+	expect_why(f, "@:5: memory_budget: 1048576 bytes are less than max_request_size (6553500); "
+		      "allowed: at least both max_request_size and pool_segment_size\n"
+		      "@:2: blacklist_env_vars: '(' is not a regular expression: Unmatched ( or "
+		      "\\(\n"
+		      "warning: @:4: service_envelope: there is no envelope 'kfserving', it is "
+		      "called kserve now; allowed: body|json|kserve|kservev2\n"
+		      "@:3: models: model m: its versions must be an object\n");
+	assert_int_equal(set(f, "model-store", "/other"), 0);
+	assert_string_equal(settings_origin(&f->s, "model_store"), "--model-store");
+	assert_null(settings_origin(&f->s, "workflow_store"));
+}
+
+static void test_models_that_are_doubtful(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(load(f, "models={\"m\": {\"1.0\": {\"minWorkers\": 0, \"x\": 1}}}\n"), 0);
+	assert_int_equal(settings_check(&f->s, &f->why), 0);
+	expect_why(f, "warning: @:1: models: model m, version 1.0: minWorkers: 0 counts as 1\n"
+		      "warning: @:1: models: model m, version 1.0: x: is not known and has no "
+		      "effect\n");
 }
 
 static void test_written_settings_read_back(void **state)
@@ -432,6 +538,9 @@ int main(int argc, char **argv)
 		TEST(test_defaults),
 		TEST(test_file),
 		TEST(test_all_errors_of_a_file_are_told),
+		TEST(test_other_spellings_are_other_keys),
+		TEST(test_what_is_no_truth_value),
+		TEST(test_numbers_as_templates_render_them),
 		TEST(test_file_that_cannot_be_read),
 		TEST(test_values),
 		TEST(test_sizes),
@@ -439,6 +548,8 @@ int main(int argc, char **argv)
 		TEST(test_environment_of_torchserve),
 		TEST(test_check_derives),
 		TEST(test_check_relations),
+		TEST(test_errors_name_file_and_line),
+		TEST(test_models_that_are_doubtful),
 		TEST(test_written_settings_read_back),
 		TEST(test_table_is_sound),
 		TEST(test_help_fits_a_terminal),

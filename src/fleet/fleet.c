@@ -190,7 +190,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 		f->zygotes = zygotes_create(f);
 	/* settings_check() has read it before, and told what is wrong. */
 	model_list_parse(&f->models, MODEL_LIST_MODELS, slice_str(settings->models),
-			 &(struct buf){ 0 });
+			 &(struct buf){ 0 }, NULL);
 	r = workdir_make(&f->workdir, settings->tmp_dir, &f->removals);
 	if (!r)
 		r = children_init(&f->children, loop);

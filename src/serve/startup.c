@@ -115,7 +115,7 @@ static bool startup_is_there(const struct settings *s, const struct model_entry 
 int startup_check(const struct settings *s, struct buf *why)
 {
 	_cleanup_(model_list_finish) struct model_list l;
-	int r = model_list_parse(&l, MODEL_LIST_SNAPSHOT, slice_str(s->model_snapshot), why);
+	int r = model_list_parse(&l, MODEL_LIST_SNAPSHOT, slice_str(s->model_snapshot), why, NULL);
 
 	for (size_t i = 0; i < l.n && !r; i++) {
 		const struct model_entry *e = &l.entries[i];
@@ -148,7 +148,7 @@ static void startup_restore_all(struct startup *s)
 	_cleanup_(model_list_finish) struct model_list l;
 
 	model_list_parse(&l, MODEL_LIST_SNAPSHOT, slice_str(set->model_snapshot),
-			 &(struct buf){ 0 });
+			 &(struct buf){ 0 }, NULL);
 	log_info("Started restoring models from snapshot %s",
 		 set->config_file ? set->config_file : "model_snapshot");
 	if (set->load_models)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/utf8.h"
 
 #define JSON_TEXT_MAX ((size_t)1 << 20)
@@ -114,8 +115,10 @@ bool json_i64(yyjson_val *object, const char *key, int64_t *ret)
 		*ret = yyjson_get_sint(v);
 		return true;
 	}
+	if (yyjson_is_real(v))
+		return number_from_double(yyjson_get_real(v), ret);
 	if (yyjson_is_str(v))
-		return slice_i64(slice_make(yyjson_get_str(v), yyjson_get_len(v)), ret);
+		return number_from_text(slice_make(yyjson_get_str(v), yyjson_get_len(v)), ret);
 	return false;
 }
 

@@ -21,7 +21,8 @@ void json_error(struct buf *out, int code, const char *type, struct slice messag
 /* Pretty-prints a mutable document with the trailing newline. */
 int json_write_pretty(struct buf *out, const yyjson_mut_doc *doc);
 /* Members of an object, leniently typed as TorchServe's JSON reader: numbers and booleans may be
- * strings. SLICE_NULL / fallback when absent; false (and why) when it has another type. */
+ * strings, and integers any number that is whole (2.0). SLICE_NULL / fallback when absent; false
+ * (and why) when it has another type. */
 struct slice json_text(struct region *r, yyjson_val *object, const char *key);
 struct slice json_value_text(struct region *r, yyjson_val *v); /* of one that was found */
 bool json_i64(yyjson_val *object, const char *key, int64_t *ret);

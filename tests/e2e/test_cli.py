@@ -316,7 +316,7 @@ def serve_command(shell, *more):
 
 @pytest.mark.parametrize("line,key", [
     ("job_queue_size=many", "job_queue_size"), ("metrics_mode=sideways", "metrics_mode"),
-    ("disable_token_authorization=perhaps", "disable_token_authorization"),
+    ("retry=perhaps", "retry"),
     ("max_request_size=-1", "max_request_size")])
 def test_bad_value_in_a_file(shell, line, key):
     shell.configure("# a comment", line)
@@ -336,6 +336,64 @@ def test_unknown_key_in_a_file_only_warns(shell):
     assert process.returncode == 0
     assert re.search(r"warning: .*config\.properties:6: .*'no_such_key'", output, re.I), output
     assert "vmargs:" not in output
+
+
+def serve_once(shell, *more):
+    """Starts it, and returns what it printed and how it described the model."""
+    process = shell.start(*serve_command(shell, *more))
+    try:
+        eventually(shell.serves)
+        model, = requests.get(f"http://127.0.0.1:{shell.management}/models/echo", timeout=10).json()
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    return output, model
+
+
+def test_hyphens_do_not_belong_into_files(shell):
+    """The address that is meant stays, and nothing listens where nobody asked for it."""
+    elsewhere, = free_ports(1)
+    shell.configure(f"inference-address=http://0.0.0.0:{elsewhere}")
+    output, _ = serve_once(shell)
+    assert re.search(r"warning: .*config\.properties:6: no setting is called 'inference-address'; "
+                     r"did you mean 'inference_address'\?", output), output
+    assert str(elsewhere) not in (shell.root / "logs" / "ts_log.log").read_text()
+
+
+def test_truth_values_of_java(shell):
+    shell.configure("async_logging=2", "decode_input_request=yes")
+    output, _ = serve_once(shell)
+    for line, key, value in ((6, "async_logging", "2"), (7, "decode_input_request", "yes")):
+        assert f"config.properties:{line}: {key}: '{value}' is not a truth value and counts as " \
+               "false" in output
+
+
+@pytest.mark.parametrize("parameters,expected,said", [
+    ('{"maxWorkers": 3}', {"minWorkers": 1, "maxWorkers": 3}, []),
+    ('{"minWorkers": 0, "minWorker": 2}', {"minWorkers": 1, "maxWorkers": 1}, [
+        "models: model echo, version 1.0: minWorkers: 0 counts as 1",
+        "minWorker: is not known and has no effect; did you mean 'minWorkers'?"]),
+    ('{"minWorkers": 2.0, "batchSize": "4.0", "maxBatchDelay": 1e+03, "responseTimeout": "7 "} ',
+     {"minWorkers": 2, "batchSize": 4, "maxBatchDelay": 1000, "responseTimeout": 7}, []),
+])
+def test_models_as_templates_render_them(shell, parameters, expected, said):
+    shell.configure('models={"echo": {"1.0": ' + parameters + "}}")
+    output, model = serve_once(shell)
+    assert {key: model[key] for key in expected} == expected
+    for text in said:
+        assert re.search(rf"warning: .*config\.properties:6: .*{re.escape(text)}", output), output
+    assert said or "warning: " not in output
+
+
+def test_model_config_as_templates_render_it(shell):
+    make_mar(shell.store, "echo", "echo.py", config='minWorkers: "2"\nmaxWorkers: 2.0\n'
+             "batchSize: 1e+01\nmaxBatchDelay: 1.5\nstartupTimeout: soon\n")
+    output, model = serve_once(shell)
+    assert (model["minWorkers"], model["maxWorkers"], model["batchSize"]) == (2, 2, 10)
+    assert "model-config.yaml: line 4: maxBatchDelay is ignored: it is \"1.5\", and must be a " \
+           "whole number" in output
+    assert "line 5: startupTimeout is ignored: it is \"soon\"" in output
 
 
 def test_missing_environment_variable(shell):

@@ -13,13 +13,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	bool snapshot = n && *data == 's';
 	struct slice json = slice_make((const char *)data + snapshot, n - snapshot);
 	struct buf out = BUF_INIT((size_t)16 << 20), why = BUF_INIT(4096);
+	struct buf doubts = BUF_INIT(4096);
 	struct model_list l, again;
 
-	if (model_list_parse(&l, snapshot ? MODEL_LIST_SNAPSHOT : MODEL_LIST_MODELS, json, &why) ==
-	    0) {
+	if (model_list_parse(&l, snapshot ? MODEL_LIST_SNAPSHOT : MODEL_LIST_MODELS, json, &why,
+			     &doubts) == 0) {
 		model_list_write_snapshot(&out, "x", 1, l.entries, l.n);
 		if (snapshot && !buf_overflowed(&out)) {
-			if (model_list_parse(&again, MODEL_LIST_SNAPSHOT, buf_slice(&out), &why) ||
+			if (model_list_parse(&again, MODEL_LIST_SNAPSHOT, buf_slice(&out), &why,
+					     NULL) ||
 			    again.n != l.n)
 				__builtin_trap();
 			model_list_finish(&again);
@@ -30,5 +32,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	model_list_finish(&l);
 	buf_finish(&out);
 	buf_finish(&why);
+	buf_finish(&doubts);
 	return 0;
 }
