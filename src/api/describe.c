@@ -63,6 +63,9 @@ static void describe_limits(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct
 	yyjson_mut_obj_add_uint(doc, o, "maxWorkers", v->max_workers);
 	yyjson_mut_obj_add_uint(doc, o, "batchSize", v->batch_size);
 	yyjson_mut_obj_add_uint(doc, o, "maxBatchDelay", v->max_batch_delay_ms);
+	/* Only where it is not what it always is: the rest of the document is TorchServe's. */
+	if (v->policy.mode == BATCH_FIXED)
+		yyjson_mut_obj_add_str(doc, o, "batchMode", "fixed");
 	yyjson_mut_obj_add_uint(doc, o, "responseTimeout", v->response_timeout_s);
 	yyjson_mut_obj_add_uint(doc, o, "startupTimeout", v->startup_timeout_s);
 	yyjson_mut_obj_add_uint(doc, o, "maxRetryTimeoutInSec", v->max_retry_timeout_s);

@@ -118,6 +118,8 @@ const struct openapi_field openapi_fields[] = {
 	{ "version", "maxWorkers", "integer", true, false, "Workers to have at most." },
 	{ "version", "batchSize", "integer", false, false, "Requests of a batch." },
 	{ "version", "maxBatchDelay", "integer", false, false, "Milliseconds to gather a batch." },
+	{ "version", "batchMode", "string", false, false,
+	  "fixed: every batch that is not full waits for so long. Absent: only where it pays." },
 	{ "version", "responseTimeout", "integer", false, false,
 	  "Seconds for a call of the handler." },
 	{ "version", "startupTimeout", "integer", false, false, "Seconds to load the model." },

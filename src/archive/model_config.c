@@ -69,6 +69,7 @@ static const struct model_config_key model_config_keys[] = {
 	BOOLEAN("sequenceBatching", sequence_batching),
 	BOOLEAN("asyncCommunication", async_communication),
 	BOOLEAN("useVenv", use_venv),
+	CHOICE("batchMode", batch_mode, "adaptive|fixed"),
 	CHOICE("deviceType", device_type, "cpu|gpu"),
 	IDS("deviceIds", device_ids),
 	CHOICE("parallelType", parallel_type, "pp|tp|pptp|custom"),

@@ -227,7 +227,8 @@ static void describe_version(yyjson_val *v)
 	printable_table_put(&t, "%zu ready, %lld wanted, at most %lld", models_workers_ready(v),
 			    number_of(v, "minWorkers"), number_of(v, "maxWorkers"));
 	printable_table_put(&t, "batches");
-	printable_table_put(&t, "of up to %lld, waiting up to %lld ms", number_of(v, "batchSize"),
+	printable_table_put(&t, "of up to %lld, waiting %s %lld ms", number_of(v, "batchSize"),
+			    yyjson_obj_get(v, "batchMode") ? "always, for" : "up to",
 			    number_of(v, "maxBatchDelay"));
 	printable_table_put(&t, "timeouts");
 	printable_table_put(&t, "%lld s to answer, %lld s to start",

@@ -28,6 +28,10 @@ const struct setting settings_own[] = {
 	     "Run a request a second time, once and alone, when its worker died"),
 	BOOL(WORKERS, frame_batching, "true",
 	     "Send several batches at a time to workers with short handlers"),
+	ROW(WORKERS, SETTING_CHOICE, batch_mode, "adaptive", "adaptive|fixed",
+	    "When a free worker takes a batch that is not full: adaptive, while waiting gains less "
+	    "than it costs; fixed, after max_batch_delay, as TorchServe; batchMode in "
+	    "model-config.yaml goes before it"),
 	ROW(WORKERS, SETTING_CHOICE, queue_full_status, "503", "503|429",
 	    "Status of what a full queue refuses: 503 as TorchServe, or 429 with a message that "
 	    "says why; both come with Retry-After"),

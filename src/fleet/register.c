@@ -178,6 +178,15 @@ static bool handler_imports_torch(const struct version *v)
 	return found;
 }
 
+static enum batch_mode registering_batch_mode(const struct registering *g, const struct version *v)
+{
+	struct slice mode = v->manifest.batch_mode;
+
+	if (!mode.n)
+		mode = slice_str(g->fleet->settings->batch_mode);
+	return slice_eq(mode, SLICE("fixed")) ? BATCH_FIXED : BATCH_ADAPTIVE;
+}
+
 static void registering_apply(struct registering *g, struct version *v, const struct unpacked *u)
 {
 	const struct registration *w = &g->wish;
@@ -210,7 +219,7 @@ static void registering_apply(struct registering *g, struct version *v, const st
 	if (w->startup_timeout_s >= 0 && v->manifest.startup_timeout_s < 0)
 		v->startup_timeout_s = (uint64_t)w->startup_timeout_s;
 	/* With continuous batching the worker makes the batches. */
-	v->policy = (struct batch_policy){ .mode = BATCH_ADAPTIVE,
+	v->policy = (struct batch_policy){ .mode = registering_batch_mode(g, v),
 					   .batch_size = v->manifest.continuous_batching
 								 ? 1
 								 : v->batch_size,

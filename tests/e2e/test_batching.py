@@ -2,6 +2,7 @@
 """batchSize and maxBatchDelay are bounds; whatever runs together, answers are never mixed up."""
 
 import json
+import os
 
 import pytest
 
@@ -61,6 +62,35 @@ def test_a_lone_request_does_not_wait_out_the_delay(server, gate):
     """The delay is a minute and the client waits 20 s: a worker that is free does not wait."""
     answer = server.predict("patient", gate.body(tag="alone", fifo=""))
     assert answer.json()["rows"] == 1
+
+
+FIXED = "minWorkers: 1\nmaxWorkers: 1\nbatchSize: 2\nmaxBatchDelay: 60000\n"
+
+
+def waits_for_a_second(server, model):
+    """Sends a request, and another one when the first waits; true if they ran together."""
+    first = background(server.predict, model, json.dumps({"tag": "a", "calls": os.devnull}))
+    eventually(lambda: first.done() or depth(server, model) == 1, "it runs, or waits")
+    if first.done():
+        return first.result().json()["rows"] != 1
+    second = server.predict(model, json.dumps({"tag": "b", "calls": os.devnull}))
+    rows = {first.result().json()["rows"], second.json()["rows"]}
+    assert rows == {2}
+    return True
+
+
+def test_batch_mode(serve, tmp_path):
+    """As `fixed` a batch that is not full waits, by the archive or by the setting."""
+    make_mar(tmp_path, "fixed", "gate.py", config=FIXED + "batchMode: fixed\n")
+    make_mar(tmp_path, "adaptive", "gate.py", config=FIXED + "batchMode: adaptive\n")
+    make_mar(tmp_path, "unsaid", "gate.py", config=FIXED)
+    for mode, waiting in ((None, {"fixed"}), ("fixed", {"fixed", "unsaid"})):
+        server = serve(store=tmp_path, batch_mode=mode)
+        for model in ("fixed", "adaptive", "unsaid"):
+            assert waits_for_a_second(server, model) == (model in waiting), (mode, model)
+            described, = server.describe(model)
+            assert described.get("batchMode") == ("fixed" if model in waiting else None)
+        server.stop()
 
 
 def test_batch_size_histogram(server, gate):
