@@ -26,7 +26,7 @@ LADDER = {
     "archive": "base log wire config",
     "core": "base",
     "pool": "base",
-    "auth": "base log wire config",
+    "auth": "base log loop wire config",
     "child": "base log loop wire",
     "telemetry": "base log loop wire config core child",
     "fleet": "base log loop wire config archive core pool auth child telemetry",

@@ -30,6 +30,19 @@ static bool authorize_kind(struct slice type, enum token_kind *ret)
 	return *ret == TOKEN_MANAGEMENT || slice_eq(type, SLICE("inference"));
 }
 
+static void authorize_renewed(void *arg, int r)
+{
+	struct call *c = arg;
+
+	if (r < 0)
+		call_error(c, 500, "InternalServerException",
+			   "The new key could not be written to the key file.");
+	else
+		call_answer(c, 200, "application/json", SLICE("\n"));
+	c->waiting = NULL;
+	call_maybe_free(c);
+}
+
 void authorize_renew(struct call *c)
 {
 	struct slice header = http_head_get(&c->x->head, "authorization");
@@ -45,13 +58,12 @@ void authorize_renew(struct call *c)
 		return;
 	known = authorize_kind(args_text(&args, "type"), &kind);
 	args_finish(&args);
-	if (!known || !tokens_check(c->api->tokens, TOKEN_API, header, clock_wall_ns()))
+	if (!known || !tokens_check(c->api->tokens, TOKEN_API, header, clock_wall_ns())) {
 		call_error(c, 400, "InvalidKeyException",
 			   "Token Authentication failed. Token either incorrect, expired, or not "
 			   "provided correctly");
-	else if (tokens_renew(c->api->tokens, kind, clock_wall_ns()) < 0)
-		call_error(c, 500, "InternalServerException",
-			   "The new key could not be written to the key file.");
-	else
-		call_answer(c, 200, "application/json", SLICE("\n"));
+		return;
+	}
+	c->waiting = c;
+	tokens_renew(c->api->tokens, kind, clock_wall_ns(), authorize_renewed, c);
 }

@@ -51,7 +51,7 @@ struct call {
 	unsigned retry_after_s;  /* a header of the answer; 0: none */
 	bool streaming;
 	bool held;     /* a reply is being passed on: do not free it under that */
-	void *waiting; /* what a management call waits for; see management.c */
+	void *waiting; /* what a management call waits for; its module knows what it is */
 	char uuid[UUID_LEN + 1];
 };
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,7 +41,8 @@ static struct tokens *make(char **ret_path)
 	struct tokens *t;
 
 	*ret_path = mem_printf("%s/key_file.json", dir);
-	assert_int_equal(tokens_create(&t, *ret_path, 60 * NS_PER_S, NOW, &why), 0);
+	assert_int_equal(tokens_create(&t, uv_default_loop(), *ret_path, 60 * NS_PER_S, NOW, &why),
+			 0);
 	return t;
 }
 
@@ -74,18 +76,66 @@ static void keys_expire_but_not_the_api_key(void **state)
 	tokens_destroy(t, true);
 }
 
+static void renewed(void *arg, int r)
+{
+	*(int *)arg = r;
+}
+
 static void renewing_invalidates_the_old_key(void **state)
 {
 	_cleanup_(freep) char *path = NULL, *old = NULL, *fresh = NULL;
 	struct tokens *t = make(&path);
+	int r = 1;
 
 	(void)state;
 	old = key_of(path, "inference");
-	assert_int_equal(tokens_renew(t, TOKEN_INFERENCE, NOW), 0);
+	tokens_renew(t, TOKEN_INFERENCE, NOW, renewed, &r);
+	assert_int_equal(r, 1);
+	assert_true(
+		tokens_check(t, TOKEN_INFERENCE, slice_str(old), NOW)); /* until it is written */
+	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+	assert_int_equal(r, 0);
 	fresh = key_of(path, "inference");
 	assert_string_not_equal(old, fresh);
 	assert_false(tokens_check(t, TOKEN_INFERENCE, slice_str(old), NOW));
 	assert_true(tokens_check(t, TOKEN_INFERENCE, slice_str(fresh), NOW));
+	tokens_destroy(t, true);
+}
+
+static void renewals_at_once_keep_each_other(void **state)
+{
+	_cleanup_(freep) char *path = NULL, *inference = NULL, *management = NULL;
+	struct tokens *t = make(&path);
+	int r[4] = { 1, 1, 1, 1 };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(r); i++)
+		tokens_renew(t, i % 2 ? TOKEN_MANAGEMENT : TOKEN_INFERENCE, NOW, renewed, &r[i]);
+	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+	for (unsigned i = 0; i < ARRAY_LEN(r); i++)
+		assert_int_equal(r[i], 0);
+	inference = key_of(path, "inference");
+	management = key_of(path, "management");
+	assert_true(tokens_check(t, TOKEN_INFERENCE, slice_str(inference), NOW));
+	assert_true(tokens_check(t, TOKEN_MANAGEMENT, slice_str(management), NOW));
+	tokens_destroy(t, true);
+}
+
+static void a_key_that_cannot_be_written_changes_nothing(void **state)
+{
+	_cleanup_(freep) char *path = NULL, *old = NULL, *moved = NULL;
+	struct tokens *t = make(&path);
+	int r = 1;
+
+	(void)state;
+	old = key_of(path, "inference");
+	moved = mem_printf("%s.moved", dir);
+	assert_int_equal(rename(dir, moved), 0);
+	tokens_renew(t, TOKEN_INFERENCE, NOW, renewed, &r);
+	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+	assert_int_equal(rename(moved, dir), 0);
+	assert_int_equal(r, -ENOENT);
+	assert_true(tokens_check(t, TOKEN_INFERENCE, slice_str(old), NOW));
 	tokens_destroy(t, true);
 }
 
@@ -112,7 +162,8 @@ static void an_unwritable_folder_is_said_so(void **state)
 	struct tokens *t;
 
 	(void)state;
-	assert_true(tokens_create(&t, "/nonexistent/key_file.json", 1, NOW, &why) < 0);
+	assert_true(tokens_create(&t, uv_default_loop(), "/nonexistent/key_file.json", 1, NOW,
+				  &why) < 0);
 	assert_non_null(strstr(buf_cstr(&why), "--disable-token-auth"));
 	buf_finish(&why);
 }
@@ -135,6 +186,8 @@ int main(void)
 		cmocka_unit_test(the_file_is_private_and_readable_by_clients),
 		cmocka_unit_test(keys_expire_but_not_the_api_key),
 		cmocka_unit_test(renewing_invalidates_the_old_key),
+		cmocka_unit_test(renewals_at_once_keep_each_other),
+		cmocka_unit_test(a_key_that_cannot_be_written_changes_nothing),
 		cmocka_unit_test(only_bearer_headers_count),
 		cmocka_unit_test(an_unwritable_folder_is_said_so),
 	};

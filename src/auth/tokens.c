@@ -24,6 +24,18 @@ struct tokens {
 	struct token all[TOKEN_KINDS];
 	uint64_t life_ns;
 	char *path;
+	struct lane renewals;
+};
+
+struct renewal {
+	struct work work;
+	struct tokens *tokens;
+	enum token_kind kind;
+	uint64_t now_ns;
+	struct token fresh;
+	int error;
+	tokens_renewed *done;
+	void *arg;
 };
 
 static const char *const token_names[] = { "management", "inference", "API" };
@@ -82,12 +94,13 @@ static int tokens_save(const struct token *all, const char *path)
 	return r;
 }
 
-int tokens_create(struct tokens **ret, const char *path, uint64_t expires_ns, uint64_t now_ns,
-		  struct buf *why)
+int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64_t expires_ns,
+		  uint64_t now_ns, struct buf *why)
 {
 	struct tokens *t = mem_new(struct tokens);
 	int r = 0;
 
+	lane_init(&t->renewals, loop);
 	t->life_ns = expires_ns;
 	t->path = mem_strdup(path);
 	for (int k = 0; k < TOKEN_KINDS && !r; k++)
@@ -110,6 +123,7 @@ struct tokens *tokens_destroy(struct tokens *t, bool remove_file)
 {
 	if (!t)
 		return NULL;
+	lane_finish(&t->renewals);
 	if (remove_file)
 		unlink(t->path);
 	explicit_bzero(t->all, sizeof(t->all));
@@ -146,18 +160,43 @@ bool tokens_check(const struct tokens *t, enum token_kind kind, struct slice aut
 	return !differ && (!want->expires_ns || now_ns < want->expires_ns);
 }
 
-int tokens_renew(struct tokens *t, enum token_kind kind, uint64_t now_ns)
+/* Reads the keys while the loop checks calls against them; only renewal_done() changes them, and
+ * that of the one before has returned: they share a lane. */
+static void renewal_run(struct work *w)
 {
+	struct renewal *n = container_of(w, struct renewal, work);
 	struct token next[TOKEN_KINDS];
-	int r;
+
+	n->error = token_make(&n->fresh, n->now_ns + n->tokens->life_ns);
+	if (n->error)
+		return;
+	memcpy(next, n->tokens->all, sizeof(next));
+	next[n->kind] = n->fresh;
+	n->error = tokens_save(next, n->tokens->path);
+	explicit_bzero(next, sizeof(next));
+}
+
+static void renewal_done(struct work *w)
+{
+	struct renewal *n = container_of(w, struct renewal, work);
+
+	if (!n->error)
+		n->tokens->all[n->kind] = n->fresh;
+	n->done(n->arg, n->error);
+	explicit_bzero(&n->fresh, sizeof(n->fresh));
+	free(n);
+}
+
+void tokens_renew(struct tokens *t, enum token_kind kind, uint64_t now_ns, tokens_renewed *done,
+		  void *arg)
+{
+	struct renewal *n = mem_new(struct renewal);
 
 	assert(kind != TOKEN_API);
-	memcpy(next, t->all, sizeof(next));
-	r = token_make(&next[kind], now_ns + t->life_ns);
-	if (!r)
-		r = tokens_save(next, t->path);
-	if (r)
-		return err_trace(r);
-	memcpy(t->all, next, sizeof(next));
-	return 0;
+	n->tokens = t;
+	n->kind = kind;
+	n->now_ns = now_ns;
+	n->done = done;
+	n->arg = arg;
+	lane_add(&t->renewals, &n->work, renewal_run, renewal_done);
 }

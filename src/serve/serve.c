@@ -172,7 +172,7 @@ static int serve_make_tokens(struct server *s, struct buf *why)
 
 	if (s->settings->disable_token_authorization)
 		return 0;
-	return tokens_create(&s->tokens, SERVE_KEY_FILE, life_ns, clock_wall_ns(), why);
+	return tokens_create(&s->tokens, &s->loop, SERVE_KEY_FILE, life_ns, clock_wall_ns(), why);
 }
 
 static int serve_read_catalogue(struct server *s, struct buf *why)

@@ -117,51 +117,75 @@ static void host_set(struct host_metrics *h, enum host_metric which, double v)
 	telemetry_host(h->telemetry, which, v);
 }
 
-static void host_measure_cpu(struct host_metrics *h)
+static void host_publish_cpu(struct host_metrics *h, const struct host_cpu *now)
 {
-	struct host_cpu now;
-
-	if (!host_read_cpu("", &now))
-		return;
-	host_set(h, HOST_CPU_UTILIZATION, host_cpu_percent(&h->last, &now));
-	h->last = now;
+	host_set(h, HOST_CPU_UTILIZATION, host_cpu_percent(&h->last, now));
+	h->last = *now;
 }
 
-static void host_measure_memory(struct host_metrics *h)
+static void host_publish_memory(struct host_metrics *h, const struct host_memory_use *m)
 {
-	struct host_memory_use m;
-
-	if (!host_read_memory("", &m))
-		return;
-	host_set(h, HOST_MEMORY_USED, (double)m.used / HOST_MB);
-	host_set(h, HOST_MEMORY_AVAILABLE, (double)m.available / HOST_MB);
+	host_set(h, HOST_MEMORY_USED, (double)m->used / HOST_MB);
+	host_set(h, HOST_MEMORY_AVAILABLE, (double)m->available / HOST_MB);
 	host_set(h, HOST_MEMORY_UTILIZATION,
-		 host_round(100.0 * (double)(m.total - m.available) / (double)m.total));
+		 host_round(100.0 * (double)(m->total - m->available) / (double)m->total));
+}
+
+static void host_publish_disk(struct host_metrics *h, const struct host_disk_use *d)
+{
+	double both = d->used + d->available;
+
+	host_set(h, HOST_DISK_USAGE, d->used / HOST_GB);
+	host_set(h, HOST_DISK_AVAILABLE, d->available / HOST_GB);
+	host_set(h, HOST_DISK_UTILIZATION, both > 0 ? host_round(100 * d->used / both) : 0);
 }
 
 /* What is kept for root is neither used nor available. */
-static void host_measure_disk(struct host_metrics *h)
+static bool host_read_disk(struct host_disk_use *ret)
 {
 	struct statvfs st;
-	double used, available;
 
 	if (statvfs("/", &st) < 0)
-		return;
-	used = (double)(st.f_blocks - st.f_bfree) * (double)st.f_frsize;
-	available = (double)st.f_bavail * (double)st.f_frsize;
-	host_set(h, HOST_DISK_USAGE, used / HOST_GB);
-	host_set(h, HOST_DISK_AVAILABLE, available / HOST_GB);
-	host_set(h, HOST_DISK_UTILIZATION,
-		 used + available > 0 ? host_round(100 * used / (used + available)) : 0);
+		return false;
+	ret->used = (double)(st.f_blocks - st.f_bfree) * (double)st.f_frsize;
+	ret->available = (double)st.f_bavail * (double)st.f_frsize;
+	return true;
 }
 
+static void host_look(struct work *w)
+{
+	struct host_reading *r = &container_of(w, struct host_metrics, work)->reading;
+
+	r->has_cpu = host_read_cpu("", &r->cpu);
+	r->has_memory = host_read_memory("", &r->memory);
+	r->has_disk = host_read_disk(&r->disk);
+}
+
+static void host_looked(struct work *w)
+{
+	struct host_metrics *h = container_of(w, struct host_metrics, work);
+	const struct host_reading *r = &h->reading;
+
+	h->busy = false;
+	if (h->stopped)
+		return;
+	if (r->has_cpu)
+		host_publish_cpu(h, &r->cpu);
+	if (r->has_memory)
+		host_publish_memory(h, &r->memory);
+	if (r->has_disk)
+		host_publish_disk(h, &r->disk);
+}
+
+/* One that takes longer than the interval is waited for. */
 static void host_measure(uv_timer_t *t)
 {
 	struct host_metrics *h = t->data;
 
-	host_measure_cpu(h);
-	host_measure_memory(h);
-	host_measure_disk(h);
+	if (h->busy)
+		return;
+	h->busy = true;
+	work_start(t->loop, &h->work, host_look, host_looked);
 }
 
 void host_metrics_start(struct host_metrics *h, uv_loop_t *loop, const struct settings *s,
@@ -181,5 +205,6 @@ void host_metrics_start(struct host_metrics *h, uv_loop_t *loop, const struct se
 
 void host_metrics_stop(struct host_metrics *h)
 {
+	h->stopped = true;
 	uv_close((uv_handle_t *)&h->timer, NULL);
 }
