@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts and stops `torchserve` from a script, and registers models with it."""
 
-import json
 import queue
 import subprocess
 import threading
-import urllib.error
-import urllib.parse
-import urllib.request
 
 _MANAGEMENT = "http://localhost:8081"
 _LINES = 1000      # that wait to be read; more are dropped
@@ -91,37 +87,19 @@ def start(model_store=None, snapshot_file=None, no_config_snapshots=False, plugi
     return splitter.queue2
 
 
-class Response:
-    """What the server answered, by the names that the package requests has for it."""
-
-    def __init__(self, status_code, headers, content):
-        self.status_code = status_code
-        self.headers = headers
-        self.content = content
-
-    @property
-    def ok(self):
-        return self.status_code < 400
-
-    @property
-    def text(self):
-        return self.content.decode("utf-8", "replace")
-
-    def json(self):
-        return json.loads(self.content)
-
-
 def register_model_with_params(params):
-    """POST /models with these query parameters: a dict, or pairs."""
-    request = urllib.request.Request(_MANAGEMENT + "/models?" + urllib.parse.urlencode(params),
-                                     method="POST")
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    """POST /models with these query parameters: a dict, or pairs. Returns a requests.Response, or
+    where that package is not installed what has its face."""
+    url = _MANAGEMENT + "/models"
     try:
-        answer = direct.open(request)
-    except urllib.error.HTTPError as e:
-        answer = e
-    with answer:
-        return Response(answer.status, answer.headers, answer.read())
+        import requests
+    except ImportError:
+        from ts.utils import http_response
+
+        return http_response.post(url, params)
+    with requests.Session() as session:
+        session.trust_env = False       # a proxy does not lead to this machine
+        return session.post(url, params=params)
 
 
 def register_model(model_name, url):

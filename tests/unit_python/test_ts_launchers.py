@@ -6,8 +6,10 @@ import json
 import sys
 import threading
 import types
+from email.message import Message
 
 import pytest
+import requests
 
 from ts import launcher, llm_launcher
 
@@ -72,6 +74,8 @@ class Management(http.server.BaseHTTPRequestHandler):
         body = json.dumps({"path": self.path}).encode()
         self.send_response(409 if "name=old" in self.path else 200)
         self.send_header("content-length", str(len(body)))
+        self.send_header("content-type", "application/json; charset=utf-8")
+        self.send_header("set-cookie", "a=1; Path=/")
         self.end_headers()
         self.wfile.write(body)
 
@@ -92,7 +96,14 @@ def management(monkeypatch):
     server.server_close()
 
 
-def test_register(management):
+@pytest.fixture(params=["requests", "without"])
+def package(request, monkeypatch):
+    if request.param == "without":
+        monkeypatch.setitem(sys.modules, "requests", None)
+    return request.param
+
+
+def test_register(management, package):
     answer = launcher.register_model("new", "a b.mar")
     assert answer.status_code == 200 and answer.ok
     assert answer.json()["path"] == ("/models?model_name=new&url=a+b.mar&initial_workers=1"
@@ -101,6 +112,31 @@ def test_register(management):
     assert (refused.status_code, refused.ok, refused.text) == (
         409, False, '{"path": "/models?name=old"}')
     assert refused.headers["content-length"] == str(len(refused.content))
+    if package == "requests":
+        assert type(answer) is requests.Response
+    with refused:
+        assert (refused.headers["Content-Length"], dict(refused.cookies)) == ("28", {"a": "1"})
+    assert (bool(answer), bool(refused), repr(refused)) == (True, False, "<Response [409]>")
+    assert (refused.reason, refused.encoding, refused.history) == ("Conflict", "utf-8", [])
+    assert refused.url.endswith("/models?name=old") and refused.request.method == "POST"
+    assert b"".join(refused) == b"".join(refused.iter_content(7)) == refused.content
+    assert list(refused.iter_lines()) == [refused.content]
+    assert refused.elapsed.total_seconds() > 0 and not refused.is_redirect
+    assert answer.raise_for_status() is None
+    with pytest.raises(OSError, match="409 Client Error: Conflict for url: http") as e:
+        refused.raise_for_status()
+    assert e.value.response is refused
+
+
+def test_the_face_of_a_response():
+    """What stands in for the package has every public name of it."""
+    from ts.utils.http_response import Response
+
+    with_members = set(vars(requests.Response())) | set(dir(requests.Response))
+    made = Response(None, types.SimpleNamespace(url="u", status=200, reason="OK",
+                                                headers=Message()), b"x", None)
+    assert {name for name in with_members if not name.startswith("_")} <= set(dir(made))
+    assert (made.text, made.encoding, bool(made)) == ("x", None, True)
 
 
 # ---- language models ----
