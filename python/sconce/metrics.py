@@ -3,6 +3,8 @@
 
 _MAX = 1000
 
+connected = False   # is this a worker, with a front that takes them?
+
 _pending = []
 
 

@@ -11,7 +11,7 @@ import sys
 import traceback
 
 from sconce import frame as wire
-from sconce import loader, logs, serving
+from sconce import loader, logs, metrics, serving
 from sconce.channel import Channel, Closed
 from sconce.memory import Memory
 
@@ -126,6 +126,7 @@ def run(fd, rank=None):
     _line_buffered()
     logs.configure()
     channel, memory = _open(fd, rank)
+    metrics.connected = True
     _send_json(channel, wire.HELLO, 0, {
         "protocol": wire.PROTOCOL, "pid": os.getpid(), "runtime": "python",
         "version": "%d.%d.%d" % sys.version_info[:3]})

@@ -133,12 +133,11 @@ class Context:
     def metrics(self):
         """The metrics cache, made when a handler first asks for it."""
         if self._metrics is None:
-            from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+            from ts.metrics.metric_cache_yaml_impl import WorkerMetricsCache
 
             # While the model is loaded there are no requests, which is not an error either.
-            self._metrics = MetricsCacheYamlImpl(request_ids=self.request_ids or "",
-                                                 model_name=self.model_name,
-                                                 declared=self.declared_metrics)
+            self._metrics = WorkerMetricsCache(self.declared_metrics, self.request_ids or "",
+                                               self.model_name)
             self._metrics.initialize_cache()
         return self._metrics
 

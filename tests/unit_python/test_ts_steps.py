@@ -208,9 +208,9 @@ def test_a_package_that_is_not_there_is_named():
     assert failure.value.name == "a_package_nobody_has"
 
 
-def test_backends_of_torch_compile(capsys):
+def test_backends_of_torch_compile(caplog):
     assert all(check_valid_pt2_backend(backend.value) for backend in PT2Backend)
-    assert not check_valid_pt2_backend("magic") and "'magic'" in capsys.readouterr().out
+    assert not check_valid_pt2_backend("magic") and "magic is not a supported" in caplog.text
 
 
 # ---- labels ----
@@ -228,13 +228,13 @@ def test_label_mapping(tmp_path, text, mapping):
 @pytest.mark.parametrize("text", ['["cat"]', '{"0": 1}', '{"0": [1]}'])
 def test_label_mapping_that_is_none(tmp_path, text):
     (tmp_path / "index_to_name.json").write_text(text)
-    with pytest.raises(Exception, match="index_to_name.json"):
+    with pytest.raises(Exception, match="index->name (JSON )?mapping"):
         load_label_mapping(str(tmp_path / "index_to_name.json"))
 
 
-def test_no_label_mapping(tmp_path, capsys):
+def test_no_label_mapping(tmp_path, caplog):
     assert load_label_mapping(str(tmp_path / "index_to_name.json")) is None
-    assert "is not there" in capsys.readouterr().out
+    assert "index_to_name.json' is missing" in caplog.text
 
 
 def test_labels_of_classes():
@@ -243,7 +243,7 @@ def test_labels_of_classes():
         {"cat": 0.5, "dog": 0.25}]
     found = map_class_to_label([[0.5], [0.1]], {"0": "cat", "7": "dog"}, [[7], [0]])
     assert found == [{"dog": 0.5}, {"cat": 0.1}]
-    with pytest.raises(Exception, match="list of lists"):
+    with pytest.raises(Exception, match="to list"):
         map_class_to_label((0.5,))
-    with pytest.raises(Exception, match="must be a dict"):
+    with pytest.raises(Exception, match="Mapping must be a dict"):
         map_class_to_label([[0.5]], ["cat"])

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics that handlers emit. Submodules are imported when they are first looked at."""
 
-_SUBMODULES = ("caching_metric", "dimension", "metric", "metric_encoder", "metrics_store", "unit")
+_SUBMODULES = ("caching_metric", "dimension", "metric", "metric_encoder", "metrics_store",
+               "system_metrics", "unit")
 
 
 def __getattr__(name):

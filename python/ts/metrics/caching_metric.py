@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """A metric that handlers keep and update: its updates go to the front, beside the replies.
 
-In a process that the server did not start they are printed, as TorchServe's workers print them.
+In a process that the server did not start they are logged, as TorchServe's workers log them.
 """
 
-import sys
-
+from sconce import metrics as _front
 from ts.metrics.metric_abstract import MetricAbstract
 from ts.metrics.metric_type_enum import MetricTypes
 
-try:
-    from sconce.metrics import emit as _emit
-except ImportError:
-    _emit = None
+_COMPLAINTS_MAX = 1000
+_complained = set()     # names and types of metrics whose misfit was told
 
 
-def _complain(text, *arguments):
-    sys.stderr.write("[METRICS]" + text % arguments + "\n")
+def _logger():
+    import logging
+
+    return logging.getLogger(__name__)
 
 
 def _number(value):
@@ -33,38 +32,51 @@ def _number(value):
     return number
 
 
-def _print(name, value, unit, kind, dimensions, request_ids):
-    import socket
-    import time
-
-    print("[METRICS]%s.%s:%s|#%s|#type:%s|#hostname:%s,%d%s" % (
-        name, unit, value, ",".join("%s:%s" % d for d in dimensions), kind.upper(),
-        socket.gethostname(), time.time(), "," + request_ids if request_ids else ""))
-
-
 class CachingMetric(MetricAbstract):
     """See MetricsCacheYamlImpl.add_metric_to_cache(), which makes them."""
 
     def add_or_update(self, value, dimension_values=(), request_id=""):
         """Counts, sets or observes `value`; what is wrong with it is only logged."""
         names = self.dimension_names
+        pairs = ()
         try:
             if dimension_values is None or len(dimension_values) != len(names):
-                raise ValueError("there must be one value for each of the dimensions %s" % names)
+                given = dimension_values if dimension_values is None else list(dimension_values)
+                raise ValueError("Dimension values: %s should correspond to Dimension names: %s"
+                                 % (given, names))
+            pairs = [(name, str(v)) for name, v in zip(names, dimension_values)]
             number = _number(value)
             if number < 0 and self.metric_type is MetricTypes.COUNTER:
-                raise ValueError("a counter never goes down")
+                raise ValueError("Counter metric update value cannot be negative")
         except ValueError as e:
-            _complain("%s is not updated with value %r and dimensions %r: %s",
-                      self.metric_name, value, dimension_values, e)
+            self._complain(value, pairs, e)
             return
-        self.emit_metrics(request_id, number,
-                          [(name, str(v)) for name, v in zip(names, dimension_values)])
+        if _front.connected:
+            _front.emit(self.metric_name, number, self.unit, self.metric_type.value, pairs,
+                        request_id or "")
+        else:
+            self.emit_metrics(request_id, value, ",".join("%s:%s" % pair for pair in pairs))
 
-    def emit_metrics(self, request_id, value, dimensions):
-        """`dimensions`: (name, value) pairs of strings."""
-        (_emit or _print)(self.metric_name, value, self.unit, self.metric_type.value, dimensions,
-                          request_id or "")
+    def _complain(self, value, pairs, error):
+        """In a worker once for each metric: a handler does the same for every request."""
+        key = (self.metric_name, self.metric_type)
+        if _front.connected:
+            if key in _complained or len(_complained) >= _COMPLAINTS_MAX:
+                return
+            _complained.add(key)
+        _logger().error("[METRICS]Failed to update metric with name:%s and dimensions: %s with "
+                        "value: %s: %s", self.metric_name,
+                        ",".join("%s:%s" % pair for pair in pairs), value, error)
+
+    def emit_metrics(self, request_id, value, dimension_string):
+        """Logs an update as TorchServe's workers do."""
+        import socket
+        import time
+
+        _logger().info("[METRICS]%s.%s:%s|#%s|#type:%s|#hostname:%s,%d%s",
+                       self.metric_name, self.unit, value, dimension_string,
+                       self.metric_type.name, socket.gethostname(), time.time(),
+                       ",%s" % request_id if request_id else "")
 
     def update(self, value, request_id="", dimensions=()):
         """The older form of add_or_update(): names and values come as Dimension objects."""

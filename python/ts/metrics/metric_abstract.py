@@ -4,7 +4,9 @@
 import abc
 
 from ts.metrics.metric_type_enum import MetricTypes
-from ts.metrics.unit import NAMES
+from ts.metrics.unit import NAMES, Units
+
+MetricUnit = Units()
 
 
 class MetricAbstract(abc.ABC):

@@ -2,6 +2,7 @@
 """The calls of `context.metrics`, whatever the file is that declares metrics beforehand."""
 
 import abc
+import os
 
 from ts.metrics import metric_cache_errors as merrors
 from ts.metrics.dimension import Dimension
@@ -10,14 +11,23 @@ from ts.metrics.metric_type_enum import MetricTypes
 _TIMES = ("ms", "s")
 _SIZES = ("MB", "kB", "GB", "B")
 
+# Scripts look for these texts.
+TIME_UNITS = "the unit for a timed metric should be one of ['ms', 's']"
+SIZE_UNITS = "The unit for size based metric is one of ['MB','kB', 'GB', 'B']"
+
 
 class MetricCacheAbstract(abc.ABC):
-    def __init__(self, config_file_path, request_ids=None, model_name=None):
+    def __init__(self, config_file_path):
         self.cache = {}      # type -> name -> metric
         self.store = []
-        self.request_ids = request_ids
-        self.model_name = model_name
+        self.request_ids = None
+        self.model_name = None
         self.config_file_path = config_file_path
+        try:
+            os.path.exists(config_file_path)
+        except Exception as e:
+            raise merrors.MetricsCacheTypeError("Error loading %s file: %s"
+                                                % (config_file_path, e)) from e
 
     @abc.abstractmethod
     def initialize_cache(self):
@@ -31,6 +41,11 @@ class MetricCacheAbstract(abc.ABC):
     def add_metric_to_cache(self, metric_name, unit, dimension_names=None,
                             metric_type=MetricTypes.COUNTER):
         """Makes a metric; it replaces one of the same name and type."""
+
+    @staticmethod
+    def _check_type(variable, expected_type, helper_text):
+        if not isinstance(variable, expected_type):
+            raise merrors.MetricsCacheTypeError(helper_text)
 
     def set_request_ids(self, request_ids):
         self.request_ids = request_ids
@@ -81,15 +96,13 @@ class MetricCacheAbstract(abc.ABC):
     def add_time(self, name, value, idx=None, unit="ms", dimensions=None,
                  metric_type=MetricTypes.GAUGE):
         if unit not in _TIMES:
-            raise merrors.MetricsCacheValueError("a time is in one of the units %s, not %r"
-                                                 % (", ".join(_TIMES), unit))
+            raise merrors.MetricsCacheValueError(TIME_UNITS)
         self._update(name, value, unit, self._get_req(idx), dimensions, metric_type)
 
     def add_size(self, name, value, idx=None, unit="MB", dimensions=None,
                  metric_type=MetricTypes.GAUGE):
         if unit not in _SIZES:
-            raise merrors.MetricsCacheValueError("a size is in one of the units %s, not %r"
-                                                 % (", ".join(_SIZES), unit))
+            raise ValueError(SIZE_UNITS)
         self._update(name, value, unit, self._get_req(idx), dimensions, metric_type)
 
     def add_percent(self, name, value, idx=None, dimensions=None, metric_type=MetricTypes.GAUGE):

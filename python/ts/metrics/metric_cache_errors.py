@@ -13,15 +13,18 @@ class MetricsCacheIOError(IOError):
 
 
 class MetricsCacheTypeError(TypeError):
-    pass
+    def __init__(self, message):
+        super().__init__(str(message))
 
 
 class MetricsCacheValueError(ValueError):
-    pass
+    def __init__(self, message):
+        super().__init__(str(message))
 
 
 class MetricsCacheKeyError(KeyError):
-    pass
+    def __init__(self, message):
+        super().__init__(str(message))
 
 
 def __getattr__(name):

@@ -3,6 +3,7 @@
 
 from ts.metrics.dimension import Dimension
 from ts.metrics.metric import Metric
+from ts.metrics.metric_cache_abstract import SIZE_UNITS, TIME_UNITS
 
 
 class MetricsStore:
@@ -20,7 +21,7 @@ class MetricsStore:
 
     def _add_or_update(self, name, value, req_id, unit, metrics_method=None, dimensions=None):
         if dimensions is not None and not isinstance(dimensions, list):
-            raise ValueError("dimensions must be a list")
+            raise ValueError("Please provide a list of dimensions")
         whole = list(dimensions or ())
         if req_id is not None:
             whole.append(Dimension("ModelName", self.model_name))
@@ -30,9 +31,7 @@ class MetricsStore:
         if metric is None:
             metric = self.cache[key] = Metric(name, value, unit, whole, req_id, metrics_method)
             self.store.append(metric)
-        else:
-            metric.value = value
-        metric.update(value)
+        metric.update(value)    # what is in the store keeps its first value
 
     def add_metric(self, name, value, unit, idx=None, dimensions=None):
         self._add_or_update(name, value, self._get_req(idx), unit, None, dimensions)
@@ -42,12 +41,12 @@ class MetricsStore:
 
     def add_time(self, name, value, idx=None, unit="ms", dimensions=None):
         if unit not in ("ms", "s"):
-            raise ValueError("a time is in ms or s, not %r" % unit)
+            raise ValueError(TIME_UNITS)
         self._add_or_update(name, value, self._get_req(idx), unit, None, dimensions)
 
     def add_size(self, name, value, idx=None, unit="MB", dimensions=None):
         if unit not in ("MB", "kB", "GB", "B"):
-            raise ValueError("a size is in MB, kB, GB or B, not %r" % unit)
+            raise ValueError(SIZE_UNITS)
         self._add_or_update(name, value, self._get_req(idx), unit, None, dimensions)
 
     def add_percent(self, name, value, idx=None, dimensions=None):

@@ -3,6 +3,7 @@
 
 import importlib
 import importlib.util
+import logging
 import os
 import time
 
@@ -11,6 +12,8 @@ import torch
 from ts.handler_utils.timer import timed
 from ts.torch_handler import model_files
 from ts.utils.util import check_valid_pt2_backend, list_classes_from_module, load_label_mapping
+
+logger = logging.getLogger(__name__)
 
 PROFILER_AVAILABLE = PT2_AVAILABLE = PT230_AVAILABLE = True
 _PACKAGES = {"XLA_AVAILABLE": "torch_xla", "IPEX_AVAILABLE": "intel_extension_for_pytorch",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Helpers that handlers import from here."""
+"""Helpers that handlers import from here. The texts of errors and warnings are TorchServe's."""
 
 import enum
 import json
@@ -9,6 +9,12 @@ import re
 from ts.utils.packages import require
 
 CLEANUP_REGEX = re.compile(r"<.*?>|&(?:[a-z0-9]+|#[0-9]{1,6}|#x[0-9a-f]{1,6});")
+
+
+def _warn(text):
+    import logging
+
+    logging.getLogger(__name__).warning("%s", text)
 
 
 class PT2Backend(str, enum.Enum):
@@ -43,8 +49,9 @@ class PredictionException(Exception):
 
 
 def list_classes_from_module(module, parent_class=None):
-    """Classes that `module` itself defines, optionally only those derived from `parent_class`."""
-    classes = [c for c in vars(module).values()
+    """Classes that `module` itself defines, by name; optionally only those derived from
+    `parent_class`."""
+    classes = [c for _, c in sorted(vars(module).items())
                if isinstance(c, type) and c.__module__ == module.__name__]
     if parent_class is not None:
         classes = [c for c in classes if issubclass(c, parent_class)]
@@ -55,7 +62,7 @@ def check_valid_pt2_backend(backend):
     """Whether torch.compile is to be tried with it."""
     if backend in [known.value for known in PT2Backend]:
         return True
-    print("The model is not compiled: %r is not a backend that is known here." % (backend,))
+    _warn("%s is not a supported backend" % (backend,))
     return False
 
 
@@ -74,7 +81,7 @@ def deprecated(version, replacement="", klass=PendingDeprecationWarning):
 
         @functools.wraps(func)
         def warn_and_call(*args, **kwargs):
-            warnings.warn("%s goes away in version %s; use %s"
+            warnings.warn("%s is deprecated in %s and moved to %s"
                           % (func.__name__, version, replacement), klass, stacklevel=2)
             return func(*args, **kwargs)
 
@@ -86,32 +93,32 @@ def deprecated(version, replacement="", klass=PendingDeprecationWarning):
 def load_label_mapping(mapping_file_path):
     """The contents of index_to_name.json, or None (with a warning) where there is none."""
     if not os.path.isfile(mapping_file_path):
-        print("%s is not there: answers name classes by number." % mapping_file_path)
+        _warn("%r is missing. Inference output will not include class name."
+              % (mapping_file_path,))
         return None
     with open(mapping_file_path) as f:
         mapping = json.load(f)
     if not isinstance(mapping, dict):
-        raise Exception("%s is not a JSON object of class numbers and names" % mapping_file_path)
+        raise Exception('index->name JSON mapping should be in "class": "label" format.')
     # The format of older object detection examples.
     names = mapping.get("object_type_names")
-    if names is not None:
-        mapping = {str(i): name for i, name in enumerate(names)}
+    if isinstance(names, list):
+        return {str(i): name for i, name in enumerate(names)}
     for key, value in mapping.items():
         if isinstance(value, list):
             value = value[-1]
         if not isinstance(value, str):
-            raise Exception("%s: the name of class %s is neither a string nor a list of strings"
-                            % (mapping_file_path, key))
+            raise Exception("labels in index->name mapping must be either str or List[str]")
         mapping[key] = value
     return mapping
 
 
 def map_class_to_label(probs, mapping=None, lbl_classes=None):
     """Dicts of label → probability, in the order given; class numbers where there is no mapping."""
-    if not isinstance(probs, list) or not all(isinstance(row, list) for row in probs):
-        raise Exception("the probabilities must be a list of lists, not a tensor")
+    if not isinstance(probs, list):
+        raise Exception("Convert classes to list before doing mapping")
     if mapping is not None and not isinstance(mapping, dict):
-        raise Exception("the mapping must be a dict, not %s" % type(mapping).__name__)
+        raise Exception("Mapping must be a dict")
     if lbl_classes is None:
         lbl_classes = [list(range(len(row))) for row in probs]
     label = (lambda c: mapping[str(c)]) if mapping is not None else str
