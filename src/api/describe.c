@@ -39,10 +39,10 @@ static void describe_worker(yyjson_mut_doc *doc, yyjson_mut_val *list, const str
 	yyjson_mut_obj_add_strcpy(doc, o, "id", id);
 	yyjson_mut_obj_add_strcpy(doc, o, "startTime", text);
 	yyjson_mut_obj_add_str(doc, o, "status", w->state == WORKER_READY ? "READY" : "UNLOADING");
-	yyjson_mut_obj_add_uint(doc, o, "memoryUsage", host_process_memory(w->child.pid));
-	yyjson_mut_obj_add_int(doc, o, "pid", w->child.pid ? w->child.pid : -1);
+	yyjson_mut_obj_add_uint(doc, o, "memoryUsage", host_process_memory(w->pid));
+	yyjson_mut_obj_add_int(doc, o, "pid", w->pid ? w->pid : -1);
 	yyjson_mut_obj_add_bool(doc, o, "gpu", gpu >= 0);
-	gpus_put_use(&w->version->fleet->gpus, gpu, &use);
+	gpus_put_use(w->shared->gpus, gpu, &use);
 	yyjson_mut_obj_add_strncpy(doc, o, "gpuUsage", use.p, use.n);
 	buf_finish(&use);
 }

@@ -7,9 +7,10 @@
 
 #include "base/mem.h"
 #include "base/slice.h"
-#include "fleet/fleet.h"
+#include "config/settings.h"
+#include "fleet/maker.h"
 #include "fleet/placement.h"
-#include "fleet/ranks.h"
+#include "fleet/python.h"
 
 extern char **environ;
 
@@ -63,14 +64,14 @@ static void environment_inherit(struct environment *e, const regex_t *hidden)
 }
 
 /* TorchServe: our packages first, so that our `ts` wins; then what the user had. */
-static void environment_python(struct environment *e, const struct fleet *f, const struct worker *w)
+static void environment_python(struct environment *e, const struct python *p,
+			       const struct worker *w)
 {
 	const char *inherited = getenv("PYTHONPATH");
 	bool more = inherited && *inherited;
 
-	environment_set(e,
-			mem_printf("PYTHONPATH=%s%s%s%s%s", f->python.packages, more ? ":" : "",
-				   more ? inherited : "", w ? ":" : "", w ? w->version->dir : ""));
+	environment_set(e, mem_printf("PYTHONPATH=%s%s%s%s%s", p->packages, more ? ":" : "",
+				      more ? inherited : "", w ? ":" : "", w ? w->model.dir : ""));
 }
 
 static void environment_set_flag(struct environment *e, const char *name, bool value)
@@ -99,7 +100,7 @@ static void environment_set_devices(struct environment *e, const struct worker *
  * model's torchrun section says goes before what the server's environment says. */
 static void environment_set_threads(struct environment *e, const struct worker *w)
 {
-	bool ours = !w || ranks_wanted(w->version);
+	bool ours = !w || w->maker->threads;
 	unsigned threads = w ? worker_threads(w) : 1;
 
 	for (size_t i = 0; threads && i < ARRAY_LEN(environment_threads); i++)
@@ -127,27 +128,28 @@ static void environment_inherit_allowed(struct environment *e, const char *hidde
 	regfree(&re);
 }
 
-static void environment_add_rank(void *e, char *line)
+static void environment_add(void *e, char *line)
 {
 	environment_set(e, line);
 }
 
-char **worker_environment(const struct fleet *f, const struct worker *w, unsigned rank)
+char **worker_environment(const struct worker_shared *s, const struct worker *w, unsigned rank)
 {
-	const char *hidden = f->settings->blacklist_env_vars;
+	const char *hidden = s->settings->blacklist_env_vars;
 	struct environment e = { 0 };
 
 	if (hidden)
 		environment_inherit_allowed(&e, hidden);
 	else
 		environment_inherit(&e, NULL);
-	environment_python(&e, f, w);
-	environment_set_flags(&e, f->settings);
+	environment_python(&e, s->python, w);
+	environment_set_flags(&e, s->settings);
 	environment_set_threads(&e, w);
 	environment_set_malloc(&e);
 	if (w) {
 		environment_set_devices(&e, w);
-		ranks_environment(w, rank, environment_add_rank, &e);
+		if (w->maker->environment)
+			w->maker->environment(w, rank, environment_add, &e);
 	}
 	return e.all;
 }

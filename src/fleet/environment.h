@@ -3,10 +3,10 @@
 
 /* The environment and cwd that handlers see. */
 
-struct fleet;
 struct worker;
+struct worker_shared;
 
 /* Ours, minus what blacklist_env_vars hides, plus what a worker (or one of its ranks) needs; for a
  * zygote `w` is NULL. Free it with environment_free(). */
-char **worker_environment(const struct fleet *f, const struct worker *w, unsigned rank);
+char **worker_environment(const struct worker_shared *s, const struct worker *w, unsigned rank);
 void environment_free(char **environment);

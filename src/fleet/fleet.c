@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "config/host.h"
 #include "child/job.h"
-#include "fleet/worker.h"
+#include "fleet/maker.h"
 #include "fleet/zygote.h"
 #include "log/log.h"
 
@@ -186,8 +186,17 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	store_init(&f->store);
 	telemetry_init(&f->telemetry, metrics, catalogue, settings);
 	python_find(&f->python, settings->python);
+	f->workers = (struct worker_shared){ .loop = loop,
+					     .settings = settings,
+					     .budget = budget,
+					     .pool = pool,
+					     .telemetry = &f->telemetry,
+					     .children = &f->children,
+					     .gpus = &f->gpus,
+					     .python = &f->python,
+					     .makers = makers_all };
 	if (settings->zygote != TRISTATE_OFF)
-		f->zygotes = zygotes_create(f);
+		f->workers.zygotes = zygotes_create(&f->workers);
 	/* settings_check() has read it before, and told what is wrong. */
 	model_list_parse(&f->models, MODEL_LIST_MODELS, slice_str(settings->models),
 			 &(struct buf){ 0 }, NULL);
@@ -247,7 +256,7 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 
 void fleet_finish(struct fleet *f)
 {
-	zygotes_destroy(f->zygotes);
+	zygotes_destroy(f->workers.zygotes);
 	gpus_finish(&f->gpus);
 	children_finish(&f->children);
 	store_finish(&f->store);

@@ -17,12 +17,11 @@
 #include "telemetry/host_metrics.h"
 #include "fleet/python.h"
 #include "fleet/store.h"
+#include "fleet/worker.h"
 #include "telemetry/telemetry.h"
 #include "fleet/workdir.h"
 #include "loop/work.h"
 #include "pool/pool.h"
-
-struct zygotes;
 
 struct fleet {
 	uv_loop_t *loop;
@@ -35,7 +34,7 @@ struct fleet {
 	struct children children;
 	struct gpus gpus;
 	struct python python;
-	struct zygotes *zygotes;
+	struct worker_shared workers; /* what every worker is given */
 	struct store store;
 	struct list retired;  /* versions out of the store that still drain */
 	unsigned leaving;     /* versions that are gone but for their files */
@@ -49,7 +48,6 @@ struct fleet {
 	struct workdir workdir;  /* where archives are unpacked */
 	unsigned cpus;           /* that we may use: affinity and cgroup quota */
 	unsigned next_worker;    /* worker ids, from initial_worker_port */
-	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
 	struct jobs jobs;        /* short-lived children */
 	struct list registering; /* of versions whose packages are being installed */
 	uint64_t next_request_id, next_registration;

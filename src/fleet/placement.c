@@ -3,6 +3,7 @@
 
 #include "fleet/fleet.h"
 #include "fleet/ranks.h"
+#include "fleet/worker.h"
 #include "log/log.h"
 
 /* parallelLevel counts only where a parallelType says what for. */
@@ -54,9 +55,9 @@ unsigned placement_cap(const struct version *v, unsigned wanted)
 {
 	unsigned capacity = devices_capacity(&v->devices);
 
-	if (ranks_nodes(v) > 1 && wanted > 1) {
+	if (ranks_nodes(&v->manifest, &v->devices) > 1 && wanted > 1) {
 		log_warn("Model %s: one worker instead of %u, for it spans %u nodes", v->model_name,
-			 wanted, ranks_nodes(v));
+			 wanted, ranks_nodes(&v->manifest, &v->devices));
 		wanted = 1;
 	}
 	if (wanted > capacity)
@@ -67,18 +68,18 @@ unsigned placement_cap(const struct version *v, unsigned wanted)
 
 int placement_gpu(const struct worker *w)
 {
-	return w->slot >= 0 ? w->version->devices.ids[w->slot] : DEVICES_NONE;
+	return w->slot >= 0 ? w->model.devices->ids[w->slot] : DEVICES_NONE;
 }
 
 int placement_gpu_seen(const struct worker *w)
 {
-	return w->slot >= 0 && w->version->devices.level ? 0 : placement_gpu(w);
+	return w->slot >= 0 && w->model.devices->level ? 0 : placement_gpu(w);
 }
 
 void placement_put_visible(const struct worker *w, struct buf *out)
 {
-	const struct devices *d = &w->version->devices;
+	const struct devices *d = w->model.devices;
 
 	if (w->slot >= 0 && d->level)
-		gpus_put_visible(&w->version->fleet->gpus, &d->ids[w->slot], d->level, out);
+		gpus_put_visible(w->shared->gpus, &d->ids[w->slot], d->level, out);
 }

@@ -3,12 +3,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "fleet/fleet.h"
+#include "config/settings.h"
+#include "fleet/maker.h"
 
 #define RANKS_NODES_MAX 4096
 #define RANKS_PORTS 1000       /* rendezvous ports, from initial_distribution_port */
@@ -21,21 +23,21 @@ struct rank {
 	unsigned number;
 };
 
-unsigned ranks_wanted(const struct version *v)
+unsigned ranks_wanted(const struct manifest *m, const struct devices *d)
 {
-	return slice_eq(v->manifest.parallel_type, SLICE("custom")) ? 0 : v->devices.level;
+	return slice_eq(m->parallel_type, SLICE("custom")) ? 0 : d->level;
 }
 
-unsigned ranks_threads(const struct version *v)
+unsigned ranks_nodes(const struct manifest *m, const struct devices *d)
 {
-	return (unsigned)MAX(v->manifest.torchrun_threads, 1);
-}
-
-unsigned ranks_nodes(const struct version *v)
-{
-	int64_t nodes = ranks_wanted(v) ? v->manifest.torchrun_nodes : 1;
+	int64_t nodes = ranks_wanted(m, d) ? m->torchrun_nodes : 1;
 
 	return (unsigned)MIN(MAX(nodes, 1), RANKS_NODES_MAX);
+}
+
+static unsigned ranks_local(const struct worker *w)
+{
+	return ranks_wanted(w->model.manifest, w->model.devices);
 }
 
 /* ---- where they find each other ---- */
@@ -53,12 +55,12 @@ static bool ranks_port_free(unsigned port)
 }
 
 /* Every start gets another port, so that those that start together do not meet. */
-static unsigned ranks_pick_port(struct fleet *f)
+static unsigned ranks_pick_port(struct worker_shared *s)
 {
-	unsigned first = (unsigned)f->settings->initial_distribution_port;
+	unsigned first = (unsigned)s->settings->initial_distribution_port;
 
 	for (unsigned i = 0; i < RANKS_PORTS; i++) {
-		unsigned port = first + f->next_rank_port++ % RANKS_PORTS;
+		unsigned port = first + s->next_rank_port++ % RANKS_PORTS;
 
 		if (port <= 65535 && ranks_port_free(port))
 			return port;
@@ -67,15 +69,17 @@ static unsigned ranks_pick_port(struct fleet *f)
 }
 
 /* What is wrong with a torchrun section for several computers; NULL: nothing. */
-static const char *ranks_complaint(const struct version *v)
+static const char *ranks_complaint(const struct worker *w)
 {
-	struct slice backend = v->manifest.torchrun_backend;
+	const struct manifest *m = w->model.manifest;
+	unsigned nodes = ranks_nodes(m, w->model.devices);
+	struct slice backend = m->torchrun_backend;
 
-	if (v->manifest.torchrun_node_rank >= (int64_t)ranks_nodes(v))
+	if (m->torchrun_node_rank >= (int64_t)nodes)
 		return "torchrun.node-rank: it has to be less than nnodes";
-	if (ranks_nodes(v) > 1 && !v->manifest.torchrun_endpoint.n)
+	if (nodes > 1 && !m->torchrun_endpoint.n)
 		return "torchrun.rdzv-endpoint: it has to name the node with node-rank 0";
-	if (ranks_nodes(v) > 1 && backend.n && !slice_eq(backend, SLICE("c10d")) &&
+	if (nodes > 1 && backend.n && !slice_eq(backend, SLICE("c10d")) &&
 	    !slice_eq(backend, SLICE("static")))
 		return "torchrun.rdzv-backend: for several nodes it has to be c10d or static";
 	return NULL;
@@ -84,9 +88,9 @@ static const char *ranks_complaint(const struct version *v)
 /* On one computer there is nothing to agree on. For several the endpoint says where rank 0 is. */
 static int ranks_choose_master(struct worker *w)
 {
-	const char *complaint = ranks_complaint(w->version);
-	struct slice port = w->version->manifest.torchrun_endpoint, host = slice_cut(&port, ':');
-	uint64_t number = w->version->fleet->settings->initial_distribution_port;
+	const char *complaint = ranks_complaint(w);
+	struct slice port = w->model.manifest->torchrun_endpoint, host = slice_cut(&port, ':');
+	uint64_t number = w->shared->settings->initial_distribution_port;
 
 	free(TAKE(w->master));
 	if (complaint) {
@@ -94,9 +98,9 @@ static int ranks_choose_master(struct worker *w)
 		w->load_message = mem_strdup(complaint);
 		return err_origin(-EINVAL);
 	}
-	if (ranks_nodes(w->version) == 1) {
+	if (ranks_nodes(w->model.manifest, w->model.devices) == 1) {
 		host = SLICE("127.0.0.1");
-		number = ranks_pick_port(w->version->fleet);
+		number = ranks_pick_port(w->shared);
 	} else {
 		slice_u64(port, &number);
 	}
@@ -105,12 +109,12 @@ static int ranks_choose_master(struct worker *w)
 	return 0;
 }
 
-void ranks_environment(const struct worker *w, unsigned rank, void (*set)(void *arg, char *line),
-		       void *arg)
+static void ranks_environment(const struct worker *w, unsigned rank,
+			      void (*set)(void *arg, char *line), void *arg)
 {
-	const struct version *v = w->version;
-	unsigned local = ranks_wanted(v), nodes = ranks_nodes(v);
-	unsigned node = (unsigned)MAX(v->manifest.torchrun_node_rank, 0);
+	const struct manifest *m = w->model.manifest;
+	unsigned local = ranks_local(w), nodes = ranks_nodes(m, w->model.devices);
+	unsigned node = (unsigned)MAX(m->torchrun_node_rank, 0);
 	const struct {
 		const char *name;
 		unsigned value;
@@ -128,16 +132,16 @@ void ranks_environment(const struct worker *w, unsigned rank, void (*set)(void *
 		{ "TORCHELASTIC_MAX_RESTARTS", 1 },
 	};
 
-	if (!local)
-		return;
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		set(arg, mem_printf("%s=%u", numbers[i].name, numbers[i].value));
 	set(arg, mem_printf("MASTER_ADDR=%s", w->master));
 	set(arg, mem_strdup("ROLE_NAME=default"));
-	set(arg, mem_printf("TORCHELASTIC_RUN_ID=%s_%u", v->model_name, w->id));
+	set(arg, mem_printf("TORCHELASTIC_RUN_ID=%s_%u", w->model.name, w->id));
 }
 
 /* ---- life ---- */
+
+static const char *const ranks_arguments[] = { "sconce.worker", NULL };
 
 static void ranks_late(uv_timer_t *t)
 {
@@ -161,7 +165,7 @@ static void ranks_exited(struct child *c, int status)
 	}
 	if (!w->load_message)
 		w->load_message = mem_printf("%s while loading", why);
-	uv_update_time(w->version->fleet->loop);
+	uv_update_time(w->shared->loop);
 	uv_timer_start(w->timer, ranks_late, RANKS_PATIENCE_MS, 0);
 }
 
@@ -186,16 +190,22 @@ static int ranks_add(struct worker *w, struct rank *rank, const int ends[4])
 	own = pair[1];
 	r = ranks_tell_lead(w, rank->number, lead);
 	if (!r)
-		r = worker_exec(w, &rank->child, (int)rank->number,
-				(const int[4]){ ends[0], ends[1], ends[2], own }, ranks_exited);
+		r = python_spawn(w, &rank->child, ranks_arguments, (int)rank->number,
+				 (const int[4]){ ends[0], ends[1], ends[2], own }, ranks_exited);
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int ranks_launch(struct worker *w, const int ends[4])
+static void ranks_lead_exited(struct child *c, int status)
+{
+	worker_ended(container_of(c, struct worker, child), status, NULL);
+}
+
+/* On failure those that run end with the worker. */
+static int ranks_start(struct worker *w, const int ends[4])
 {
 	int r = ranks_choose_master(w);
 
-	w->n_ranks = ranks_wanted(w->version);
+	w->n_ranks = ranks_local(w);
 	w->ranks = mem_zalloc(w->n_ranks * sizeof(*w->ranks));
 	for (unsigned i = 1; i < w->n_ranks && !r; i++) {
 		w->ranks[i].worker = w;
@@ -203,14 +213,43 @@ int ranks_launch(struct worker *w, const int ends[4])
 		r = ranks_add(w, &w->ranks[i], ends);
 	}
 	if (!r)
-		r = worker_exec(w, &w->child, 0, ends, worker_exited);
-	return r < 0 ? err_trace(r) : 0;
+		r = python_spawn(w, &w->child, ranks_arguments, 0, ends, ranks_lead_exited);
+	if (r < 0)
+		return err_trace(r);
+	worker_started(w, w->child.pid);
+	return 0;
 }
 
-void ranks_end(struct worker *w)
+static void ranks_kill(struct worker *w)
+{
+	child_kill(&w->child, SIGKILL);
+}
+
+static void ranks_clear(struct worker *w)
 {
 	for (unsigned i = 1; i < w->n_ranks; i++)
 		child_abandon(&w->ranks[i].child);
 	free(TAKE(w->ranks));
 	w->n_ranks = 0;
 }
+
+static bool ranks_suits(const struct worker *w)
+{
+	return ranks_local(w) > 0;
+}
+
+/* Each of them: OMP_NUMBER_THREADS of the model, whatever the server's environment says. */
+static unsigned ranks_threads(const struct worker *w)
+{
+	return (unsigned)MAX(w->model.manifest->torchrun_threads, 1);
+}
+
+const struct worker_maker maker_ranks = {
+	.name = "ranks",
+	.suits = ranks_suits,
+	.start = ranks_start,
+	.kill = ranks_kill,
+	.clear = ranks_clear,
+	.threads = ranks_threads,
+	.environment = ranks_environment,
+};

@@ -123,7 +123,7 @@ bool version_healthy(const struct version *v)
 
 /* ---- scaling ---- */
 
-static void version_settle(struct version *v, const struct version_outcome *o)
+void version_settle(struct version *v, const struct version_outcome *o)
 {
 	struct list waiting = LIST_INIT(waiting);
 	struct list *n;
@@ -137,7 +137,7 @@ static void version_settle(struct version *v, const struct version_outcome *o)
 	}
 }
 
-static void version_check_scaled(struct version *v)
+void version_check_scaled(struct version *v)
 {
 	static const struct version_outcome scaled = { .result = VERSION_SCALED };
 	unsigned ready = version_ready_workers(v);
@@ -210,25 +210,10 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 	}
 	while (v->n_workers < min) {
 		v->n_workers++;
-		worker_create(v);
+		version_add_worker(v);
 	}
 	fleet_changed(v->fleet);
 	fleet_retune(v->fleet);
-	version_check_scaled(v);
-	version_touch(v);
-}
-
-void version_worker_loaded(struct version *v, int code, const char *message)
-{
-	struct version_outcome failed = { VERSION_WORKER_FAILED, code, message };
-
-	metric_set(v->metrics.workers_ready, version_ready_workers(v));
-	if (message) {
-		version_settle(v, &failed);
-		return;
-	}
-	if (v->state == VERSION_LOADING)
-		v->state = VERSION_READY;
 	version_check_scaled(v);
 	version_touch(v);
 }
@@ -380,7 +365,7 @@ static uint64_t version_dispatch_each(struct version *v, uint64_t now_ns)
 
 		wake_ns = UINT64_MAX;
 		while (version_waiting(v) && worker_has_credit(w) &&
-		       worker_run(w, now_ns, &wake_ns))
+		       worker_run(w, version_frame_batches(v, w), now_ns, &wake_ns))
 			wake_ns = UINT64_MAX;
 		first_ns = MIN(first_ns, wake_ns);
 	}
@@ -392,7 +377,8 @@ static uint64_t version_dispatch_any(struct version *v, uint64_t now_ns)
 	uint64_t wake_ns = UINT64_MAX;
 	struct worker *w;
 
-	while (v->queue.n && (w = version_least_busy(v)) && worker_run(w, now_ns, &wake_ns))
+	while (v->queue.n && (w = version_least_busy(v)) &&
+	       worker_run(w, version_frame_batches(v, w), now_ns, &wake_ns))
 		wake_ns = UINT64_MAX;
 	return wake_ns;
 }
@@ -499,12 +485,4 @@ static void version_maybe_stopped(struct version *v)
 	assert(list_empty(&v->waiters));
 	v->state = VERSION_STOPPED;
 	version_leave(v, !late);
-}
-
-void version_worker_gone(struct version *v, struct worker *w)
-{
-	worker_destroy(w);
-	metric_set(v->metrics.workers_ready, version_ready_workers(v));
-	version_check_scaled(v);
-	version_touch(v);
 }

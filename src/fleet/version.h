@@ -120,9 +120,16 @@ void version_release(struct version *v);
 void version_touch(struct version *v);
 void version_dispatch(struct version *v, uint64_t now_ns);
 void version_tick(struct version *v, uint64_t now_ns);
-/* A worker became ready (NULL message) or failed to load. */
-void version_worker_loaded(struct version *v, int code, const char *message);
-void version_worker_gone(struct version *v, struct worker *w);
+
+/* ---- version_workers.c: what its workers are told, and tell ---- */
+
+/* Makes one more and starts it. */
+void version_add_worker(struct version *v);
+/* How many batches the next frame for `w` may carry. */
+unsigned version_frame_batches(struct version *v, const struct worker *w);
+/* Tells those who wait for workers, all of them, or if there are enough. */
+void version_settle(struct version *v, const struct version_outcome *o);
+void version_check_scaled(struct version *v);
 
 /* ---- version_sequences.c: what waits, in the queue or in a sequence ---- */
 

@@ -8,52 +8,38 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/backoff.h"
-#include "fleet/fleet.h"
-#include "fleet/placement.h"
-#include "fleet/ranks.h"
+#include "fleet/maker.h"
 #include "log/log.h"
 
 /* A worker that was healthy this long has left its earlier failures behind. */
 #define WORKER_HEALTHY_NS (60 * NS_PER_S)
-
-static void worker_start(struct worker *w);
 
 static void worker_timer_closed(uv_handle_t *h)
 {
 	free(h);
 }
 
-static unsigned worker_free_index(const struct version *v)
-{
-	_cleanup_(freep) bool *used = NULL;
-	unsigned n = 0, index = 0;
-
-	list_for_each (l, &v->workers)
-		n++;
-	used = mem_zalloc((n + 1) * sizeof(*used));
-	list_for_each (l, &v->workers)
-		used[MIN(container_of(l, struct worker, link)->index, n)] = true;
-	while (index < n && used[index])
-		index++;
-	return index;
-}
-
-struct worker *worker_create(struct version *v)
+struct worker *worker_create(struct worker_shared *shared, const struct worker_owner_ops *ops,
+			     void *owner, const struct worker_model *m, unsigned id, unsigned index,
+			     int slot)
 {
 	struct worker *w = mem_new(struct worker);
 
-	w->version = v;
-	w->id = v->fleet->next_worker++;
-	w->slot = placement_pick(v);
-	w->index = worker_free_index(v);
-	snprintf(w->label, sizeof(w->label), "W-%u-%s_%s", w->id, v->model_name, v->name);
+	w->shared = shared;
+	w->ops = ops;
+	w->owner = owner;
+	w->model = *m;
+	w->id = id;
+	w->slot = slot;
+	w->index = index;
+	w->state = WORKER_WAITING;
+	snprintf(w->label, sizeof(w->label), "W-%u-%s_%s", w->id, m->name, m->version);
+	list_init(&w->link);
 	list_init(&w->flights);
 	list_init(&w->channel.pending);
 	w->timer = mem_new(uv_timer_t);
-	uv_timer_init(v->fleet->loop, w->timer);
+	uv_timer_init(shared->loop, w->timer);
 	w->timer->data = w;
-	list_push_back(&v->workers, &w->link);
-	worker_start(w);
 	return w;
 }
 
@@ -61,7 +47,7 @@ struct worker *worker_destroy(struct worker *w)
 {
 	if (!w)
 		return NULL;
-	assert(list_empty(&w->flights) && !w->child.pid);
+	assert(list_empty(&w->flights) && !w->maker && !w->pid);
 	list_remove(&w->link);
 	channel_close(&w->channel);
 	output_close(&w->out);
@@ -91,16 +77,16 @@ static void worker_startup_late(uv_timer_t *t)
 		 "org.pytorch.serve.wlm.WorkerInitializationException: "
 		 "Backend worker did not respond in given time "
 		 "(%llu s)",
-		 (unsigned long long)w->version->startup_timeout_s);
+		 (unsigned long long)w->model.startup_timeout_s);
 	w->timed_out = true;
 	worker_kill(w, NULL);
 }
 
-/* Begins a process for this place. What fails here fails like a process that died at once. */
-static void worker_start(struct worker *w)
+void worker_start(struct worker *w)
 {
 	int r;
 
+	assert(!w->maker && !w->pid && list_empty(&w->flights));
 	w->state = WORKER_STARTING;
 	w->timed_out = w->killed = w->async = false;
 	w->began_ns = clock_now_ns();
@@ -108,12 +94,12 @@ static void worker_start(struct worker *w)
 	w->n_segments = 0;
 	w->load_code = 0;
 	free(TAKE(w->load_message));
-	uv_update_time(w->version->fleet->loop);
-	uv_timer_start(w->timer, worker_startup_late, w->version->startup_timeout_s * 1000, 0);
+	uv_update_time(w->shared->loop);
+	uv_timer_start(w->timer, worker_startup_late, w->model.startup_timeout_s * 1000, 0);
 	r = worker_launch(w);
 	if (r < 0) {
 		log_error("%s: cannot start a process: %s", w->label, strerror(-r));
-		worker_launched(w, 0);
+		worker_end_soon(w, "could not be started");
 	}
 }
 
@@ -124,17 +110,16 @@ static void worker_restart(uv_timer_t *t)
 
 static bool worker_gave_up(const struct worker *w, uint64_t now_ns)
 {
-	return w->trouble_ns && now_ns - w->trouble_ns > w->version->max_retry_timeout_s * NS_PER_S;
+	return w->trouble_ns && now_ns - w->trouble_ns > w->model.max_retry_timeout_s * NS_PER_S;
 }
 
 /* The process is gone and its requests are dealt with: what becomes of the place? */
 static void worker_next(struct worker *w, uint64_t now_ns)
 {
-	struct version *v = w->version;
 	uint64_t wait_ns;
 
 	if (w->state == WORKER_STOPPING) {
-		version_worker_gone(v, w);
+		w->ops->gone(w->owner, w);
 		return;
 	}
 	if (w->ready_ns && now_ns - w->ready_ns > WORKER_HEALTHY_NS) {
@@ -153,18 +138,18 @@ static void worker_next(struct worker *w, uint64_t now_ns)
 			 "Auto recovery failed again: gave up after %llu s without a working "
 			 "process. "
 			 "Scale the model to try again.",
-			 (unsigned long long)v->max_retry_timeout_s);
+			 (unsigned long long)w->model.max_retry_timeout_s);
 		w->state = WORKER_FAILED;
-		version_touch(v); /* nobody shall wait for it any more */
+		w->ops->touch(w->owner); /* nobody shall wait for it any more */
 		return;
 	}
 	wait_ns = backoff_next_ns(w->failures++);
 	w->state = WORKER_WAITING;
-	metric_add(v->metrics.restarts, 1);
+	metric_add(w->model.metrics->restarts, 1);
 	log_line(LOG_SERVER, LOG_INFO, w->label, "sconce.worker",
 		 "Retry worker: %u in %llu seconds.", w->id,
 		 (unsigned long long)(wait_ns / NS_PER_S));
-	uv_update_time(v->fleet->loop);
+	uv_update_time(w->shared->loop);
 	uv_timer_start(w->timer, worker_restart, wait_ns / NS_PER_MS, 0);
 }
 
@@ -177,26 +162,36 @@ static void worker_report_load_failure(struct worker *w, const char *how)
 		snprintf(text, sizeof(text), "%s", w->load_message);
 	else if (w->timed_out)
 		snprintf(text, sizeof(text), "it did not load within %llu s (startupTimeout)",
-			 (unsigned long long)w->version->startup_timeout_s);
+			 (unsigned long long)w->model.startup_timeout_s);
 	else
 		snprintf(text, sizeof(text), "the worker process %s while loading", how);
-	version_worker_loaded(w->version, code, text);
+	w->ops->loaded(w->owner, w, code, text);
 }
 
-/* A process of this place has ended, or could not be made at all. */
-static void worker_ended(struct worker *w, int status, const char *how)
+void worker_ended(struct worker *w, int status, const char *how)
 {
-	struct version *v = w->version;
 	bool was_loading = w->state == WORKER_STARTING || w->state == WORKER_LOADING;
+	const struct worker_owner_ops *ops = w->ops;
 	uint64_t now_ns = clock_now_ns();
+	void *owner = w->owner;
+	char described[96];
 
-	ranks_end(w);
+	assert(was_loading || w->state == WORKER_READY || w->state == WORKER_STOPPING);
+	if (!how) {
+		child_describe(status, described, sizeof(described));
+		how = described;
+	}
+	w->doomed = NULL;
+	w->pid = 0;
+	if (w->maker && w->maker->clear)
+		w->maker->clear(w);
 	/* It may have answered before it died. */
 	channel_drain(&w->channel);
 	channel_close(&w->channel);
 	output_drain(&w->out);
 	output_drain(&w->err);
 	uv_timer_stop(w->timer);
+	w->maker = NULL;
 	if (w->state != WORKER_STOPPING) {
 		w->deaths++;
 		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
@@ -207,25 +202,28 @@ static void worker_ended(struct worker *w, int status, const char *how)
 	worker_memory_unref(TAKE(w->memory));
 	if (was_loading)
 		worker_report_load_failure(w, how);
-	worker_next(w, now_ns);
-	version_touch(v);
+	worker_next(w, now_ns); /* may destroy it */
+	ops->touch(owner);
 }
 
-void worker_exited(struct child *c, int status)
+void worker_started(struct worker *w, pid_t pid)
 {
-	struct worker *w = container_of(c, struct worker, child);
-	char how[96];
-
-	child_describe(status, how, sizeof(how));
-	worker_ended(w, status, how);
+	assert(w->maker && !w->pid && !w->doomed && pid > 0);
+	w->pid = pid;
 }
 
-void worker_launched(struct worker *w, pid_t pid)
+static void worker_report_end(uv_timer_t *t)
 {
-	if (pid)
-		child_adopt(&w->version->fleet->children, &w->child, pid, worker_exited);
-	else
-		worker_ended(w, 0, "could not be started");
+	struct worker *w = t->data;
+
+	worker_ended(w, 0, w->doomed);
+}
+
+void worker_end_soon(struct worker *w, const char *how)
+{
+	assert(!w->pid);
+	w->doomed = how;
+	uv_timer_start(w->timer, worker_report_end, 0, 0);
 }
 
 void worker_kill(struct worker *w, const char *why)
@@ -234,11 +232,10 @@ void worker_kill(struct worker *w, const char *why)
 		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", "Killing the worker: %s",
 			 why);
 	w->killed = true;
-	if (w->child.pid)
-		child_kill(&w->child, SIGKILL);
-	else if (channel_is_open(&w->channel))
-		channel_close(
-			&w->channel); /* a zygote still makes it: it exits when it finds out */
+	if (w->doomed)
+		worker_end_soon(w, w->doomed);
+	else if (w->maker)
+		w->maker->kill(w);
 }
 
 static void worker_stop_late(uv_timer_t *t)
@@ -260,23 +257,23 @@ void worker_stop(struct worker *w, uint64_t grace_ms)
 		return;
 	if (!running && w->state != WORKER_STOPPING) {
 		w->state = WORKER_STOPPING;
-		version_worker_gone(w->version, w);
+		w->ops->gone(w->owner, w);
 		return;
 	}
 	/* One that is still loading has nothing to finish. */
 	if (w->state != WORKER_READY)
 		grace_ms = 0;
 	w->state = WORKER_STOPPING;
-	version_worker_leaves(w->version, w, 503, "Worker scaled down.");
+	w->ops->leaves(w->owner, w, 503, "Worker scaled down.");
 	frame_begin(&fw, packet, sizeof(packet), FRAME_STOP, 0);
 	channel_send(&w->channel, frame_end(&fw), NULL, 0);
-	uv_update_time(w->version->fleet->loop);
+	uv_update_time(w->shared->loop);
 	uv_timer_start(w->timer, worker_stop_late, grace_ms, 0);
 }
 
 void worker_tick(struct worker *w, uint64_t now_ns)
 {
-	uint64_t limit = w->version->response_timeout_s * NS_PER_S;
+	uint64_t limit = w->model.response_timeout_s * NS_PER_S;
 
 	if (list_empty(&w->flights) || !limit || now_ns - w->progress_ns <= limit || w->timed_out)
 		return;
@@ -291,8 +288,8 @@ void worker_tune(struct worker *w, unsigned threads)
 	struct frame_writer fw;
 	char packet[FRAME_HEAD];
 
-	/* Ranks and pinned workers keep what they began with. */
-	if (w->state != WORKER_READY || w->threads == threads || !w->threads || w->n_ranks)
+	/* Those whose maker knows better keep what they began with. */
+	if (w->state != WORKER_READY || w->threads == threads || w->maker->threads)
 		return;
 	w->threads = threads;
 	frame_begin(&fw, packet, sizeof(packet), FRAME_TUNE, threads);

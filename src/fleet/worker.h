@@ -9,17 +9,29 @@
  *        ▲                │ fails              │ dies
  *        └───── WAITING ◄─┴────────────────────┘        FAILED: given up after maxRetryTimeoutInSec
  *
- * Everything a worker sends is checked as if it came from the network; one that breaks the protocol
- * is killed with a log line that says why. Loop thread only.
+ * It knows its model as a struct of facts, its owner as a table of functions and its process as
+ * what a maker (maker.h) made. Everything a worker sends is checked as if it came from the network;
+ * one that breaks the protocol is killed with a log line that says why. Loop thread only.
  */
 
 #include <uv.h>
 
-#include "fleet/channel.h"
+#include "archive/archive.h"
 #include "child/child.h"
 #include "child/output.h"
-#include "fleet/version.h"
+#include "core/batch.h"
+#include "core/devices.h"
+#include "core/sizes.h"
+#include "fleet/channel.h"
 #include "pool/outbound.h"
+#include "telemetry/telemetry.h"
+
+struct gpus;
+struct pool;
+struct python;
+struct worker;
+struct worker_maker;
+struct zygotes;
 
 enum worker_state {
 	WORKER_STARTING,
@@ -28,6 +40,65 @@ enum worker_state {
 	WORKER_STOPPING,
 	WORKER_WAITING,
 	WORKER_FAILED,
+};
+
+/* What all workers of a server share. */
+struct worker_shared {
+	uv_loop_t *loop;
+	const struct settings *settings;
+	struct budget *budget;
+	struct pool *pool;
+	struct telemetry *telemetry;
+	struct children *children;
+	struct gpus *gpus;
+	const struct python *python;
+	struct zygotes *zygotes; /* NULL: off */
+	const struct worker_maker *const *makers;
+	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
+};
+
+/* What a worker is told of its model. What is pointed to belongs to the owner and outlives it. */
+struct worker_model {
+	const char *name, *version, *dir, *handler;
+	const char *python;      /* interpreter of its own; NULL: the server's */
+	const bool *wants_torch; /* its handler imports torch */
+	const struct manifest *manifest;
+	const struct devices *devices;
+	unsigned batch_size;
+	uint64_t response_timeout_s, startup_timeout_s, max_retry_timeout_s;
+	struct version_metrics *metrics;
+	struct sizes *sizes; /* what its workers learn together */
+	struct batch_cost *cost;
+};
+
+/* What a worker asks and tells whoever owns it. */
+struct worker_owner_ops {
+	/* Its process became ready (NULL message) or failed to load. */
+	void (*loaded)(void *owner, struct worker *w, int code, const char *message);
+	/* It was stopped and has no process any more: the owner destroys it. */
+	void (*gone)(void *owner, struct worker *w);
+	/* Something changed: there may be work to hand out, or an end. */
+	void (*touch)(void *owner);
+	/* The next batch, as batch_take(). */
+	unsigned (*take)(void *owner, struct worker *w, uint64_t now_ns, struct batch *out,
+			 uint64_t *ret_wake_ns);
+	/* What waits longest must run alone. */
+	bool (*next_alone)(void *owner);
+	/* A request waits again, at the head of the queue: it was taken, but not begun. */
+	void (*give_back)(void *owner, struct request *r);
+	/* A request is about to have its final reply. */
+	void (*release)(void *owner);
+	/* A request of a sequence got an answer, or never will. */
+	void (*sequence_answered)(void *owner, struct request *r, const struct reply *reply,
+				  uint64_t now_ns);
+	/* Sequences with state on `w` are lost; what waits in them is answered with this error. */
+	void (*leaves)(void *owner, struct worker *w, int status, const char *message);
+	/* Its handler imports torch. */
+	void (*imports_torch)(void *owner);
+	/* Threads that a worker should use, so that all of them together fit the CPUs. */
+	unsigned (*threads)(void *owner);
+	/* How many workers the owner wants: those that share its CPUs. */
+	unsigned (*siblings)(void *owner);
 };
 
 /* Reply memory: outlives the worker while a client still reads from it. */
@@ -48,17 +119,25 @@ struct flight {
 };
 
 struct worker {
-	struct list link; /* in its version */
-	struct version *version;
-	unsigned index;  /* among its version's: the lowest that was free */
+	struct list link; /* its owner's */
+	struct worker_shared *shared;
+	const struct worker_owner_ops *ops;
+	void *owner;
+	struct worker_model model;
+	unsigned index;  /* among its owner's: the lowest that was free */
 	unsigned id;     /* 9000 … */
 	char label[128]; /* "W-9000-noop_1.0" */
-	int slot;        /* of its GPUs, in version->devices; DEVICES_NONE */
+	int slot;        /* of its GPUs, in model.devices; DEVICES_NONE */
 	enum worker_state state;
-	struct child child;
+
+	const struct worker_maker *maker; /* of the present process; NULL: there is none */
+	const char *doomed;               /* its end is about to be reported: how it ended */
+	pid_t pid;                        /* 0: not known yet, or none */
+	struct child child;               /* the makers': where it is a process of ours */
 	struct rank *ranks; /* of a worker of several processes: those beside `child`, from 1 */
 	unsigned n_ranks, master_port;
 	char *master; /* where its processes find each other */
+
 	struct channel channel;
 	struct output out, err;
 	struct worker_memory *memory;
@@ -85,19 +164,24 @@ struct worker {
 	char *load_message;
 };
 
-/* Makes the place and starts its first process. */
-struct worker *worker_create(struct version *v);
+/* Makes the place; worker_start() begins its first process, and every later one by itself. */
+struct worker *worker_create(struct worker_shared *s, const struct worker_owner_ops *ops,
+			     void *owner, const struct worker_model *m, unsigned id, unsigned index,
+			     int slot);
+/* What fails here is reported from the loop, like a process that died at once. */
+void worker_start(struct worker *w);
 struct worker *worker_destroy(struct worker *w); /* no process, no flights */
-/* Asks it to finish what it has and exit; kills it after grace_ms. It is destroyed when gone. */
+/* Asks it to finish what it has and exit; kills it after grace_ms. ops->gone() follows, at once
+ * when it has no process. */
 void worker_stop(struct worker *w, uint64_t grace_ms);
-/* True when the process needs no further attention and the place may go. */
-bool worker_idle(const struct worker *w);
 
-/* Sends a frame of batches taken from the queue; returns how many requests went out. 0: look again
- * at *ret_wake_ns. */
-unsigned worker_run(struct worker *w, uint64_t now_ns, uint64_t *ret_wake_ns);
+/* Sends a frame of at most `batches` batches, as ops->take() gives them; returns how many requests
+ * went out. 0: look again at *ret_wake_ns. */
+unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_t *ret_wake_ns);
 /* May it be given work now? */
 bool worker_has_credit(const struct worker *w);
+/* How many batches one that runs them side by side (`async`) could begin now. */
+unsigned worker_async_batches(const struct worker *w);
 /* Requests that it could begin at once. */
 unsigned worker_free_places(const struct worker *w);
 void worker_cancel(struct worker *w, struct request *r);
@@ -110,22 +194,16 @@ void worker_tick(struct worker *w, uint64_t now_ns);
 /* Kills the process with a line that says why; the rest follows from its death. */
 void worker_kill(struct worker *w, const char *why);
 
-/* ---- worker_launch.c: a process for this place, fresh or from a zygote ---- */
+/* ---- worker_launch.c ---- */
+/* A process for this place, by the first maker that suits. */
 int worker_launch(struct worker *w);
-/* A fresh interpreter for it, or for one of its ranks; rank -1: it has none. `fds` as in struct
- * spawn. */
-int worker_exec(struct worker *w, struct child *c, int rank, const int fds[4],
-		void (*exited)(struct child *c, int status));
-void worker_launch_again(struct worker *w); /* the zygote that was to make it is gone */
 /* Threads it should use at its start; 0: it knows by itself. */
 unsigned worker_threads(const struct worker *w);
-/* The process exists (a zygote answered), or could not be made (pid 0). */
-void worker_launched(struct worker *w, pid_t pid);
-void worker_exited(struct child *c, int status);
+/* ---- worker_load.c ---- */
+int worker_send_load(struct worker *w);
 /* ---- worker_frames.c: what it sends ---- */
 int worker_received(struct channel *c, const struct frame *f);
 void worker_broken(struct channel *c, const char *why);
-int worker_send_load(struct worker *w);
 /* ---- worker_death.c ---- */
 /* The process is gone: requeues, retries or fails what it had. */
 void worker_fail_flights(struct worker *w, int status, uint64_t now_ns);

@@ -11,12 +11,13 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
-#include "fleet/fleet.h"
+#include "core/dispatch.h"
+#include "core/sequence.h"
 #include "log/log.h"
 
 static bool worker_may_retry(const struct worker *w)
 {
-	return w->version->fleet->settings->retry && !w->version->manifest.sequence_batching;
+	return w->shared->settings->retry && !w->model.manifest->sequence_batching;
 }
 
 static int worker_death_status(const struct worker *w, int status)
@@ -41,7 +42,6 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 				  int status)
 {
 	struct reply last = { .final = true };
-	struct version *v = w->version;
 
 	r->place = NULL;
 	r->grant = (struct span){ 0 };
@@ -51,17 +51,17 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 	switch (fate) {
 	case FATE_RETRY_ALONE:
 		r->retried = true;
-		metric_add(v->metrics.retries, 1);
+		metric_add(w->model.metrics->retries, 1);
 		/* fall through */
 	case FATE_REQUEUE:
 		r->batch = 0;
-		version_return(v, r);
+		w->ops->give_back(w->owner, r);
 		return;
 	case FATE_DROP:
 	case FATE_FAIL:
 		if (r->sequence)
-			version_sequence_answered(v, r, &last, clock_now_ns());
-		version_release(v);
+			w->ops->sequence_answered(w->owner, r, &last, clock_now_ns());
+		w->ops->release(w->owner);
 		worker_reply_error(r, status, "Worker died.");
 		return;
 	}
@@ -103,5 +103,5 @@ void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
 		worker_settle_flight(w, container_of(n, struct flight, link), &death, code);
 	w->n_flights = w->n_frames = 0;
 	w->exclusive = false;
-	version_worker_leaves(w->version, w, code, "Worker died.");
+	w->ops->leaves(w->owner, w, code, "Worker died.");
 }

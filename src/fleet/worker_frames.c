@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "fleet/fleet.h"
+#include "config/settings.h"
 #include "telemetry/handler_metrics.h"
 #include "log/log.h"
 #include "wire/http.h"
@@ -33,10 +33,9 @@ void worker_broken(struct channel *c, const char *why)
 {
 	struct worker *w = container_of(c, struct worker, channel);
 
+	/* Its end is told by whoever made it, never by the socket. */
 	if (why)
 		worker_refuse(w, why);
-	else if (!w->child.pid)
-		channel_close(c); /* a zygote's child that never was */
 }
 
 static yyjson_doc *worker_json(const struct frame *f)
@@ -74,7 +73,7 @@ static void worker_note_imports(struct worker *w, yyjson_val *root)
 	size_t i, n;
 
 	yyjson_arr_foreach(imports, i, n, v) if (yyjson_equals_str(v, "torch"))
-		w->version->wants_torch = true;
+		w->ops->imports_torch(w->owner);
 }
 
 static void worker_ready(struct worker *w, yyjson_val *root)
@@ -93,12 +92,11 @@ static void worker_ready(struct worker *w, yyjson_val *root)
 	w->state = WORKER_READY;
 	w->ready_ns = clock_now_ns();
 	ms = (double)((w->ready_ns - w->began_ns) / NS_PER_MS);
-	telemetry_worker_loaded(&w->version->fleet->telemetry, w->label, ms);
+	telemetry_worker_loaded(w->shared->telemetry, w->label, ms);
 	uv_timer_stop(w->timer);
 	log_line(LOG_SERVER, LOG_INFO, w->label, "sconce.worker",
 		 "Worker loaded the model in %.0f ms", ms);
-	version_worker_loaded(w->version, 200, NULL);
-	fleet_retune(w->version->fleet);
+	w->ops->loaded(w->owner, w, 200, NULL);
 }
 
 static int worker_loaded(struct worker *w, const struct frame *f)
@@ -185,25 +183,23 @@ static void worker_lease(struct worker *w, struct request *r, struct reply *repl
 /* TorchServe counts the latencies of what succeeded, when it has. */
 static void worker_observe_done(struct worker *w, const struct request *r, const struct flight *fl)
 {
-	struct version *v = w->version;
+	struct version_metrics *m = w->model.metrics;
 	uint64_t took = w->progress_ns - r->queued_ns, waited = fl->sent_ns - r->queued_ns;
 
-	metric_observe(v->metrics.request_seconds, (double)took / 1e9);
+	metric_observe(m->request_seconds, (double)took / 1e9);
 	if (r->op == REQUEST_DESCRIBE)
 		return;
-	meter_update(r->versioned ? &v->metrics.inference_latency_us_named
-				  : &v->metrics.inference_latency_us,
+	meter_update(r->versioned ? &m->inference_latency_us_named : &m->inference_latency_us,
 		     w->label, (double)(took / NS_PER_US));
-	meter_update(r->versioned ? &v->metrics.queue_latency_us_named
-				  : &v->metrics.queue_latency_us,
-		     w->label, (double)(waited / NS_PER_US));
-	meter_update(&v->fleet->telemetry.queue_time, w->label, (double)(waited / NS_PER_MS));
+	meter_update(r->versioned ? &m->queue_latency_us_named : &m->queue_latency_us, w->label,
+		     (double)(waited / NS_PER_US));
+	meter_update(&w->shared->telemetry->queue_time, w->label, (double)(waited / NS_PER_MS));
 }
 
 /* A batch took the handler `busy_ns`; the rest since it was sent is ours. */
 static void worker_observe_batch(struct worker *w, const struct flight *fl, uint64_t busy_ns)
 {
-	const struct meter *prediction = &w->version->metrics.prediction_time;
+	const struct meter *prediction = &w->model.metrics->prediction_time;
 	uint64_t whole_ns = w->progress_ns - fl->sent_ns;
 	uint64_t theirs_ns = MIN(busy_ns, whole_ns);
 	/* Two decimals, as TorchServe's workers round it. */
@@ -213,7 +209,7 @@ static void worker_observe_batch(struct worker *w, const struct flight *fl, uint
 		meter_write(prediction, w->out.label, ms, buf_slice(&fl->ids));
 	else
 		meter_update(prediction, NULL, ms);
-	meter_update(&w->version->fleet->telemetry.worker_thread_time, w->label,
+	meter_update(&w->shared->telemetry->worker_thread_time, w->label,
 		     (double)((whole_ns - theirs_ns) / NS_PER_MS));
 }
 
@@ -241,10 +237,10 @@ static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight 
 		reply.body = slice_make(view, fr->length);
 		worker_lease(w, r, &reply);
 	}
-	sizes_learn(&w->version->sizes, fr->length);
+	sizes_learn(w->model.sizes, fr->length);
 	r->answered = true;
 	if (r->sequence)
-		version_sequence_answered(w->version, r, &reply, w->progress_ns);
+		w->ops->sequence_answered(w->owner, r, &reply, w->progress_ns);
 	if (reply.final) {
 		list_remove(&r->link);
 		outbound_revoke(w->memory->outbound, r->grant);
@@ -252,7 +248,7 @@ static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight 
 		r->place = NULL;
 		if (!reply.error)
 			worker_observe_done(w, r, fl);
-		version_release(w->version);
+		w->ops->release(w->owner);
 		if (--fl->left == 0)
 			*ret_done = fl;
 	}
@@ -297,7 +293,7 @@ static void worker_finish_flights(struct worker *w, struct list *finished, uint6
 		worker_observe_batch(w, fl, busy_ns / batches);
 		flight_free(fl);
 		if (!w->async)
-			batch_cost_learn(&w->version->cost, requests / batches, busy_ns / batches);
+			batch_cost_learn(w->model.cost, requests / batches, busy_ns / batches);
 	}
 }
 
@@ -312,13 +308,13 @@ static int worker_chunk(struct worker *w, const struct frame *f)
 	r = worker_replies(w, f, &finished);
 	worker_finish_flights(w, &finished, f->arg);
 	if (!r)
-		version_touch(w->version);
+		w->ops->touch(w->owner);
 	return r;
 }
 
 static int worker_need(struct worker *w, const struct frame *f)
 {
-	uint64_t limit = w->version->fleet->settings->max_response_size + WORKER_NEED_MAX_SLACK;
+	uint64_t limit = w->shared->settings->max_response_size + WORKER_NEED_MAX_SLACK;
 	struct slice rest = f->body;
 	struct frame_writer fw;
 	char packet[FRAME_HEAD + 16];
@@ -387,8 +383,7 @@ int worker_received(struct channel *c, const struct frame *f)
 	case FRAME_NEED:
 		return worker_need(w, f);
 	case FRAME_METRIC:
-		handler_metrics_update(&w->version->fleet->telemetry.handlers, w->out.label,
-				       f->body);
+		handler_metrics_update(&w->shared->telemetry->handlers, w->out.label, f->body);
 		return 0;
 	case FRAME_LOG:
 		return worker_logged(w, f);

@@ -13,27 +13,25 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "fleet/fleet.h"
+#include "core/dispatch.h"
+#include "fleet/channel.h"
+#include "pool/pool.h"
 #include "log/log.h"
 
 #define WORKER_PARTS_MAX 512          /* per request; the API layer refuses more */
 #define WORKER_IDS_MAX ((size_t)8192) /* request ids in a log line */
 
-static bool worker_next_alone(const struct worker *w)
+unsigned worker_async_batches(const struct worker *w)
 {
-	const struct request *next = queue_first(&w->version->queue);
-
-	return next && next->retried;
+	return dispatch_concurrent_batches(w->credits, w->n_flights, w->exclusive,
+					   w->ops->next_alone(w->owner));
 }
 
 bool worker_has_credit(const struct worker *w)
 {
 	if (w->state != WORKER_READY || w->killed || w->channel.pending_bytes)
 		return false;
-	if (w->async)
-		return dispatch_concurrent_batches(w->credits, w->n_flights, w->exclusive,
-						   worker_next_alone(w)) > 0;
-	return w->n_frames < 2;
+	return w->async ? worker_async_batches(w) > 0 : w->n_frames < 2;
 }
 
 unsigned worker_free_places(const struct worker *w)
@@ -60,7 +58,7 @@ static int worker_send_segment(struct worker *w, uint32_t id)
 	size_t size;
 	int fd;
 
-	if (!pool_segment(w->version->fleet->pool, id, &fd, &size))
+	if (!pool_segment(w->shared->pool, id, &fd, &size))
 		return -ENOENT;
 	frame_begin(&fw, packet, sizeof(packet), FRAME_SEGMENT, id);
 	frame_put_u64(&fw, size);
@@ -95,8 +93,7 @@ static int worker_send_segments(struct worker *w, const struct request *r)
 	return e;
 }
 
-static int worker_put_request(struct worker *w, struct frame_writer *fw, struct request *r,
-			      unsigned batch)
+static int worker_put_request(struct frame_writer *fw, struct request *r, unsigned batch)
 {
 	static struct frame_part parts[WORKER_PARTS_MAX];
 	struct frame_request fr = { .batch = (uint16_t)batch,
@@ -121,13 +118,12 @@ static int worker_put_request(struct worker *w, struct frame_writer *fw, struct 
 						.dtype = r->parts[i].dtype,
 						.ndim = r->parts[i].ndim,
 						.dims = (const uint8_t *)r->parts[i].shape };
-	(void)w;
 	return frame_put_request(fw, &fr, parts);
 }
 
 static void worker_grant(struct worker *w, struct request *r)
 {
-	size_t n = sizes_grant(&w->version->sizes);
+	size_t n = sizes_grant(w->model.sizes);
 
 	r->grant = (struct span){ 0 };
 	if (n && outbound_grant(w->memory->outbound, n, &r->grant) != 0)
@@ -162,7 +158,7 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		worker_grant(w, r);
 		r->place = w;
 		r->batch = fl->seq;
-		if (worker_send_segments(w, r) == 0 && worker_put_request(w, fw, r, index) == 0)
+		if (worker_send_segments(w, r) == 0 && worker_put_request(fw, r, index) == 0)
 			continue;
 		*fw = before;
 		while ((n = list_last(&fl->requests))) {
@@ -171,7 +167,7 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 			outbound_revoke(w->memory->outbound, r->grant);
 			r->place = NULL;
 			r->batch = 0;
-			version_return(w->version, r);
+			w->ops->give_back(w->owner, r);
 		}
 		flight_free(fl);
 		return false;
@@ -180,53 +176,35 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		struct request *r = container_of(m, struct request, link);
 
 		w->exclusive = w->exclusive || (w->async && r->retried);
-		metric_observe(w->version->metrics.queue_seconds,
+		metric_observe(w->model.metrics->queue_seconds,
 			       (double)(now_ns - r->queued_ns) / 1e9);
-		if (w->version->metrics.prediction_time.head)
+		if (w->model.metrics->prediction_time.head)
 			worker_note_id(fl, r);
 	}
-	metric_observe(w->version->metrics.batch_size, b->n);
+	metric_observe(w->model.metrics->batch_size, b->n);
 	w->next_seq++;
 	w->n_flights++;
 	list_push_back(&w->flights, &fl->link);
 	return true;
 }
 
-static unsigned worker_frame_batches(struct worker *w)
-{
-	struct version *v = w->version;
-	unsigned idle = 0;
-
-	if (w->async)
-		return dispatch_concurrent_batches(w->credits, w->n_flights, w->exclusive,
-						   worker_next_alone(w));
-	list_for_each (n, &v->workers) {
-		struct worker *other = container_of(n, struct worker, link);
-
-		idle += other->state == WORKER_READY && !other->n_frames;
-	}
-	return dispatch_frame_batches(&v->dispatch, batch_cost_estimate(&v->cost, 1),
-				      version_waiting(v), v->policy.batch_size, idle, w->n_frames);
-}
-
 /* Another batch in this frame? What must run alone has a frame of its own. */
 static bool worker_goes_on(const struct worker *w, const struct frame_writer *fw)
 {
-	return fw->n < FRAME_SOFT && !(w->async && (w->exclusive || worker_next_alone(w)));
+	return fw->n < FRAME_SOFT && !(w->async && (w->exclusive || w->ops->next_alone(w->owner)));
 }
 
-unsigned worker_run(struct worker *w, uint64_t now_ns, uint64_t *ret_wake_ns)
+unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_t *ret_wake_ns)
 {
 	static char packet[FRAME_MAX];
-	struct version *v = w->version;
 	struct frame_writer fw;
-	unsigned batches = worker_frame_batches(w), sent = 0, done = 0;
+	unsigned sent = 0, done = 0;
 
 	frame_begin(&fw, packet, sizeof(packet), FRAME_RUN, w->next_seq + 1);
 	*ret_wake_ns = UINT64_MAX;
 	while (done < batches && (done == 0 || worker_goes_on(w, &fw))) {
 		struct batch b;
-		unsigned n = version_take(v, w, now_ns, &b, ret_wake_ns);
+		unsigned n = w->ops->take(w->owner, w, now_ns, &b, ret_wake_ns);
 
 		if (!n || !worker_put_batch(w, &fw, &b, done, now_ns))
 			break;

@@ -13,7 +13,8 @@
 #include "fleet/channel.h"
 #include "child/output.h"
 #include "fleet/environment.h"
-#include "fleet/worker.h"
+#include "fleet/maker.h"
+#include "fleet/python.h"
 #include "log/log.h"
 #include "wire/json.h"
 
@@ -33,7 +34,7 @@ struct zygote_order {
 };
 
 struct zygote {
-	struct fleet *fleet;
+	struct worker_shared *shared;
 	enum zygote_kind kind;
 	struct child child;
 	struct channel channel;
@@ -47,14 +48,27 @@ struct zygotes {
 	uint64_t next_token;
 };
 
+static void zygote_child_exited(struct child *c, int status)
+{
+	worker_ended(container_of(c, struct worker, child), status, NULL);
+}
+
+static void zygote_made(struct worker *w, pid_t pid)
+{
+	child_adopt(w->shared->children, &w->child, pid, zygote_child_exited);
+	worker_started(w, pid);
+}
+
 static void zygote_settle(struct zygote_order *o, pid_t pid)
 {
 	struct worker *w = o->worker;
 
 	list_remove(&o->link);
 	free(o);
-	if (w)
-		worker_launched(w, pid);
+	if (w && pid)
+		zygote_made(w, pid);
+	else if (w)
+		worker_end_soon(w, "could not be forked");
 	else if (pid)
 		kill(pid, SIGKILL);
 }
@@ -120,29 +134,29 @@ static void zygote_exited(struct child *c, int status)
 
 static int zygote_start(struct zygote *z)
 {
-	struct fleet *f = z->fleet;
+	struct worker_shared *s = z->shared;
 	static char module[] = "-m", name[] = "sconce.zygote", fd[] = "--fd", three[] = "3",
 		    preload[] = "--preload";
 	bool torch = z->kind == ZYGOTE_TORCH;
-	char *argv[] = { f->python.executable,   module,       name, fd, three,
+	char *argv[] = { s->python->executable,  module,       name, fd, three,
 			 torch ? preload : NULL, zygote_torch, NULL };
-	char **environment = worker_environment(f, NULL, 0);
+	char **environment = worker_environment(s, NULL, 0);
 	int ends[4] = { -1, -1, -1, -1 };
-	int r = channel_open(&z->channel, f->loop, &ends[3]);
+	int r = channel_open(&z->channel, s->loop, &ends[3]);
 
 	z->channel.received = zygote_received;
 	z->channel.broken = zygote_broken;
 	if (!r)
-		r = output_open(&z->out, f->loop, zygote_labels[z->kind], false, &ends[1]);
+		r = output_open(&z->out, s->loop, zygote_labels[z->kind], false, &ends[1]);
 	if (!r)
-		r = output_open(&z->err, f->loop, zygote_labels[z->kind], true, &ends[2]);
+		r = output_open(&z->err, s->loop, zygote_labels[z->kind], true, &ends[2]);
 	if (!r) {
-		struct spawn s = { .file = f->python.executable,
-				   .argv = argv,
-				   .environment = environment };
+		struct spawn spawn = { .file = s->python->executable,
+				       .argv = argv,
+				       .environment = environment };
 
-		memcpy(s.fds, ends, sizeof(ends));
-		r = child_spawn(&f->children, &z->child, &s, zygote_exited);
+		memcpy(spawn.fds, ends, sizeof(ends));
+		r = child_spawn(s->children, &z->child, &spawn, zygote_exited);
 	}
 	for (size_t i = 1; i < ARRAY_LEN(ends); i++)
 		closep(&ends[i]);
@@ -184,27 +198,38 @@ static int zygote_order(struct zygote *z, uint64_t token, char *const *environme
 	return r;
 }
 
+/* ---- the maker ---- */
+
+/* Zygotes are of the server's own Python. */
+static bool zygote_suits(const struct worker *w)
+{
+	return w->shared->zygotes && !w->model.python && w->shared->python->executable;
+}
+
 static struct zygote *zygotes_pick(struct zygotes *zs, const struct worker *w)
 {
 	struct zygote *torch = &zs->all[ZYGOTE_TORCH], *plain = &zs->all[ZYGOTE_PLAIN];
 
-	if (w->version->wants_torch && torch->failures < ZYGOTE_FAILURES_MAX)
+	if (w->model.wants_torch && *w->model.wants_torch && torch->failures < ZYGOTE_FAILURES_MAX)
 		return torch;
 	return plain->failures < ZYGOTE_FAILURES_MAX ? plain : NULL;
 }
 
-int zygotes_spawn(struct zygotes *zs, struct worker *w, char *const *environment, const char *cwd,
-		  const int fds[3])
+static int zygote_fork(struct worker *w, const int ends[4])
 {
-	struct zygote *z = zs ? zygotes_pick(zs, w) : NULL;
+	struct zygotes *zs = w->shared->zygotes;
+	struct zygote *z = zygotes_pick(zs, w);
 	struct zygote_order *o;
+	char **environment;
+	int r;
 
-	if (!z)
-		return ZYGOTE_OFF;
-	if (!z->child.pid && zygote_start(z) < 0)
-		return ZYGOTE_OFF;
-	if (zygote_order(z, ++zs->next_token, environment, cwd, fds) < 0)
-		return ZYGOTE_OFF;
+	if (!z || (!z->child.pid && zygote_start(z) < 0))
+		return MAKER_OFF;
+	environment = worker_environment(w->shared, w, 0);
+	r = zygote_order(z, ++zs->next_token, environment, w->model.dir, &ends[1]);
+	environment_free(environment);
+	if (r < 0)
+		return MAKER_OFF;
 	o = mem_new(struct zygote_order);
 	o->token = zs->next_token;
 	o->worker = w;
@@ -212,23 +237,53 @@ int zygotes_spawn(struct zygotes *zs, struct worker *w, char *const *environment
 	return 0;
 }
 
-void zygotes_forget(struct zygotes *zs, struct worker *w)
+/* Nobody waits for this process any more. One that was waited for too long shows a zygote that
+ * hangs: it makes no others either. */
+static void zygote_give_up(struct zygotes *zs, const struct worker *w)
 {
-	for (int k = 0; zs && k < ZYGOTE_KINDS; k++)
-		list_for_each (n, &zs->all[k].orders) {
+	for (int k = 0; k < ZYGOTE_KINDS; k++) {
+		struct zygote *z = &zs->all[k];
+
+		list_for_each (n, &z->orders) {
 			struct zygote_order *o = container_of(n, struct zygote_order, link);
 
-			if (o->worker == w)
-				o->worker = NULL;
+			if (o->worker != w)
+				continue;
+			o->worker = NULL;
+			if (w->timed_out) {
+				log_warn("%s does not answer: it is ended", zygote_labels[k]);
+				child_kill(&z->child, SIGKILL);
+			}
+			return;
 		}
+	}
 }
 
-struct zygotes *zygotes_create(struct fleet *f)
+static void zygote_kill(struct worker *w)
+{
+	if (w->pid) {
+		child_kill(&w->child, SIGKILL);
+		return;
+	}
+	zygote_give_up(w->shared->zygotes, w);
+	worker_end_soon(w, "was not made by its zygote");
+}
+
+const struct worker_maker maker_zygote = {
+	.name = "zygote",
+	.suits = zygote_suits,
+	.start = zygote_fork,
+	.kill = zygote_kill,
+};
+
+/* ---- all of them ---- */
+
+struct zygotes *zygotes_create(struct worker_shared *s)
 {
 	struct zygotes *zs = mem_new(struct zygotes);
 
 	for (int k = 0; k < ZYGOTE_KINDS; k++) {
-		zs->all[k].fleet = f;
+		zs->all[k].shared = s;
 		zs->all[k].kind = (enum zygote_kind)k;
 		list_init(&zs->all[k].orders);
 	}

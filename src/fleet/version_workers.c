@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/version.h"
+
+/*
+ * A version as the owner of its workers: what it tells them at their birth, and what it does with
+ * what they report.
+ */
+
+#include "base/mem.h"
+#include "fleet/fleet.h"
+#include "fleet/placement.h"
+
+/* ---- what they report ---- */
+
+static void version_worker_loaded(void *owner, struct worker *w, int code, const char *message)
+{
+	struct version *v = owner;
+	struct version_outcome failed = { VERSION_WORKER_FAILED, code, message };
+
+	(void)w;
+	metric_set(v->metrics.workers_ready, version_ready_workers(v));
+	if (message) {
+		version_settle(v, &failed);
+		return;
+	}
+	if (v->state == VERSION_LOADING)
+		v->state = VERSION_READY;
+	version_check_scaled(v);
+	version_touch(v);
+	fleet_retune(v->fleet);
+}
+
+static void version_worker_gone(void *owner, struct worker *w)
+{
+	struct version *v = owner;
+
+	worker_destroy(w);
+	metric_set(v->metrics.workers_ready, version_ready_workers(v));
+	version_check_scaled(v);
+	version_touch(v);
+}
+
+static void version_worker_touch(void *owner)
+{
+	version_touch(owner);
+}
+
+static unsigned version_worker_take(void *owner, struct worker *w, uint64_t now_ns,
+				    struct batch *out, uint64_t *ret_wake_ns)
+{
+	return version_take(owner, w, now_ns, out, ret_wake_ns);
+}
+
+static bool version_next_alone(void *owner)
+{
+	const struct version *v = owner;
+	const struct request *next = queue_first(&v->queue);
+
+	return next && next->retried;
+}
+
+static void version_worker_gives_back(void *owner, struct request *r)
+{
+	version_return(owner, r);
+}
+
+static void version_worker_released(void *owner)
+{
+	version_release(owner);
+}
+
+static void version_worker_answered(void *owner, struct request *r, const struct reply *reply,
+				    uint64_t now_ns)
+{
+	version_sequence_answered(owner, r, reply, now_ns);
+}
+
+static void version_worker_leaving(void *owner, struct worker *w, int status, const char *message)
+{
+	version_worker_leaves(owner, w, status, message);
+}
+
+static void version_imports_torch(void *owner)
+{
+	((struct version *)owner)->wants_torch = true;
+}
+
+static unsigned version_worker_threads(void *owner)
+{
+	return fleet_threads_per_worker(((struct version *)owner)->fleet);
+}
+
+static unsigned version_siblings(void *owner)
+{
+	return ((struct version *)owner)->min_workers;
+}
+
+static const struct worker_owner_ops version_owner = {
+	.loaded = version_worker_loaded,
+	.gone = version_worker_gone,
+	.touch = version_worker_touch,
+	.take = version_worker_take,
+	.next_alone = version_next_alone,
+	.give_back = version_worker_gives_back,
+	.release = version_worker_released,
+	.sequence_answered = version_worker_answered,
+	.leaves = version_worker_leaving,
+	.imports_torch = version_imports_torch,
+	.threads = version_worker_threads,
+	.siblings = version_siblings,
+};
+
+/* ---- what they are told ---- */
+
+static unsigned version_free_index(const struct version *v)
+{
+	_cleanup_(freep) bool *used = NULL;
+	unsigned n = 0, index = 0;
+
+	list_for_each (l, &v->workers)
+		n++;
+	used = mem_zalloc((n + 1) * sizeof(*used));
+	list_for_each (l, &v->workers)
+		used[MIN(container_of(l, struct worker, link)->index, n)] = true;
+	while (index < n && used[index])
+		index++;
+	return index;
+}
+
+void version_add_worker(struct version *v)
+{
+	struct worker_model m = {
+		.name = v->model_name,
+		.version = v->name,
+		.dir = v->dir,
+		.handler = v->handler,
+		.python = v->python,
+		.wants_torch = &v->wants_torch,
+		.manifest = &v->manifest,
+		.devices = &v->devices,
+		.batch_size = v->batch_size,
+		.response_timeout_s = v->response_timeout_s,
+		.startup_timeout_s = v->startup_timeout_s,
+		.max_retry_timeout_s = v->max_retry_timeout_s,
+		.metrics = &v->metrics,
+		.sizes = &v->sizes,
+		.cost = &v->cost,
+	};
+	struct worker *w = worker_create(&v->fleet->workers, &version_owner, v, &m,
+					 v->fleet->next_worker++, version_free_index(v),
+					 placement_pick(v));
+
+	list_push_back(&v->workers, &w->link);
+	worker_start(w);
+}
+
+unsigned version_frame_batches(struct version *v, const struct worker *w)
+{
+	unsigned idle = 0;
+
+	if (w->async)
+		return worker_async_batches(w);
+	list_for_each (n, &v->workers) {
+		struct worker *other = container_of(n, struct worker, link);
+
+		idle += other->state == WORKER_READY && !other->n_frames;
+	}
+	return dispatch_frame_batches(&v->dispatch, batch_cost_estimate(&v->cost, 1),
+				      version_waiting(v), v->policy.batch_size, idle, w->n_frames);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/worker.h"
+
+/* The LOAD frame: which model a fresh process is to be, and the memory for its replies. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "fleet/placement.h"
+#include "log/log.h"
+#include "wire/json.h"
+
+#define WORKER_OUTBOUND_MIN ((size_t)16 << 20)
+#define WORKER_OUTBOUND_MAX ((size_t)4 << 30)
+
+static void load_text(struct buf *b, const char *key, const char *value)
+{
+	buf_printf(b, ",\"%s\":", key);
+	json_put_string(b, slice_str(value ? value : ""));
+}
+
+static void load_bool(struct buf *b, const char *key, bool value)
+{
+	buf_printf(b, ",\"%s\":%s", key, value ? "true" : "false");
+}
+
+static void load_gpu(struct worker *w, struct buf *b)
+{
+	int gpu = placement_gpu_seen(w);
+
+	if (gpu >= 0)
+		buf_printf(b, "%d", gpu);
+	else
+		buf_puts(b, "null");
+}
+
+static void load_json(struct worker *w, struct buf *b)
+{
+	const struct worker_model *of = &w->model;
+	const struct settings *s = w->shared->settings;
+	const struct manifest *m = of->manifest;
+	_cleanup_(freep) char *envelope = s->service_envelope && *s->service_envelope
+						  ? mem_strdup(s->service_envelope)
+						  : slice_dup(m->envelope);
+
+	buf_printf(b, "{\"batch_size\":%u,\"threads\":%u,\"max_response_size\":%llu,\"gpu_id\":",
+		   of->batch_size, w->threads, (unsigned long long)s->max_response_size);
+	load_gpu(w, b);
+	load_text(b, "model_name", of->name);
+	load_text(b, "model_version", of->version);
+	load_text(b, "model_dir", of->dir);
+	load_text(b, "handler", of->handler);
+	load_text(b, "envelope", envelope);
+	load_text(b, "server_version", SCONCE_VERSION);
+	load_text(b, "worker_id", w->label);
+	load_bool(b, "limit_max_image_pixels", s->limit_max_image_pixels);
+	load_bool(b, "decode_input_request", s->decode_input_request);
+	load_bool(b, "metrics", true);
+	load_bool(b, "log_request_id", s->log_request_id || strcmp(s->log_format, "json") == 0);
+	load_bool(b, "async", m->async_communication);
+	load_bool(b, "continuous_batching", m->continuous_batching);
+	load_bool(b, "sequence_batching", m->sequence_batching);
+	load_text(b, "header_key_sequence_id", s->ts_header_key_sequence_id);
+	load_text(b, "header_key_sequence_start", s->ts_header_key_sequence_start);
+	load_text(b, "header_key_sequence_end", s->ts_header_key_sequence_end);
+	buf_puts(b, ",\"model_metrics\":");
+	catalogue_write_model(w->shared->telemetry->catalogue, b);
+	buf_puts(b, ",\"manifest\":");
+	buf_put_slice(b, m->manifest_json.n ? m->manifest_json : SLICE("{}"));
+	buf_puts(b, ",\"model_yaml_config\":");
+	buf_put_slice(b, m->config_json.n ? m->config_json : SLICE("{}"));
+	buf_putc(b, '}');
+}
+
+static int worker_make_memory(struct worker *w)
+{
+	size_t size = WORKER_OUTBOUND_MIN;
+	struct outbound *o;
+	int r;
+
+	while (size < WORKER_OUTBOUND_MAX && size < 2 * w->shared->settings->max_response_size)
+		size *= 2;
+	r = outbound_create(&o, w->shared->budget, size);
+	if (r < 0)
+		return err_trace(r);
+	w->memory = mem_new(struct worker_memory);
+	w->memory->outbound = o;
+	w->memory->refs = 1;
+	return 0;
+}
+
+int worker_send_load(struct worker *w)
+{
+	static char packet[FRAME_MAX];
+	struct buf json = BUF_INIT(FRAME_MAX - FRAME_HEAD - 8);
+	struct frame_writer fw;
+	int fd, r;
+
+	r = worker_make_memory(w);
+	if (r < 0)
+		return r;
+	w->next_seq = 0;
+	w->threads = worker_threads(w);
+	load_json(w, &json);
+	frame_begin(&fw, packet, sizeof(packet), FRAME_LOAD, 0);
+	r = buf_overflowed(&json) ? -E2BIG : frame_put_bytes(&fw, buf_slice(&json));
+	buf_finish(&json);
+	fd = outbound_fd(w->memory->outbound);
+	return r ? err_origin(r) : channel_send(&w->channel, frame_end(&fw), &fd, 1);
+}
