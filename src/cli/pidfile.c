@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/util.h"
+
+#define PIDFILE_ASK_MS 50
 
 static struct flock pidfile_lock(void)
 {
@@ -54,10 +57,24 @@ enum pidfile_state pidfile_look(const char *path, pid_t *pid)
 	return PIDFILE_ALIVE;
 }
 
+/* Where the system has no pidfd_open(), or a sandbox forbids it. */
+static bool pidfile_wait_asking(pid_t pid, int timeout_ms)
+{
+	while (kill(pid, 0) == 0 || errno != ESRCH) {
+		if (timeout_ms <= 0)
+			return false;
+		poll(NULL, 0, MIN(timeout_ms, PIDFILE_ASK_MS));
+		timeout_ms -= PIDFILE_ASK_MS;
+	}
+	return true;
+}
+
 bool pidfile_wait(pid_t pid, int timeout_ms)
 {
 	_cleanup_(closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	return fd < 0 || poll(&p, 1, timeout_ms) == 1;
+	if (fd < 0)
+		return errno == ESRCH || pidfile_wait_asking(pid, timeout_ms);
+	return poll(&p, 1, timeout_ms) == 1;
 }

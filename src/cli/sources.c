@@ -14,18 +14,18 @@
 
 extern char **environ;
 
-/* All but the file. */
+/* All but the file. What is wrong with one does not keep the others from being read: every error is
+ * told, and the folder for temporary files is known. */
 static int load_others(struct settings *s, const struct sources *from, struct buf *why)
 {
-	int r = 0;
+	int flags = 0, environment;
 
 	if (from->environment_last)
-		r = from->flags(s, from->arg, why);
-	if (!r)
-		r = settings_load_environment(s, environ, why);
-	if (!r && !from->environment_last)
-		r = from->flags(s, from->arg, why);
-	return r;
+		flags = from->flags(s, from->arg, why);
+	environment = settings_load_environment(s, environ, why);
+	if (!from->environment_last)
+		flags = from->flags(s, from->arg, why);
+	return flags ? flags : environment;
 }
 
 /* ---- snapshots ---- */
@@ -112,7 +112,7 @@ static bool load_newest_snapshot(struct settings *s, const struct sources *from,
 int sources_load(struct settings *s, const struct sources *from, struct buf *why)
 {
 	const char *file = getenv("TS_CONFIG_FILE");
-	int r = 0;
+	int r = 0, others;
 
 	/* TorchServe: the variable goes before the flag. */
 	if (!file || !*file)
@@ -121,7 +121,8 @@ int sources_load(struct settings *s, const struct sources *from, struct buf *why
 		file = "config.properties";
 	if (file)
 		r = settings_load_file(s, file, why);
-	return r ? r : load_others(s, from, why);
+	others = load_others(s, from, why);
+	return r ? r : others;
 }
 
 void sources_report(const struct buf *why, FILE *out)

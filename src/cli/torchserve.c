@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,11 @@
 #include "cli/torchserve_options.h"
 #include "serve/serve.h"
 
-#define STOP_PATIENCE_MS 60000
+/* How long --stop waits: TorchServe's 60 s at least; beyond drain_timeout, workers get 10 s to end
+ * and folders are removed. It says so when the server is not gone at once. */
+#define STOP_PATIENCE_MIN_MS 60000
+#define STOP_PATIENCE_AFTER_DRAIN_MS 30000
+#define STOP_SILENCE_MS 1000
 
 static const char *torchserve_tmp(const struct settings *s)
 {
@@ -96,18 +101,27 @@ static bool torchserve_has_file(const char *flag, const char *path)
 	return false;
 }
 
-static bool torchserve_has_folder(const char *flag, const char *path)
+/* A flag is answered in TorchServe's words; who wrote it elsewhere is shown where. */
+static bool torchserve_has_folder(const struct settings *s, const char *key, const char *path)
 {
+	_cleanup_(buf_finish) struct buf place = BUF_INIT(PATH_MAX + 256);
+	const char *origin = settings_origin(s, key);
+
 	if (torchserve_is_folder(path))
 		return true;
-	printf("%s directory not found: %s\n", flag, path);
+	if (origin && strncmp(origin, "--", 2) == 0) {
+		printf("%s directory not found: %s\n", origin, path);
+		return false;
+	}
+	settings_put_head(s, key, &place);
+	printf("%sdirectory not found: %s\n", buf_cstr(&place), path);
 	return false;
 }
 
 static bool torchserve_check_files(const struct torchserve_options *o)
 {
 	const char *named = getenv("TS_CONFIG_FILE"), *temp = getenv("TEMP");
-	const char *config = named && *named ? named : o->config;
+	bool by_variable = named && *named;
 
 	if (temp && *temp && !torchserve_is_folder(temp)) {
 		printf("Invalid temp directory: %s, please check TEMP environment variable.\n",
@@ -115,8 +129,27 @@ static bool torchserve_check_files(const struct torchserve_options *o)
 		return false;
 	}
 	return torchserve_has_file("--log-config", o->log_config) &&
-	       torchserve_has_file("--ts-config", config) &&
+	       torchserve_has_file(by_variable ? "TS_CONFIG_FILE" : "--ts-config",
+				   by_variable ? named : o->config) &&
 	       torchserve_has_file("--cpp-log-config", o->cpp_log_config);
+}
+
+/* There are no workflows yet: a folder for them that is missing does no harm. One that was asked
+ * for right now is told in TorchServe's words. */
+static bool torchserve_check_workflows(const struct settings *s)
+{
+	_cleanup_(buf_finish) struct buf place = BUF_INIT(PATH_MAX + 256);
+	const char *origin = settings_origin(s, "workflow_store");
+
+	if (!origin || torchserve_is_folder(s->workflow_store))
+		return true;
+	if (strncmp(origin, "--", 2) == 0)
+		return torchserve_has_folder(s, "workflow_store", s->workflow_store);
+	settings_put_head(s, "workflow_store", &place);
+	fprintf(stderr,
+		"warning: %sthere is no folder %s; workflows are not served by this version\n",
+		buf_cstr(&place), s->workflow_store);
+	return true;
 }
 
 static bool torchserve_check_stores(const struct settings *s)
@@ -125,8 +158,8 @@ static bool torchserve_check_stores(const struct settings *s)
 		puts("Missing mandatory parameter --model-store");
 		return false;
 	}
-	return torchserve_has_folder("--model-store", s->model_store) &&
-	       torchserve_has_folder("--workflow-store", s->workflow_store);
+	return torchserve_has_folder(s, "model_store", s->model_store) &&
+	       torchserve_check_workflows(s);
 }
 
 static void torchserve_warn(const struct torchserve_options *o)
@@ -234,7 +267,23 @@ static int torchserve_start(struct settings *s, struct torchserve_options *o)
 
 /* ---- stop ---- */
 
-/* Settings only say where the pid file is: what is wrong with them must not keep it running. */
+/* False: it has not ended in time. */
+static bool torchserve_wait(const struct settings *s, pid_t pid)
+{
+	uint64_t drain_ms = MIN(s->drain_timeout, INT_MAX / 2000) * 1000;
+	int patience_ms = (int)MAX(drain_ms + STOP_PATIENCE_AFTER_DRAIN_MS, STOP_PATIENCE_MIN_MS);
+
+	if (pidfile_wait(pid, STOP_SILENCE_MS))
+		return true;
+	fprintf(stderr,
+		"Waiting for the server (process %d) to finish the requests in flight, at most %d "
+		"s; a second SIGTERM cuts that short.\n",
+		(int)pid, patience_ms / 1000);
+	return pidfile_wait(pid, patience_ms - STOP_SILENCE_MS);
+}
+
+/* Settings only say where the pid file is: what is wrong with them must not keep it running. Waits
+ * for the end, so that the next start finds the place free. */
 static int torchserve_stop(struct settings *s, struct torchserve_options *o)
 {
 	_cleanup_(buf_finish) struct buf unsaid = BUF_INIT((size_t)1 << 20);
@@ -258,7 +307,7 @@ static int torchserve_stop(struct settings *s, struct torchserve_options *o)
 		return 0;
 	}
 	unlink("key_file.json");
-	if (o->foreground && !pidfile_wait(pid, STOP_PATIENCE_MS)) {
+	if (!torchserve_wait(s, pid)) {
 		puts("Stopping TorchServe took too long.");
 		return 1;
 	}

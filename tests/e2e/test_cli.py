@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from e2e.archives import make_mar
+from e2e.gate import background
 from e2e.server import BIN, PYTHON, eventually, free_ports, marked_processes
 
 class Shell:
@@ -100,11 +101,41 @@ def test_start_and_stop(shell):
             in output)
 
     code, output = shell.run("torchserve", "--stop")
-    assert (code, output) == (0, "TorchServe has stopped.\n")
-    eventually(lambda: not marked_processes(shell.mark), "everything has ended")
+    assert code == 0 and output.endswith("TorchServe has stopped.\n")
+    assert not marked_processes(shell.mark)
     assert not pid_file.exists()
     code, output = shell.run("torchserve", "--stop")
     assert "TorchServe is not currently running." in output
+
+
+def test_stop_waits_for_the_end(shell, torchserve, gate):
+    """A script's `--stop && --start` finds the place free, also when requests are in flight."""
+    make_mar(shell.store, "gate", "gate.py")
+    arguments = ["--ncs", "--model-store", str(shell.store), "--models", "gate.mar", "--dt"]
+    torchserve(*arguments)
+    call = background(requests.post, f"http://127.0.0.1:{shell.inference}/predictions/gate",
+                      data=gate.body(), timeout=60)
+    gate.wait_entered()
+    said = shell.root / "said"
+    with said.open("w") as output:
+        stop = shell.start("torchserve", "--stop", stdout=output)
+    eventually(lambda: "Waiting for the server (process " in said.read_text(), said.read_text)
+    assert stop.poll() is None
+    assert "requests in flight, at most 60 s" in said.read_text()
+    gate.open()
+    assert stop.wait(timeout=30) == 0
+    assert said.read_text().endswith("TorchServe has stopped.\n")
+    assert not (shell.root / "tmp" / ".model_server.pid").exists()
+    assert call.result().status_code == 200
+    torchserve(*arguments)
+
+
+def test_stop_finds_its_server_whatever_is_wrong_with_the_settings(shell, torchserve):
+    torchserve("--ncs", "--model-store", str(shell.store), "--models", "none", "--dt")
+    shell.configure("job_queue_size=many", "retry=2")
+    code, output = shell.run("torchserve", "--stop")
+    assert code == 0 and output.endswith("TorchServe has stopped.\n")
+    assert not marked_processes(shell.mark)
 
 
 def test_foreground(shell):
@@ -112,7 +143,7 @@ def test_foreground(shell):
                           str(shell.store), "--models", "echo.mar", "--ncs", "--disable-token-auth")
     eventually(shell.serves)
     code, output = shell.run("torchserve", "--stop", "--foreground")
-    assert (code, output) == (0, "TorchServe has stopped.\n")
+    assert code == 0 and output.endswith("TorchServe has stopped.\n")
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 0, output
     assert not marked_processes(shell.mark)
@@ -161,6 +192,42 @@ def test_files_that_are_missing(shell):
     code, output = shell.run("torchserve", "--start", environment={"TEMP": "/no/such"})
     assert (code, output) == (1, "Invalid temp directory: /no/such, please check TEMP environment "
                                  "variable.\n")
+
+
+@pytest.mark.parametrize("line,environment,said", [
+    ("model_store=/no/such", {}, "config.properties:6: model_store: directory not found: /no/such"),
+    ("enable_envvars_config=true", {"TS_MODEL_STORE": "/no/such"},
+     "TS_MODEL_STORE: directory not found: /no/such"),
+    ("", {"TS_CONFIG_FILE": "/no/such"}, "TS_CONFIG_FILE file not found: /no/such")])
+def test_no_flag_is_blamed_that_nobody_typed(shell, line, environment, said):
+    shell.configure(line)
+    assert shell.run("torchserve", "--ncs", environment=environment) == (1, said + "\n")
+
+
+def test_workflow_store_that_is_not_there(shell, torchserve):
+    """Images of TorchServe name one that is not in other images."""
+    shell.configure("workflow_store=/no/such")
+    output = torchserve("--ncs", "--model-store", str(shell.store), "--models", "none", "--dt")
+    assert ("warning: config.properties:6: workflow_store: there is no folder /no/such; workflows "
+            "are not served by this version\n") in output
+
+
+def test_log_location_leaves_the_metrics_where_they_are(shell, torchserve):
+    torchserve("--ncs", "--model-store", str(shell.store), "--models", "none", "--dt",
+               environment={"LOG_LOCATION": str(shell.root / "elsewhere")})
+    names = [sorted(p.name for p in (shell.root / folder).glob("*.log"))
+             for folder in ("elsewhere", "logs")]
+    assert names == [["access_log.log", "model_log.log", "ts_log.log"],
+                     ["model_metrics.log", "ts_metrics.log"]]
+
+
+def test_keys_without_effect_are_told_in_one_line(shell, torchserve):
+    shell.configure("grpc_inference_port=7070", "grpc_management_port=7071")
+    torchserve("--ncs", "--model-store", str(shell.store), "--models", "none", "--dt")
+    log = (shell.root / "logs" / "ts_log.log").read_text()
+    line, = [line for line in log.splitlines() if "[WARN ]" in line]
+    assert line.endswith("grpc_inference_port, grpc_management_port are set but have no effect "
+                         "(gRPC is not served by this version; the REST calls are)")
 
 
 def test_invalid_configuration(shell):
