@@ -144,7 +144,9 @@ void settings_write_markdown(struct buf *out)
 		"writes nor reads them.\n\n"
 		"Sizes are bytes and may end in k, m, g or t (powers of 1024).\n"
 		"A setting that is not known gives a warning; a value that is not allowed\n"
-		"stops the start with a message.\n");
+		"stops the start with a message. But truth values of TorchServe's settings that\n"
+		"are neither true nor false count as false, with a warning, in the file and in\n"
+		"`TS_<KEY>`. Keys of files are written with `_`; `-` is for flags.\n");
 	print_sections(out, &style, false);
 	print_sections(out, &style, true);
 }

@@ -74,8 +74,9 @@ const struct setting settings_own[] = {
 
 	ROW(METRICS, SETTING_TEXT, log_location, "logs", NULL, "Folder of the logs",
 	    .env = "LOG_LOCATION"),
-	ROW(METRICS, SETTING_TEXT, metrics_location, NULL, NULL,
-	    "Folder of the metrics' logs; none: log_location", .env = "METRICS_LOCATION"),
+	ROW(METRICS, SETTING_TEXT, metrics_location, "logs", NULL,
+	    "Folder of the metrics' logs; log_location does not move them, as in TorchServe",
+	    .env = "METRICS_LOCATION"),
 	ROW(METRICS, SETTING_CHOICE, log_level, "info", "error|warn|info|debug",
 	    "What the server's and the models' logs show"),
 	ROW(METRICS, SETTING_CHOICE, log_format, "text", "text|json",

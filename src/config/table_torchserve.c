@@ -24,7 +24,7 @@
 #define UNUSED(kind, name, fallback, allowed, help)                                                \
 	ROW(IGNORED, kind, name, fallback, allowed, help, .info.accepted_only = true)
 
-#define NO_GRPC "gRPC is not served by this version"
+#define NO_GRPC "gRPC is not served by this version; the REST calls are"
 #define NO_TLS "TLS is not served by this version; let a proxy in front terminate it"
 #define NO_JVM "Tunes the Java server; there is none here"
 #define FOREVER "0..9223372036854775807"

@@ -143,9 +143,14 @@ int log_start(const struct log_config *c)
 		log_writer_finish(&g.writer);
 		return err_origin(r);
 	}
-	if (folders)
-		log_warn("no log files in %s: %s; logging to the console only",
-			 c->location ? c->location : c->metrics_location, strerror(-folders));
+	if (g.writer.lines_error)
+		log_warn("no log files in %s: %s; logging to the console only", c->location,
+			 strerror(-g.writer.lines_error));
+	if (g.writer.numbers_error && (!g.writer.lines_error || c->metrics_location))
+		log_warn("no log files of metrics in %s: %s; METRICS_LOCATION (metrics_location) "
+			 "says where they go",
+			 c->metrics_location ? c->metrics_location : c->location,
+			 strerror(-g.writer.numbers_error));
 	return folders;
 }
 

@@ -87,6 +87,8 @@ int log_writer_init(struct log_writer *w, const struct log_config *c)
 	int numbers = metrics ? log_make_folder(metrics) : 0;
 
 	*w = (struct log_writer){ .has_console = c->console || lines || numbers,
+				  .lines_error = lines,
+				  .numbers_error = numbers,
 				  .as_json = c->json };
 	for (unsigned i = 0; i < LOG_FILES; i++) {
 		const char *folder = log_files[i].metrics ? metrics : c->location;

@@ -28,6 +28,7 @@ struct log_writer {
 	struct outlet console;
 	bool has_console;
 	bool as_json;
+	int lines_error, numbers_error; /* 0, or the -errno for which these files are off */
 	struct json_line json;
 	uint64_t lost_before;      /* by a console that has gone */
 	atomic_uint_fast64_t lost; /* of all outlets */

@@ -85,14 +85,37 @@ static void banner_settings(const struct settings *s)
 	banner_flag("Model API enabled", s->enable_model_api);
 }
 
-/* The reasons are in the table. */
+/* The keys from row `first` on that have no effect for its reason, which is in the table. */
+static void banner_ignored_for(const struct settings *s, unsigned first)
+{
+	_cleanup_(buf_finish) struct buf keys = BUF_INIT(4096);
+	const char *reason = settings_info(first)->help;
+	const struct setting_info *info;
+	unsigned n = 0;
+
+	for (unsigned i = first; (info = settings_info(i)); i++)
+		if (info->accepted_only && settings_given(s, i) && strcmp(info->help, reason) == 0)
+			buf_printf(&keys, "%s%s", n++ ? ", " : "", info->key);
+	log_warn("%s %s set but %s no effect (%s)", buf_cstr(&keys), n > 1 ? "are" : "is",
+		 n > 1 ? "have" : "has", reason);
+}
+
+/* One line for each reason. */
 static void banner_ignored(const struct settings *s)
 {
-	const struct setting_info *info;
+	const struct setting_info *info, *before;
 
-	for (unsigned i = 0; (info = settings_info(i)); i++)
-		if (info->accepted_only && settings_given(s, i))
-			log_warn("%s is set but has no effect (%s)", info->key, info->help);
+	for (unsigned i = 0; (info = settings_info(i)); i++) {
+		bool told = !info->accepted_only || !settings_given(s, i);
+
+		for (unsigned j = 0; j < i && !told; j++) {
+			before = settings_info(j);
+			told = before->accepted_only && settings_given(s, j) &&
+			       strcmp(before->help, info->help) == 0;
+		}
+		if (!told)
+			banner_ignored_for(s, i);
+	}
 }
 
 void banner_log(const struct fleet *f)
