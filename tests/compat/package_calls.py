@@ -363,6 +363,131 @@ def _():
             memory.get_cpu_usage(" %d " % os.getpid()) > 0]
 
 
+# ---- packing ----
+
+import shutil                                                       # noqa: E402
+import tarfile                                                      # noqa: E402
+import zipfile                                                      # noqa: E402
+
+from model_archiver import ModelArchiver, ModelArchiverConfig       # noqa: E402
+from model_archiver.manifest_components.manifest import Manifest, RuntimeType   # noqa: E402
+from model_archiver.manifest_components.model import Model          # noqa: E402
+from model_archiver.model_archiver_error import ModelArchiverError  # noqa: E402
+from model_archiver.model_packaging import generate_model_archive, package_model    # noqa: E402
+from model_archiver.model_packaging_utils import ModelExportUtils as Utils          # noqa: E402
+from model_archiver import model_packaging_utils                    # noqa: E402
+
+SOURCES = {"h.py": "def handle(data, context): return data\n", "net.py": "class Net: pass\n",
+           "w.pt": "weights", "requirements.txt": "numpy\n", "conf/model-config.yaml": "a: 1\n",
+           "extra/index.json": "{}", "extra/deep/words.txt": "a b", "extra/.hidden": "x",
+           "extra/__pycache__/no.pyc": "x"}
+
+
+def sources():
+    shutil.rmtree(FOLDER)
+    for name, text in SOURCES.items():
+        os.makedirs(os.path.dirname(os.path.join(FOLDER, name)), exist_ok=True)
+        written(text, name)
+    os.mkdir(os.path.join(FOLDER, "out"))
+
+
+def config(**members):
+    members = {"model_name": "m", "handler": "h.py", "version": "1.0", "export_path": "out",
+               **members}
+    for name in ("handler", "serialized_file", "model_file", "requirements_file", "config_file",
+                 "extra_files", "export_path"):
+        if members.get(name) and members[name] not in ("image_classifier", "/none"):
+            members[name] = ",".join(os.path.join(FOLDER, n) for n in members[name].split(","))
+    return ModelArchiverConfig(**members)
+
+
+def manifest_of(text):
+    found = json.loads(text)
+    assert found.pop("createdOn")
+    return found
+
+
+def contents():
+    """What was packed, by the path of the archive and of the file in it."""
+    found = {}
+    out = os.path.join(FOLDER, "out")
+    for root, _, names in os.walk(out):
+        for name in names:
+            path = os.path.join(root, name)
+            if name.endswith(".mar"):
+                with zipfile.ZipFile(path) as z:
+                    found.update({"%s!%s" % (name, n): z.read(n) for n in z.namelist()})
+            elif name.endswith(".tar.gz"):
+                with tarfile.open(path) as t:
+                    found.update({"%s!%s" % (name, m.name): t.extractfile(m).read()
+                                  for m in t if m.isfile()})
+            else:
+                with open(path, "rb") as f:
+                    found[os.path.relpath(path, out)] = f.read()
+    return {n: manifest_of(b) if n.endswith("MANIFEST.json") else b.decode()
+            for n, b in sorted(found.items())}
+
+
+def packed(pack, members, before=None):
+    sources()
+    if before:
+        pack(config(**{**members, **before}))
+    try:
+        result = pack(config(**members))
+    except FileNotFoundError as e:
+        return ["not found", type(e).__name__ == "FileNotFoundError" or isinstance(
+            e, ModelArchiverError), contents()]
+    return [result, contents()]
+
+
+def changed(config):
+    """A manifest of the caller's own."""
+    manifest = json.loads(Utils.generate_manifest_json(config))
+    manifest["model"]["description"] = "mine"
+    return package_model(config, manifest=json.dumps(manifest))
+
+
+ALL = {"serialized_file": "w.pt", "model_file": "net.py", "requirements_file": "requirements.txt",
+       "config_file": "conf/model-config.yaml", "extra_files": "extra/index.json,extra",
+       "runtime": "python3"}
+
+for pack in (ModelArchiver.generate_model_archive, generate_model_archive, changed,
+             lambda c: package_model(c, Utils.generate_manifest_json(c))):
+    each("pack", lambda members, before=None, p=pack: packed(p, members, before), [
+        ({},), ({"handler": "image_classifier"},), (ALL,),
+        *(({**ALL, "archive_format": form},) for form in ("tgz", "no-archive", "zip-store")),
+        ({}, {}), ({"force": True}, {}), ({"archive_format": "tgz"}, {}),
+        ({"model_name": "a b"},), ({"export_path": "/none"},), ({"serialized_file": "none.pt"},),
+        ({"handler": "none.py"},), ({"extra_files": "none"},)])
+
+each("manifest", lambda *a: manifest_of(str(Manifest(*a))), [
+    ("python", Model("m", "a/w.pt", "b/h.py", "c/net.py", "1.0", {"x": 1}, "d/r.txt", "e/c.yaml")),
+    ("LSP", Model("m", None, "h")), ("cobol", Model("m", None, "h"))])
+CASES.append(("runtimes", lambda: {k.name: k.value for k in RuntimeType}))
+each("name", Utils.check_model_name_regex_or_exit, [("m",), ("m_1.2-x",), ("a b",), ("-a",), ("",)])
+each("inputs", Utils.validate_inputs, [("m", "."), ("m", "/none"), ("a b", ".")])
+each("unique", Utils.find_unique, [([], ".pt"), (["a.pt"], ".pt"), (["a.pt", "b.pt"], ".pt")])
+each("folders", Utils.directory_filter, [("a", {"b"}), ("b", {"b"}), (".a", set())])
+each("files", Utils.file_filter, [("a", {"b"}), ("b", {"b"}), ("a.pyc", set()),
+                                  ("MANIFEST.json", set()), ("m.mar", set())])
+each("path", Utils.get_archive_export_path, [("/x", "m", f) for f in
+                                             ("default", "tgz", "no-archive", "zip-store")])
+CASES.append(("tables", lambda: [model_packaging_utils.archiving_options,
+                                 model_packaging_utils.model_handlers]))
+each("config", lambda *a, **b: vars(ModelArchiverConfig(*a, **b)).keys(), [("m", "h", "1"), ()])
+
+
+@case("steps")
+def _():
+    sources()
+    c = config(**ALL)
+    folder = Utils.copy_artifacts("m", "python", model_file=c.model_file, handler=c.handler,
+                                  extra_files=c.extra_files)
+    Utils.archive(os.path.join(FOLDER, "out"), "m", folder, Utils.generate_manifest_json(c))
+    shutil.rmtree(folder)
+    return contents()
+
+
 if __name__ == "__main__":
     for number, (title, function) in enumerate(CASES):
         print(json.dumps({"case": steady("%d %s" % (number, title)), **run(function)}))
