@@ -272,21 +272,20 @@ def tar_entry(name, kind=tarfile.REGTYPE, link=""):
     return info
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/../../evil",
-                                  "../../../../../../tmp/evil-of-sconce"])
-def test_zip_slip(server, name):
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "../../../../../..{outside}/evil"])
+def test_zip_slip(server, tmp_path, name):
+    name = name.format(outside=tmp_path)
     assert refused(server, hostile_zip(server.store / "slip.mar", name))
-    assert not list(server.root.rglob("evil*"))
-    assert not os.path.exists("/tmp/evil-of-sconce")
+    assert not list(server.root.rglob("evil*")) and not list(tmp_path.iterdir())
 
 
-def test_absolute_path_in_zip(server):
-    path = hostile_zip(server.store / "absolute.mar", "/tmp/evil-of-sconce")
+def test_absolute_path_in_zip(server, tmp_path):
+    path = hostile_zip(server.store / "absolute.mar", str(tmp_path / "evil"))
     response = server.register(path.name)
     assert response.status_code in (200, 400)
     if response.status_code == 200:
         server.manage("DELETE", "/models/hostile")
-    assert not os.path.exists("/tmp/evil-of-sconce")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../../../../etc/passwd"])

@@ -113,6 +113,8 @@ def test_stop_waits_for_the_end(shell, torchserve, gate):
     make_mar(shell.store, "gate", "gate.py")
     arguments = ["--ncs", "--model-store", str(shell.store), "--models", "gate.mar", "--dt"]
     torchserve(*arguments)
+    eventually(lambda: '"READY"' in requests.get(
+        f"http://127.0.0.1:{shell.management}/models/gate", timeout=10).text)
     call = background(requests.post, f"http://127.0.0.1:{shell.inference}/predictions/gate",
                       data=gate.body(), timeout=60)
     gate.wait_entered()

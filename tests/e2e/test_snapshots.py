@@ -203,11 +203,12 @@ def test_snapshot_without_its_archive(serve, store):
 def test_invalid_settings_of_models(store, tmp_path):
     code, output = run(tmp_path, store, model_snapshot='{"models": {"echo"')
     assert code != 0
-    assert "Invalid configuration: InvalidSnapshotException: model_snapshot: is not JSON" in output
+    assert ("Invalid configuration: InvalidSnapshotException: --model-snapshot: "
+            "is not JSON") in output
     code, output = run(tmp_path, store, models='{"echo": {"1.0": {"minWorkers": -1}}}')
     assert code != 0
-    assert ("Invalid configuration: models: model echo, version 1.0: minWorkers: "
-            "allowed: 0..100000") in output
+    assert ("Invalid configuration: --models: model echo, version 1.0: minWorkers: "
+            "-1 is not accepted; allowed: 0..100000") in output
     code, output = run(tmp_path, store, model_snapshot=json.dumps(
         {"models": {"echo": {"1.0": {"marName": "../../etc/passwd"}}}}))
     assert code == 1 and "InvalidSnapshotException" in output
