@@ -40,6 +40,9 @@ LADDER = {folder: {folder, "sconce", *below.split()} for folder, below in LADDER
 # How fleet/ runs its processes is its own business.
 FLEET_INTERNAL = {"channel.h", "environment.h", "python.h", "unpack.h", "zygote.h"}
 
+# Its callbacks are the loop's own.
+UNMEASURED = {"loop", "net"}
+
 BANNED_C = {
     "strcpy": "buf_append() or memcpy() with a length",
     "strcat": "buf_append()", "strncpy": "memcpy() with a length", "strncat": "buf_append()",
@@ -56,6 +59,9 @@ CALL = re.compile(r"(?<![\w.>])(" + "|".join(BANNED_C) + r")\s*\(")
 PY_SLEEP = re.compile(r"\btime\.sleep\s*\(")
 CONDITIONAL = re.compile(r"\s*#\s*(if|ifdef|ifndef|elif)\b")
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
+# Functions that libuv calls: what they do is a part of a turn of the loop, see src/loop/turn.h.
+CALLBACK = re.compile(r"^static void (\w+)\(uv_(?:timer|poll|check|prepare|signal|async|stream|"
+                      r"write|connect|fs|getaddrinfo)_t \*", re.M)
 UNFINISHED = re.compile(r"\b(TODO|FIX" r"ME|XX" r"X)\b")  # tidy: allow unfinished: the rule itself
 MACHINE = re.compile(r"(?<![\w.~$}])/(work|root|home)/\w")
 HOSTS = re.compile(r"\b(pypi|pythonhosted|debian|npmjs|docker|ghcr|quay)\.(org|com|io)\b")
@@ -121,7 +127,24 @@ def check_c(text):
             text.report(number, "conditional", "variation lives in files and tables, not in #if")
     if text.path.endswith(".h"):
         check_header(text)
+    check_turns(text, bare)
     check_ladder(text)
+
+
+def check_turns(text, bare):
+    """Without a mark a callback's time goes to another, or to nobody."""
+    parts = text.path.split("/")
+    if parts[0] != "src" or parts[1] in UNMEASURED or parts[-1].startswith("test_"):
+        return
+    for number, line in enumerate(bare.splitlines(), 1):
+        if "uv_queue_work(" in line:
+            text.report(number, "turn", "work_start() or lane_add() of loop/work.h measure it")
+    for callback in CALLBACK.finditer(bare):
+        end = bare.find("\n}", callback.end())
+        if ";" not in bare[callback.end():bare.find("\n", callback.end())] and \
+                "TURN(" not in bare[callback.end():end]:
+            text.report(bare.count("\n", 0, callback.start()) + 1, "turn",
+                        f"{callback.group(1)}() is called by libuv and does not begin with TURN()")
 
 
 def check_header(text):

@@ -6,6 +6,7 @@
 #include "api/call.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "loop/turn.h"
 
 static void deadlines_arm(struct deadlines *d);
 
@@ -27,6 +28,7 @@ static void deadlines_fire(uv_timer_t *t)
 	struct deadlines *d = t->data;
 	uint64_t now_ns = clock_now_ns();
 
+	TURN(t);
 	while (!list_empty(&d->calls)) {
 		struct call *c = container_of(list_first(&d->calls), struct call, timed);
 

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/util.h"
+#include "loop/turn.h"
 
 static void child_end(struct child *c, int status)
 {
@@ -39,6 +40,7 @@ static void children_reap(uv_signal_t *s, int signal)
 	pid_t pid;
 	int status;
 
+	TURN(s);
 	(void)signal;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		struct child *c = children_find(cs, pid);
@@ -127,6 +129,7 @@ static void child_deliver(uv_timer_t *t)
 {
 	struct child *c = t->data;
 
+	TURN(t);
 	c->deliver = NULL;
 	uv_close((uv_handle_t *)t, child_deliver_closed);
 	child_end(c, c->stray_status);

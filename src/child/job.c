@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "child/child.h"
 #include "child/output.h"
+#include "loop/turn.h"
 #include "wire/json.h"
 
 #define JOBS_AT_ONCE 3
@@ -91,6 +92,7 @@ static void job_collect(struct job *j)
 
 static void job_readable(uv_poll_t *p, int status, int events)
 {
+	TURN(p);
 	(void)events;
 	if (status >= 0)
 		job_collect(p->data);
@@ -138,6 +140,7 @@ static void job_late(uv_timer_t *t)
 {
 	struct job *j = t->data;
 
+	TURN(t);
 	j->late = true;
 	child_kill(&j->child, SIGKILL);
 }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "log/log.h"
+#include "loop/turn.h"
 
 #define OUTPUT_BURST 16
 #define OUTPUT_DRAIN_MAX 64 /* reads of 4 KiB after the end: what fits a pipe */
@@ -63,6 +64,7 @@ static void output_ready(uv_poll_t *p, int status, int events)
 	struct output *o = p->data;
 	int r = status;
 
+	TURN(p);
 	(void)events;
 	for (int i = 0; i < OUTPUT_BURST && r >= 0; i++) {
 		r = output_read(o);

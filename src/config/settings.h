@@ -52,6 +52,7 @@ struct settings {
 	char *log_location, *metrics_location, *log_level; /* error | warn | info | debug */
 	char *log_format;                                  /* text | json */
 	bool access_log, log_console, log_request_id;
+	uint64_t loop_stall_warning_ms;
 	/* ours */
 	char *python; /* interpreter for handlers; NULL: found */
 	enum tristate zygote;

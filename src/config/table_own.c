@@ -83,6 +83,9 @@ const struct setting settings_own[] = {
 	    "Lines as TorchServe writes them, or each as a JSON object with its request's id"),
 	BOOL(METRICS, log_request_id, "false",
 	     "In text, too: end access lines and what handlers log with the id of their request"),
+	NUMBER(METRICS, loop_stall_warning_ms, "100", "1..3600000",
+	       "Warn in the log when the server did not look at its sockets for this many "
+	       "milliseconds, and say what kept it"),
 	BOOL(METRICS, access_log, "true", "Log every request"),
 	BOOL(METRICS, log_console, "true", "Write the logs to standard output, too"),
 

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/util.h"
+#include "loop/turn.h"
 
 #define CHANNEL_FDS_MAX 4
 #define CHANNEL_BURST 64 /* frames read per wake-up, so that one worker cannot starve the loop */
@@ -191,6 +192,7 @@ static void channel_ready(uv_poll_t *p, int status, int events)
 {
 	struct channel *c = p->data;
 
+	TURN(p);
 	if (status < 0)
 		return;
 	if (events & UV_WRITABLE)

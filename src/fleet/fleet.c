@@ -18,6 +18,7 @@
 #include "fleet/maker.h"
 #include "fleet/zygote.h"
 #include "log/log.h"
+#include "loop/turn.h"
 
 #define FLEET_TICK_MS 100
 #define FLEET_TRIM_TICKS 50                   /* idle memory goes back every 5 s … */
@@ -91,6 +92,7 @@ static void fleet_dispatch(uv_check_t *c)
 		uv_idle_stop(&f->again);
 		return;
 	}
+	TURN(c);
 	uv_idle_stop(&f->again);
 	now_ns = clock_now_ns();
 	list_splice_back(&dirty, &f->dirty);
@@ -132,6 +134,7 @@ static void fleet_tick(uv_timer_t *t)
 	struct fleet *f = t->data;
 	uint64_t now_ns = clock_now_ns();
 
+	TURN(t);
 	fleet_each_version(f, version_tick, now_ns);
 	gpus_refresh(&f->gpus, f->settings->metric_time_interval * NS_PER_S);
 	if (++f->tick_n % FLEET_TRIM_TICKS)

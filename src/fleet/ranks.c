@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "config/settings.h"
 #include "fleet/maker.h"
+#include "loop/turn.h"
 
 #define RANKS_NODES_MAX 4096
 #define RANKS_PORTS 1000       /* rendezvous ports, from initial_distribution_port */
@@ -145,6 +146,7 @@ static const char *const ranks_arguments[] = { "sconce.worker", NULL };
 
 static void ranks_late(uv_timer_t *t)
 {
+	TURN(t);
 	worker_kill(t->data, NULL);
 }
 

@@ -11,6 +11,7 @@
 #include "fleet/removal.h"
 #include "fleet/worker.h"
 #include "log/log.h"
+#include "loop/turn.h"
 
 /* Somebody waiting for the workers to reach the wanted number. */
 struct version_wait {
@@ -21,6 +22,7 @@ struct version_wait {
 
 static void version_wake(uv_timer_t *t)
 {
+	TURN(t);
 	version_touch(t->data);
 }
 

@@ -10,6 +10,7 @@
 #include "core/backoff.h"
 #include "fleet/maker.h"
 #include "log/log.h"
+#include "loop/turn.h"
 
 /* A worker that was healthy this long has left its earlier failures behind. */
 #define WORKER_HEALTHY_NS (60 * NS_PER_S)
@@ -73,6 +74,7 @@ static void worker_startup_late(uv_timer_t *t)
 {
 	struct worker *w = t->data;
 
+	TURN(t);
 	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
 		 "org.pytorch.serve.wlm.WorkerInitializationException: "
 		 "Backend worker did not respond in given time "
@@ -105,6 +107,7 @@ void worker_start(struct worker *w)
 
 static void worker_restart(uv_timer_t *t)
 {
+	TURN(t);
 	worker_start(t->data);
 }
 
@@ -216,6 +219,7 @@ static void worker_report_end(uv_timer_t *t)
 {
 	struct worker *w = t->data;
 
+	TURN(t);
 	worker_ended(w, 0, w->doomed);
 }
 
@@ -242,6 +246,7 @@ static void worker_stop_late(uv_timer_t *t)
 {
 	struct worker *w = t->data;
 
+	TURN(t);
 	worker_kill(w, "it did not stop in time");
 }
 

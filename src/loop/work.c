@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/util.h"
+#include "loop/turn.h"
 
 static void work_run(uv_work_t *r)
 {
@@ -23,6 +24,7 @@ static void work_ran(uv_work_t *r, int status)
 
 	assert(status == 0); /* nobody has cancelled it */
 	w->done = NULL;
+	turn_mark(r->loop, w->name);
 	done(w);
 	if (!l)
 		return;
@@ -40,18 +42,20 @@ static void work_queue(uv_loop_t *loop, struct work *w)
 	(void)r;
 }
 
-static void work_init(struct work *w, struct lane *l, work_fn *run, work_fn *done)
+static void work_init(struct work *w, struct lane *l, work_fn *run, work_fn *done, const char *name)
 {
 	assert(run && done);
 	w->lane = l;
 	w->run = run;
 	w->done = done;
+	w->name = name;
 	list_init(&w->link);
 }
 
-void work_start(uv_loop_t *loop, struct work *w, work_fn *run, work_fn *done)
+void work_start_named(uv_loop_t *loop, struct work *w, work_fn *run, work_fn *done,
+		      const char *name)
 {
-	work_init(w, NULL, run, done);
+	work_init(w, NULL, run, done, name);
 	work_queue(loop, w);
 }
 
@@ -62,9 +66,9 @@ void lane_init(struct lane *l, uv_loop_t *loop)
 	l->n = 0;
 }
 
-void lane_add(struct lane *l, struct work *w, work_fn *run, work_fn *done)
+void lane_add_named(struct lane *l, struct work *w, work_fn *run, work_fn *done, const char *name)
 {
-	work_init(w, l, run, done);
+	work_init(w, l, run, done, name);
 	if (l->n++)
 		list_push_back(&l->waiting, &w->link);
 	else

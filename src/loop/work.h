@@ -41,12 +41,16 @@ struct work {
 	struct list link;
 	struct lane *lane; /* NULL: none */
 	work_fn *run, *done;
+	const char *name; /* of `done` */
 };
 
-void work_start(uv_loop_t *loop, struct work *w, work_fn *run, work_fn *done);
+void work_start_named(uv_loop_t *loop, struct work *w, work_fn *run, work_fn *done,
+		      const char *name);
+#define work_start(loop, w, run, done) work_start_named(loop, w, run, done, #done)
 
 void lane_init(struct lane *l, uv_loop_t *loop);
 /* As work_start(), but after all that was added before: their `done` has been called, too. */
-void lane_add(struct lane *l, struct work *w, work_fn *run, work_fn *done);
+void lane_add_named(struct lane *l, struct work *w, work_fn *run, work_fn *done, const char *name);
+#define lane_add(l, w, run, done) lane_add_named(l, w, run, done, #done)
 /* Nothing runs or waits in it any more. */
 void lane_finish(struct lane *l);

@@ -23,6 +23,7 @@
 #include "base/util.h"
 #include "fleet/fleet.h"
 #include "log/log.h"
+#include "loop/turn.h"
 #include "net/net.h"
 #include "serve/banner.h"
 #include "serve/snapshot.h"
@@ -35,6 +36,7 @@
 
 struct server {
 	uv_loop_t loop;
+	struct turn turn;
 	struct settings *settings;
 	struct budget budget;
 	struct pool *pool;
@@ -78,6 +80,7 @@ static void serve_drained(void *arg)
 
 static void serve_out_of_patience(uv_timer_t *t)
 {
+	TURN(t);
 	log_warn("Some requests did not finish within drain_timeout");
 	serve_stop(t->data);
 }
@@ -86,6 +89,7 @@ static void serve_signalled(uv_signal_t *h, int signal)
 {
 	struct server *s = h->data;
 
+	TURN(h);
 	if (s->draining) {
 		log_warn("Got signal %d again: not waiting for requests any more", signal);
 		serve_stop(s);
@@ -99,13 +103,20 @@ static void serve_signalled(uv_signal_t *h, int signal)
 
 static void serve_hangup(uv_signal_t *h, int signal)
 {
-	(void)h;
+	TURN(h);
 	(void)signal;
 	log_reopen();
 	log_info("Got SIGHUP: logs reopened");
 }
 
 /* ---- the beginning ---- */
+
+static void serve_turned(void *arg, uint64_t took_ns)
+{
+	struct server *s = arg;
+
+	telemetry_turn(&s->fleet.telemetry, (double)took_ns / 1e9);
+}
 
 static void serve_watch_signals(struct server *s)
 {
@@ -259,6 +270,7 @@ static void serve_take_apart(struct server *s)
 	net_destroy(s->net);
 	api_destroy(s->api);
 	fleet_finish(&s->fleet);
+	turn_finish(&s->turn);
 	uv_walk(&s->loop, serve_close_handle, NULL);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&s->loop);
@@ -296,6 +308,7 @@ int serve_run(struct settings *settings, int ready_fd)
 
 	serve_start_log(settings);
 	uv_loop_init(&s.loop);
+	turn_init(&s.turn, &s.loop, settings->loop_stall_warning_ms * NS_PER_MS, serve_turned, &s);
 	serve_watch_signals(&s);
 	r = startup_check(settings, &why);
 	if (!r)

@@ -8,9 +8,10 @@
 #include "config/properties.h"
 #include "config/snapshot_files.h"
 #include "log/log.h"
+#include "loop/turn.h"
 
 struct snapshot_write {
-	uv_work_t work;
+	struct work work;
 	char *folder, *name;
 	struct buf text;
 	int error;
@@ -102,7 +103,7 @@ static void snapshot_compose(const struct fleet *f, const char *name, struct buf
 
 /* ---- writing it ---- */
 
-static void snapshot_work(uv_work_t *w)
+static void snapshot_run(struct work *w)
 {
 	struct snapshot_write *x = container_of(w, struct snapshot_write, work);
 
@@ -117,11 +118,10 @@ static void snapshot_write_free(struct snapshot_write *x)
 	free(x);
 }
 
-static void snapshot_worked(uv_work_t *w, int status)
+static void snapshot_done(struct work *w)
 {
 	struct snapshot_write *x = container_of(w, struct snapshot_write, work);
 
-	(void)status; /* never cancelled */
 	if (x->error)
 		log_error("The snapshot %s/%s could not be written: %s", x->folder, x->name,
 			  strerror(-x->error));
@@ -147,11 +147,12 @@ static void snapshots_write(struct snapshots *s, const char *kind)
 		snapshot_write_free(x);
 		return;
 	}
-	uv_queue_work(s->fleet->loop, &x->work, snapshot_work, snapshot_worked);
+	lane_add(&s->writes, &x->work, snapshot_run, snapshot_done);
 }
 
 static void snapshots_due(uv_timer_t *t)
 {
+	TURN(t);
 	snapshots_write(t->data, "snapshot");
 }
 
@@ -184,6 +185,7 @@ void snapshots_init(struct snapshots *s, struct fleet *fleet)
 	const struct settings *set = fleet->settings;
 
 	*s = (struct snapshots){ .fleet = fleet };
+	lane_init(&s->writes, fleet->loop);
 	uv_timer_init(fleet->loop, &s->soon);
 	s->soon.data = s;
 	if (set->no_config_snapshots)
@@ -211,6 +213,7 @@ void snapshots_end(struct snapshots *s)
 
 void snapshots_finish(struct snapshots *s)
 {
+	lane_finish(&s->writes);
 	free(s->folder);
 	free(s->last);
 }

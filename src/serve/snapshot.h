@@ -12,11 +12,13 @@
 #include <uv.h>
 
 #include "fleet/fleet.h"
+#include "loop/work.h"
 
 struct snapshots {
 	struct fleet *fleet;
-	char *folder;    /* NULL: no_config_snapshots */
-	char *last;      /* the newest name */
+	char *folder; /* NULL: no_config_snapshots */
+	char *last;   /* the newest name */
+	struct lane writes;
 	uv_timer_t soon; /* changes of one turn of the loop make one snapshot */
 	bool loaded;
 };

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "loop/turn.h"
 
 #define HOST_FILE_MAX ((size_t)1 << 20) /* /proc/stat has a line per CPU */
 #define HOST_FIRST_MS 1000 /* there is no CPU utilization before some time has passed */
@@ -182,6 +183,7 @@ static void host_measure(uv_timer_t *t)
 {
 	struct host_metrics *h = t->data;
 
+	TURN(t);
 	if (h->busy)
 		return;
 	h->busy = true;

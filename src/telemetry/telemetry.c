@@ -91,6 +91,20 @@ static struct metric_family *telemetry_own(struct telemetry *t, const char *name
 	return metrics_family(t->metrics, name, type, help, by_version, ARRAY_LEN(by_version));
 }
 
+/* Of the server as a whole. */
+static void telemetry_init_loop(struct telemetry *t)
+{
+	static const double bounds[] = { .0001, .00025, .0005, .001, .0025, .005, .01,
+					 .025,  .05,    .1,    .25,  .5,    1,    5 };
+	struct metric_family *f = metrics_family(
+		t->metrics, "sconce_loop_stall_seconds", METRIC_HISTOGRAM,
+		"Time of each turn of the event loop, while which nobody's socket is looked at.",
+		NULL, 0);
+
+	metric_family_buckets(f, bounds, ARRAY_LEN(bounds));
+	t->loop_stall = metric_get(f, NULL);
+}
+
 static void telemetry_init_own(struct telemetry *t)
 {
 	static const double batch_bounds[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256 };
@@ -141,6 +155,7 @@ void telemetry_init(struct telemetry *t, struct metrics *m, const struct catalog
 	handler_metrics_init(&t->handlers, catalogue, t->mode == METRICS_PROMETHEUS ? m : NULL,
 			     t->hostname, s->model_metrics_auto_detect);
 	telemetry_init_own(t);
+	telemetry_init_loop(t);
 }
 
 void telemetry_finish(struct telemetry *t)

@@ -44,6 +44,7 @@ struct telemetry {
 	/* ours, per model version */
 	struct metric_family *request_seconds, *queue_seconds, *queue_depth, *workers_ready;
 	struct metric_family *batch_size, *restarts, *retries, *cancelled, *refused;
+	struct metric *loop_stall;
 };
 
 struct version_metrics {
@@ -67,5 +68,10 @@ void telemetry_forget(struct version_metrics *m);
 void telemetry_worker_loaded(struct telemetry *t, const char *worker, double ms);
 void telemetry_host(struct telemetry *t, enum host_metric which, double v);
 void telemetry_gpu(struct telemetry *t, enum gpu_metric which, unsigned id, double v);
+/* A turn of the loop, from its first callback until it polled again. */
+static inline void telemetry_turn(struct telemetry *t, double seconds)
+{
+	metric_observe(t->loop_stall, seconds);
+}
 /* Every finished HTTP reply, on any listener. */
 void telemetry_status(struct telemetry *t, int status);

@@ -22,6 +22,8 @@ PYTHON = os.environ.get("SCONCE_E2E_PYTHON", sys.executable)
 MARK = "SCONCE_E2E_MARK"
 SANITIZER = re.compile(rb"(ERROR: \w+Sanitizer|runtime error:|Assertion `).*")
 PATIENCE = 20
+STALL_MS = 50        # nothing may keep the server from its sockets longer than that
+STALL = " sconce.loop - The loop did not poll "
 
 
 def eventually(check, what="", timeout=PATIENCE):
@@ -100,7 +102,8 @@ class Server:
             "model_store": self.store, "load_models": "all", "log_location": self.logs,
             "tmp_dir": self.root / "tmp", "python": PYTHON, "metrics_mode": "prometheus",
             "disable_token_authorization": True, "enable_model_api": True,
-            "default_workers_per_model": 1, "no_config_snapshots": True, **settings,
+            "default_workers_per_model": 1, "no_config_snapshots": True,
+            "loop_stall_warning_ms": STALL_MS, **settings,
         }
         self._start(environment)
         if wait:
@@ -236,6 +239,11 @@ class Server:
     def check_console(self):
         complaint = SANITIZER.search(self.console_path.read_bytes())
         assert not complaint, self.console[complaint.start():][:4000]
+        assert not self.stalls(), "\n".join(self.stalls())
+
+    def stalls(self):
+        """Lines about turns of the loop that were too long, other processes' CPU time aside."""
+        return [line for line in self.console.splitlines() if STALL in line]
 
     def check_leftovers(self):
         try:
