@@ -259,7 +259,7 @@ def test_json_of_many_members(server, clean):
     response = requests.post(f"http://127.0.0.1:{server.management}/models",
                              data="{" + body + ',"url":"nowhere.mar"}', timeout=10,
                              headers={"Content-Type": "application/json"})
-    assert_error(response, 404, NOT_FOUND, "Model not found in model store: nowhere.mar")
+    assert_error(response, 404, NOT_FOUND, "Model not found at: nowhere.mar")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"url": {}}', b"\xff"])
