@@ -14,9 +14,9 @@
 #include "base/region.h"
 
 struct archive_limits {
-	uint64_t bytes; /* all entries together, unpacked */
-	uint64_t entries;
-	uint64_t ratio; /* unpacked : packed, checked once 1 MiB was unpacked */
+	uint64_t bytes;   /* all entries together, unpacked */
+	uint64_t entries; /* files and folders */
+	uint64_t ratio;   /* unpacked : packed, looked at once 64 MiB are unpacked */
 };
 
 /* What MANIFEST.json and model-config.yaml say; TorchServe's defaults filled in. Memory: region. */

@@ -16,6 +16,7 @@
 #define MANIFEST_MAX ((size_t)1 << 20)
 #define MANIFEST_NAME_MAX 256
 
+#define BYTE_ORDER_MARK SLICE("\xef\xbb\xbf")
 #define INVALID "InvalidModelException"
 
 static void manifest_defaults(struct manifest *m)
@@ -136,7 +137,9 @@ static int manifest_runtime(struct region *r, yyjson_val *root, struct manifest 
 static int manifest_json(struct region *r, struct slice json, struct manifest *m,
 			 struct archive_error *err)
 {
-	yyjson_doc *doc = yyjson_read(json.p, json.n, 0);
+	struct slice text = slice_starts(json, BYTE_ORDER_MARK) ? slice_make(json.p + 3, json.n - 3)
+								: json;
+	yyjson_doc *doc = yyjson_read(text.p, text.n, 0);
 	yyjson_val *root = yyjson_doc_get_root(doc), *model = yyjson_obj_get(root, "model");
 	char *compact;
 	size_t n;
@@ -195,7 +198,9 @@ static int manifest_read_file(struct region *r, const char *dir, const char *nam
 	buf_finish(&b);
 	if (e && e != -ENOENT && e != -ENOTDIR)
 		return archive_fail(err, 400, INVALID, "%s cannot be read: %s", name,
-				    e == -ENOBUFS ? "it is larger than 1 MiB" : strerror(-e));
+				    e == -ENOBUFS   ? "it is larger than 1 MiB"
+				    : e == -ENOTSUP ? "it is a pipe or a device, not a file"
+						    : strerror(-e));
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -67,10 +68,10 @@ static void pack(bool tar, const struct entry *entries, size_t n)
 	archive_write_free(a);
 }
 
+static struct archive_limits limits = { 4 << 20, 20, 50 };
+
 static int unpack(struct manifest *m, struct slice *where, struct archive_error *err)
 {
-	static const struct archive_limits limits = { 4 << 20, 20, 50 };
-
 	return archive_unpack(&region, source, target, &limits, SLICE_NULL, m, where, err);
 }
 
@@ -157,14 +158,14 @@ static void nothing_leaves_the_target(void **state)
 
 static void sizes_and_counts_are_bounded(void **state)
 {
-	_cleanup_(freep) char *zeros = mem_zalloc(3000001);
-	struct entry bomb = { .name = "zeros", .content = zeros };
+	static const struct entry nested[] = { { .name = "a/b/c/d/e/f/g/h/i/j/k", .content = "x" },
+					       { .name = "1/2/3/4/5/6/7/8/9/0/x", .content = "x" },
+					       { .name = "z/y", .content = "x" } };
 	struct entry many[30];
 
 	(void)state;
-	memset(zeros, '0', 3000000);
-	pack(false, &bomb, 1);
-	refused(400, "max_archive_ratio");
+	pack(false, nested, ARRAY_LEN(nested));
+	refused(400, "max_archive_entries");
 	for (size_t i = 0; i < ARRAY_LEN(many); i++)
 		many[i] = (struct entry){ .name = mem_printf("f%zu", i), .content = "x" };
 	pack(false, many, ARRAY_LEN(many));
@@ -173,10 +174,124 @@ static void sizes_and_counts_are_bounded(void **state)
 		free((char *)(uintptr_t)many[i].name);
 }
 
+static void bombs_are_refused_by_their_ratio(void **state)
+{
+	const size_t size = (size_t)65 << 20;
+	_cleanup_(freep) char *zeros = mem_zalloc(size + 1);
+	struct entry bomb = { .name = "zeros", .content = zeros };
+
+	(void)state;
+	memset(zeros, '0', size);
+	limits.bytes = UINT64_MAX;
+	pack(false, &bomb, 1);
+	refused(400, "max_archive_ratio");
+	/* Small ones may be as dense as they like. */
+	zeros[size / 2] = '\0';
+	pack(false, &bomb, 1);
+	refused(400, "Model name is not defined.");
+	limits.bytes = 4 << 20;
+}
+
+/* What an entry of the archive has become; "" when it is not there. */
+static void unpacked_is(const char *name, const char *want)
+{
+	_cleanup_(freep) char *path = NULL;
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(4096);
+	struct archive_error err = { 0 };
+	struct manifest m;
+	struct slice where;
+
+	if (unpack(&m, &where, &err) < 0)
+		print_error("%s\n", buf_cstr(&err.message));
+	assert_int_equal(err.status, 0);
+	path = mem_printf("%s/%s", target, name);
+	assert_int_equal(file_read(path, &text), 0);
+	assert_string_equal(buf_cstr(&text), want);
+	buf_finish(&err.message);
+	file_remove_tree(target);
+}
+
+static void of_two_with_one_name_the_later_stays(void **state)
+{
+	static const struct entry twice[] = {
+		{ .name = "MAR-INF/MANIFEST.json", .content = "{oops" },
+		{ .name = "a", .content = "long before" },
+		{ .name = "./a", .content = "later" },
+		{ .name = "MAR-INF/MANIFEST.json", .content = manifest }
+	};
+
+	(void)state;
+	for (unsigned tar = 0; tar < 2; tar++) {
+		pack(tar, twice, ARRAY_LEN(twice));
+		unpacked_is("a", "later");
+	}
+}
+
+/* libarchive's own writer, with the bytes of names replaced where they are not UTF-8. */
+static void pack_named(bool tar, const char *ascii, const char *raw)
+{
+	const struct entry e[] = { { .name = "MAR-INF/MANIFEST.json", .content = manifest },
+				   { .name = ascii, .content = "here" } };
+	struct buf whole = BUF_INIT(1 << 20);
+
+	pack(tar, e, 2);
+	assert_int_equal(file_read(source, &whole), 0);
+	assert_int_equal(strlen(ascii), strlen(raw));
+	for (char *at = whole.p;
+	     (at = memmem(at, whole.n - (size_t)(at - whole.p), ascii, strlen(ascii)));)
+		memcpy(at, raw, strlen(raw));
+	assert_int_equal(file_write_atomic(source, buf_slice(&whole), 0644), 0);
+	buf_finish(&whole);
+}
+
+static void names_need_no_locale(void **state)
+{
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before = uselocale(utf8);
+	static const struct entry e[] = { { .name = "MAR-INF/MANIFEST.json", .content = manifest },
+					  { .name = "\xc3\xa9tiquettes.txt", .content = "here" } };
+
+	(void)state;
+	for (unsigned tar = 0; tar < 2; tar++) {
+		uselocale(utf8);
+		pack(tar, e, 2);
+		uselocale(before);
+		unpacked_is("\xc3\xa9tiquettes.txt", "here");
+	}
+	freelocale(utf8);
+	/* Without the mark that it is UTF-8, and what DOS wrote. */
+	pack_named(false, "eetiquettes.txt", "\xc3\xa9tiquettes.txt");
+	unpacked_is("\xc3\xa9tiquettes.txt", "here");
+	pack_named(false, "etiquettes.txt", "\x82tiquettes.txt");
+	unpacked_is("\xc3\xa9tiquettes.txt", "here");
+	pack_named(false, "quarter--block", "quarter\xac\xdb\xfflock");
+	unpacked_is("quarter\xc2\xbc\xe2\x96\x88\xc2\xa0lock", "here");
+}
+
+static void what_is_no_file_in_a_folder_is_refused(void **state)
+{
+	_cleanup_(freep) char *inf = mem_printf("%s/MAR-INF", source);
+	_cleanup_(freep) char *json = mem_printf("%s/MANIFEST.json", inf);
+	_cleanup_(freep) char *yaml = mem_printf("%s/c.yaml", source);
+
+	(void)state;
+	file_remove_tree(source);
+	assert_int_equal(file_make_dirs(inf, 0755), 0);
+	assert_int_equal(mkfifo(json, 0644), 0);
+	refused(400, "MANIFEST.json cannot be read: it is a pipe or a device");
+	assert_int_equal(unlink(json), 0);
+	assert_int_equal(symlink("/dev/zero", json), 0);
+	refused(400, "MANIFEST.json cannot be read: it is a pipe or a device");
+	assert_int_equal(unlink(json), 0);
+	assert_int_equal(file_write_atomic(json, SLICE(manifest), 0644), 0);
+	assert_int_equal(mkfifo(yaml, 0644), 0);
+	refused(400, "c.yaml cannot be read: it is a pipe or a device");
+	assert_int_equal(file_remove_tree(source), 0);
+}
+
 static void odd_archives_are_refused(void **state)
 {
-	static const struct entry twice[] = { { .name = "a", .content = "x" },
-					      { .name = "./a", .content = "y" } };
+	static const struct entry behind[] = { { .name = "a/b", .content = "x" },
+					       { .name = "a", .content = "y" } };
 	static const struct entry both[] = { { .name = "a", .content = "x" },
 					     { .name = "a/b", .content = "y" } };
 	static const struct entry bare = { .name = "h.py", .content = "x" };
@@ -185,8 +300,8 @@ static void odd_archives_are_refused(void **state)
 					   .content = "{\"runtime\":\"ruby\"}" };
 
 	(void)state;
-	pack(false, twice, 2);
-	refused(400, "occurs twice");
+	pack(false, behind, 2);
+	refused(400, "also used as a folder");
 	pack(false, both, 2);
 	refused(400, "also used as a folder");
 	pack(false, &bare, 1);
@@ -248,6 +363,22 @@ static void manifests_survive_the_trip_to_the_front(void **state)
 	assert_true(slice_eq(again.handler, SLICE("h.py")));
 	assert_true(manifest_read_json(&region, SLICE("{}"), &again) < 0);
 	buf_finish(&json);
+	buf_finish(&err.message);
+}
+
+static void a_byte_order_mark_is_skipped(void **state)
+{
+	struct archive_error err = { .message = BUF_INIT(4096) };
+	struct manifest m;
+
+	(void)state;
+	assert_int_equal(manifest_parse(&region,
+					SLICE("\xef\xbb\xbf{\"model\": {\"handler\": \"h\"}}"),
+					SLICE_NULL, SLICE("my-model.v2.mar"), SLICE_NULL, &m, &err),
+			 0);
+	assert_true(slice_eq(m.handler, SLICE("h")));
+	/* The manifest names no model: its file does. */
+	assert_true(slice_eq(m.model_name, SLICE("my_model_v2")));
 	buf_finish(&err.message);
 }
 
@@ -369,6 +500,11 @@ int main(void)
 		cmocka_unit_test(ordinary_archives_are_unpacked),
 		cmocka_unit_test(nothing_leaves_the_target),
 		cmocka_unit_test(sizes_and_counts_are_bounded),
+		cmocka_unit_test(bombs_are_refused_by_their_ratio),
+		cmocka_unit_test(of_two_with_one_name_the_later_stays),
+		cmocka_unit_test(names_need_no_locale),
+		cmocka_unit_test(what_is_no_file_in_a_folder_is_refused),
+		cmocka_unit_test(a_byte_order_mark_is_skipped),
 		cmocka_unit_test(odd_archives_are_refused),
 		cmocka_unit_test(a_truncated_archive_leaves_nothing_behind),
 		cmocka_unit_test(names_come_from_files),

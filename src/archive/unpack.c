@@ -3,8 +3,8 @@
 
 /*
  * Unpacking what a stranger packed. Entry by entry, through descriptors below the target folder
- * only: no absolute or parent paths, no links or devices, nothing twice, bounded count, size and
- * ratio.
+ * only: no absolute or parent paths, no links or devices, bounded count, size and ratio. Of two
+ * files with one name the later one stays, as the archive's directory has it.
  */
 
 #include <archive.h>
@@ -18,14 +18,14 @@
 
 #include "archive/error.h"
 #include "archive/manifest.h"
+#include "archive/names.h"
 #include "base/file.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/util.h"
 
 #define UNPACK_READ ((size_t)65536)
 #define UNPACK_PATH_MAX ((size_t)1024)
-#define UNPACK_RATIO_FROM ((uint64_t)1 << 20)
+#define UNPACK_RATIO_FROM ((uint64_t)64 << 20) /* smaller ones harm nobody */
 #define UNPACK_DEPTH_MAX 64
 
 struct unpacking {
@@ -33,8 +33,8 @@ struct unpacking {
 	const struct archive_limits *limits;
 	struct archive_error *err;
 	const char *source, *target;
-	uint64_t packed, bytes, entries;
-	struct map seen;
+	struct buf name; /* of the entry at hand */
+	uint64_t packed, bytes, entries, folders;
 };
 
 static const char *unpack_name(const struct unpacking *u)
@@ -97,11 +97,10 @@ static int unpack_count(struct unpacking *u, size_t n)
 			u, "the archive is larger than max_archive_size allows when unpacked",
 			NULL);
 	if (u->bytes > UNPACK_RATIO_FROM && u->packed && u->bytes / u->packed > u->limits->ratio)
-		return unpack_invalid(
-			u,
-			"the archive unpacks to more than max_archive_ratio times its "
-			"size",
-			NULL);
+		return unpack_invalid(u,
+				      "the archive unpacks to more than max_archive_ratio times "
+				      "its size: raise that setting for models that may",
+				      NULL);
 	return 0;
 }
 
@@ -132,42 +131,82 @@ static int unpack_content(struct unpacking *u, int fd)
 	}
 }
 
-static int unpack_make_folder(struct unpacking *u, const char *whole, const char *path)
+static int unpack_too_many(struct unpacking *u)
 {
-	int r = file_make_dirs(whole, 0755);
+	return unpack_invalid(
+		u, "the archive has more files and folders than max_archive_entries allows", NULL);
+}
+
+/* The folder and those above it, up to the target. Each that is made counts: a single entry may
+ * name dozens. */
+static int unpack_make_folders(struct unpacking *u, const char *path)
+{
+	_cleanup_(freep) char *whole = mem_printf("%s/%s", u->target, path);
 	struct stat st;
 
-	if (r == -ENOTDIR || (!r && stat(whole, &st) == 0 && !S_ISDIR(st.st_mode)))
-		return unpack_invalid(u, "a file is also used as a folder", path);
-	return r < 0 ? unpack_disk(u, -r) : 0;
+	for (char *at = whole + strlen(u->target) + 1;; at++) {
+		char c = *at;
+
+		if (c && c != '/')
+			continue;
+		*at = '\0';
+		if (mkdir(whole, 0755) == 0) {
+			if (++u->folders > u->limits->entries)
+				return unpack_too_many(u);
+		} else if (errno != EEXIST) {
+			return unpack_disk(u, errno);
+		} else if (lstat(whole, &st) < 0 || !S_ISDIR(st.st_mode)) {
+			return unpack_invalid(u, "a file is also used as a folder", path);
+		}
+		*at = c;
+		if (!c)
+			return 0;
+	}
+}
+
+static int unpack_open(struct unpacking *u, const char *whole, unsigned mode, const char *path)
+{
+	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = open(whole, flags, mode);
+
+	/* The name once more: a new file, not the content of one that others may have open. */
+	if (fd < 0 && errno == EEXIST && unlink(whole) == 0)
+		fd = open(whole, flags, mode);
+	if (fd >= 0)
+		return fd;
+	return errno == EEXIST || errno == EISDIR || errno == EPERM
+		       ? unpack_invalid(u, "a file is also used as a folder", path)
+		       : unpack_disk(u, errno);
 }
 
 static int unpack_file(struct unpacking *u, struct archive_entry *e, const char *path)
 {
 	_cleanup_(freep) char *whole = mem_printf("%s/%s", u->target, path);
 	unsigned mode = archive_entry_perm(e) & 0100 ? 0755 : 0644;
+	_cleanup_(freep) char *folder = mem_strdup(path);
 	_cleanup_(closep) int fd = -1;
-	char *slash = strrchr(whole, '/');
-	int r;
+	char *slash = strrchr(folder, '/');
+	int r = 0;
 
-	*slash = '\0';
-	r = unpack_make_folder(u, whole, path);
+	if (slash) {
+		*slash = '\0';
+		r = unpack_make_folders(u, folder);
+	}
 	if (r < 0)
 		return r;
-	*slash = '/';
-	fd = open(whole, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (fd < 0)
-		return errno == EEXIST || errno == EISDIR
-			       ? unpack_invalid(u, "an entry occurs twice", path)
-			       : unpack_disk(u, errno);
-	return unpack_content(u, fd);
+	fd = unpack_open(u, whole, mode, path);
+	return fd < 0 ? fd : unpack_content(u, fd);
 }
 
-static int unpack_folder(struct unpacking *u, const char *path)
+/* The entry's name in UTF-8; NULL: it has none that can be read. Valid until the next one. */
+static const char *unpack_entry_name(struct unpacking *u, struct archive_entry *e)
 {
-	_cleanup_(freep) char *whole = mem_printf("%s/%s", u->target, path);
+	const char *raw = archive_entry_pathname(e);
 
-	return unpack_make_folder(u, whole, path);
+	if (!raw || (archive_format(u->archive) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_ZIP)
+		return raw;
+	buf_clear(&u->name);
+	return names_from_zip(slice_str(raw), &u->name) < 0 ? NULL : buf_cstr(&u->name);
 }
 
 static int unpack_entry(struct unpacking *u, struct archive_entry *e)
@@ -176,11 +215,10 @@ static int unpack_entry(struct unpacking *u, struct archive_entry *e)
 	int r;
 
 	if (++u->entries > u->limits->entries)
-		return unpack_invalid(
-			u, "the archive has more entries than max_archive_entries allows", NULL);
+		return unpack_too_many(u);
 	if (archive_entry_is_encrypted(e))
 		return unpack_invalid(u, "the archive is encrypted", NULL);
-	r = unpack_path(u, archive_entry_pathname(e), path, sizeof(path));
+	r = unpack_path(u, unpack_entry_name(u, e), path, sizeof(path));
 	if (r < 0)
 		return r;
 	if (archive_entry_hardlink(e) || archive_entry_symlink(e) ||
@@ -188,7 +226,7 @@ static int unpack_entry(struct unpacking *u, struct archive_entry *e)
 		return unpack_invalid(u, "the archive contains a link, which is not allowed", path);
 	switch (archive_entry_filetype(e)) {
 	case AE_IFDIR:
-		return *path ? unpack_folder(u, path) : 0;
+		return *path ? unpack_make_folders(u, path) : 0;
 	case AE_IFREG:
 		return *path ? unpack_file(u, e, path)
 			     : unpack_invalid(u, "an entry has no name", NULL);
@@ -221,7 +259,9 @@ static int unpack_archive(const char *source, const char *target, uint64_t packe
 			       .err = err,
 			       .source = source,
 			       .target = target,
+			       .name = BUF_INIT(3 * UNPACK_PATH_MAX),
 			       .packed = MAX(packed, 1) };
+	locale_t before = names_use_utf8();
 	int r;
 
 	u.archive = archive_read_new();
@@ -239,6 +279,8 @@ static int unpack_archive(const char *source, const char *target, uint64_t packe
 	else
 		r = unpack_entries(&u);
 	archive_read_free(u.archive);
+	names_restore(before);
+	buf_finish(&u.name);
 	return r;
 }
 

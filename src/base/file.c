@@ -12,12 +12,8 @@
 
 #define FILE_CHUNK ((size_t)64 * 1024)
 
-int file_read(const char *path, struct buf *out)
+static int file_read_all(int fd, struct buf *out)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
 	for (;;) {
 		size_t want = MIN(FILE_CHUNK, out->max - out->n);
 		char *at = buf_reserve(out, want ? want : 1);
@@ -37,6 +33,25 @@ int file_read(const char *path, struct buf *out)
 			return 0;
 		buf_added(out, (size_t)n);
 	}
+}
+
+int file_read(const char *path, struct buf *out)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
+	return file_read_all(fd, out);
+}
+
+int file_read_stream(const char *path, struct buf *out)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : file_read_all(fd, out);
 }
 
 static int file_write_all(int fd, struct slice s)

@@ -5,9 +5,11 @@
 
 #include "base/buf.h"
 
-/* Appends the file to `out`; `out`'s bound is the limit. -ENOENT, -EISDIR, -ENOBUFS (too long), …
- */
+/* Appends the file to `out`; `out`'s bound is the limit. Never waits for a writer: what is no
+ * regular file (a pipe, a device) is -ENOTSUP. -ENOENT, -EISDIR, -ENOBUFS (too long), … */
 int file_read(const char *path, struct buf *out);
+/* The same of a path that the user typed: it may be a pipe (`<(…)`, /dev/stdin). */
+int file_read_stream(const char *path, struct buf *out);
 /* Replaces the file atomically (temporary file, fsync, rename, fsync of the folder): after a power
  * cut either the old or the new content is there. */
 int file_write_atomic(const char *path, struct slice content, unsigned mode);

@@ -72,7 +72,7 @@ static void unpack_confine(const struct archive_limits *limits)
 
 int unpack_main(int argc, char **argv)
 {
-	struct unpack_arguments a = { .limits = { (uint64_t)64 << 30, 100000, 1000 } };
+	struct unpack_arguments a = { .limits = { (uint64_t)64 << 30, 100000, 100 } };
 	struct buf out = BUF_INIT(UNPACK_OUTPUT_MAX);
 	struct archive_error err = { 0 };
 	struct region region;

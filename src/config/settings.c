@@ -189,7 +189,7 @@ static int load_text(struct settings *s, struct slice text, const char *path, st
 int settings_load_file(struct settings *s, const char *path, struct buf *why)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(PROPERTIES_TEXT_MAX);
-	int r = file_read(path, &text);
+	int r = file_read_stream(path, &text);
 
 	if (r < 0) {
 		if (r == -ENOBUFS)

@@ -61,8 +61,9 @@ const struct setting settings_own[] = {
 	       "Milliseconds that a client may take none of its answer"),
 
 	SIZE(ARCHIVES, max_archive_size, "64g", "1..16t", "Size of an archive, unpacked"),
-	NUMBER(ARCHIVES, max_archive_entries, "100000", "1..10000000", "Files in an archive"),
-	NUMBER(ARCHIVES, max_archive_ratio, "1000", "1..1000000",
+	NUMBER(ARCHIVES, max_archive_entries, "100000", "1..10000000",
+	       "Files and folders in an archive"),
+	NUMBER(ARCHIVES, max_archive_ratio, "100", "1..1000000",
 	       "How many times larger than the archive its content may be"),
 
 	NUMBER(ARCHIVES, download_timeout, "3600", "1..604800",

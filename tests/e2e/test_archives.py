@@ -326,6 +326,76 @@ def test_bomb_by_number_of_entries(server):
     assert "max_archive_entries" in refused(server, path)
 
 
+def test_bomb_of_folders(server):
+    path = server.store / "folders.mar"
+    with zipfile.ZipFile(path, "w") as z:
+        for inner, data in contents("folders", "echo.py").items():
+            z.writestr(inner, data)
+        for i in range(20):
+            z.writestr("/".join([f"d{i}"] + ["d"] * 50 + ["f"]), b"")
+    assert "max_archive_entries" in refused(server, path)
+
+
+def test_of_two_files_with_one_name_the_later_is_taken(server):
+    path = make_mar(server.store, "doubled", READS_FILES, files={"labels": "old"})
+    with zipfile.ZipFile(path, "a") as z, pytest.warns(UserWarning, match="Duplicate name"):
+        z.writestr("labels", "new")
+    assert loaded(server, path).json()["files"]["labels"] == "new"
+
+
+@pytest.mark.parametrize("locale", [{}, {"LANG": "C"}, {"LANG": "C.UTF-8"}, {"LC_ALL": "C"}],
+                         ids=["none", "C", "UTF-8", "all-C"])
+def test_names_need_no_locale(serve, tmp_path, locale):
+    """The names of files in archives are UTF-8 whatever the server's environment says; DOS's are
+    taken for what they were."""
+    make_mar(tmp_path, "zip", READS_FILES, files={"étiquettes.txt": "é", "日本/本.txt": "本"})
+    make_tar(tmp_path, "tar", READS_FILES, files={"étiquettes.txt": "é"})
+    old = make_mar(tmp_path, "dos", READS_FILES, files={"Xtiquettes.txt": "é"})
+    old.write_bytes(old.read_bytes().replace(b"Xtiquettes.txt", b"\x82tiquettes.txt"))
+    cleared = {name: "" for name in ("LANG", "LC_ALL", "LC_CTYPE")}
+    server = serve(store=tmp_path, environment={**cleared, **locale})
+    for name in ("zip", "tar", "dos"):
+        assert "étiquettes.txt" in server.predict(name, b"x").json()["files"], name
+    assert "日本/本.txt" in server.predict("zip", b"x").json()["files"]
+
+
+@pytest.mark.parametrize("file", ["MAR-INF/MANIFEST.json", "model-config.yaml"])
+def test_folder_with_a_pipe(server, file):
+    """Reading it would never end."""
+    name = f"piped{len(file)}"
+    path = make_folder(server.store, name, "echo.py", config="minWorkers: 1\n")
+    (path / file).unlink()
+    os.mkfifo(path / file)
+    response = server.register(name)
+    assert response.status_code == 400
+    assert f"{file} cannot be read: it is a pipe or a device" in response.text
+    assert server.models() == []
+
+
+def test_folder_whose_handler_is_a_pipe(server):
+    """The server looks into handlers for what they import; nobody else waits for this one."""
+    path = make_folder(server.store, "hangs", "echo.py")
+    (path / "echo.py").unlink()
+    os.mkfifo(path / "echo.py")
+    response = server.register("hangs", initial_workers=0)
+    assert response.status_code == 200
+    assert server.get("/ping").status_code == 200
+
+
+def test_byte_order_mark_before_the_manifest(server):
+    path = make_folder(server.store, "marked", "echo.py")
+    file = path / "MAR-INF" / "MANIFEST.json"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert loaded(server, path).text == "hello"
+
+
+def test_model_without_a_name_is_called_as_its_file(server):
+    path = server.store / "no-name.mar"
+    zip_of(path, {**contents("x", "echo.py"),
+                  "MAR-INF/MANIFEST.json": manifest(None, "echo.py").encode()})
+    assert loaded(server, path).text == "hello"
+
+
 @pytest.mark.parametrize("data", [b"", b"garbage", bytes(1000), b"PK\x03\x04" + b"\xff" * 100,
                                   b"\x1f\x8b\x08" + b"\x00" * 50, b"PK\x05\x06" + bytes(18)])
 @pytest.mark.parametrize("ending", ["mar", "tar.gz"])
