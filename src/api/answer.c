@@ -5,7 +5,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/mem.h"
 #include "wire/frame.h"
 #include "wire/json.h"
 
@@ -223,6 +226,14 @@ static void answer_whole(struct call *c, const struct reply *reply)
 			reply->release(reply->arg);
 		return;
 	}
+	if (reply->status < 200) {
+		call_error(c, 500, "InternalServerException",
+			   "The handler set status %d, which announces an answer and is none.",
+			   reply->status);
+		if (reply->release)
+			reply->release(reply->arg);
+		return;
+	}
 	answer_send(c, reply->status, reply->phrase.n ? reply->phrase : SLICE_NULL, reply->type,
 		    reply->headers, answer_payload(c, reply));
 }
@@ -240,22 +251,70 @@ static void answer_begin(struct call *c, const struct reply *reply)
 	c->streaming = true;
 }
 
+/* A piece of a stream on its way to the client: counted, and given back as it goes. */
+struct answer_piece {
+	struct budget *budget; /* of a copy; NULL: the bytes are the worker's */
+	size_t n;
+	void (*release)(void *arg);
+	void *arg;
+	char copy[];
+};
+
+static void answer_piece_gone(void *arg)
+{
+	struct answer_piece *k = arg;
+
+	if (k->budget)
+		budget_give(k->budget, k->n);
+	if (k->release)
+		k->release(k->arg);
+	free(k);
+}
+
+/* False: there is no memory for it. */
+static bool answer_piece_send(struct call *c, const struct reply *reply)
+{
+	bool copies = !reply->release;
+	struct answer_piece *k;
+
+	if (copies && !budget_take(c->api->budget, reply->body.n))
+		return false;
+	k = mem_alloc(sizeof(*k) + (copies ? reply->body.n : 0));
+	*k = (struct answer_piece){ .budget = copies ? c->api->budget : NULL,
+				    .n = reply->body.n,
+				    .release = reply->release,
+				    .arg = reply->arg };
+	if (copies)
+		memcpy(k->copy, reply->body.p, reply->body.n);
+	exchange_chunk(c->x, (struct payload){ .p = copies ? k->copy : reply->body.p,
+					       .n = reply->body.n,
+					       .release = answer_piece_gone,
+					       .arg = k });
+	return true;
+}
+
+/* A stream that fails must end visibly: without its last chunk. */
+static void answer_break(struct call *c)
+{
+	exchange_abort(c->x);
+	c->abandoned = true;
+	if (c->running && version_cancel(c->version, &c->request))
+		c->running = false;
+}
+
 static void answer_piece(struct call *c, const struct reply *reply)
 {
+	bool sent = true;
+
 	if (!c->streaming)
 		answer_begin(c, reply);
-	/* A stream that fails must end visibly: without its last chunk. */
-	if (reply->error) {
-		if (reply->release)
-			reply->release(reply->arg);
-		exchange_abort(c->x);
-		return;
-	}
-	if (reply->body.n)
-		exchange_chunk(c->x, answer_payload(c, reply));
+	if (!reply->error && reply->body.n)
+		sent = answer_piece_send(c, reply);
 	else if (reply->release)
 		reply->release(reply->arg);
-	if (reply->final)
+	if (reply->error || !sent)
+		answer_break(c);
+	else if (reply->final)
 		exchange_finish(c->x);
 }
 
@@ -266,8 +325,6 @@ void call_reply(struct request *r, const struct reply *reply)
 	if (reply->final)
 		c->running = false;
 	deadline_stop(c);
-	/* The exchange may end inside: when all was sent at once, or the client is gone. */
-	c->held = true;
 	if (!c->x || c->abandoned) {
 		if (reply->release)
 			reply->release(reply->arg);
@@ -276,6 +333,5 @@ void call_reply(struct request *r, const struct reply *reply)
 	} else {
 		answer_piece(c, reply);
 	}
-	c->held = false;
 	call_maybe_free(c);
 }

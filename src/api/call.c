@@ -40,7 +40,7 @@ struct call *call_create(struct api_door *d, struct exchange *x)
 	c->x = x;
 	c->route = NULL;
 	c->n_segments = 0;
-	c->running = c->streaming = c->held = c->abandoned = false;
+	c->running = c->streaming = c->abandoned = false;
 	c->retry_after_s = 0;
 	c->version = NULL;
 	c->waiting = NULL;
@@ -57,7 +57,7 @@ void call_maybe_free(struct call *c)
 {
 	struct api *a = c->api;
 
-	if (c->x || c->running || c->waiting || c->held)
+	if (c->x || c->running || c->waiting)
 		return;
 	body_finish(&c->body);
 	pool_free(a->fleet->pool, &c->extra);

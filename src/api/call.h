@@ -50,7 +50,6 @@ struct call {
 	bool abandoned;          /* it was answered without waiting for what the worker says */
 	unsigned retry_after_s;  /* a header of the answer; 0: none */
 	bool streaming;
-	bool held;     /* a reply is being passed on: do not free it under that */
 	void *waiting; /* what a management call waits for; its module knows what it is */
 	char uuid[UUID_LEN + 1];
 };

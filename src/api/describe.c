@@ -163,7 +163,6 @@ static void describe_replied(struct request *r, const struct reply *reply)
 {
 	struct call *c = r->owner;
 
-	c->held = true;
 	if (reply->final) {
 		assert(c->running);
 		c->running = false;
@@ -172,14 +171,12 @@ static void describe_replied(struct request *r, const struct reply *reply)
 	}
 	if (reply->release)
 		reply->release(reply->arg);
-	c->held = false;
 	call_maybe_free(c);
 }
 
 static void describe_customized(struct call *c, struct version *v)
 {
 	struct request *r = &c->request;
-	int refused;
 
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	r->op = REQUEST_DESCRIBE;
@@ -187,12 +184,7 @@ static void describe_customized(struct call *c, struct version *v)
 	r->owner = c;
 	parts_headers(c, 0);
 	parts_add_header(c, SLICE("describe"), SLICE("True"));
-	refused = version_submit(v, r);
-	if (refused == VERSION_TOO_LARGE) {
-		parts_refuse_large(c);
-		return;
-	}
-	if (refused) {
+	if (version_submit(v, r)) {
 		call_error(c, 503, "ServiceUnavailableException",
 			   "Model \"%s\" has no worker to serve describe request. Please use scale "
 			   "workers API to add workers.",

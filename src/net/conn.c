@@ -2,8 +2,8 @@
 #include "net/conn.h"
 
 /*
- * A connection from accept to close: what it waits for and how long, what it is refused for, and
- * what comes next when everything that could be sent has been. input.c reads, output.c writes.
+ * A connection as a transport, from accept to close: what it waits for and how long, and what comes
+ * next when everything that could be sent has been.
  */
 
 #include <errno.h>
@@ -12,65 +12,163 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
-#include "wire/json.h"
 
 /* ---- waiting ---- */
 
-void conn_wait(struct conn *c, enum wait_kind kind)
+static void wait_stop(struct wait *w)
 {
-	struct net *n = c->net;
-
-	list_remove(&c->wait);
-	c->wait_kind = kind;
-	if (kind == WAIT_NONE || !n->wait_ms[kind])
-		return;
-	c->wait_until_ms = uv_now(n->loop) + n->wait_ms[kind];
-	list_push_back(&n->waits[kind], &c->wait);
+	list_remove(&w->link);
+	w->kind = WAIT_NONE;
 }
 
-void conn_timed_out(struct conn *c)
+static void wait_start(struct wait *w, enum wait_kind kind)
 {
-	size_t queued;
+	struct net *n = w->conn->net;
 
+	wait_stop(w);
+	w->kind = kind;
+	if (kind == WAIT_NONE || !n->wait_ms[kind])
+		return;
+	w->until_ms = clock_now_ns() / NS_PER_MS + n->wait_ms[kind];
+	list_push_back(&n->waits[kind], &w->link);
+}
+
+void conn_wait(struct conn *c, enum wait_kind kind)
+{
+	if (c->in.kind != kind)
+		wait_start(&c->in, kind);
+}
+
+void conn_wait_again(struct conn *c)
+{
+	wait_start(&c->in, c->in.kind);
+}
+
+void conn_wait_output(struct conn *c, bool waits)
+{
+	wait_start(&c->out, waits ? WAIT_WRITE : WAIT_NONE);
+}
+
+static void conn_write_timed_out(struct conn *c)
+{
+	size_t queued = uv_stream_get_write_queue_size(&c->h.stream);
+
+	if (queued < c->queue_seen) {
+		c->queue_seen = queued;
+		wait_start(&c->out, WAIT_WRITE);
+		return;
+	}
+	c->reset = true;
+	conn_doom(c);
+}
+
+/* It is taken out before anything is done about it: what is late is late once. */
+void conn_timed_out(struct wait *w)
+{
+	struct conn *c = w->conn;
+	enum wait_kind kind = w->kind;
+
+	wait_stop(w);
 	c->net->stats.timeouts_total++;
-	switch (c->wait_kind) {
+	switch (kind) {
 	case WAIT_HEAD:
-		conn_refuse(c, NULL, 408, "The request's head did not arrive in time.");
+		h1_refuse(c, 408, "The request's head did not arrive in time.");
 		return;
 	case WAIT_BODY:
-		conn_refuse(c, c->incoming, 408, "The request's body did not arrive in time.");
+		h1_refuse(c, 408, "The request's body did not arrive in time.");
 		return;
 	case WAIT_WRITE:
-		queued = uv_stream_get_write_queue_size(&c->h.stream);
-		if (queued < c->queue_seen) {
-			c->queue_seen = queued;
-			conn_wait(c, WAIT_WRITE);
-			return;
-		}
-		c->reset = true;
-		conn_close(c);
+		conn_write_timed_out(c);
 		return;
 	default:
-		conn_close(c);
+		conn_doom(c);
 	}
+}
+
+/* ---- reading ---- */
+
+static void conn_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
+{
+	char *p;
+	size_t n;
+
+	(void)hint;
+	h1_room(h->data, &p, &n);
+	*buf = uv_buf_init(p, (unsigned)MIN(n, (size_t)1 << 30));
+}
+
+static void conn_ended(struct conn *c, ssize_t why)
+{
+	if (why != UV_EOF || !h1_half_closed(c)) {
+		conn_doom(c);
+		return;
+	}
+	c->eof = c->close_after = true;
+	c->linger = false;
+	conn_stop_reading(c);
+	conn_touch(c);
+}
+
+static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+	struct conn *c = s->data;
+
+	if (n < 0)
+		conn_ended(c, n);
+	else if (n > 0)
+		h1_arrived(c, buf->base, (size_t)n);
+}
+
+static void conn_start_reading(struct conn *c)
+{
+	if (!c->reading && !c->eof && !c->h1.stash.n)
+		c->reading = uv_read_start(&c->h.stream, conn_alloc, conn_read) == 0;
+}
+
+void conn_stop_reading(struct conn *c)
+{
+	if (c->reading)
+		uv_read_stop(&c->h.stream);
+	c->reading = false;
 }
 
 /* ---- life ---- */
 
-struct conn *conn_create(struct listener *l)
+void conn_touch(struct conn *c)
 {
-	struct net *n = l->net;
+	struct net *n = c->net;
+
+	assert(!c->closed);
+	if (list_linked(&c->due))
+		return;
+	/* The loop goes on as long as there is a turn to end. */
+	if (list_empty(&n->due))
+		uv_ref((uv_handle_t *)n->turn);
+	list_push_back(&n->due, &c->due);
+}
+
+void conn_doom(struct conn *c)
+{
+	c->doomed = true;
+	conn_stop_reading(c);
+	conn_touch(c);
+}
+
+struct conn *conn_create(struct net *n, const struct exchange_handler *handler, bool pipe)
+{
 	struct conn *c = mem_new(struct conn);
 
 	c->net = n;
-	c->handler = l->handler;
-	list_init(&c->exchanges);
-	list_init(&c->wait);
-	c->wait_kind = WAIT_NONE;
-	http1_init(&c->parser, &n->head_limits);
-	buf_init(&c->stash, NET_RECEIVE);
-	if (l->h.stream.type == UV_NAMED_PIPE)
+	c->handler = handler;
+	list_init(&c->due);
+	list_init(&c->in.link);
+	list_init(&c->out.link);
+	c->in.conn = c->out.conn = c;
+	c->in.kind = c->out.kind = WAIT_NONE;
+	h1_init(c);
+	if (pipe)
 		uv_pipe_init(n->loop, &c->h.pipe, 0);
 	else
 		uv_tcp_init(n->loop, &c->h.tcp);
@@ -85,27 +183,26 @@ static void conn_freed(uv_handle_t *h)
 {
 	struct conn *c = h->data;
 
-	http1_finish(&c->parser);
-	buf_finish(&c->stash);
+	h1_finish(c);
 	free(c);
 }
 
 void conn_close(struct conn *c)
 {
-	if (c->closing)
-		return;
-	c->closing = true;
-	list_remove(&c->wait);
-	while (c->n_exchanges)
-		pending_finish(
-			pending_of(container_of(list_first(&c->exchanges), struct exchange, link)),
-			EXCHANGE_GONE);
+	assert(c->net->turning && !c->closed);
+	c->doomed = true; /* what its exchanges do at their end is for nobody */
+	wait_stop(&c->in);
+	wait_stop(&c->out);
+	h1_abandon(c);
+	c->closed = true;
+	list_remove(&c->due);
 	list_remove(&c->link);
 	c->net->stats.connections_now--;
+	if (c->listener)
+		c->listener->connections--;
 	if (!c->reset || c->h.stream.type != UV_TCP ||
 	    uv_tcp_close_reset(&c->h.tcp, conn_freed) < 0)
 		uv_close(&c->h.handle, conn_freed);
-	net_conn_gone(c->net);
 }
 
 static void conn_name_peer(struct conn *c)
@@ -129,67 +226,17 @@ static void conn_name_peer(struct conn *c)
 			   : ((struct sockaddr_in *)&a)->sin_port));
 }
 
-/* ---- beginning, refusing, going on ---- */
-
-int conn_accept(struct conn *c, struct listener *l)
+int conn_begin(struct conn *c)
 {
-	static char busy[] = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n"
-			     "content-length: 0\r\n\r\n";
-	uv_buf_t b = uv_buf_init(busy, sizeof(busy) - 1);
-	int r = uv_accept(&l->h.stream, &c->h.stream);
-
-	if (r < 0)
-		return r;
 	if (c->h.handle.type == UV_TCP)
 		uv_tcp_nodelay(&c->h.tcp, 1);
-	if (c->net->limits.connections &&
-	    c->net->stats.connections_now > c->net->limits.connections) {
-		c->net->stats.connections_refused++;
-		uv_try_write(&c->h.stream, &b, 1);
-		return -EMFILE;
-	}
 	conn_name_peer(c);
 	conn_start_reading(c);
-	conn_wait(c, WAIT_IDLE);
+	conn_wait(c, h1_waits_for(c));
 	return c->reading ? 0 : -EIO;
 }
 
-static const char *conn_error_type(int status)
-{
-	return status == 408   ? "RequestTimeoutException"
-	       : status == 503 ? "ServiceUnavailableException"
-			       : "BadRequestException";
-}
-
-void conn_refuse(struct conn *c, struct pending_exchange *e, int status, const char *why)
-{
-	struct buf text = BUF_INIT(4096);
-	struct answer a = { .status = status,
-			    .headers = SLICE("content-type: application/json\r\n"),
-			    .close = true };
-	struct slice copy;
-
-	c->refused = c->linger = true;
-	if (e && e->begun) {
-		/* It has its answer already; what is wrong now only ends the connection. */
-		e->close = true;
-		if (!e->finished)
-			exchange_abort(&e->x);
-		conn_flush(c);
-		return;
-	}
-	if (!e)
-		e = pending_take(c);
-	if (c->incoming == e)
-		c->incoming = NULL;
-	if (e->x.sink)
-		e->x.sink->ops->abort(e->x.sink);
-	e->x.sink = NULL;
-	json_error(&text, status, conn_error_type(status), slice_str(why));
-	copy = region_copy(&e->x.region, buf_slice(&text));
-	buf_finish(&text);
-	exchange_reply(&e->x, &a, (struct payload){ .p = copy.p, .n = copy.n });
-}
+/* ---- its turn ---- */
 
 static int conn_fd(const struct conn *c)
 {
@@ -199,34 +246,37 @@ static int conn_fd(const struct conn *c)
 	return fd;
 }
 
-/* Everything that could go out has gone: what next? */
-void conn_settle(struct conn *c)
+/* All answers are out and no more will come. What the client still sends is dropped for a moment,
+ * because closing before it was read would throw away the answer. */
+static void conn_leave(struct conn *c)
 {
-	if (c->closing || c->writing)
-		return;
-	if ((c->close_after || c->last_request) && !c->n_exchanges && !c->incoming) {
-		if (!c->linger || !c->reading) {
-			conn_close(c);
-			return;
-		}
-		if (!c->lingering) {
-			c->lingering = true;
-			shutdown(conn_fd(c), SHUT_WR);
-			conn_wait(c, WAIT_LINGER);
-		}
-		return;
+	if (!c->linger || !c->reading) {
+		conn_doom(c);
+	} else if (!c->lingering) {
+		c->lingering = true;
+		shutdown(conn_fd(c), SHUT_WR);
+		conn_wait(c, WAIT_LINGER);
 	}
-	if (c->stash.n)
-		conn_resume_input(c);
-	if (c->closing)
+}
+
+static void conn_go_on(struct conn *c)
+{
+	h1_resume(c);
+	if (c->doomed)
 		return;
 	conn_start_reading(c);
-	if (c->incoming)
-		conn_wait(c, WAIT_BODY);
-	else if (!c->parser.started && c->n_exchanges)
-		conn_wait(c, WAIT_NONE);
-	else if (!c->parser.started)
-		conn_wait(c, WAIT_IDLE);
-	else if (c->wait_kind != WAIT_HEAD)
-		conn_wait(c, WAIT_HEAD);
+	conn_wait(c, h1_waits_for(c));
+}
+
+void conn_turn(struct conn *c)
+{
+	assert(c->net->turning && !c->closed);
+	if (!c->doomed && !c->writing && !output_send(c))
+		c->doomed = true;
+	if (c->doomed)
+		conn_close(c);
+	else if (c->close_after && !c->h1.n_exchanges)
+		conn_leave(c);
+	else
+		conn_go_on(c);
 }

@@ -4,7 +4,8 @@
 /*
  * Listeners and connections of one loop. net/ is the only code that reads from and writes to
  * clients. Everything is bounded by `struct net_limits`; a client that breaks a limit or the
- * protocol gets the status that says so, on its own connection only.
+ * protocol gets the status that says so, once, on its own connection only. Sending, closing and
+ * freeing happen in one place, at the end of the loop's turn (a uv_prepare_t, before it waits).
  */
 
 #include <stdint.h>
@@ -20,7 +21,8 @@ struct net_limits {
 				    * alone is longer) */
 	size_t headers;            /* count; 431 */
 	uint64_t body_bytes;       /* 413; checked before the sink is asked */
-	unsigned connections;      /* of this net; beyond it 503 and close at once */
+	unsigned connections;      /* of this net; beyond it 503 and close at once. Each listener
+				    * keeps an eighth (64 at most) that others cannot take */
 	unsigned pipelined;        /* unanswered requests read ahead per connection */
 	unsigned head_timeout_ms;  /* first byte of a head to its end; 408 */
 	unsigned body_timeout_ms;  /* longest pause within a body; 408 */
@@ -46,7 +48,13 @@ int net_listen(struct net *n, const char *address, const struct exchange_handler
 /* The port a TCP listener really got (for port 0). */
 int listener_port(const struct listener *l);
 
+/* Takes over a connected Unix socket, as if it had been accepted. 0, or -errno (the descriptor is
+ * closed in any case). */
+int net_adopt(struct net *n, int fd, const struct exchange_handler *handler);
+
 /* Stops accepting, closes idle connections, lets in-flight exchanges finish with
- * "Connection: close", then calls done (possibly at once). */
+ * "Connection: close", then calls done at the end of a turn of the loop. */
 void net_drain(struct net *n, void (*done)(void *arg), void *arg);
+/* Looks for what is late. A timer does so; for tests, whose clock is their own. */
+void net_check_times(struct net *n);
 const struct net_stats *net_stats(const struct net *n);

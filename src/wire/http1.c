@@ -101,6 +101,17 @@ static int http1_on_head(llhttp_t *p)
 	return HPE_PAUSED;
 }
 
+/* What a chunk announces is looked at before it is waited for. */
+static int http1_on_chunk(llhttp_t *p)
+{
+	struct http1 *h = http1_of(p);
+
+	if (p->content_length > h->limits->body_bytes - h->chunks)
+		return http1_refuse(h, 413, "The request body is too large.");
+	h->chunks += p->content_length;
+	return 0;
+}
+
 static int http1_on_body(llhttp_t *p, const char *at, size_t n)
 {
 	struct http1 *h = http1_of(p);
@@ -122,6 +133,7 @@ static const llhttp_settings_t http1_settings = {
 	.on_header_value = http1_on_value,
 	.on_header_value_complete = http1_on_value_complete,
 	.on_headers_complete = http1_on_head,
+	.on_chunk_header = http1_on_chunk,
 	.on_body = http1_on_body,
 	.on_message_complete = http1_on_end,
 };
@@ -132,6 +144,7 @@ static void http1_reset(struct http1 *h)
 	h->n_fields = 0;
 	h->target_n = 0;
 	h->head_seen = 0;
+	h->chunks = 0;
 	h->in_value = h->started = false;
 }
 
@@ -210,11 +223,14 @@ static struct slice http1_path(struct slice target)
 static int http1_check(const struct http1 *h, const struct http_head *head)
 {
 	struct slice coding = http_head_get(head, "transfer-encoding");
-	unsigned lengths = 0;
+	unsigned lengths = 0, hosts = 0;
 
-	for (size_t i = 0; i < head->n_headers; i++)
+	for (size_t i = 0; i < head->n_headers; i++) {
 		lengths += slice_ieq(head->headers[i].name, SLICE("content-length"));
-	if (lengths > 1)
+		hosts += slice_ieq(head->headers[i].name, SLICE("host"));
+	}
+	/* RFC 9112: 3.2 for the host, 6.1 for a transfer coding in HTTP/1.0. */
+	if (lengths > 1 || hosts > 1 || (head->minor && !hosts) || (!head->minor && coding.p))
 		return 400;
 	if ((h->parser.flags & F_CHUNKED) && !slice_ieq(coding, SLICE("chunked")))
 		return 501;
@@ -288,7 +304,7 @@ size_t http1_write_head(char *p, const struct http1_answer *a)
 	at = http1_put(at, a->headers);
 	if (a->chunked) {
 		at = http1_put(at, SLICE("transfer-encoding: chunked\r\n"));
-	} else if (a->content_length != HTTP_LENGTH_UNKNOWN) {
+	} else if (!a->no_length && a->content_length != HTTP_LENGTH_UNKNOWN) {
 		at = http1_put(at, SLICE("content-length: "));
 		at = http1_put_u64(at, a->content_length);
 		at = http1_put(at, SLICE("\r\n"));

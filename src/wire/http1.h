@@ -16,6 +16,7 @@
 
 struct http1_limits {
 	size_t head_bytes, headers;
+	uint64_t body_bytes; /* of chunked bodies, whose sizes only the parser sees */
 };
 
 enum http1_event {
@@ -41,6 +42,7 @@ struct http1 {
 	enum http1_event event;
 	size_t head_seen;
 	struct slice piece;
+	uint64_t chunks; /* bytes that the body's chunks so far have announced */
 	int status;
 	const char *why;
 };
@@ -65,6 +67,7 @@ struct http1_answer {
 	struct slice reason;     /* SLICE_NULL: standard */
 	struct slice headers;    /* complete lines */
 	uint64_t content_length; /* or HTTP_LENGTH_UNKNOWN */
+	bool no_length;          /* neither is written: 204, 304 */
 	bool chunked, close;
 };
 

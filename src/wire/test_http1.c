@@ -12,7 +12,7 @@
 #include "base/util.h"
 #include "wire/http1.h"
 
-static const struct http1_limits limits = { 1024, 8 };
+static const struct http1_limits limits = { 1024, 8, 65536 };
 
 /* What came of a text: events as letters, the body, the last status and target. */
 struct outcome {
@@ -102,7 +102,7 @@ static struct outcome feed(const char *text)
 static void plain_and_pipelined_requests(void **state)
 {
 	struct outcome o = feed("GET /ping?a=b HTTP/1.1\r\nHost: x\r\nEmpty:\r\n\r\n"
-				"GET http://h/two HTTP/1.1\r\n\r\n");
+				"GET http://h/two HTTP/1.1\r\nHost: h\r\n\r\n");
 
 	(void)state;
 	assert_int_equal(o.status, 0);
@@ -112,7 +112,7 @@ static void plain_and_pipelined_requests(void **state)
 
 static void chunked_bodies(void **state)
 {
-	struct outcome o = feed("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+	struct outcome o = feed("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 				"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nTrailer: a\r\n\r\n");
 
 	(void)state;
@@ -128,28 +128,33 @@ static void what_smuggles_is_refused(void **state)
 		const char *text;
 		int status;
 	} rows[] = {
-		{ "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+		{ "POST / HTTP/1.1\r\nHost: h\r\n"
+		  "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
 		  400 },
-		{ "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+		{ "POST / HTTP/1.1\r\nHost: h\r\n"
+		  "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
 		  400 },
-		{ "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400 },
-		{ "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", 400 },
-		{ "POST / HTTP/1.1\r\nContent-Length: +2\r\n\r\n", 400 },
-		{ "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400 },
-		{ "POST / HTTP/1.1\r\nContent-Length: 1 2\r\n\r\n", 400 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+		  400 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
+		  400 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +2\r\n\r\n", 400 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1 2\r\n\r\n", 400 },
 		{ "GET / HTTP/1.1\nHost: x\n\n", 400 },
-		{ "GET / HTTP/1.1\r\nA: b\n\r\n", 400 },
-		{ "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400 },
-		{ "GET / HTTP/1.1\r\nA : b\r\n\r\n", 400 },
-		{ "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400 },
-		{ "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n", 400 },
-		{ "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n", 400 },
-		{ "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501 },
-		{ "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501 },
+		{ "GET / HTTP/1.1\r\nHost: h\r\nA: b\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost: h\r\nA : b\r\n\r\n", 400 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n", 400 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n",
+		  400 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501 },
 		{ "GET / HTTP/9.9\r\n\r\n", 505 },
 		{ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505 },
 		{ "NONSENSE\r\n\r\n", 400 },
-		{ "GET / HTTP/1.1\r\nExpect: wonders\r\n\r\n", 417 },
+		{ "GET / HTTP/1.1\r\nHost: h\r\nExpect: wonders\r\n\r\n", 417 },
 	};
 
 	(void)state;
@@ -160,6 +165,32 @@ static void what_smuggles_is_refused(void **state)
 			print_error("row %zu\n", i);
 		assert_int_equal(o.status, rows[i].status);
 	}
+}
+
+static void sizes_of_chunks_are_looked_at_at_once(void **state)
+{
+	static const char head[] =
+		"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+	static const char *const chunks[] = { "ffffffffffffffff\r\n", "10001\r\n",
+					      "4\r\nabcd\r\nfffd\r\n" };
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(chunks); i++) {
+		snprintf(text, sizeof(text), "%s%s", head, chunks[i]);
+		assert_int_equal(feed(text).status, 413);
+	}
+	snprintf(text, sizeof(text), "%s4\r\nabcd\r\nfffc\r\n", head);
+	assert_int_equal(feed(text).status, 0);
+}
+
+static void hosts_and_codings_of_http_1_0(void **state)
+{
+	(void)state;
+	assert_int_equal(feed("GET / HTTP/1.1\r\n\r\n").status, 400);
+	assert_int_equal(feed("GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n").status, 400);
+	assert_int_equal(feed("GET / HTTP/1.0\r\n\r\n").status, 0);
+	assert_int_equal(feed("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").status, 400);
 }
 
 static void a_nul_in_a_head_is_refused(void **state)
@@ -194,10 +225,12 @@ static void heads_are_bounded(void **state)
 static void connect_and_star_do_no_harm(void **state)
 {
 	(void)state;
-	assert_int_equal(feed("OPTIONS * HTTP/1.1\r\n\r\n").status, 0);
-	assert_int_equal(feed("CONNECT a:1 HTTP/1.1\r\n\r\n").status, 0);
+	assert_int_equal(feed("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n").status, 0);
+	assert_int_equal(feed("CONNECT a:1 HTTP/1.1\r\nHost: h\r\n\r\n").status, 0);
 	assert_int_equal(
-		feed("GET / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n").status, 0);
+		feed("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n")
+			.status,
+		0);
 }
 
 static void answers_are_written_whole(void **state)
@@ -233,6 +266,8 @@ int main(void)
 		cmocka_unit_test(plain_and_pipelined_requests),
 		cmocka_unit_test(chunked_bodies),
 		cmocka_unit_test(what_smuggles_is_refused),
+		cmocka_unit_test(sizes_of_chunks_are_looked_at_at_once),
+		cmocka_unit_test(hosts_and_codings_of_http_1_0),
 		cmocka_unit_test(a_nul_in_a_head_is_refused),
 		cmocka_unit_test(heads_are_bounded),
 		cmocka_unit_test(connect_and_star_do_no_harm),

@@ -414,8 +414,9 @@ def test_slow_clients_do_not_delay_others(server):
 
 
 def test_connection_limit(hasty, gate):
-    """Connections that wait for an answer keep their places; what is beyond gets 503 at once."""
-    held = [hasty.raw() for _ in range(20)]
+    """Connections that wait for an answer keep their places; what is beyond gets 503 at once. An
+    eighth of all places is kept for each of the other listeners."""
+    held = [hasty.raw() for _ in range(16)]
     try:
         for raw in held:
             raw.send(encode("POST", "/predictions/gate", gate.body()))
@@ -423,6 +424,8 @@ def test_connection_limit(hasty, gate):
         with hasty.raw() as late:
             assert late.response().status == 503
             assert late.ended()
+        assert hasty.manage("GET", "/models").status_code == 200
+        assert "sconce_" in hasty.metrics_text()
     finally:
         for raw in held:
             raw.close()

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 /* Requests as a connection would read them: in pieces, each head copied, bodies skipped. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static const struct http1_limits limits = { 2048, 16 };
+	static const struct http1_limits limits = { 2048, 16, 65536 };
 	struct slice in = slice_make((const char *)data, n);
 	enum http1_event e = HTTP1_MORE;
 	struct http_head head;

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/h1.h"
+
+/*
+ * Requests: bytes through the parser to exchanges. Everything is bounded: what is read ahead by the
+ * number of exchanges and one receive buffer, what is dropped by NET_LINGER_BYTES.
+ */
+
+#include "base/clock.h"
+#include "net/conn.h"
+#include "wire/json.h"
+
+void h1_init(struct conn *c)
+{
+	list_init(&c->h1.exchanges);
+	http1_init(&c->h1.parser, &c->net->head_limits);
+	buf_init(&c->h1.stash, NET_RECEIVE);
+}
+
+void h1_finish(struct conn *c)
+{
+	assert(!c->h1.n_exchanges);
+	http1_finish(&c->h1.parser);
+	buf_finish(&c->h1.stash);
+}
+
+/* ---- refusing ---- */
+
+static const char *h1_error_type(int status)
+{
+	return status == 408   ? "RequestTimeoutException"
+	       : status == 503 ? "ServiceUnavailableException"
+			       : "BadRequestException";
+}
+
+static void h1_answer_refusal(struct h1_exchange *e, int status, const char *why)
+{
+	struct buf text = BUF_INIT(4096);
+	struct answer a = { .status = status,
+			    .headers = SLICE("content-type: application/json\r\n"),
+			    .close = true };
+	struct slice copy;
+
+	if (e->x.sink)
+		e->x.sink->ops->abort(e->x.sink);
+	e->x.sink = NULL;
+	json_error(&text, status, h1_error_type(status), slice_str(why));
+	copy = region_copy(&e->x.region, buf_slice(&text));
+	buf_finish(&text);
+	exchange_reply(&e->x, &a, (struct payload){ .p = copy.p, .n = copy.n });
+}
+
+void h1_refuse(struct conn *c, int status, const char *why)
+{
+	struct h1 *h = &c->h1;
+	struct h1_exchange *e = h->body.reading ? h->body.of : NULL;
+
+	if (h->refused || c->doomed)
+		return;
+	h->refused = c->linger = true;
+	conn_wait(c, WAIT_NONE);
+	conn_touch(c);
+	if (h->body.reading && !e) {
+		/* Its request was answered long ago. */
+		c->close_after = true;
+	} else if (e && (e->api || e->x.out.begun)) {
+		/* It has its answer, or will: what is wrong now only ends the connection. */
+		e->close = true;
+	} else {
+		h1_answer_refusal(e ? e : h1_exchange_take(c), status, why);
+	}
+}
+
+/* ---- heads ---- */
+
+static const char *h1_head_error(int status)
+{
+	return status == 417   ? "The only expectation that can be met is 100-continue."
+	       : status == 501 ? "This Transfer-Encoding is not supported: only chunked is."
+			       : "Invalid HTTP message.";
+}
+
+/* A head is complete. False: nothing more can be read. */
+static bool h1_head(struct conn *c)
+{
+	struct h1 *h = &c->h1;
+	struct h1_exchange *e = h1_exchange_take(c);
+	int status = http1_head(&h->parser, &e->x.region, &e->x.head);
+	uint64_t length = e->x.head.content_length;
+
+	c->net->stats.requests_total++;
+	h->body = (struct h1_body){ .reading = true,
+				    .known = length != HTTP_LENGTH_UNKNOWN,
+				    .began_ms = clock_now_ns() / NS_PER_MS,
+				    .of = e };
+	h->body.left = h->body.known ? length : 0;
+	if (status) {
+		c->net->stats.bad_requests_total++;
+		h1_refuse(c, status, h1_head_error(status));
+		return false;
+	}
+	if (h->body.known && length > c->net->limits.body_bytes) {
+		h1_refuse(c, 413, "The request body is too large.");
+		return false;
+	}
+	if (!e->x.head.keep_alive)
+		h->last_request = true;
+	if (!length) {
+		h->body = (struct h1_body){ 0 };
+		http1_body_taken(&h->parser);
+	}
+	e->x.handler = c->handler;
+	e->api = true;
+	e->x.handler->head(e->x.handler->ctx, &e->x);
+	return !length || h1_body_begin(c, e);
+}
+
+/* ---- input ---- */
+
+bool h1_idle(const struct conn *c)
+{
+	return !c->h1.body.reading && !c->h1.parser.started && !c->h1.n_exchanges;
+}
+
+static bool h1_between_requests(const struct conn *c)
+{
+	return !c->h1.body.reading && !c->h1.parser.started;
+}
+
+static bool h1_is_full(const struct conn *c)
+{
+	return c->h1.n_exchanges >= c->net->limits.pipelined;
+}
+
+/* One step of the parser. False: stop. */
+static bool h1_step(struct conn *c, struct slice *in)
+{
+	struct h1 *h = &c->h1;
+	size_t eaten = 0;
+	enum http1_event event;
+
+	if (h->body.reading && h->body.known)
+		return h1_body_known(c, in);
+	event = http1_feed(&h->parser, *in, &eaten);
+	if (event != HTTP1_REFUSE)
+		*in = slice_make(in->p + eaten, in->n - eaten);
+	switch (event) {
+	case HTTP1_HEAD:
+		return h1_head(c);
+	case HTTP1_BODY:
+		return h1_body_piece(c);
+	case HTTP1_END:
+		h1_body_end(c);
+		return true;
+	case HTTP1_REFUSE:
+		c->net->stats.bad_requests_total++;
+		h1_refuse(c, h->parser.status, h->parser.why);
+		return false;
+	default:
+		return in->n > 0;
+	}
+}
+
+/* What comes beyond the pipelining limit waits, and reading stops until there is room. */
+static void h1_stash(struct conn *c, struct slice in)
+{
+	if (in.n && buf_put_slice(&c->h1.stash, in) < 0)
+		conn_doom(c);
+	else
+		conn_stop_reading(c);
+}
+
+static void h1_input(struct conn *c, struct slice in)
+{
+	struct h1 *h = &c->h1;
+
+	while (!c->doomed && !c->lingering && !h->refused) {
+		if (h1_between_requests(c) && (c->close_after || h->last_request) && h->n_exchanges)
+			break;
+		if (h1_between_requests(c) && h1_is_full(c)) {
+			h1_stash(c, in);
+			break;
+		}
+		if (!in.n || !h1_step(c, &in))
+			break;
+	}
+	conn_touch(c);
+}
+
+void h1_room(struct conn *c, char **p, size_t *n)
+{
+	struct h1_body *b = &c->h1.body;
+
+	*p = c->net->receive;
+	*n = NET_RECEIVE;
+	if (!b->reading || !b->known || !b->of || !b->of->x.sink || c->h1.refused || c->lingering)
+		return;
+	if (!h1_body_room(c, (size_t)MIN(b->left, SIZE_MAX), p, n)) {
+		*p = c->net->receive;
+		*n = NET_RECEIVE;
+	} else if (*n > b->left) {
+		*n = (size_t)b->left;
+	}
+}
+
+void h1_arrived(struct conn *c, const char *p, size_t n)
+{
+	if (c->lingering || c->h1.refused) {
+		c->dropped += n;
+		if (c->dropped > NET_LINGER_BYTES)
+			conn_doom(c);
+	} else if (p == c->net->receive) {
+		h1_input(c, slice_make(p, n));
+	} else {
+		h1_body_arrived(c, n);
+		conn_touch(c);
+	}
+}
+
+void h1_resume(struct conn *c)
+{
+	struct buf stash = c->h1.stash;
+
+	if (!stash.n || h1_is_full(c))
+		return;
+	buf_init(&c->h1.stash, NET_RECEIVE);
+	h1_input(c, buf_slice(&stash));
+	buf_finish(&stash);
+}
+
+/* ---- waiting, the end of input ---- */
+
+int h1_waits_for(const struct conn *c)
+{
+	if (c->h1.refused)
+		return WAIT_NONE;
+	if (c->h1.body.reading)
+		return WAIT_BODY;
+	if (c->h1.parser.started)
+		return WAIT_HEAD;
+	return c->h1.n_exchanges ? WAIT_NONE : WAIT_IDLE;
+}
+
+static bool h1_all_answered(const struct conn *c)
+{
+	list_for_each (l, &c->h1.exchanges)
+		if (!container_of(l, struct exchange, link)->out.finished)
+			return false;
+	return true;
+}
+
+/* A client that ends its side while it waits has left, unless it had said that this request would
+ * be its last: then it may only have closed its sending half. */
+bool h1_half_closed(const struct conn *c)
+{
+	const struct h1 *h = &c->h1;
+
+	return h->n_exchanges &&
+	       (h->refused || (!h->body.reading && (h->last_request || h1_all_answered(c))));
+}

@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Connections over socket pairs: what a client may send, in which pieces, and what it gets. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "net/net.h"
+
+#define REPLIES_MAX ((size_t)1 << 20)
+
+/* ---- an API layer that does what the path says ---- */
+
+struct world {
+	uv_loop_t loop;
+	struct net *net;
+	struct exchange_handler handler;
+	int client;
+	struct buf seen;       /* by the client */
+	struct exchange *kept; /* "/later", "/stream": the test answers it */
+	unsigned heads, done, gone;
+	bool inside; /* in a call to the net: nothing may call back */
+};
+
+/* A sink that keeps nothing but the count. */
+struct count {
+	struct sink sink;
+	struct world *world;
+	size_t n;
+	char room[7];
+	bool over;
+};
+
+static int count_begin(struct sink *s, uint64_t length)
+{
+	(void)s;
+	return length != HTTP_LENGTH_UNKNOWN && length > 100000 ? SINK_TOO_LARGE : SINK_OK;
+}
+
+static int count_room(struct sink *s, size_t want, char **ret, size_t *ret_n)
+{
+	struct count *c = container_of(s, struct count, sink);
+
+	(void)want;
+	assert_false(c->over);
+	*ret = c->room;
+	*ret_n = sizeof(c->room);
+	return SINK_OK;
+}
+
+static void count_filled(struct sink *s, size_t n)
+{
+	container_of(s, struct count, sink)->n += n;
+}
+
+static void count_over(struct sink *s)
+{
+	struct count *c = container_of(s, struct count, sink);
+
+	assert_false(c->over);
+	c->over = true;
+}
+
+static const struct sink_ops count_ops = { .begin = count_begin,
+					   .room = count_room,
+					   .filled = count_filled,
+					   .end = count_over,
+					   .abort = count_over };
+
+static void answer(struct world *w, struct exchange *x, int status, const char *text)
+{
+	struct answer a = { .status = status };
+
+	w->inside = true;
+	exchange_reply(x, &a, (struct payload){ .p = text, .n = strlen(text) });
+	w->inside = false;
+}
+
+static void on_head(void *ctx, struct exchange *x)
+{
+	struct world *w = ctx;
+	struct count *c;
+
+	assert_false(w->inside);
+	w->heads++;
+	if (slice_eq(x->head.path, SLICE("/later")) || slice_eq(x->head.path, SLICE("/stream"))) {
+		w->kept = x;
+	} else if (slice_eq(x->head.path, SLICE("/empty"))) {
+		answer(w, x, 204, "");
+	} else if (slice_eq(x->head.path, SLICE("/take")) && x->head.content_length) {
+		c = region_new(&x->region, struct count);
+		c->sink.ops = &count_ops;
+		c->world = w;
+		x->sink = &c->sink;
+	} else {
+		answer(w, x, 404, region_printf(&x->region, "[%.*s]", SLICE_ARG(x->head.target)));
+	}
+}
+
+static void on_body(void *ctx, struct exchange *x)
+{
+	struct count *c = container_of(x->sink, struct count, sink);
+
+	assert_true(c->over);
+	answer(ctx, x, 200,
+	       region_printf(&x->region, "[%.*s %zu]", SLICE_ARG(x->head.target), c->n));
+}
+
+static void on_done(void *ctx, struct exchange *x, enum exchange_end how)
+{
+	struct world *w = ctx;
+
+	assert_false(w->inside);
+	w->done++;
+	w->gone += how == EXCHANGE_GONE;
+	if (w->kept == x)
+		w->kept = NULL;
+}
+
+static void connect_client(struct world *w)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(net_adopt(w->net, pair[0], &w->handler), 0);
+	w->client = pair[1];
+	buf_init(&w->seen, REPLIES_MAX);
+}
+
+static struct world *world_new(unsigned timeout_ms)
+{
+	struct net_limits limits = { .head_bytes = 4096,
+				     .headers = 32,
+				     .body_bytes = 1 << 20,
+				     .connections = 100,
+				     .pipelined = 4,
+				     .head_timeout_ms = timeout_ms,
+				     .body_timeout_ms = timeout_ms,
+				     .idle_timeout_ms = 0,
+				     .write_timeout_ms = 0 };
+	struct world *w = mem_new(struct world);
+
+	uv_loop_init(&w->loop);
+	w->net = net_create(&w->loop, &limits);
+	w->handler = (struct exchange_handler){
+		.ctx = w, .head = on_head, .body = on_body, .done = on_done
+	};
+	connect_client(w);
+	return w;
+}
+
+static void world_end(struct world *w)
+{
+	net_destroy(w->net);
+	uv_run(&w->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&w->loop), 0);
+	if (w->client >= 0)
+		close(w->client);
+	assert_int_equal(w->done, w->heads);
+	buf_finish(&w->seen);
+	free(w);
+}
+
+/* Turns of the loop until nothing comes any more. True: the connection is still open. */
+static bool turns(struct world *w)
+{
+	char piece[4096];
+	ssize_t n = 0;
+
+	for (unsigned quiet = 0; quiet < 3; quiet++) {
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+		while ((n = read(w->client, piece, sizeof(piece))) > 0) {
+			assert_int_equal(buf_append(&w->seen, piece, (size_t)n), 0);
+			quiet = 0;
+		}
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool sends(struct world *w, const char *text)
+{
+	struct slice rest = slice_str(text);
+
+	while (rest.n) {
+		ssize_t n = send(w->client, rest.p, rest.n, MSG_NOSIGNAL);
+
+		if (n < 0)
+			break;
+		rest = slice_make(rest.p + n, rest.n - (size_t)n);
+	}
+	return turns(w);
+}
+
+static unsigned seen(const struct world *w, const char *text)
+{
+	struct slice rest = buf_slice(&w->seen);
+	unsigned n = 0;
+	char *at;
+
+	while (rest.n && (at = memmem(rest.p, rest.n, text, strlen(text)))) {
+		n++;
+		rest = slice_make(at + 1, (size_t)(rest.p + rest.n - at - 1));
+	}
+	return n;
+}
+
+/* ---- bodies nobody wants ---- */
+
+static const char hidden[] = "DELETE /hidden HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/* A request that is answered before its body is there, with another request as its body. */
+static void smuggle(const char *how, const char *first, const char *second)
+{
+	struct world *w = world_new(0);
+
+	print_message("%s\n", how);
+	sends(w, first);
+	assert_true(sends(w, second));
+	assert_true(sends(w, "GET /after HTTP/1.1\r\nHost: h\r\n\r\n"));
+	assert_int_equal(seen(w, "[/none]"), 1);
+	assert_int_equal(seen(w, "[/hidden]"), 0);
+	assert_int_equal(seen(w, "[/after]"), 1);
+	assert_int_equal(seen(w, "HTTP/1.1"), 2);
+	assert_int_equal(w->heads, 2);
+	world_end(w);
+}
+
+static void test_bodies_are_no_requests(void **state)
+{
+	char known[512], chunked[512], whole[1024];
+
+	(void)state;
+	snprintf(known, sizeof(known),
+		 "POST /none HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", strlen(hidden));
+	snprintf(whole, sizeof(whole), "%s%s", known, hidden);
+	smuggle("later", known, hidden);
+	smuggle("at once", whole, "");
+	snprintf(whole, sizeof(whole), "%s%.10s", known, hidden);
+	smuggle("half with the head", whole, hidden + 10);
+	snprintf(chunked, sizeof(chunked),
+		 "POST /none HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+	snprintf(whole, sizeof(whole), "%zx\r\n%s\r\n0\r\n\r\n", strlen(hidden), hidden);
+	smuggle("chunked, later", chunked, whole);
+}
+
+/* Requests with and without bodies, wanted or not, cut anywhere: each gets its own answer, in
+ * order. */
+static void test_any_split(void **state)
+{
+	static const char *const kinds[] = {
+		"GET /get?%u HTTP/1.1\r\nHost: h\r\n\r\n",
+		"POST /none?%u HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nGET / HTTP",
+		"POST /take?%u HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nGET / HTTP",
+		"POST /take?%u HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"4\r\nGET \r\n6\r\n/ HTTP\r\n0\r\n\r\n",
+		"POST /none?%u HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"4\r\nGET \r\n6\r\n/ HTTP\r\n0\r\n\r\n",
+	};
+
+	(void)state;
+	for (unsigned seed = 1; seed <= 200; seed++) {
+		struct world *w = world_new(0);
+		struct buf all = BUF_INIT(REPLIES_MAX);
+		struct slice rest;
+		unsigned n = 0, random = seed;
+		const char *at;
+
+		for (; n < 12; n++) {
+			random = random * 1103515245 + 12345;
+			buf_printf(&all, kinds[(random >> 16) % ARRAY_LEN(kinds)], n);
+		}
+		rest = buf_slice(&all);
+		while (rest.n) {
+			size_t part;
+
+			random = random * 1103515245 + 12345;
+			part = MIN(rest.n, 1 + (random >> 16) % (seed % 3 ? 40 : 600));
+			assert_int_equal(send(w->client, rest.p, part, MSG_NOSIGNAL), part);
+			rest = slice_make(rest.p + part, rest.n - part);
+			if (seed % 2)
+				assert_true(turns(w));
+		}
+		assert_true(turns(w));
+		assert_int_equal(seen(w, "HTTP/1.1 "), n);
+		at = buf_cstr(&w->seen);
+		for (unsigned i = 0; i < n; i++) {
+			char mark[16];
+
+			snprintf(mark, sizeof(mark), "?%u", i);
+			at = strstr(at, mark);
+			assert_non_null(at);
+		}
+		assert_int_equal(w->heads, n);
+		buf_finish(&all);
+		world_end(w);
+	}
+}
+
+static void test_long_unwanted_body_closes(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	sends(w, "POST /none HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nab");
+	assert_int_equal(seen(w, "connection: keep-alive"), 1);
+	world_end(w);
+	/* One that is invited for nothing is not waited for. */
+	w = world_new(0);
+	sends(w, "POST /none HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n"
+		 "Expect: 100-continue\r\n\r\n");
+	assert_int_equal(seen(w, "100 Continue"), 0);
+	assert_int_equal(seen(w, "connection: close"), 1);
+	world_end(w);
+}
+
+static void test_continue(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	sends(w, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n"
+		 "POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n"
+		 "Expect: 100-continue\r\n\r\n");
+	assert_int_equal(w->seen.n, 0); /* answers keep their order */
+	answer(w, w->kept, 200, "[first]");
+	assert_true(turns(w));
+	assert_int_equal(seen(w, "100 Continue"), 1);
+	assert_true(sends(w, "abc"));
+	assert_int_equal(seen(w, "[/take 3]"), 1);
+	world_end(w);
+}
+
+/* ---- refusals ---- */
+
+static uint64_t time_ns = NS_PER_S;
+
+static uint64_t test_now_ns(void)
+{
+	return time_ns;
+}
+
+static const struct clock_source test_clock = { .now_ns = test_now_ns, .wall_ns = test_now_ns };
+
+static void test_one_refusal(void **state)
+{
+	struct world *w;
+
+	(void)state;
+	clock_source = &test_clock;
+	w = world_new(1);
+	sends(w, "GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET /half HT");
+	for (unsigned i = 0; i < 20; i++) {
+		time_ns += NS_PER_MS;
+		net_check_times(w->net);
+		turns(w);
+	}
+	assert_int_equal(seen(w, "HTTP/1.1"), 0);
+	assert_non_null(w->kept);
+	answer(w, w->kept, 200, "[slow]");
+	turns(w);
+	assert_int_equal(seen(w, "[slow]"), 1);
+	assert_int_equal(seen(w, "HTTP/1.1 408"), 1);
+	assert_int_equal(seen(w, "HTTP/1.1 "), 2);
+	world_end(w);
+	clock_source = NULL;
+}
+
+/* What is wrong with a body whose request the API layer is answering ends the connection only. */
+static void test_refusal_leaves_the_word_to_the_api(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	sends(w, "POST /later HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n");
+	assert_int_equal(w->seen.n, 0);
+	answer(w, w->kept, 200, "[mine]");
+	assert_false(turns(w) && shutdown(w->client, SHUT_WR) == 0 && turns(w));
+	assert_int_equal(seen(w, "[mine]"), 1);
+	assert_int_equal(seen(w, "HTTP/1.1 "), 1);
+	assert_int_equal(seen(w, "connection: close"), 1);
+	world_end(w);
+}
+
+static void refused(const char *request, const char *status)
+{
+	struct world *w = world_new(0);
+
+	sends(w, request);
+	assert_int_equal(seen(w, status), 1);
+	assert_int_equal(seen(w, "HTTP/1.1 "), 1);
+	world_end(w);
+}
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	refused("POST /take HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"ffffffffffffffff\r\n",
+		"HTTP/1.1 413");
+	refused("POST /take HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n",
+		"HTTP/1.1 413");
+	refused("POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n",
+		"HTTP/1.1 413");
+	refused("POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n", "HTTP/1.1 413");
+	refused("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400");
+	refused("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "HTTP/1.1 400");
+	refused("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 400");
+}
+
+/* ---- streams ---- */
+
+static unsigned released;
+
+static void on_release(void *arg)
+{
+	(void)arg;
+	released++;
+}
+
+static void chunk(struct world *w, const char *text)
+{
+	w->inside = true;
+	exchange_chunk(w->kept,
+		       (struct payload){ .p = text, .n = strlen(text), .release = on_release });
+	w->inside = false;
+}
+
+static void test_stream(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	released = 0;
+	sends(w, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+	exchange_begin(w->kept, &(struct answer){ .status = 200 });
+	for (unsigned i = 0; i < 5; i++)
+		chunk(w, "piece");
+	turns(w);
+	chunk(w, "a last one");
+	exchange_finish(w->kept);
+	assert_true(turns(w));
+	assert_int_equal(released, 6);
+	assert_int_equal(seen(w, "5\r\npiece\r\n"), 5);
+	assert_int_equal(seen(w, "a\r\na last one\r\n0\r\n\r\nHTTP/1.1 404"), 1);
+	world_end(w);
+}
+
+static void test_stream_breaks(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	released = 0;
+	sends(w, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+	exchange_begin(w->kept, &(struct answer){ .status = 200 });
+	chunk(w, "piece");
+	exchange_abort(w->kept);
+	assert_false(turns(w));
+	assert_int_equal(seen(w, "piece"), 1);
+	assert_int_equal(seen(w, "0\r\n\r\n"), 0);
+	assert_int_equal(w->gone, 1);
+	world_end(w);
+}
+
+/* A client that has gone between two calls of one turn: the exchange stays usable to the end of
+ * that turn. */
+static void test_client_leaves_stream(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	released = 0;
+	sends(w, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+	close(w->client);
+	exchange_begin(w->kept, &(struct answer){ .status = 200 });
+	chunk(w, "piece");
+	chunk(w, "piece");
+	assert_non_null(w->kept);
+	exchange_finish(w->kept);
+	for (unsigned i = 0; i < 3; i++)
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+	assert_null(w->kept);
+	assert_int_equal(released, 2);
+	w->client = -1;
+	world_end(w);
+}
+
+static void test_no_body_no_length(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	assert_true(sends(w, "GET /empty HTTP/1.1\r\nHost: h\r\n\r\n"
+			     "HEAD /head HTTP/1.1\r\nHost: h\r\n\r\n"));
+	assert_int_equal(seen(w, "HTTP/1.1 204"), 1);
+	assert_int_equal(seen(w, "content-length: 7"), 1); /* of HEAD's */
+	assert_int_equal(seen(w, "content-length"), 1);
+	assert_int_equal(seen(w, "[/head]"), 0);
+	world_end(w);
+}
+
+/* ---- many clients ---- */
+
+static void test_slow_reader_holds_nobody(void **state)
+{
+	static char big[600000];
+	struct world *w = world_new(0);
+	int slow = w->client;
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	sends(w, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+	exchange_reply(w->kept, &(struct answer){ .status = 200 },
+		       (struct payload){ .p = big, .n = sizeof(big) });
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	assert_int_equal(w->done, 0);
+	buf_finish(&w->seen);
+	connect_client(w);
+	assert_true(sends(w, "GET /quick HTTP/1.1\r\nHost: h\r\n\r\n"));
+	assert_int_equal(seen(w, "[/quick]"), 1);
+	close(w->client);
+	w->client = slow;
+	assert_true(turns(w));
+	assert_int_equal(w->done, 2);
+	assert_true(w->seen.n > sizeof(big));
+	world_end(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bodies_are_no_requests),
+		cmocka_unit_test(test_any_split),
+		cmocka_unit_test(test_long_unwanted_body_closes),
+		cmocka_unit_test(test_continue),
+		cmocka_unit_test(test_one_refusal),
+		cmocka_unit_test(test_refusal_leaves_the_word_to_the_api),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_stream_breaks),
+		cmocka_unit_test(test_client_leaves_stream),
+		cmocka_unit_test(test_no_body_no_length),
+		cmocka_unit_test(test_slow_reader_holds_nobody),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

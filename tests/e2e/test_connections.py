@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one connection does reaches no other request: bodies that look like requests, halves of
+heads, clients that leave a stream."""
+
+import json
+import os
+import socket
+import struct
+
+import pytest
+
+from e2e.archives import make_mar
+from e2e.client import encode
+from e2e.server import free_ports
+
+HIDDEN = b"DELETE /models/echo HTTP/1.1\r\nHost: h\r\n\r\n"
+AFTER = b"GET /ping HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def fill(store):
+    for name in ("echo", "stream", "gate"):
+        make_mar(store, name, f"{name}.py")
+    return store
+
+
+@pytest.fixture(scope="module")
+def shared(module_serve, module_tmp):
+    """Inference and management on one listener, as containers have them."""
+    port = free_ports(1)[0]
+    address = f"http://127.0.0.1:{port}"
+    server = module_serve(store=fill(module_tmp / "store"), inference_address=address,
+                          management_address=address, wait=False, header_timeout_ms=300)
+    server.inference = server.management = port
+    return server.wait_ready()
+
+
+def known(path, method="POST"):
+    return f"{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(HIDDEN)}\r\n\r\n".encode()
+
+
+def chunked(path, method="POST"):
+    return f"{method} {path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+
+
+CHUNK = f"{len(HIDDEN):x}\r\n".encode() + HIDDEN + b"\r\n0\r\n\r\n"
+EARLY = [(known("/predictions/none"), HIDDEN, 404), (chunked("/predictions/none"), CHUNK, 404),
+         (known("/ping", "GET"), HIDDEN, 200), (chunked("/ping", "GET"), CHUNK, 200),
+         (known("/models/echo", "PATCH"), HIDDEN, 405), (known("/predictions/%zz"), HIDDEN, 400)]
+
+
+@pytest.mark.parametrize("split", ["later", "at once", "half", "pipelined"])
+@pytest.mark.parametrize("head, body, status", EARLY, ids=range(len(EARLY)))
+def test_a_body_is_never_a_request(shared, head, body, status, split):
+    """An answer that came before its request was read changes nothing about where that ends."""
+    with shared.raw() as raw:
+        if split == "later":
+            raw.send(head)
+            assert raw.response().status == status
+            raw.send(body)
+        elif split == "half":
+            raw.send(head + body[:9])
+            assert raw.response().status == status
+            raw.send(body[9:])
+        else:
+            raw.send(head + body + (AFTER if split == "pipelined" else b""))
+            assert raw.response().status == status
+        if split != "pipelined":
+            raw.send(AFTER)
+        after = raw.response()
+        assert (after.status, json.loads(after.body)["status"]) == (200, "Healthy")
+    assert "echo" in shared.models()
+
+
+def test_half_a_head_behind_a_slow_request_is_refused_once(shared, gate):
+    with shared.raw() as raw:
+        raw.send(encode("POST", "/predictions/gate", gate.body()) + b"GET /ping HT")
+        gate.wait_entered()
+        gate.open()
+        assert raw.response().status == 200
+        assert raw.response().status == 408
+        assert raw.ended()
+    assert shared.get("/ping").ok
+
+
+def reset(raw):
+    """Closes so that the other side gets a reset."""
+    raw.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raw.close()
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_client_that_resets_its_stream_hurts_nobody(shared, tmp_path, pieces):
+    """In the first piece, and in the last."""
+    fifo = str(tmp_path / "fifo")
+    os.mkfifo(fifo)
+    for _ in range(10):
+        raw = shared.raw()
+        raw.send(encode("POST", "/predictions/stream",
+                        json.dumps({"pieces": pieces, "fifo": fifo, "waits": 1})))
+        assert raw.head().status == 200
+        reset(raw)
+        with open(fifo, "wb"):
+            pass
+    assert shared.predict("echo", "still here").text == "still here"
+
+
+def test_a_stream_is_not_kept_until_its_end(shared):
+    """What was sent is forgotten, so that a long stream costs no more than a short one."""
+    make_mar(shared.store, "long", """
+from ts.handler_utils.utils import send_intermediate_predict_response
+
+def handle(data, context):
+    if data is None:
+        return None
+    for i in range(2000):
+        send_intermediate_predict_response(["x" * 8000], context.request_ids, "", 200, context)
+    return ["end"]
+""")
+    assert shared.register("long.mar", initial_workers=1, synchronous="true").ok
+
+    def resident():
+        with open(f"/proc/{shared.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+    assert len(shared.predict("long").content) == 16_000_003
+    before = resident()
+    for _ in range(3):
+        assert len(shared.predict("long").content) == 16_000_003
+    assert resident() - before < 8_000
