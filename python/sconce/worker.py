@@ -11,7 +11,7 @@ import sys
 import traceback
 
 from sconce import frame as wire
-from sconce import loader, logs, metrics, serving
+from sconce import loader, logs, metrics, model_config, serving
 from sconce.channel import Channel, Closed
 from sconce.memory import Memory
 
@@ -58,7 +58,7 @@ def _make_context(load):
     context = Context(load["model_name"], load["model_dir"], load.get("manifest") or {},
                       load["batch_size"], load.get("gpu_id"), "0.12.0",
                       limit_max_image_pixels=load.get("limit_max_image_pixels", True),
-                      model_yaml_config=load.get("model_yaml_config") or {})
+                      model_yaml_config=model_config.read(load))
     for key in ("id", "start", "end"):
         name = load.get("header_key_sequence_" + key)
         if name:

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "config/yaml.h"
@@ -127,7 +129,7 @@ static void test_scalars(void **state)
 		{ "-1:30:05", "-5405" },
 		{ "1:60", "\"1:60\"" },
 		{ "0:30", "\"0:30\"" },
-		{ "1:30.5", "90.5" },
+		{ "1:30.5", "{\"!\": \"float\", \"v\": \"1:30.5\"}" },
 		{ "1.5", "1.5" },
 		{ "1.", "1.0" },
 		{ "-1_0.2_5", "-10.25" },
@@ -144,20 +146,88 @@ static void test_scalars(void **state)
 		{ "1.2.3", "\"1.2.3\"" },
 		{ "9223372036854775807", "9223372036854775807" },
 		{ "-9223372036854775808", "-9223372036854775808" },
-		{ "9223372036854775808", "9.223372036854776e+18" },
-		{ "-9223372036854775809", "-9.223372036854776e+18" },
+		{ "9223372036854775808", "{\"!\": \"int\", \"v\": \"9223372036854775808\"}" },
+		{ "-9223372036854775809", "{\"!\": \"int\", \"v\": \"-9223372036854775809\"}" },
 		{ ".inf", "1e999" },
 		{ "-.INF", "-1e999" },
-		{ ".nan", "null" },
+		{ ".nan", "{\"!\": \"float\", \"v\": \".nan\"}" },
 		{ "+.nan", "\"+.nan\"" },
 		{ "'1'", "\"1\"" },
 		{ "\"yes\"", "\"yes\"" },
-		{ "2026-11-24", "\"2026-11-24\"" },
 		{ "\"a\\0b\\u00e9\"", "\"a\\u0000b\xc3\xa9\"" },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++)
 		expect(*state, slice_str(cases[i][0]), cases[i][1]);
+}
+
+/* What JSON has no value for keeps its text. */
+static void test_timestamps(void **state)
+{
+	static const char *const yes[] = {
+		"2026-11-24",
+		"2026-11-24T09:05:07",
+		"2026-1-4t9:05:07.",
+		"2026-11-24 \t 9:05:07.123456789",
+		"2026-11-24 9:05:07Z",
+		"2026-11-24 09:05:07  +2",
+		"2026-11-24 09:05:07-02:30",
+		"2026-99-99", /* a date or not: Python says */
+	};
+	static const char *const no[] = {
+		"2026-1-4",
+		"2026-11",
+		"26-11-24",
+		"2026-11-24x",
+		"2026-11-24T",
+		"2026-11-24T9",
+		"2026-11-24 9:5:07",
+		"2026-11-24 9:05",
+		"2026-11-24 9:05:07 UTC",
+		"2026-11-24 9:05:07z",
+		"2026-11-24 9:05:07+123",
+		"2026-11-24 9:05:07+2:3",
+		"2026-111-24",
+	};
+	char json[200];
+
+	for (unsigned i = 0; i < ARRAY_LEN(yes); i++) {
+		snprintf(json, sizeof(json), "{\"!\": \"timestamp\", \"v\": \"%s\"}", yes[i]);
+		if (!strchr(yes[i], '\t'))
+			expect(*state, slice_str(yes[i]), json);
+		else
+			expect(*state, slice_str(yes[i]),
+			       "{\"!\": \"timestamp\", \"v\": "
+			       "\"2026-11-24 \\t 9:05:07.123456789\"}");
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(no); i++) {
+		snprintf(json, sizeof(json), "\"%s\"", no[i]);
+		expect(*state, slice_str(no[i]), json);
+	}
+	expect(*state, SLICE("'2026-11-24'"), "\"2026-11-24\"");
+}
+
+static void test_values_beyond_json(void **state)
+{
+	struct region *r = *state;
+
+	expect(r, SLICE("!!binary aGk="), "{\"!\": \"binary\", \"v\": \"aGk=\"}");
+	expect(r, SLICE("!!timestamp '2026-1-4'"), "{\"!\": \"timestamp\", \"v\": \"2026-1-4\"}");
+	expect(r, SLICE("!!set {a, 1}"),
+	       "{\"!\": \"set\", \"v\": {\"!\": \"map\", \"v\": [[\"a\", null], [1, null]]}}");
+	expect(r, SLICE("!!omap [a: 1, b: 2]"),
+	       "{\"!\": \"pairs\", \"v\": [{\"a\": 1}, {\"b\": 2}]}");
+	expect(r, SLICE("!!pairs []"), "{\"!\": \"pairs\", \"v\": []}");
+	expect(r, SLICE("!!float 99999999999999999999"),
+	       "{\"!\": \"float\", \"v\": \"99999999999999999999\"}");
+	expect(r, SLICE("{1: a, '1': b, 1: c, yes: d, ~: e, 2026-11-24: f, 1.5: g}"),
+	       "{\"!\": \"map\", \"v\": [[1, \"c\"], [\"1\", \"b\"], [true, \"d\"], [null, \"e\"], "
+	       "[{\"!\": \"timestamp\", \"v\": \"2026-11-24\"}, \"f\"], [1.5, \"g\"]]}");
+	expect(r, SLICE("{'!': 1}"), "{\"!\": \"map\", \"v\": [[\"!\", 1]]}");
+	expect(r, SLICE("[&k 7, {*k : 1}]"), "[7, {\"!\": \"map\", \"v\": [[7, 1]]}]");
+	expect(r, SLICE("a: &d {1: x}\nb: {<<: *d, 2: y}"),
+	       "{\"a\": {\"!\": \"map\", \"v\": [[1, \"x\"]]}, "
+	       "\"b\": {\"!\": \"map\", \"v\": [[1, \"x\"], [2, \"y\"]]}}");
 }
 
 static void test_tags_make_no_objects(void **state)
@@ -166,10 +236,11 @@ static void test_tags_make_no_objects(void **state)
 
 	expect(r, SLICE("!!str 1"), "\"1\"");
 	expect(r, SLICE("! 1"), "\"1\"");
-	expect(r, SLICE("!!int '7'"), "7");
-	expect(r, SLICE("!!float 7"), "7.0");
-	expect(r, SLICE("!!float 1e5"), "100000.0");
-	expect(r, SLICE("!!float x"), "\"x\"");
+	expect(r, SLICE("!!int '7'"), "{\"!\": \"int\", \"v\": \"7\"}");
+	expect(r, SLICE("!!float 7"), "{\"!\": \"float\", \"v\": \"7\"}");
+	expect(r, SLICE("!!float 1e5"), "{\"!\": \"float\", \"v\": \"1e5\"}");
+	expect(r, SLICE("!!float x"), "{\"!\": \"float\", \"v\": \"x\"}");
+	expect(r, SLICE("!!int x"), "{\"!\": \"int\", \"v\": \"x\"}");
 	expect(r, SLICE("!!null x"), "null");
 	expect(r, SLICE("!!bool 'yes'"), "true");
 	expect(r, SLICE("!mine 1"), "1");
@@ -300,6 +371,8 @@ int main(void)
 		TEST(test_model_config),
 		TEST(test_empty_documents),
 		TEST(test_scalars),
+		TEST(test_timestamps),
+		TEST(test_values_beyond_json),
 		TEST(test_tags_make_no_objects),
 		TEST(test_aliases_and_merges),
 		TEST(test_refusals),

@@ -27,7 +27,7 @@
 struct yaml_frame {
 	struct yaml *node, *last; /* last child */
 	struct yaml *merges;      /* values of <<, newest first */
-	struct slice key;
+	const struct yaml *key;
 	bool has_key, merge; /* the key that was read, and whether it is << */
 };
 
@@ -76,7 +76,8 @@ static void yaml_place(struct yaml_reader *r, struct yaml *y)
 	}
 	f = &r->stack[r->depth - 1];
 	if (f->node->kind == YAML_MAP) {
-		y->key = f->key;
+		y->key = f->key->text;
+		y->key_node = f->key;
 		f->has_key = false;
 	}
 	if (f->node->kind == YAML_MAP && f->merge) {
@@ -94,7 +95,7 @@ static bool yaml_wants_key(const struct yaml_reader *r)
 	return f && f->node->kind == YAML_MAP && !f->has_key;
 }
 
-static void yaml_take_key(struct yaml_reader *r, struct slice key, bool merge)
+static void yaml_take_key(struct yaml_reader *r, const struct yaml *key, bool merge)
 {
 	struct yaml_frame *f = &r->stack[r->depth - 1];
 
@@ -121,13 +122,25 @@ static int yaml_on_scalar(struct yaml_reader *r, const yaml_event_t *e)
 	yaml_resolve(y, (const char *)e->data.scalar.tag, plain);
 	yaml_remember(r, e->data.scalar.anchor, y);
 	if (yaml_wants_key(r))
-		yaml_take_key(r, y->text, plain && slice_eq(text, SLICE("<<")));
+		yaml_take_key(r, y, plain && slice_eq(text, SLICE("<<")));
 	else
 		yaml_place(r, y);
 	return yaml_add_weight(r, y->weight);
 }
 
-static int yaml_on_open(struct yaml_reader *r, enum yaml_kind kind, const yaml_char_t *anchor)
+/* Containers that JSON does not have. */
+static const char *yaml_beyond(enum yaml_kind kind, const char *tag)
+{
+	if (kind == YAML_MAP)
+		return slice_eq(slice_str(tag), SLICE("tag:yaml.org,2002:set")) ? "set" : NULL;
+	return slice_eq(slice_str(tag), SLICE("tag:yaml.org,2002:omap")) ||
+			       slice_eq(slice_str(tag), SLICE("tag:yaml.org,2002:pairs"))
+		       ? "pairs"
+		       : NULL;
+}
+
+static int yaml_on_open(struct yaml_reader *r, enum yaml_kind kind, const yaml_char_t *anchor,
+			const yaml_char_t *tag)
 {
 	struct yaml *y;
 
@@ -137,6 +150,7 @@ static int yaml_on_open(struct yaml_reader *r, enum yaml_kind kind, const yaml_c
 		return yaml_refuse(r, "nested more than 32 levels deep");
 	y = region_new(r->region, struct yaml);
 	y->kind = kind;
+	y->beyond = yaml_beyond(kind, (const char *)tag);
 	y->weight = 1;
 	y->line = (uint32_t)r->line;
 	yaml_place(r, y);
@@ -175,7 +189,7 @@ static int yaml_on_alias(struct yaml_reader *r, const yaml_event_t *e)
 	if (yaml_wants_key(r)) {
 		if (y->kind == YAML_SEQ || y->kind == YAML_MAP)
 			return yaml_refuse(r, "a key must be a scalar");
-		yaml_take_key(r, y->text, false);
+		yaml_take_key(r, y, false);
 		return yaml_add_weight(r, y->weight);
 	}
 	y = yaml_copy(r->region, y);
@@ -225,16 +239,24 @@ static int yaml_merge(struct yaml_reader *r, struct yaml_frame *f)
 	return result;
 }
 
-/* A later pair gives its value to an earlier one with the same key. */
+static bool yaml_key_is_text(const struct yaml *y)
+{
+	return y->key_node->kind == YAML_STRING && !y->key_node->beyond;
+}
+
+/* A later pair gives its value to an earlier one with the same key; 1 and "1" are two. */
 static void yaml_unique(struct yaml *node)
 {
-	struct map seen;
+	struct map kinds[2];
 
 	if (!node->child || !node->child->next)
 		return;
-	map_init(&seen);
+	map_init(&kinds[0]);
+	map_init(&kinds[1]);
 	for (struct yaml **at = &node->child; *at;) {
-		struct yaml *y = *at, *first = map_get(&seen, y->key);
+		struct yaml *y = *at;
+		struct map *seen = &kinds[yaml_key_is_text(y)];
+		struct yaml *first = map_get(seen, y->key);
 
 		if (first) {
 			struct yaml *next = first->next == y ? y->next : first->next;
@@ -243,11 +265,12 @@ static void yaml_unique(struct yaml *node)
 			*first = *y;
 			first->next = next;
 		} else {
-			map_set(&seen, y->key, y);
+			map_set(seen, y->key, y);
 			at = &y->next;
 		}
 	}
-	map_finish(&seen);
+	map_finish(&kinds[0]);
+	map_finish(&kinds[1]);
 }
 
 static int yaml_on_close(struct yaml_reader *r)
@@ -279,9 +302,11 @@ static int yaml_on_event(struct yaml_reader *r, const yaml_event_t *e)
 	case YAML_SCALAR_EVENT:
 		return yaml_on_scalar(r, e);
 	case YAML_SEQUENCE_START_EVENT:
-		return yaml_on_open(r, YAML_SEQ, e->data.sequence_start.anchor);
+		return yaml_on_open(r, YAML_SEQ, e->data.sequence_start.anchor,
+				    e->data.sequence_start.tag);
 	case YAML_MAPPING_START_EVENT:
-		return yaml_on_open(r, YAML_MAP, e->data.mapping_start.anchor);
+		return yaml_on_open(r, YAML_MAP, e->data.mapping_start.anchor,
+				    e->data.mapping_start.tag);
 	case YAML_ALIAS_EVENT:
 		return yaml_on_alias(r, e);
 	case YAML_SEQUENCE_END_EVENT:
@@ -349,10 +374,7 @@ static void yaml_put_float(double v, struct buf *out)
 	char text[40];
 	int digits = 15;
 
-	if (isnan(v)) {
-		buf_puts(out, "null");
-		return;
-	}
+	assert(!isnan(v));
 	if (isinf(v)) {
 		buf_puts(out, v < 0 ? "-1e999" : "1e999");
 		return;
@@ -367,6 +389,12 @@ static void yaml_put_float(double v, struct buf *out)
 
 static void yaml_put_scalar(const struct yaml *y, struct buf *out)
 {
+	if (y->beyond) {
+		buf_printf(out, "{\"!\": \"%s\", \"v\": ", y->beyond);
+		json_put_string(out, y->text);
+		buf_putc(out, '}');
+		return;
+	}
 	switch (y->kind) {
 	case YAML_BOOL:
 		buf_puts(out, y->boolean ? "true" : "false");
@@ -385,24 +413,55 @@ static void yaml_put_scalar(const struct yaml *y, struct buf *out)
 	}
 }
 
-/* Recursion is bounded by the depth that yaml_parse() allows. */
-void yaml_to_json(const struct yaml *y, struct buf *out)
+static bool yaml_is_object(const struct yaml *map)
 {
-	bool map = y->kind == YAML_MAP;
+	for (const struct yaml *c = map->child; c; c = c->next)
+		if (!yaml_key_is_text(c) || slice_eq(c->key, SLICE("!")))
+			return false;
+	return true;
+}
 
-	if (!map && y->kind != YAML_SEQ) {
-		yaml_put_scalar(y, out);
-		return;
-	}
-	buf_putc(out, map ? '{' : '[');
+static void yaml_put_map(const struct yaml *y, struct buf *out)
+{
+	bool object = yaml_is_object(y);
+
+	buf_puts(out, object ? "{" : "{\"!\": \"map\", \"v\": [");
 	for (const struct yaml *c = y->child; c && !buf_overflowed(out); c = c->next) {
 		if (c != y->child)
 			buf_puts(out, ", ");
-		if (map) {
-			json_put_string(out, c->key);
-			buf_puts(out, ": ");
-		}
+		buf_puts(out, object ? "" : "[");
+		yaml_put_scalar(c->key_node, out);
+		buf_puts(out, object ? ": " : ", ");
+		yaml_to_json(c, out);
+		buf_puts(out, object ? "" : "]");
+	}
+	buf_puts(out, object ? "}" : "]}");
+}
+
+static void yaml_put_seq(const struct yaml *y, struct buf *out)
+{
+	buf_putc(out, '[');
+	for (const struct yaml *c = y->child; c && !buf_overflowed(out); c = c->next) {
+		if (c != y->child)
+			buf_puts(out, ", ");
 		yaml_to_json(c, out);
 	}
-	buf_putc(out, map ? '}' : ']');
+	buf_putc(out, ']');
+}
+
+/* Recursion is bounded by the depth that yaml_parse() allows. */
+void yaml_to_json(const struct yaml *y, struct buf *out)
+{
+	if (y->kind != YAML_MAP && y->kind != YAML_SEQ) {
+		yaml_put_scalar(y, out);
+		return;
+	}
+	if (y->beyond)
+		buf_printf(out, "{\"!\": \"%s\", \"v\": ", y->beyond);
+	if (y->kind == YAML_MAP)
+		yaml_put_map(y, out);
+	else
+		yaml_put_seq(y, out);
+	if (y->beyond)
+		buf_putc(out, '}');
 }

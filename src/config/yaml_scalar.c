@@ -107,6 +107,7 @@ static void set_integer(struct yaml *y, bool negative, bool fits, uint64_t v, do
 	} else {
 		y->kind = YAML_FLOAT;
 		y->number = negative ? -near : near;
+		y->beyond = "int";
 	}
 }
 
@@ -179,6 +180,7 @@ static bool resolve_sexagesimal(struct yaml *y, bool negative, const char *p)
 			d += (*at - '0') * (part /= 10);
 	y->kind = YAML_FLOAT;
 	y->number = negative ? -d : d;
+	y->beyond = "float"; /* Python rounds it another way */
 	return true;
 }
 
@@ -189,9 +191,10 @@ static bool resolve_special(struct yaml *y, bool sign, bool negative, struct sli
 
 	if (is_one_of(s, inf))
 		y->number = negative ? -INFINITY : INFINITY;
-	else if (!sign && is_one_of(s, nan))
+	else if (!sign && is_one_of(s, nan)) {
 		y->number = NAN;
-	else
+		y->beyond = "float";
+	} else
 		return false;
 	y->kind = YAML_FLOAT;
 	return true;
@@ -237,11 +240,74 @@ static bool resolve_number(struct yaml *y, struct slice s)
 	       resolve_sexagesimal(y, negative, text) || resolve_special(y, sign, negative, digits);
 }
 
+static bool eat(const char **p, const char *set)
+{
+	if (!**p || !strchr(set, **p))
+		return false;
+	(*p)++;
+	return true;
+}
+
+static bool eat_digits(const char **p, size_t min, size_t max)
+{
+	size_t n = strspn(*p, DIGITS);
+
+	n = MIN(n, max);
+	*p += n;
+	return n >= min;
+}
+
+/* Behind a time: Z, +2, -02:30, or nothing; blanks before. */
+static bool is_zone(const char *p)
+{
+	if (!*p)
+		return true;
+	p += strspn(p, " \t");
+	if (eat(&p, "Z"))
+		return !*p;
+	return eat(&p, "-+") && eat_digits(&p, 1, 2) &&
+	       (!*p || (eat(&p, ":") && eat_digits(&p, 2, 2) && !*p));
+}
+
+/* 2026-11-24, or with a time; then its parts may have one digit, and T or blanks are between. */
+static bool is_timestamp(const char *text)
+{
+	const char *p = text;
+	size_t blanks;
+
+	if (!eat_digits(&p, 4, 4) || !eat(&p, "-") || !eat_digits(&p, 1, 2) || !eat(&p, "-") ||
+	    !eat_digits(&p, 1, 2))
+		return false;
+	if (!*p)
+		return p - text == 10;
+	blanks = strspn(p, " \t");
+	p += blanks;
+	if ((!blanks && !eat(&p, "Tt")) || !eat_digits(&p, 1, 2) || !eat(&p, ":") ||
+	    !eat_digits(&p, 2, 2) || !eat(&p, ":") || !eat_digits(&p, 2, 2))
+		return false;
+	if (eat(&p, "."))
+		p += strspn(p, DIGITS);
+	return is_zone(p);
+}
+
+static void resolve_timestamp(struct yaml *y)
+{
+	char text[NUMBER_MAX + 1];
+
+	if (y->text.n > NUMBER_MAX || memchr(y->text.p, 0, y->text.n))
+		return;
+	memcpy(text, y->text.p, y->text.n);
+	text[y->text.n] = 0;
+	if (is_timestamp(text))
+		y->beyond = "timestamp";
+}
+
 static void resolve_implicit(struct yaml *y)
 {
 	if (resolve_null(y, y->text) || resolve_bool(y, y->text) || resolve_number(y, y->text))
 		return;
 	y->kind = YAML_STRING;
+	resolve_timestamp(y);
 }
 
 /* !!float takes what needs no dot, too. */
@@ -276,10 +342,16 @@ void yaml_resolve(struct yaml *y, const char *tag, bool plain)
 		y->kind = YAML_NULL;
 	else if (slice_eq(name, SLICE("bool")))
 		resolve_bool(y, y->text);
-	else if (slice_eq(name, SLICE("int")))
+	else if (slice_eq(name, SLICE("int"))) {
 		resolve_number(y, y->text);
-	else if (slice_eq(name, SLICE("float")))
+		y->beyond = "int"; /* by Python's rules, whatever its form */
+	} else if (slice_eq(name, SLICE("float"))) {
 		resolve_float(y);
+		y->beyond = "float";
+	} else if (slice_eq(name, SLICE("timestamp")))
+		y->beyond = "timestamp";
+	else if (slice_eq(name, SLICE("binary")))
+		y->beyond = "binary";
 	else if (plain)
 		resolve_implicit(y);
 }

@@ -114,7 +114,7 @@ def test_model_config_reaches_the_handler(server):
              "  on: true\n  text: 'yes'\n"
     answer = loaded(server, make_mar(server.store, "config", READS_FILES, config=config)).json()
     assert answer["yaml"] == {"minWorkers": 1, "maxWorkers": 1, "handler": {
-        "threshold": 0.5, "labels": ["a", "b"], "on": True, "text": "yes"}}
+        "threshold": 0.5, "labels": ["a", "b"], "true": True, "text": "yes"}}    # a bool, as JSON
 
 
 def test_manifest_reaches_the_handler(server):
