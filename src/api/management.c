@@ -65,7 +65,7 @@ void management_list(struct call *c)
 	int64_t limit, from;
 	struct args args;
 	char token[24];
-	size_t n;
+	size_t n, end;
 
 	if (args_read(&args, c, false) < 0) {
 		yyjson_mut_doc_free(doc);
@@ -78,13 +78,13 @@ void management_list(struct call *c)
 	_cleanup_(freep) struct model **all = store_sorted(&c->api->fleet->store, &n);
 
 	yyjson_mut_doc_set_root(doc, root);
-	/* Present also when the page ends exactly at the last model, as in TorchServe. */
-	if ((size_t)(from + limit) <= n) {
-		snprintf(token, sizeof(token), "%lld", (long long)(from + limit));
+	end = (size_t)from + (size_t)limit;
+	if (end < n) {
+		snprintf(token, sizeof(token), "%zu", end);
 		yyjson_mut_obj_add_strcpy(doc, root, "nextPageToken", token);
 	}
 	list = yyjson_mut_obj_add_arr(doc, root, "models");
-	for (size_t i = (size_t)from; i < n && i < (size_t)(from + limit); i++)
+	for (size_t i = (size_t)from; i < n && i < end; i++)
 		list_model(doc, list, all[i]);
 	json_write_pretty(&out, doc);
 	call_answer(c, 200, NULL, buf_slice(&out));

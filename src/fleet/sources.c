@@ -32,8 +32,8 @@ static char *source_existing(const char *path)
 /* Links resolved. */
 static char *source_at(const char *store, const char *url)
 {
-	_cleanup_(freep) char *joined =
-		url[0] == '/' ? mem_strdup(url) : mem_printf("%s/%s", store, url);
+	_cleanup_(freep) char *joined = url[0] == '/' ? mem_strdup(url)
+						      : mem_printf("%s/%s", store, url);
 	char *path = source_existing(joined);
 	size_t n = strlen(store);
 
@@ -59,12 +59,35 @@ static char *source_in_store(const struct settings *s, const char *url)
 	return path;
 }
 
+/* "http://localhost:aaaa": not a URL at all. */
+static bool source_has_bad_port(const char *url)
+{
+	const char *host = strstr(url, "://") + 3;
+	struct slice rest = slice_make(host, strcspn(host, "/?#"));
+	ptrdiff_t user = slice_find(rest, '@'), bracket, colon;
+	uint64_t port;
+
+	if (user >= 0)
+		rest = slice_make(rest.p + user + 1, rest.n - (size_t)user - 1);
+	bracket = slice_find(rest, ']');
+	if (bracket >= 0)
+		rest = slice_make(rest.p + bracket, rest.n - (size_t)bracket);
+	colon = slice_find(rest, ':');
+	if (colon < 0 || (size_t)colon + 1 == rest.n)
+		return false;
+	return !slice_u64(slice_make(rest.p + colon + 1, rest.n - (size_t)colon - 1), &port) ||
+	       port > 65535;
+}
+
 /* Kept in the model store; without one, in the folder for temporary files. */
 static void source_remote(const struct settings *s, const char *url, struct source *ret)
 {
 	_cleanup_(freep) char *name = url_file_name(url);
 
-	if (name)
+	if (source_has_bad_port(url))
+		source_refuse(ret, 400, "DownloadArchiveException",
+			      "Failed to download archive from: %", url);
+	else if (name)
 		ret->download = mem_printf("%s/%s", s->model_store ? s->model_store : s->tmp_dir,
 					   name);
 	else

@@ -96,6 +96,29 @@ static void refuses_what_leaves_the_store(void **state)
 	refused("ftp://host/b.mar", 404, "Model not found at: ftp://host/b.mar");
 }
 
+/* As TorchServe says it: nothing about the path of what is no URL. */
+static void refuses_what_is_no_url(void **state)
+{
+	static const char *const bad[] = { "http://localhost:aaaa", "http://localhost:65536/b.mar",
+					   "http://[::1]:x/b.mar", "http://a:b@host:-1/b.mar" };
+	static const char *const good[] = { "http://localhost:80/c.mar", "http://[::1]/c.mar",
+					    "http://a:b@host:/c.mar", "http://host/c.mar?a=:x" };
+	struct source s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		_cleanup_(freep) char *want = mem_printf("Failed to download archive from: %s",
+							 bad[i]);
+
+		refused(bad[i], 400, want);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		source_resolve(&settings, good[i], &s);
+		assert_non_null(s.download);
+		source_finish(&s);
+	}
+}
+
 static void honours_allowed_urls(void **state)
 {
 	_cleanup_(freep) char *url = mem_printf("file://%s/b.mar", store_dir);
@@ -140,6 +163,7 @@ int main(void)
 		cmocka_unit_test(finds_names_in_the_store),
 		cmocka_unit_test(the_last_word_of_a_path_counts),
 		cmocka_unit_test(refuses_what_leaves_the_store),
+		cmocka_unit_test(refuses_what_is_no_url),
 		cmocka_unit_test(honours_allowed_urls),
 		cmocka_unit_test(lists_archives_only),
 	};

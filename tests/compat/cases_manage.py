@@ -32,7 +32,7 @@ REFUSED = [case(f"registers {target}", manage("POST", target)) for target in (
     "/models?url=ftp://127.0.0.1/none.mar", "/models?url=see", "/models?url=sub/none.mar",
     "/models?url=see.mar&runtime=java",
     "/models/see", "/models/see/1.0", "/models?url=file:///none/none.mar",
-    "/models?url=http://127.0.0.1:9/none.mar",
+    "/models?url=http://127.0.0.1:9/none.mar", "/models?url=http://localhost:aaaa",
 )] + [
     case("registers by the last word of a path", register(url="sub/see.mar"), described("see"),
          gone("see")),
@@ -74,10 +74,12 @@ WRONG = [case(f"{method} {target}", manage(method, target)) for method, target i
 
 LISTS = [case(
     "lists", register("model_name=b"), register("model_name=a"), register("model_name=B"),
+    *(manage("GET", f"/models{query}", differs={"last-page": "body"})
+      for query in ("?limit=3", "?limit=1&next_page_token=2")),
     *(manage("GET", f"/models{query}") for query in (
-        "", "?", "?limit=1", "?limit=2", "?limit=3", "?limit=0", "?limit=-1", "?limit=101",
+        "", "?", "?limit=1", "?limit=2", "?limit=0", "?limit=-1", "?limit=101",
         "?limit=100", "?limit=x", "?limit=", "?limit=1&next_page_token=1", "?next_page_token=2",
-        "?limit=1&next_page_token=2", "?next_page_token=-1", "?next_page_token=x",
+        "?next_page_token=-1", "?next_page_token=x",
         "?limit=2&limit=1", "?next_page_token=99", "/?limit=1")),
     gone("a"), gone("b"), gone("B"))]
 

@@ -72,8 +72,10 @@ def test_list(server):
 
 @pytest.mark.parametrize("query,token,names", [
     ("?limit=1", "1", ["echo"]),
-    ("?limit=1&next_page_token=1", "2", ["other"]),
-    ("?limit=2", "2", ["echo", "other"]),
+    ("?limit=1&next_page_token=1", None, ["other"]),
+    ("?limit=2", None, ["echo", "other"]),
+    ("?limit=0", "0", []),
+    ("?next_page_token=2147483647", None, []),
     ("?limit=3", None, ["echo", "other"]),
     ("?limit=1&next_page_token=2", None, []),
     ("?next_page_token=50", None, []),
@@ -123,6 +125,13 @@ def test_describe_what_a_config_file_says(server, clean):
     assert model["jobQueueStatus"] == {"remainingCapacity": 17, "pendingRequests": 0}
 
 
+def test_describe_all_in_the_order_of_registration(server, clean, module_tmp):
+    for version in ("3.0", "0.1", "2.0"):
+        make_mar(server.store, "many", "echo.py", file=f"many-{version}.mar", version=version)
+        assert server.register(f"many-{version}.mar").status_code == 200
+    assert [v["modelVersion"] for v in server.describe("many", "all")] == ["3.0", "0.1", "2.0"]
+
+
 def test_describe_customized(server, clean):
     assert server.register("count.mar", initial_workers=1).status_code == 200
     model, = server.manage("GET", "/models/count?customized=true").json()
@@ -148,6 +157,8 @@ def test_describe_customized_without_worker(server, clean):
      "Model version: 7.7 does not exist for model: echo"),
     ("PUT", "/models/echo?min_worker=3&max_worker=2", 400, "BadRequestException",
      "max_worker cannot be less than min_worker."),
+    *(("PUT", f"/models/echo?min_worker={n}", 400, "BadRequestException",
+       "min_worker and max_worker must be between 0 and 4096.") for n in (-1, 4097)),
     ("PUT", "/models/nobody/1.0/set-default", 404, NOT_FOUND, "Model not found: nobody"),
     ("PUT", "/models/echo/7.7/set-default", 404, NO_VERSION,
      "Model version 7.7 does not exist for model echo"),
