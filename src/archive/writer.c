@@ -101,6 +101,19 @@ static int write_pieces(const struct archive_spec *s, int fd, uint64_t size,
 	}
 }
 
+/* -ESTALE: it was written to while it was read. */
+static int write_same(int fd, const struct stat *before)
+{
+	struct stat now;
+
+	if (fstat(fd, &now) < 0)
+		return -errno;
+	return now.st_size != before->st_size || now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+			       now.st_mtim.tv_nsec != before->st_mtim.tv_nsec
+		       ? -ESTALE
+		       : 0;
+}
+
 /* ---- into a folder ---- */
 
 static int write_to_file(void *to, struct slice piece)
@@ -144,7 +157,9 @@ static int write_member(const struct archive_spec *s, const struct collected *f,
 	*slash = '\0';
 	r = file_make_dirs(path, 0755);
 	*slash = '/';
-	return r ? r : write_copy(s, in, (uint64_t)st.st_size, path);
+	if (!r)
+		r = write_copy(s, in, (uint64_t)st.st_size, path);
+	return r ? r : write_same(in, &st);
 }
 
 static int write_folder(const struct archive_spec *s, const struct collection *c,
@@ -186,8 +201,30 @@ static int write_packed(const struct archive_spec *s, struct pack *p, const char
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	r = p->ops->begin(p, name, (uint64_t)st.st_size);
-	return r ? r : write_pieces(s, fd, (uint64_t)st.st_size, pack_piece, p);
+	do {
+		if (lseek(fd, 0, SEEK_SET) < 0)
+			return -errno;
+		r = p->ops->begin(p, name, (uint64_t)st.st_size);
+		if (!r)
+			r = write_pieces(s, fd, (uint64_t)st.st_size, pack_piece, p);
+		if (!r)
+			r = p->ops->end(p);
+	} while (r == PACK_AGAIN);
+	return r ? r : write_same(fd, &st);
+}
+
+static int write_packed_text(struct pack *p, const char *name, struct slice text)
+{
+	int r;
+
+	do {
+		r = p->ops->begin(p, name, text.n);
+		if (!r)
+			r = p->ops->piece(p, text);
+		if (!r)
+			r = p->ops->end(p);
+	} while (r == PACK_AGAIN);
+	return r;
 }
 
 static int write_archive(const struct archive_spec *s, const struct collection *c,
@@ -205,9 +242,7 @@ static int write_archive(const struct archive_spec *s, const struct collection *
 	if (fd < 0)
 		return write_fail(notes, -errno, target);
 	p = packs[format](fd);
-	r = p->ops->begin(p, name, manifest.n);
-	if (!r)
-		r = p->ops->piece(p, manifest);
+	r = write_packed_text(p, name, manifest);
 	for (size_t i = 0; i < c->n && !r; i++) {
 		r = write_packed(s, p, prefix, &c->all[i]);
 		if (r)

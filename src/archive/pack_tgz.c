@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "archive/pack.h"
 
-/* Compressed archives, by libarchive. At the fastest level: weights hardly shrink anyway. */
+/* Compressed tar, by libarchive. */
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -52,6 +52,13 @@ static int library_piece(struct pack *p, struct slice piece)
 									      : library_error(a);
 }
 
+/* All of it is one stream: there is nothing to gain by storing a file. */
+static int library_end(struct pack *p)
+{
+	(void)p;
+	return 0;
+}
+
 static int library_close(struct pack *p)
 {
 	struct archive *a = library_of(p);
@@ -70,6 +77,7 @@ static struct pack *library_destroy(struct pack *p)
 static const struct pack_ops library_ops = {
 	.begin = library_begin,
 	.piece = library_piece,
+	.end = library_end,
 	.close = library_close,
 	.destroy = library_destroy,
 };
@@ -84,15 +92,6 @@ static struct pack *library_create(struct archive *a, int fd)
 	l->pack.ops = &library_ops;
 	l->a = a;
 	return &l->pack;
-}
-
-struct pack *pack_zip(int fd)
-{
-	struct archive *a = archive_write_new();
-
-	archive_write_set_format_zip(a);
-	archive_write_set_options(a, "zip:compression-level=1");
-	return library_create(a, fd);
 }
 
 struct pack *pack_tgz(int fd)
