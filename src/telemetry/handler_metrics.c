@@ -34,6 +34,45 @@ static void handler_family_add(struct handler_metrics *h, struct handler_family 
 	map_set(&h->families, slice_str(f->metric.name), f);
 }
 
+/* A metric that nobody declared: its first update says what it is. */
+static struct handler_family *handler_detect(struct handler_metrics *h,
+					     const struct handler_update *u)
+{
+	struct handler_family *f;
+	enum metric_type type = METRIC_COUNTER;
+
+	if (!h->auto_detect || h->families.n >= HANDLER_DETECTED_MAX)
+		return NULL;
+	if (strcmp(u->type, catalogue_type_name(METRIC_GAUGE)) == 0)
+		type = METRIC_GAUGE;
+	else if (strcmp(u->type, catalogue_type_name(METRIC_HISTOGRAM)) == 0)
+		type = METRIC_HISTOGRAM;
+	f = mem_new(struct handler_family);
+	f->detected = true;
+	f->metric.type = type;
+	f->metric.name = mem_strdup(u->name);
+	f->metric.unit = mem_strdup(u->unit);
+	for (unsigned i = 0; i + 1 < u->n; i++)
+		f->metric.dimensions[i] = mem_strdup(u->keys[i]);
+	f->metric.dimensions[u->n - 1] = "Hostname";
+	f->metric.n_dimensions = u->n;
+	handler_family_add(h, f);
+	return f;
+}
+
+/* TorchServe's workers emit it after each batch as handlers emit theirs; here the server does. */
+static void handler_detect_own(struct handler_metrics *h)
+{
+	const struct handler_update u = { .name = "PredictionTime",
+					  .unit = "Milliseconds",
+					  .type = "gauge",
+					  .keys = { "ModelName", "Level", "Hostname" },
+					  .n = 3 };
+
+	if (!map_get(&h->families, slice_str(u.name)))
+		handler_detect(h, &u);
+}
+
 void handler_metrics_init(struct handler_metrics *h, const struct catalogue *catalogue,
 			  struct metrics *metrics, const char *hostname, bool auto_detect)
 {
@@ -49,6 +88,7 @@ void handler_metrics_init(struct handler_metrics *h, const struct catalogue *cat
 		f->metric.dimensions[f->metric.n_dimensions++] = "Hostname";
 		handler_family_add(h, f);
 	}
+	handler_detect_own(h);
 }
 
 static void handler_family_free(struct handler_family *f)
@@ -126,32 +166,6 @@ static void handler_ignore(struct handler_metrics *h, const struct handler_updat
 		 "Metric %s is dropped: metrics_config does not name it. Add it there, or set "
 		 "model_metrics_auto_detect=true",
 		 u->name);
-}
-
-/* A metric that nobody declared: its first update says what it is. */
-static struct handler_family *handler_detect(struct handler_metrics *h,
-					     const struct handler_update *u)
-{
-	struct handler_family *f;
-	enum metric_type type = METRIC_COUNTER;
-
-	if (!h->auto_detect || h->families.n >= HANDLER_DETECTED_MAX)
-		return NULL;
-	if (strcmp(u->type, catalogue_type_name(METRIC_GAUGE)) == 0)
-		type = METRIC_GAUGE;
-	else if (strcmp(u->type, catalogue_type_name(METRIC_HISTOGRAM)) == 0)
-		type = METRIC_HISTOGRAM;
-	f = mem_new(struct handler_family);
-	f->detected = true;
-	f->metric.type = type;
-	f->metric.name = mem_strdup(u->name);
-	f->metric.unit = mem_strdup(u->unit);
-	for (unsigned i = 0; i + 1 < u->n; i++)
-		f->metric.dimensions[i] = mem_strdup(u->keys[i]);
-	f->metric.dimensions[u->n - 1] = "Hostname";
-	f->metric.n_dimensions = u->n;
-	handler_family_add(h, f);
-	return f;
 }
 
 static const char *handler_objection(const struct handler_family *f, const struct handler_update *u)

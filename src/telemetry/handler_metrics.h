@@ -4,8 +4,9 @@
 /*
  * Metrics of handlers (`context.metrics`): published, or written to model_metrics.log. Their names
  * and types are the catalogue's; others are dropped, or, with model_metrics_auto_detect, become
- * metrics as their handler first sends them. What workers send is believed to be a number with a
- * bounded name and nothing else. Loop thread only.
+ * metrics as their handler first sends them (and PredictionTime, which the server feeds, at once).
+ * What workers send is believed to be a number with a bounded name and nothing else. Loop thread
+ * only.
  */
 
 #include "base/slice.h"

@@ -219,6 +219,44 @@ def test_declared_type_counts_and_bad_updates_are_dropped(declared):
         eventually(lambda line=line: line in declared.log("ts_log.log"), line)
 
 
+MISFIT = """
+def handle(data, context):
+    if data is None:
+        return None
+    metrics = context.metrics
+    metrics.add_metric_to_cache("Misfit", "count", ["Mode"]).add_or_update(1, [])
+    metrics.add_metric_to_cache("Misfit", "count", ["Mode"]).add_or_update(-1, ["x"])
+    return ["done"] * len(data)
+"""
+BARE = "ts_metrics: {counter: []}\nmodel_metrics: {counter: []}\n"
+
+
+@pytest.fixture(params=["prometheus", "log"])
+def detecting(request, serve, tmp_path):
+    (tmp_path / "metrics.yaml").write_text(BARE)
+    make_mar(tmp_path / "store", "misfit", MISFIT)
+    return serve(root=tmp_path, metrics_config=tmp_path / "metrics.yaml",
+                 metrics_mode=request.param, model_metrics_auto_detect=True)
+
+
+def test_prediction_time_is_detected(detecting):
+    """No handler sends it, so nothing but the server can find it."""
+    assert detecting.predict("misfit", b"").text == "done"
+    if detecting.settings["metrics_mode"] == "log":
+        eventually(lambda: re.search(r"PredictionTime\.Milliseconds:.*\|#ModelName:misfit,"
+                                     r"Level:Model\|", detecting.log("model_metrics.log")))
+    else:
+        assert detecting.metric("PredictionTime", ModelName="misfit", Level="Model") > 0
+
+
+def test_a_misfit_is_told_once(detecting):
+    """What the worker sees of it; `test_declared_type…` has what the server sees."""
+    for _ in range(3):
+        assert detecting.predict("misfit", b"").text == "done"
+    eventually(lambda: "name:Misfit" in detecting.log("model_log.log"), "the line")
+    assert detecting.log("model_log.log").count("name:Misfit") == 1
+
+
 def test_families_without_samples_are_listed(server):
     text = metrics(server).text
     for name, unit in (("HandlerTime", "ms"), ("GPUUtilization", "Percent")):
