@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 
 #define FILE_CHUNK ((size_t)64 * 1024)
+#define FILE_DEPTH_MAX ((size_t)4096)
+#define FILE_OPEN_MAX ((size_t)16)
+#define FILE_TRIES 8
 
 static int file_read_all(int fd, struct buf *out)
 {
@@ -81,11 +85,24 @@ static void file_sync_parent(const char *path)
 		fsync(fd);
 }
 
+/* A new file that nobody else has open: what lies there, of a process that was killed or of
+ * somebody who waits to read along, is not written to. */
+static int file_create_new(const char *path, unsigned mode)
+{
+	int fd = -1;
+
+	for (int i = 0; i < FILE_TRIES && fd < 0; i++) {
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+		if (fd < 0 && (errno != EEXIST || unlink(path) < 0))
+			break;
+	}
+	return fd;
+}
+
 int file_write_atomic(const char *path, struct slice content, unsigned mode)
 {
 	_cleanup_(freep) char *tmp = mem_printf("%s.%d.tmp", path, (int)getpid());
-	_cleanup_(closep) int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-					mode);
+	_cleanup_(closep) int fd = file_create_new(tmp, mode);
 	int r;
 
 	if (fd < 0)
@@ -119,19 +136,139 @@ int file_make_dirs(const char *path, unsigned mode)
 	}
 }
 
-static int file_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* ---- removing trees ---- */
+
+/* A folder on the way down from the root. Only the innermost FILE_OPEN_MAX are open, so that the
+ * depth of a tree costs no descriptors; the others are found again from within. */
+struct file_level {
+	char *name;
+	DIR *d; /* NULL: closed */
+	dev_t dev;
+	ino_t ino;
+};
+
+struct file_tree {
+	struct file_level *levels;
+	size_t n;
+};
+
+static void file_level_finish(struct file_level *l)
 {
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path) < 0 && errno != ENOENT ? -errno : 0;
+	if (l->d)
+		closedir(l->d);
+	free(l->name);
+}
+
+static void file_tree_finish(struct file_tree *t)
+{
+	while (t->n)
+		file_level_finish(&t->levels[--t->n]);
+	free(t->levels);
+}
+
+/* The stream has the descriptor, or nobody has. */
+static int file_open_level(struct file_level *l, int fd)
+{
+	struct stat st;
+	int r = 0;
+
+	l->d = NULL;
+	if (fd < 0 || fstat(fd, &st) < 0 || !(l->d = fdopendir(fd))) {
+		r = -errno;
+		closep(&fd);
+		return r;
+	}
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return 0;
+}
+
+/* Makes `name` in `from` the innermost. */
+static int file_tree_enter(struct file_tree *t, int from, const char *name)
+{
+	struct file_level l;
+	int r = file_open_level(
+		&l, openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+
+	if (r)
+		return r;
+	l.name = mem_strdup(name);
+	if (t->n == FILE_DEPTH_MAX || (t->n && l.dev != t->levels[0].dev)) {
+		file_level_finish(&l);
+		return t->n == FILE_DEPTH_MAX ? -ELOOP : -EXDEV;
+	}
+	t->levels = mem_realloc(t->levels, (t->n + 1) * sizeof(*t->levels));
+	t->levels[t->n++] = l;
+	if (t->n > FILE_OPEN_MAX) {
+		struct file_level *outer = &t->levels[t->n - 1 - FILE_OPEN_MAX];
+
+		closedir(outer->d);
+		outer->d = NULL;
+	}
+	return 0;
+}
+
+/* The innermost is empty: removes it from the one around it, which must still be the one from which
+ * it was entered. */
+static int file_tree_leave(struct file_tree *t)
+{
+	struct file_level *inner = &t->levels[t->n - 1], *outer = inner - 1, was;
+	int r = 0;
+
+	if (t->n > 1 && !outer->d) {
+		was = *outer;
+		r = file_open_level(
+			outer, openat(dirfd(inner->d), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		if (!r && (outer->dev != was.dev || outer->ino != was.ino))
+			r = -ESTALE;
+	}
+	if (!r && t->n > 1 && unlinkat(dirfd(outer->d), inner->name, AT_REMOVEDIR) < 0 &&
+	    errno != ENOENT)
+		r = -errno;
+	file_level_finish(inner);
+	t->n--;
+	return r;
+}
+
+/* 0: it is gone; 1: it is a folder; -errno. */
+static int file_remove_plain(int folder, const char *name)
+{
+	if (unlinkat(folder, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	return errno == EISDIR || errno == EPERM ? 1 : -errno;
+}
+
+/* One entry of the innermost. */
+static int file_tree_step(struct file_tree *t)
+{
+	DIR *d = t->levels[t->n - 1].d;
+	struct dirent *e = readdir(d);
+	int r;
+
+	if (!e)
+		return file_tree_leave(t);
+	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		return 0;
+	r = file_remove_plain(dirfd(d), e->d_name);
+	return r == 1 ? file_tree_enter(t, dirfd(d), e->d_name) : r;
+}
+
+int file_remove_tree_at(int folder, const char *name)
+{
+	_cleanup_(file_tree_finish) struct file_tree t = { 0 };
+	int r = file_remove_plain(folder, name);
+
+	if (r != 1)
+		return r;
+	r = file_tree_enter(&t, folder, name);
+	while (!r && t.n)
+		r = file_tree_step(&t);
+	if (!r && unlinkat(folder, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
 }
 
 int file_remove_tree(const char *path)
 {
-	int r = nftw(path, file_remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-
-	if (r == -1)
-		r = errno == ENOENT ? 0 : -errno;
-	return r;
+	return file_remove_tree_at(AT_FDCWD, path);
 }

@@ -15,5 +15,7 @@ int file_read_stream(const char *path, struct buf *out);
 int file_write_atomic(const char *path, struct slice content, unsigned mode);
 /* mkdir -p. */
 int file_make_dirs(const char *path, unsigned mode);
-/* rm -r, never following links. Missing is fine. */
+/* rm -r. Never follows links, also where somebody puts them in its way meanwhile, and stays in its
+ * file system. Missing is fine. Stops at the first error, which it returns. */
 int file_remove_tree(const char *path);
+int file_remove_tree_at(int folder, const char *name);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,6 +109,69 @@ static void regions_give_zeroed_aligned_memory(void **state)
 	region_finish(&r);
 }
 
+static bool is_there(const char *folder, const char *name)
+{
+	_cleanup_(freep) char *path = mem_printf("%s/%s", folder, name);
+
+	return access(path, F_OK) == 0;
+}
+
+/* Somebody who may write to the folder waits with a file of his own, to read what is written. */
+static void files_are_written_to_new_ones(void **state)
+{
+	char dir[] = "/tmp/sconce-file-XXXXXX";
+	_cleanup_(freep) char *path = NULL, *waiting = NULL, *elsewhere = NULL;
+	_cleanup_(closep) int fd = -1;
+	char c;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	path = mem_printf("%s/key", dir);
+	elsewhere = mem_printf("%s/elsewhere", dir);
+	waiting = mem_printf("%s.%d.tmp", path, (int)getpid());
+	fd = open(waiting, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	assert_true(fd >= 0);
+	assert_int_equal(file_write_atomic(path, SLICE("secret"), 0600), 0);
+	assert_int_equal(pread(fd, &c, 1, 0), 0);
+	assert_int_equal(symlink(elsewhere, waiting), 0);
+	assert_int_equal(file_write_atomic(path, SLICE("secret"), 0600), 0);
+	assert_false(is_there(dir, "elsewhere"));
+	assert_int_equal(file_remove_tree(dir), 0);
+}
+
+/* Deeper than descriptors, wide, and with links to what has to stay. */
+static void trees_are_removed_without_following_links(void **state)
+{
+	char dir[] = "/tmp/sconce-tree-XXXXXX";
+	_cleanup_(freep) char *kept = NULL, *tree = NULL, *inner = NULL, *link = NULL;
+	_cleanup_(buf_finish) struct buf deep = BUF_INIT(4000);
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	kept = mem_printf("%s/kept/inside", dir);
+	tree = mem_printf("%s/tree", dir);
+	link = mem_printf("%s/tree/link", dir);
+	assert_int_equal(file_make_dirs(kept, 0755), 0);
+	buf_puts(&deep, tree);
+	for (int i = 0; i < 300; i++)
+		buf_puts(&deep, "/d");
+	assert_int_equal(file_make_dirs(buf_cstr(&deep), 0755), 0);
+	for (int i = 0; i < 100; i++) {
+		_cleanup_(freep) char *at = mem_printf("%s/d/d/%d/x", tree, i);
+
+		assert_int_equal(file_make_dirs(at, 0755), 0);
+	}
+	inner = mem_printf("%s/d/link", tree);
+	*strrchr(kept, '/') = '\0';
+	assert_true(symlink(kept, link) == 0 && symlink(kept, inner) == 0);
+	assert_int_equal(file_remove_tree(tree), 0);
+	assert_true(!is_there(dir, "tree") && is_there(dir, "kept/inside"));
+	assert_int_equal(symlink(kept, tree), 0);
+	assert_int_equal(file_remove_tree(tree), 0);
+	assert_true(!is_there(dir, "tree") && is_there(dir, "kept/inside"));
+	assert_int_equal(file_remove_tree(dir), 0);
+}
+
 static void files_are_replaced_whole(void **state)
 {
 	char dir[] = "/tmp/sconce-file-XXXXXX";
@@ -155,6 +219,8 @@ int main(void)
 		cmocka_unit_test(lists_splice_and_unlink_twice),
 		cmocka_unit_test(regions_give_zeroed_aligned_memory),
 		cmocka_unit_test(files_are_replaced_whole),
+		cmocka_unit_test(files_are_written_to_new_ones),
+		cmocka_unit_test(trees_are_removed_without_following_links),
 		cmocka_unit_test(uuids_are_version_4_and_differ),
 	};
 

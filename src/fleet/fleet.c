@@ -164,7 +164,7 @@ void fleet_changed(struct fleet *f)
 
 int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
 	       struct budget *budget, struct pool *pool, struct metrics *metrics,
-	       const struct catalogue *catalogue)
+	       const struct catalogue *catalogue, struct buf *why)
 {
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -203,7 +203,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	/* settings_check() has read it before, and told what is wrong. */
 	model_list_parse(&f->models, MODEL_LIST_MODELS, slice_str(settings->models),
 			 &(struct buf){ 0 }, NULL);
-	r = workdir_make(&f->workdir, settings->tmp_dir, &f->removals);
+	r = workdir_make(&f->workdir, settings->tmp_dir, &f->removals, why);
 	if (!r)
 		r = children_init(&f->children, loop);
 	if (r)

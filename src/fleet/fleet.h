@@ -59,10 +59,11 @@ struct fleet {
 	void *stopped_arg;
 };
 
-/* `settings`, `budget`, `pool`, `metrics` and `catalogue` must outlive the fleet. 0 or -errno. */
+/* `settings`, `budget`, `pool`, `metrics` and `catalogue` must outlive the fleet. 0, or -errno,
+ * where a user can do something about it with a sentence in `why`. */
 int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
 	       struct budget *budget, struct pool *pool, struct metrics *metrics,
-	       const struct catalogue *catalogue);
+	       const struct catalogue *catalogue, struct buf *why);
 /* Ends every worker: asks, then kills after `grace_ms`; calls done when the last is gone. */
 void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), void *arg);
 /* After fleet_stop() has reported. Unpacked archives are removed while the loop runs on, which it

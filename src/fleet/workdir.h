@@ -8,6 +8,8 @@
  * the loop runs. Loop thread only.
  */
 
+#include "base/buf.h"
+
 struct lane;
 
 struct workdir {
@@ -15,7 +17,9 @@ struct workdir {
 	int lock; /* -1: none */
 };
 
-/* `tmp`: NULL means /tmp. Returns 0 or -errno; workdir_finish() is right in both cases. */
-int workdir_make(struct workdir *d, const char *tmp, struct lane *removals);
+/* `tmp`: NULL means /tmp. Returns 0, or -errno with a sentence in `why`, also where others than
+ * this user and root could change what is in <tmp>/models; workdir_finish() is right in both cases.
+ */
+int workdir_make(struct workdir *d, const char *tmp, struct lane *removals, struct buf *why);
 /* Has the folder removed; `d` stays where it is until that is done. */
 void workdir_finish(struct workdir *d, struct lane *removals);

@@ -229,7 +229,7 @@ static int serve_build(struct server *s, struct buf *why)
 	if (r < 0)
 		return err_trace(r);
 	r = fleet_init(&s->fleet, &s->loop, s->settings, &s->budget, s->pool, s->metrics,
-		       &s->catalogue);
+		       &s->catalogue, why);
 	if (r < 0)
 		return err_trace(r);
 	snapshots_init(&s->snapshots, &s->fleet);

@@ -502,6 +502,16 @@ def test_address_in_use(shell):
         first.communicate(timeout=20)
 
 
+def test_models_are_not_unpacked_where_others_write(shell):
+    folder = shell.root / "tmp" / "models"
+    folder.mkdir()
+    folder.chmod(0o777)
+    code, output = shell.run(*serve_command(shell))
+    assert code == 1
+    assert (f"cannot start: every user may write to {folder}, who could replace the models that "
+            "are unpacked there; let TEMP or tmp_dir name a folder of the server's own") in output
+
+
 @pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:99999", "ftp://127.0.0.1:1",
                                      "http://no.such.host.invalid:1"])
 def test_bad_address(shell, address):
