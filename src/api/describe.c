@@ -177,6 +177,7 @@ static void describe_replied(struct request *r, const struct reply *reply)
 static void describe_customized(struct call *c, struct version *v)
 {
 	struct request *r = &c->request;
+	int refused;
 
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	r->op = REQUEST_DESCRIBE;
@@ -184,7 +185,12 @@ static void describe_customized(struct call *c, struct version *v)
 	r->owner = c;
 	parts_headers(c, 0);
 	parts_add_header(c, SLICE("describe"), SLICE("True"));
-	if (version_submit(v, r)) {
+	refused = version_submit(v, r);
+	if (refused == VERSION_TOO_LARGE) {
+		parts_refuse_large(c);
+		return;
+	}
+	if (refused) {
 		call_error(c, 503, "ServiceUnavailableException",
 			   "Model \"%s\" has no worker to serve describe request. Please use scale "
 			   "workers API to add workers.",

@@ -85,6 +85,10 @@ static void inference_refuse(struct call *c, const struct version *v, const stru
 {
 	bool full = why == VERSION_QUEUE_FULL;
 
+	if (why == VERSION_TOO_LARGE) {
+		parts_refuse_large(c);
+		return;
+	}
 	if (full)
 		c->retry_after_s = inference_retry_after_s(v);
 	if (full && strcmp(c->api->settings->queue_full_status, "429") == 0) {

@@ -15,7 +15,6 @@ static struct part *parts_add(struct call *c, enum part_kind kind, struct slice 
 	struct part *p = &c->request.parts[c->request.n_parts++];
 
 	*p = (struct part){ .kind = kind, .name = name, .type = type, .span = span };
-	c->request.size += span.length;
 	return p;
 }
 
@@ -30,6 +29,25 @@ static int parts_too_many(struct call *c)
 	call_error(c, 413, "BadRequestException",
 		   "A request may have at most %d form fields or query parameters.", PARTS_MAX - 1);
 	return -1;
+}
+
+/* What a worker is told of a request in a frame: the bytes of its fields lie elsewhere. */
+void parts_refuse_large(struct call *c)
+{
+	const struct request *r = &c->request;
+
+	if (r->headers.n > FRAME_ROOM / 2)
+		call_error(
+			c, 431, "BadRequestException",
+			"The request has %zu bytes of headers, which is more than a model can be "
+			"handed.",
+			r->headers.n);
+	else
+		call_error(c, 413, "BadRequestException",
+			   "The names and types of the request's %u fields are longer than a model "
+			   "can be handed (%zu bytes in all, with the headers). Send long texts as "
+			   "values, or as a body with a content type.",
+			   r->n_parts, r->encoded);
 }
 
 static void parts_whole(struct call *c, struct slice type)

@@ -14,6 +14,10 @@
  * answered. */
 int parts_read(struct call *c, bool query);
 
+/* Answers that the request's headers and the names of its fields fit no frame to a worker
+ * (VERSION_TOO_LARGE). */
+void parts_refuse_large(struct call *c);
+
 /* Headers that some routes add for the handler. */
 enum parts_extra {
 	PARTS_URL_PATH = 1 << 0, /* what follows the version in the path */

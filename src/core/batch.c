@@ -68,9 +68,11 @@ static bool batch_alone(const struct request *r)
 }
 
 /* How many requests at the head may share a batch. */
-static unsigned batch_available(const struct queue *q, unsigned max, uint64_t *ret_deadline_ns)
+static unsigned batch_available(const struct batch_policy *p, const struct queue *q,
+				uint64_t *ret_deadline_ns)
 {
 	const struct request *first = NULL;
+	size_t bytes = 0;
 	unsigned n = 0;
 
 	*ret_deadline_ns = UINT64_MAX;
@@ -79,11 +81,14 @@ static unsigned batch_available(const struct queue *q, unsigned max, uint64_t *r
 
 		if (n && (batch_alone(r) || r->op != first->op))
 			break;
+		bytes += r->encoded;
+		if (p->bytes_max && bytes > p->bytes_max)
+			break;
 		first = first ? first : r;
 		if (r->deadline_ns)
 			*ret_deadline_ns = MIN(*ret_deadline_ns, r->deadline_ns);
 		n++;
-		if (n == max || batch_alone(r))
+		if (n == p->batch_size || batch_alone(r))
 			break;
 	}
 	return n;
@@ -110,7 +115,7 @@ unsigned batch_take(const struct batch_policy *p, const struct batch_cost *cost,
 		    uint64_t now_ns, struct batch *out, uint64_t *ret_wake_ns)
 {
 	uint64_t deadline_ns, until_ns;
-	unsigned n = batch_available(q, p->batch_size, &deadline_ns);
+	unsigned n = batch_available(p, q, &deadline_ns);
 	struct request *first = queue_first(q);
 	bool full = n == p->batch_size || (first && batch_alone(first)) || n < q->n;
 
@@ -132,7 +137,7 @@ unsigned batch_take(const struct batch_policy *p, const struct batch_cost *cost,
 
 		queue_remove(q, r);
 		list_push_back(&out->requests, &r->link);
-		out->bytes += r->size;
+		out->bytes += r->encoded;
 		out->n++;
 	}
 	return n;

@@ -19,6 +19,7 @@ struct batch_policy {
 	enum batch_mode mode;
 	unsigned batch_size; /* >= 1 */
 	uint64_t max_delay_ns;
+	size_t bytes_max; /* of all `encoded` in a batch; 0: no limit */
 };
 
 /* What is known about a model version's speed: exponentially forgetting sums. All times in ns. */
@@ -38,13 +39,14 @@ uint64_t batch_cost_estimate(const struct batch_cost *c, unsigned n);
 struct batch {
 	struct list requests; /* in order */
 	unsigned n;
-	uint64_t bytes;
+	size_t bytes; /* sum of `encoded` */
 };
 
 /* Takes the next batch for a free worker from the front of the queue. Returns how many requests it
  * took; if 0 (nothing queued, or waiting pays), nothing changes before *ret_wake_ns (UINT64_MAX:
  * until a request arrives). A retried request and a DESCRIBE travel alone; a batch never mixes
- * operations. Cancelled and expired requests are never taken: the caller removes them first with
- * queue_expire(). */
+ * operations. A first request of more than bytes_max is not taken at all: what is larger than a
+ * whole frame never comes here, and a frame that holds something already is sent first. Cancelled
+ * and expired requests are never taken: the caller removes them first with queue_expire(). */
 unsigned batch_take(const struct batch_policy *p, const struct batch_cost *cost, struct queue *q,
 		    uint64_t now_ns, struct batch *out, uint64_t *ret_wake_ns);

@@ -58,7 +58,7 @@ struct request {
 	uint64_t deadline_ns; /* 0: none */
 	uint64_t batch;       /* sequence number of the batch it runs in */
 	struct span grant;    /* reply memory it holds on its worker */
-	uint64_t size;        /* bytes of its parts, for frame limits */
+	size_t encoded;       /* bytes that it takes in a frame to its worker */
 	bool retried;         /* was begun once on a worker that died: runs alone */
 	bool answered;        /* some bytes of the answer went out: never retried */
 	bool cancelled;       /* nobody waits for it */

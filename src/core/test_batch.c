@@ -17,7 +17,7 @@ static void fill(struct queue *q, unsigned n)
 {
 	queue_init(q, 100);
 	for (unsigned i = 0; i < n; i++) {
-		requests[i] = (struct request){ .id = i + 1, .queued_ns = NOW, .size = 10 };
+		requests[i] = (struct request){ .id = i + 1, .queued_ns = NOW, .encoded = 10 };
 		queue_push(q, &requests[i]);
 	}
 }
@@ -58,6 +58,24 @@ static void batch_size_is_an_upper_bound(void **state)
 	assert_int_equal(take(&q, BATCH_ADAPTIVE, 2, NOW, NULL, &b, &wake_ns), 2);
 	assert_int_equal(container_of(list_first(&b.requests), struct request, link)->id, 1);
 	assert_int_equal(q.n, 3);
+}
+
+static void a_batch_fits_the_room_there_is(void **state)
+{
+	struct batch_policy p = { BATCH_FIXED, 8, 100 * NS_PER_MS, .bytes_max = 29 };
+	const struct batch_cost unknown = { 0 };
+	uint64_t wake_ns;
+	struct batch b;
+	struct queue q;
+
+	(void)state;
+	fill(&q, 4);
+	/* More would not fit, so it does not wait for more. */
+	assert_int_equal(batch_take(&p, &unknown, &q, NOW, &b, &wake_ns), 2);
+	assert_int_equal(b.bytes, 20);
+	p.bytes_max = 9;
+	assert_int_equal(batch_take(&p, &unknown, &q, NOW, &b, &wake_ns), 0);
+	assert_int_equal(q.n, 2);
 }
 
 static void fixed_mode_waits_max_delay_from_the_oldest(void **state)
@@ -156,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_idle_worker_does_not_wait_without_reason),
 		cmocka_unit_test(batch_size_is_an_upper_bound),
+		cmocka_unit_test(a_batch_fits_the_room_there_is),
 		cmocka_unit_test(fixed_mode_waits_max_delay_from_the_oldest),
 		cmocka_unit_test(never_waits_past_a_deadline),
 		cmocka_unit_test(some_requests_travel_alone),

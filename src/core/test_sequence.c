@@ -45,7 +45,7 @@ static void set_up_with(bool overlap)
 	s.freed = note_freed;
 	n_failed = n_freed = 0;
 	for (unsigned i = 0; i < ARRAY_LEN(requests); i++) {
-		requests[i] = (struct request){ .id = i + 1, .size = 1 };
+		requests[i] = (struct request){ .id = i + 1, .encoded = 1 };
 		list_init(&requests[i].link);
 	}
 }

@@ -74,10 +74,10 @@ static void owner_touch(void *owner)
 	(void)owner;
 }
 
-static unsigned owner_take(void *owner, struct worker *w, uint64_t now_ns, struct batch *out,
-			   uint64_t *ret_wake_ns)
+static unsigned owner_take(void *owner, struct worker *w, size_t bytes_max, uint64_t now_ns,
+			   struct batch *out, uint64_t *ret_wake_ns)
 {
-	struct batch_policy p = { .batch_size = w->model.batch_size };
+	struct batch_policy p = { .batch_size = w->model.batch_size, .bytes_max = bytes_max };
 
 	(void)owner;
 	return batch_take(&p, &rig.cost, &rig.queue, now_ns, out, ret_wake_ns);
@@ -365,6 +365,60 @@ static void test_a_death_gives_back_what_was_not_begun(void **state)
 	assert_int_equal(rig.replies, 1);
 }
 
+static void test_a_batch_is_as_large_as_a_frame(void **state)
+{
+	static char text[FRAME_MAX / 3];
+	struct request r[4];
+	struct frame f;
+
+	(void)state;
+	loads();
+	for (unsigned i = 0; i < 4; i++) {
+		r[i] = asked(i + 1, NULL);
+		r[i].headers = slice_make(text, sizeof(text));
+		r[i].encoded = worker_request_size(&r[i]);
+		queue_push(&rig.queue, &r[i]);
+	}
+	assert_int_equal(runs(), 2);
+	assert_int_equal(hears(&f), FRAME_RUN);
+	assert_int_equal(f.count, 2);
+	answers(1, "1");
+	answers(2, "2");
+	assert_int_equal(runs(), 2);
+	answers(3, "3");
+	answers(4, "4");
+	assert_int_equal(rig.replies, 4);
+}
+
+static void test_what_cannot_be_handed_over_waits_again(void **state)
+{
+	struct block b;
+	struct part p = { 0 };
+	struct request r = asked(7, &p);
+
+	(void)state;
+	loads();
+	rig.sizes.recent = 20000; /* so that it would get a grant */
+	assert_int_equal(pool_alloc(rig.pool, 100, &b), 0);
+	p.span = (struct span){ block_segment_id(&b), b.offset, 100 };
+	queue_push(&rig.queue, &r);
+	shutdown(rig.peer, SHUT_RDWR);
+	assert_int_equal(runs(), 0);
+	assert_int_equal(rig.kills, 1);
+	assert_ptr_equal(queue_first(&rig.queue), &r);
+	assert_int_equal(r.grant.length, 0);
+	assert_null(r.place);
+	ends(SIGKILL);
+	assert_int_equal(rig.replies, 0);
+	turn();
+	loads();
+	assert_int_equal(runs(), 1);
+	assert_true(r.grant.length);
+	answers(7, "true");
+	assert_int_equal(rig.replies, 1);
+	pool_free(rig.pool, &b);
+}
+
 static void test_a_kill_that_nobody_reports_yet_keeps_the_place(void **state)
 {
 	(void)state;
@@ -408,6 +462,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_loads_runs_answers_and_stops, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_death_gives_back_what_was_not_begun, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_batch_is_as_large_as_a_frame, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_what_cannot_be_handed_over_waits_again, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_kill_that_nobody_reports_yet_keeps_the_place,
 						set_up, tear_down),

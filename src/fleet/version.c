@@ -250,6 +250,9 @@ static int version_admit(struct version *v, struct request *r)
 		return VERSION_NO_WORKER;
 	if (v->manifest.use_job_ticket && !version_has_ticket(v))
 		return VERSION_NO_TICKET;
+	r->encoded = worker_request_size(r);
+	if (r->encoded > FRAME_ROOM)
+		return VERSION_TOO_LARGE;
 	return version_enqueue(v, r, r->queued_ns);
 }
 

@@ -94,6 +94,7 @@ enum {
 	VERSION_QUEUE_FULL,
 	VERSION_SEQUENCE_REFUSED,
 	VERSION_NO_TICKET, /* useJobTicket: no worker is free */
+	VERSION_TOO_LARGE, /* its headers and the names of its fields fit no frame */
 };
 /* 0: `r` belongs to the version until its final reply. Otherwise it stays yours. */
 int version_submit(struct version *v, struct request *r);
@@ -144,9 +145,9 @@ struct request *version_overdue(struct version *v, uint64_t now_ns);
 struct request *version_any_waiting(struct version *v);
 /* Gives every sequence that has no worker one, if any is ready. */
 void version_place_sequences(struct version *v);
-/* The next batch for `w`; as batch_take(). */
-unsigned version_take(struct version *v, const struct worker *w, uint64_t now_ns, struct batch *out,
-		      uint64_t *ret_wake_ns);
+/* The next batch for `w`, of at most `bytes_max`; as batch_take(). */
+unsigned version_take(struct version *v, const struct worker *w, size_t bytes_max, uint64_t now_ns,
+		      struct batch *out, uint64_t *ret_wake_ns);
 /* A request of a sequence got an answer, from a worker or because of its death. */
 void version_sequence_answered(struct version *v, struct request *r, const struct reply *reply,
 			       uint64_t now_ns);

@@ -113,15 +113,18 @@ void version_place_sequences(struct version *v)
 	}
 }
 
-unsigned version_take(struct version *v, const struct worker *w, uint64_t now_ns, struct batch *out,
-		      uint64_t *ret_wake_ns)
+unsigned version_take(struct version *v, const struct worker *w, size_t bytes_max, uint64_t now_ns,
+		      struct batch *out, uint64_t *ret_wake_ns)
 {
+	struct batch_policy policy = v->policy;
 	uint64_t wake_ns = UINT64_MAX;
-	unsigned n = batch_take(&v->policy, &v->cost, &v->queue, now_ns, out, ret_wake_ns);
+	unsigned n;
 
+	policy.bytes_max = bytes_max;
+	n = batch_take(&policy, &v->cost, &v->queue, now_ns, out, ret_wake_ns);
 	if (n || !v->sequences.n_waiting)
 		return n;
-	n = sequences_take(&v->sequences, &v->policy, &v->cost, w, now_ns, out, &wake_ns);
+	n = sequences_take(&v->sequences, &policy, &v->cost, w, now_ns, out, &wake_ns);
 	*ret_wake_ns = MIN(*ret_wake_ns, wake_ns);
 	return n;
 }

@@ -45,10 +45,10 @@ static void version_worker_touch(void *owner)
 	version_touch(owner);
 }
 
-static unsigned version_worker_take(void *owner, struct worker *w, uint64_t now_ns,
-				    struct batch *out, uint64_t *ret_wake_ns)
+static unsigned version_worker_take(void *owner, struct worker *w, size_t bytes_max,
+				    uint64_t now_ns, struct batch *out, uint64_t *ret_wake_ns)
 {
-	return version_take(owner, w, now_ns, out, ret_wake_ns);
+	return version_take(owner, w, bytes_max, now_ns, out, ret_wake_ns);
 }
 
 static bool version_next_alone(void *owner)

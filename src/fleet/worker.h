@@ -79,9 +79,9 @@ struct worker_owner_ops {
 	void (*gone)(void *owner, struct worker *w);
 	/* Something changed: there may be work to hand out, or an end. */
 	void (*touch)(void *owner);
-	/* The next batch, as batch_take(). */
-	unsigned (*take)(void *owner, struct worker *w, uint64_t now_ns, struct batch *out,
-			 uint64_t *ret_wake_ns);
+	/* The next batch of at most `bytes_max`, as batch_take(). */
+	unsigned (*take)(void *owner, struct worker *w, size_t bytes_max, uint64_t now_ns,
+			 struct batch *out, uint64_t *ret_wake_ns);
 	/* What waits longest must run alone. */
 	bool (*next_alone)(void *owner);
 	/* A request waits again, at the head of the queue: it was taken, but not begun. */
@@ -184,6 +184,8 @@ bool worker_has_credit(const struct worker *w);
 unsigned worker_async_batches(const struct worker *w);
 /* Requests that it could begin at once. */
 unsigned worker_free_places(const struct worker *w);
+/* Bytes that a request takes in a frame; more than FRAME_ROOM: it can never be sent. */
+size_t worker_request_size(const struct request *r);
 void worker_cancel(struct worker *w, struct request *r);
 /* A sequence that it ran is over. */
 void worker_sequence_over(struct worker *w, struct slice id);
@@ -210,6 +212,8 @@ void worker_fail_flights(struct worker *w, int status, uint64_t now_ns);
 /* ---- worker_run.c ---- */
 /* All of it is answered; it is the caller's. */
 void worker_flight_done(struct worker *w, struct flight *fl);
+/* Its reply memory, where it still has some, is free again. */
+void worker_revoke(struct worker *w, struct request *r);
 void flight_free(struct flight *fl);
 void worker_reply_error(struct request *r, int status, const char *message);
 void worker_memory_unref(struct worker_memory *m);

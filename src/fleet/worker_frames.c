@@ -243,8 +243,7 @@ static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight 
 		w->ops->sequence_answered(w->owner, r, &reply, w->progress_ns);
 	if (reply.final) {
 		list_remove(&r->link);
-		outbound_revoke(w->memory->outbound, r->grant);
-		r->grant = (struct span){ 0 };
+		worker_revoke(w, r);
 		r->place = NULL;
 		if (!reply.error)
 			worker_observe_done(w, r, fl);
@@ -328,8 +327,7 @@ static int worker_need(struct worker *w, const struct frame *f)
 	if (!r)
 		return worker_refuse(w, "it asked for memory for a request that it was not given");
 	w->progress_ns = clock_now_ns();
-	outbound_revoke(w->memory->outbound, r->grant);
-	r->grant = (struct span){ 0 };
+	worker_revoke(w, r);
 	if (n <= limit)
 		outbound_grant(w->memory->outbound, n, &r->grant);
 	frame_begin(&fw, packet, sizeof(packet), FRAME_GRANT, r->id);

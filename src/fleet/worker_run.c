@@ -93,23 +93,12 @@ static int worker_send_segments(struct worker *w, const struct request *r)
 	return e;
 }
 
-static int worker_put_request(struct frame_writer *fw, struct request *r, unsigned batch)
+/* The entry of a request; its parts lie in memory that the next call overwrites. */
+static struct frame_request worker_entry(const struct request *r, const struct frame_part **ret)
 {
 	static struct frame_part parts[WORKER_PARTS_MAX];
-	struct frame_request fr = { .batch = (uint16_t)batch,
-				    .id = r->id,
-				    .deadline_ns = r->deadline_ns,
-				    .grant = r->grant,
-				    .headers = r->headers,
-				    .n_parts = (uint16_t)r->n_parts };
 
 	assert(r->n_parts <= WORKER_PARTS_MAX);
-	fr.flags = (uint16_t)((r->op == REQUEST_EXPLAIN ? FRAME_RUN_EXPLAIN : 0) |
-			      (r->op == REQUEST_DESCRIBE ? FRAME_RUN_DESCRIBE : 0) |
-			      (r->sequence_start ? FRAME_RUN_SEQUENCE_START : 0) |
-			      (r->sequence_end ? FRAME_RUN_SEQUENCE_END : 0) |
-			      (r->retried ? FRAME_RUN_RETRY : 0));
-	memcpy(fr.uuid, r->uuid, FRAME_UUID);
 	for (unsigned i = 0; i < r->n_parts; i++)
 		parts[i] = (struct frame_part){ .name = r->parts[i].name,
 						.type = r->parts[i].type,
@@ -118,16 +107,52 @@ static int worker_put_request(struct frame_writer *fw, struct request *r, unsign
 						.dtype = r->parts[i].dtype,
 						.ndim = r->parts[i].ndim,
 						.dims = (const uint8_t *)r->parts[i].shape };
-	return frame_put_request(fw, &fr, parts);
+	*ret = parts;
+	return (struct frame_request){ .id = r->id,
+				       .deadline_ns = r->deadline_ns,
+				       .grant = r->grant,
+				       .headers = r->headers,
+				       .n_parts = (uint16_t)r->n_parts };
+}
+
+size_t worker_request_size(const struct request *r)
+{
+	const struct frame_part *parts;
+	struct frame_request fr = worker_entry(r, &parts);
+
+	return frame_request_size(&fr, parts);
+}
+
+static void worker_put_request(struct frame_writer *fw, const struct request *r, unsigned batch)
+{
+	const struct frame_part *parts;
+	struct frame_request fr = worker_entry(r, &parts);
+	int e;
+
+	fr.batch = (uint16_t)batch;
+	fr.flags = (uint16_t)((r->op == REQUEST_EXPLAIN ? FRAME_RUN_EXPLAIN : 0) |
+			      (r->op == REQUEST_DESCRIBE ? FRAME_RUN_DESCRIBE : 0) |
+			      (r->sequence_start ? FRAME_RUN_SEQUENCE_START : 0) |
+			      (r->sequence_end ? FRAME_RUN_SEQUENCE_END : 0) |
+			      (r->retried ? FRAME_RUN_RETRY : 0));
+	memcpy(fr.uuid, r->uuid, FRAME_UUID);
+	e = frame_put_request(fw, &fr, parts);
+	assert(e == 0); /* the batch was taken for the room there is */
 }
 
 static void worker_grant(struct worker *w, struct request *r)
 {
 	size_t n = sizes_grant(w->model.sizes);
 
-	r->grant = (struct span){ 0 };
+	assert(!r->grant.length);
 	if (n && outbound_grant(w->memory->outbound, n, &r->grant) != 0)
 		r->grant = (struct span){ 0 };
+}
+
+void worker_revoke(struct worker *w, struct request *r)
+{
+	outbound_revoke(w->memory->outbound, r->grant);
+	r->grant = (struct span){ 0 };
 }
 
 static void worker_note_id(struct flight *fl, const struct request *r)
@@ -137,17 +162,36 @@ static void worker_note_id(struct flight *fl, const struct request *r)
 	buf_append(&fl->ids, r->uuid, UUID_LEN);
 }
 
-/* Puts one batch into the frame. False: it did not fit, nothing was added and the batch is back in
- * the queue. */
-static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct batch *b,
-			     unsigned index, uint64_t now_ns)
+static int worker_send_batch_segments(struct worker *w, const struct list *requests)
 {
-	struct frame_writer before = *fw;
-	struct flight *fl = mem_new(struct flight);
+	list_for_each (n, requests) {
+		int e = worker_send_segments(w, container_of(n, struct request, link));
+
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+/* It was taken, but the worker cannot be told of it. */
+static void worker_return_batch(struct worker *w, struct batch *b)
+{
 	struct list *n;
 
+	while ((n = list_last(&b->requests))) {
+		list_remove(n);
+		w->ops->give_back(w->owner, container_of(n, struct request, link));
+	}
+}
+
+/* Puts one batch into the frame; it is a flight from now on. */
+static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct batch *b,
+			     unsigned index, uint64_t now_ns)
+{
+	struct flight *fl = mem_new(struct flight);
+
 	list_init(&fl->requests);
-	fl->seq = w->next_seq + 1;
+	fl->seq = ++w->next_seq;
 	fl->n = fl->left = b->n;
 	fl->sent_ns = now_ns;
 	buf_init(&fl->ids, WORKER_IDS_MAX);
@@ -155,26 +199,11 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 	list_for_each (m, &fl->requests) {
 		struct request *r = container_of(m, struct request, link);
 
+		assert(!r->place);
 		worker_grant(w, r);
 		r->place = w;
 		r->batch = fl->seq;
-		if (worker_send_segments(w, r) == 0 && worker_put_request(fw, r, index) == 0)
-			continue;
-		*fw = before;
-		while ((n = list_last(&fl->requests))) {
-			r = container_of(n, struct request, link);
-			list_remove(n);
-			outbound_revoke(w->memory->outbound, r->grant);
-			r->place = NULL;
-			r->batch = 0;
-			w->ops->give_back(w->owner, r);
-		}
-		flight_free(fl);
-		return false;
-	}
-	list_for_each (m, &fl->requests) {
-		struct request *r = container_of(m, struct request, link);
-
+		worker_put_request(fw, r, index);
 		w->exclusive = w->exclusive || (w->async && r->retried);
 		metric_observe(w->model.metrics->queue_seconds,
 			       (double)(now_ns - r->queued_ns) / 1e9);
@@ -182,10 +211,8 @@ static bool worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 			worker_note_id(fl, r);
 	}
 	metric_observe(w->model.metrics->batch_size, b->n);
-	w->next_seq++;
 	w->n_flights++;
 	list_push_back(&w->flights, &fl->link);
-	return true;
 }
 
 /* Another batch in this frame? What must run alone has a frame of its own. */
@@ -204,10 +231,16 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 	*ret_wake_ns = UINT64_MAX;
 	while (done < batches && (done == 0 || worker_goes_on(w, &fw))) {
 		struct batch b;
-		unsigned n = w->ops->take(w->owner, w, now_ns, &b, ret_wake_ns);
+		unsigned n = w->ops->take(w->owner, w, FRAME_MAX - fw.n, now_ns, &b, ret_wake_ns);
 
-		if (!n || !worker_put_batch(w, &fw, &b, done, now_ns))
+		if (!n)
 			break;
+		if (worker_send_batch_segments(w, &b.requests) < 0) {
+			worker_return_batch(w, &b);
+			worker_kill(w, "memory could not be handed to it");
+			break;
+		}
+		worker_put_batch(w, &fw, &b, done, now_ns);
 		sent += n;
 		done++;
 	}

@@ -280,12 +280,19 @@ static char *frame_put_texts(char *at, const struct frame_part *p)
 	return at;
 }
 
+size_t frame_request_size(const struct frame_request *r, const struct frame_part *parts)
+{
+	size_t total = REQUEST_FIXED + r->n_parts * PART_FIXED + r->headers.n +
+		       frame_texts_length(parts, r->n_parts);
+
+	return ALIGN_UP(total, (size_t)8);
+}
+
 int frame_put_request(struct frame_writer *w, const struct frame_request *r,
 		      const struct frame_part *parts)
 {
 	size_t texts = frame_texts_length(parts, r->n_parts);
-	size_t total = REQUEST_FIXED + r->n_parts * PART_FIXED + texts + r->headers.n;
-	char *start = frame_room(w, ALIGN_UP(total, (size_t)8)), *at;
+	char *start = frame_room(w, frame_request_size(r, parts)), *at;
 
 	if (!start)
 		return -ENOSPC;

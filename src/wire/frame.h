@@ -24,6 +24,7 @@
 #define FRAME_INLINE_MAX ((size_t)8192) /* a longer reply body goes through a grant */
 #define FRAME_HEAD ((size_t)16)
 #define FRAME_UUID 36
+#define FRAME_ROOM (FRAME_MAX - FRAME_HEAD) /* for entries */
 
 /* The outbound memfd of a worker begins with this page, which no grant covers. Its first 8 bytes
  * hold the sequence number (see RUN) of the last batch the worker has begun; the front reads it
@@ -149,6 +150,8 @@ struct frame_writer {
 };
 
 void frame_begin(struct frame_writer *w, char *p, size_t max, enum frame_type type, uint64_t arg);
+/* What a request and its parts take in a frame; more than FRAME_ROOM: it fits none. */
+size_t frame_request_size(const struct frame_request *r, const struct frame_part *parts);
 /* Adds an entry; -ENOSPC leaves the frame as it was before, so it can be sent and a new one begun.
  */
 int frame_put_request(struct frame_writer *w, const struct frame_request *r,

@@ -19,11 +19,12 @@ def server(module_serve, module_tmp):
     config = "minWorkers: 1\nmaxWorkers: 1\nbatchSize: {}\nmaxBatchDelay: {}\n"
     make_mar(store, "batch", "gate.py", config=config.format(BATCH, 50))
     make_mar(store, "single", "gate.py", config=config.format(1, 50))
+    make_mar(store, "wide", "gate.py", config=config.format(8, 50))
     make_mar(store, "patient", "gate.py", config=config.format(8, 60000))
     make_mar(store, "fragile", "trouble.py", config=config.format(BATCH, 50))
     make_mar(store, "big", "echo.py", config=config.format(BATCH, 10))
     make_mar(store, "count", "count.py", config=config.format(BATCH, 10))
-    return module_serve(store=store, default_response_timeout=60)
+    return module_serve(store=store, default_response_timeout=60, max_header_size=16384)
 
 
 def depth(server, model):
@@ -169,3 +170,27 @@ def test_with_tickets_nothing_waits(serve, tmp_path, gate):
         g.open()
     assert [f.result().status_code for f in running] == [200, 200]
     assert gate.entries() == ["in"]
+
+
+def test_a_batch_is_as_large_as_a_frame(server, gate):
+    """Eight requests of 9 KB of headers fit no frame to a worker together."""
+    headers = {f"X-Long-{i}": "x" * 4500 for i in range(2)}
+    first = background(server.predict, "wide", gate.body(tag="first"))
+    gate.wait_entered()
+    waiting = [background(server.predict, "wide", gate.body(tag=str(i), fifo=""),
+                          headers=headers) for i in range(8)]
+    eventually(lambda: depth(server, "wide") == 8, "8 wait")
+    gate.open()
+    assert first.result().status_code == 200
+    answers = [w.result() for w in waiting]
+    assert [a.status_code for a in answers] == [200] * 8
+    assert sorted(a.json()["tag"] for a in answers) == [str(i) for i in range(8)]
+
+
+def test_what_fits_no_frame_is_refused(server):
+    """A field name of 64 KiB, as `curl -d` makes it of a text that ends with `=`."""
+    response = server.predict("big", b"x" * 70_000 + b"=",
+                              headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert response.status_code == 413, response.text
+    assert "Send long texts as values" in response.text
+    assert server.predict("big", b"still").content == b"still"
