@@ -154,6 +154,7 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 	deadline_stop(c);
 	if (c->running && !c->abandoned && version_cancel(c->version, &c->request))
 		c->running = false;
+	management_left(c);
 	call_maybe_free(c);
 }
 

@@ -4,6 +4,7 @@
 
 /* TorchServe's management routes: list, register, scale, set default, unregister. */
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "api/args.h"
@@ -21,6 +22,9 @@ static struct slice management_version(const struct call *c)
 /* A call that waits for something: the call stays when its client leaves. */
 struct waiting {
 	struct call *call;
+	struct registering *registering; /* that it waits for; NULL: for something else */
+	int status;                      /* of what is told when it is recorded */
+	char *text;
 	char *model, *version; /* version NULL: none was named */
 	unsigned workers;
 };
@@ -36,15 +40,55 @@ static struct waiting *waiting_create(struct call *c, struct slice model, struct
 	return w;
 }
 
+static void waiting_end(struct waiting *w)
+{
+	w->call->waiting = NULL;
+	free(w->model);
+	free(w->version);
+	free(w->text);
+	free(w);
+}
+
 static void waiting_free(struct waiting *w)
 {
 	struct call *c = w->call;
 
-	c->waiting = NULL;
-	free(w->model);
-	free(w->version);
-	free(w);
+	waiting_end(w);
 	call_maybe_free(c);
+}
+
+static void waiting_told(void *arg)
+{
+	struct waiting *w = arg;
+
+	call_status(w->call, w->status, "%s", w->text);
+	waiting_free(w);
+}
+
+/* What was changed is told when it is recorded: it is so after a crash, too. */
+static void waiting_tell(struct waiting *w, int status, const char *fmt, ...) _printf_(3, 4);
+
+static void waiting_tell(struct waiting *w, int status, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	w->status = status;
+	w->text = mem_strdup(text);
+	fleet_recorded(w->call->api->fleet, waiting_told, w);
+}
+
+void management_left(struct call *c)
+{
+	struct waiting *w = c->waiting;
+
+	if (!w || !w->registering)
+		return;
+	registering_leave(w->registering);
+	waiting_end(w);
 }
 
 /* ---- list ---- */
@@ -98,6 +142,7 @@ static void register_done(void *arg, const struct outcome *o)
 {
 	struct waiting *w = arg;
 
+	w->registering = NULL; /* what it pointed to ends with this call */
 	call_outcome(w->call, o);
 	waiting_free(w);
 }
@@ -105,6 +150,8 @@ static void register_done(void *arg, const struct outcome *o)
 void management_register(struct call *c)
 {
 	struct registration r = { 0 };
+	struct registering *going;
+	struct waiting *w;
 	struct args args;
 
 	if (!c->api->settings->enable_model_api) {
@@ -129,7 +176,10 @@ void management_register(struct call *c)
 		call_error(c, 400, "BadRequestException", "Parameter url is required.");
 		return;
 	}
-	fleet_register(c->api->fleet, &r, register_done, waiting_create(c, r.url, SLICE_NULL));
+	w = waiting_create(c, r.url, SLICE_NULL);
+	going = fleet_register(c->api->fleet, &r, register_done, w);
+	if (going)
+		w->registering = going;
 }
 
 /* ---- scale ---- */
@@ -138,13 +188,12 @@ static void scale_done(void *arg, const struct version_outcome *o)
 {
 	struct waiting *w = arg;
 
-	if (o->result == VERSION_SCALED && w->version)
-		call_status(w->call, 200, "Workers scaled to %u for model: %s, version: %s",
-			    w->workers, w->model, w->version);
-	else if (o->result == VERSION_SCALED)
-		call_status(w->call, 200, "Workers scaled to %u for model: %s", w->workers,
-			    w->model);
-	else if (o->result == VERSION_UNREGISTERED)
+	if (o->result == VERSION_SCALED) {
+		waiting_tell(w, 200, "Workers scaled to %u for model: %s%s%s", w->workers, w->model,
+			     w->version ? ", version: " : "", w->version ? w->version : "");
+		return;
+	}
+	if (o->result == VERSION_UNREGISTERED)
 		call_error(w->call, o->code,
 			   o->code == 503 ? "ServiceUnavailableException"
 					  : "InternalServerException",
@@ -160,14 +209,13 @@ static void scale_done(void *arg, const struct version_outcome *o)
 static void scale_run(struct call *c, struct version *v, struct slice version, int64_t min,
 		      int64_t max, bool synchronous)
 {
-	struct waiting *w;
+	struct waiting *w = waiting_create(c, c->segments[1], version);
 
 	if (!synchronous) {
 		version_scale(v, (unsigned)min, (unsigned)max, NULL, NULL);
-		call_status(c, 202, "Processing worker updates...");
+		waiting_tell(w, 202, "Processing worker updates...");
 		return;
 	}
-	w = waiting_create(c, c->segments[1], version);
 	w->workers = (unsigned)min;
 	version_scale(v, (unsigned)min, (unsigned)max, scale_done, w);
 }
@@ -220,19 +268,21 @@ void management_set_default(struct call *c)
 	}
 	model_set_default(m, v);
 	fleet_changed(c->api->fleet);
-	call_status(c, 200, "Default version successfully updated for model \"%s\" to \"%s\"",
-		    m->name, v->name);
+	waiting_tell(waiting_create(c, c->segments[1], c->segments[2]), 200,
+		     "Default version successfully updated for model \"%s\" to \"%s\"", m->name,
+		     v->name);
 }
 
 static void unregister_done(void *arg, bool in_time)
 {
 	struct waiting *w = arg;
 
-	if (in_time)
-		call_status(w->call, 200, "Model \"%s\" unregistered", w->model);
-	else
-		call_error(w->call, 408, "RequestTimeoutException",
-			   "Timed out while cleaning resources: %s", w->model);
+	if (in_time) {
+		waiting_tell(w, 200, "Model \"%s\" unregistered", w->model);
+		return;
+	}
+	call_error(w->call, 408, "RequestTimeoutException",
+		   "Timed out while cleaning resources: %s", w->model);
 	waiting_free(w);
 }
 

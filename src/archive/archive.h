@@ -17,6 +17,7 @@ struct archive_limits {
 	uint64_t bytes;   /* all entries together, unpacked */
 	uint64_t entries; /* files and folders */
 	uint64_t ratio;   /* unpacked : packed, looked at once 64 MiB are unpacked */
+	int progress;     /* for progress_tell(): how much of the archive was read */
 };
 
 /* What MANIFEST.json and model-config.yaml say; TorchServe's defaults filled in. Memory: region. */

@@ -20,7 +20,7 @@
 #define DOWNLOAD_HOPS 5
 #define DOWNLOAD_TRIES 5
 #define DOWNLOAD_CONNECT_S 30L
-#define DOWNLOAD_PREFIX ".sconce-download-" /* hidden, so that nobody takes it for an archive */
+#define DOWNLOAD_TELL ((uint64_t)1 << 20)
 #define DOWNLOAD_HEADER_MAX ((size_t)512)
 #define DOWNLOAD_MESSAGE_MAX ((size_t)4096)
 #define FAILED "DownloadArchiveException"
@@ -32,9 +32,9 @@ struct downloading {
 	struct archive_error *err;
 	struct buf *why;
 	uint64_t deadline_ns;
-	char *part; /* path of the temporary file */
 	int fd;
 	uint64_t bytes;       /* that it has */
+	uint64_t from, told;  /* had when this request began; when it was last told */
 	struct buf validator; /* ETag or date of the file they belong to */
 	long status;          /* of the response at hand */
 	bool too_large, refused;
@@ -74,12 +74,24 @@ static size_t download_header(char *p, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+static void download_tell(struct downloading *l)
+{
+	curl_off_t length = -1;
+
+	if (l->bytes - l->told < DOWNLOAD_TELL && l->told)
+		return;
+	/* Of a part that is asked for, the length is that of the rest. */
+	l->curl->easy_getinfo(l->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	l->told = l->bytes;
+	progress_tell(l->d->progress, l->bytes, length > 0 ? l->from + (uint64_t)length : 0);
+}
+
 /* A server that starts from the beginning again is believed: the file may have changed. */
 static bool download_restart(struct downloading *l)
 {
 	if (!l->bytes)
 		return true;
-	l->bytes = 0;
+	l->bytes = l->from = l->told = 0;
 	l->disk = ftruncate(l->fd, 0) < 0 || lseek(l->fd, 0, SEEK_SET) < 0 ? errno : 0;
 	return !l->disk;
 }
@@ -112,6 +124,7 @@ static size_t download_write(char *p, size_t size, size_t n, void *arg)
 		p += done;
 		left -= (size_t)done;
 	}
+	download_tell(l);
 	return l->too_large ? 0 : size * n;
 }
 
@@ -129,7 +142,7 @@ static void download_prepare(struct downloading *l, const char *url, struct curl
 	c->easy_setopt(l->easy, CURLOPT_NOSIGNAL, 1L);
 	c->easy_setopt(l->easy, CURLOPT_CONNECTTIMEOUT, DOWNLOAD_CONNECT_S);
 	c->easy_setopt(l->easy, CURLOPT_TIMEOUT_MS, (long)(left_ns / NS_PER_MS));
-	c->easy_setopt(l->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	c->easy_setopt(l->easy, CURLOPT_LOW_SPEED_LIMIT, (long)MAX(l->d->rate_min, 1));
 	c->easy_setopt(l->easy, CURLOPT_LOW_SPEED_TIME, (long)l->d->stall_s);
 	c->easy_setopt(l->easy, CURLOPT_USERAGENT, "sconce/" SCONCE_VERSION);
 	c->easy_setopt(l->easy, CURLOPT_HTTPHEADER, headers);
@@ -163,6 +176,7 @@ static CURLcode download_request(struct downloading *l, const char *url)
 	CURLcode r;
 
 	l->status = 0;
+	l->from = l->bytes;
 	download_prepare(l, url, NULL);
 	headers = download_headers(l, range);
 	l->curl->easy_setopt(l->easy, CURLOPT_HTTPHEADER, headers);
@@ -255,13 +269,7 @@ static int download_fetch(struct downloading *l)
 
 static int download_open(struct downloading *l)
 {
-	const char *slash = strrchr(l->d->path, '/');
-	char id[UUID_LEN + 1];
-
-	uuid_make(id);
-	l->part = mem_printf("%.*s/" DOWNLOAD_PREFIX "%s", (int)(slash - l->d->path), l->d->path,
-			     id);
-	l->fd = open(l->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	l->fd = open(l->d->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (l->fd < 0) {
 		l->disk = errno;
 		return download_verdict(l, CURLE_OK);
@@ -274,7 +282,7 @@ static int download_open(struct downloading *l)
 /* link() and not rename(): nothing that is there already is replaced. */
 static int download_keep(struct downloading *l)
 {
-	if (fsync(l->fd) == 0 && link(l->part, l->d->path) == 0)
+	if (fsync(l->fd) == 0 && link(l->d->part, l->d->path) == 0)
 		return 0;
 	if (errno == EEXIST)
 		return archive_fail(l->err, 500, "InternalServerException",
@@ -288,7 +296,7 @@ int download_run(const struct download *d, struct archive_error *err, struct buf
 	struct downloading l = { .d = d, .err = err, .why = why, .fd = -1 };
 	int r;
 
-	assert(strchr(d->path, '/'));
+	assert(strchr(d->path, '/') && d->part);
 	buf_init(&err->message, DOWNLOAD_MESSAGE_MAX);
 	buf_init(&l.validator, DOWNLOAD_HEADER_MAX);
 	l.deadline_ns = clock_now_ns() + d->limit_s * NS_PER_S;
@@ -300,13 +308,12 @@ int download_run(const struct download *d, struct archive_error *err, struct buf
 	if (!r)
 		r = download_keep(&l);
 	if (l.fd >= 0) {
-		unlink(l.part);
+		unlink(d->part);
 		close(l.fd);
 	}
 	if (l.easy)
 		l.curl->easy_cleanup(l.easy);
 	buf_finish(&l.validator);
-	free(l.part);
 	return r;
 }
 
@@ -319,6 +326,16 @@ static void download_clean_one(const char *path)
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		unlink(path);
 	close(fd);
+}
+
+char *download_part_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char id[UUID_LEN + 1];
+
+	assert(slash);
+	uuid_make(id);
+	return mem_printf("%.*s/" DOWNLOAD_PREFIX "%s", (int)(slash - path), path, id);
 }
 
 void download_clean(const char *folder)

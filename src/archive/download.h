@@ -8,18 +8,25 @@
  */
 
 #include "archive/archive.h"
+#include "base/progress.h"
 
 struct download {
 	const char *url, *allowed;
 	const char *path; /* of the finished file; must not exist yet */
+	const char *part; /* of the unfinished one, in the same folder */
 	uint64_t bytes_max;
-	uint64_t limit_s; /* for all of it */
-	uint64_t stall_s; /* without a byte */
-	bool s3_sse_kms;  /* ask S3 with its key management's header */
+	uint64_t limit_s;  /* for all of it */
+	uint64_t stall_s;  /* with less than rate_min */
+	uint64_t rate_min; /* bytes a second */
+	bool s3_sse_kms;   /* ask S3 with its key management's header */
+	int progress;      /* for progress_tell() */
 };
 
 /* 0, or -EINVAL with *err filled; then nothing is left of it. `why` gets what happened on the way,
- * for the log. The file has a temporary name in the same folder until it is whole. */
+ * for the log. Who kills the process removes `part`. */
 int download_run(const struct download *d, struct archive_error *err, struct buf *why);
+#define DOWNLOAD_PREFIX ".sconce-download-" /* hidden, so that nobody takes it for an archive */
+/* A name that nobody else has for the unfinished file; free it. */
+char *download_part_name(const char *path);
 /* Removes what downloads that were killed have left in a folder. */
 void download_clean(const char *folder);

@@ -21,9 +21,11 @@
 #include "archive/names.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "base/util.h"
 
 #define UNPACK_READ ((size_t)65536)
+#define UNPACK_TELL ((uint64_t)1 << 20)
 #define UNPACK_PATH_MAX ((size_t)1024)
 #define UNPACK_RATIO_FROM ((uint64_t)64 << 20) /* smaller ones harm nobody */
 #define UNPACK_DEPTH_MAX 64
@@ -35,6 +37,7 @@ struct unpacking {
 	const char *source, *target;
 	struct buf name; /* of the entry at hand */
 	uint64_t packed, bytes, entries, folders;
+	uint64_t told; /* `bytes` when progress was last told */
 };
 
 static const char *unpack_name(const struct unpacking *u)
@@ -89,9 +92,20 @@ static int unpack_path(struct unpacking *u, const char *raw, char *out, size_t r
 	return 0;
 }
 
+static void unpack_tell(struct unpacking *u)
+{
+	la_int64_t read = archive_filter_bytes(u->archive, -1);
+
+	if (u->bytes - u->told < UNPACK_TELL && u->told)
+		return;
+	u->told = u->bytes;
+	progress_tell(u->limits->progress, MIN((uint64_t)MAX(read, 0), u->packed), u->packed);
+}
+
 static int unpack_count(struct unpacking *u, size_t n)
 {
 	u->bytes += n;
+	unpack_tell(u);
 	if (u->bytes > u->limits->bytes)
 		return unpack_invalid(
 			u, "the archive is larger than max_archive_size allows when unpacked",

@@ -13,23 +13,33 @@
 #include "loop/turn.h"
 #include "wire/json.h"
 
-#define JOBS_AT_ONCE 3
 #define JOB_OUTPUT_MAX ((size_t)4 << 20)
+
+/* How many of a kind run at once. */
+static const unsigned jobs_places[JOB_KINDS] = {
+	[JOB_UNPACK] = 3,
+	[JOB_DOWNLOAD] = 4,
+	[JOB_INSTALL] = 2,
+	[JOB_PROBE] = 1,
+};
 
 extern char **environ;
 
 struct job {
-	struct list link; /* waiting or running */
+	struct list link; /* waiting or started */
 	struct jobs *jobs;
+	enum job_kind kind;
 	struct child child;
-	uv_timer_t *limit;
-	uv_poll_t *poll; /* collects */
+	uv_timer_t *limit; /* also to report one that could not be started */
+	uv_poll_t *poll;   /* collects */
 	int fd;
 	struct buf collected;
 	struct output out, err; /* or: to the log */
 	char *file, *cwd, *log, **argv;
 	uint64_t limit_ms;
-	bool late;
+	int progress; /* descriptor; -1: it tells nothing */
+	int failed;   /* -errno: it could not be started */
+	bool late, cancelled;
 	void (*done)(void *arg, const struct job_end *end);
 	void *arg;
 };
@@ -61,6 +71,7 @@ static void job_free(struct job *j)
 	free(j->file);
 	free(j->cwd);
 	free(j->log);
+	closep(&j->progress);
 	buf_finish(&j->collected);
 	free(j);
 }
@@ -118,22 +129,32 @@ static int job_open_pipe(struct job *j, int *ret_peer)
 
 /* ---- its life ---- */
 
-static void jobs_next(struct jobs *js);
+static void jobs_next(struct jobs *js, enum job_kind kind);
+
+/* A place has become free. */
+static void job_ended(struct job *j, int status)
+{
+	struct jobs *js = j->jobs;
+	enum job_kind kind = j->kind;
+
+	assert(js->kinds[kind].running > 0);
+	js->kinds[kind].running--;
+	job_report(j, &(struct job_end){ .status = status,
+					 .late = j->late,
+					 .cancelled = j->cancelled,
+					 .output = buf_slice(&j->collected) });
+	jobs_next(js, kind);
+}
 
 static void job_exited(struct child *c, int status)
 {
 	struct job *j = container_of(c, struct job, child);
-	struct jobs *js = j->jobs;
 
 	if (j->poll)
 		job_collect(j);
 	output_drain(&j->out);
 	output_drain(&j->err);
-	js->running--;
-	job_report(j, &(struct job_end){ .status = status,
-					 .late = j->late,
-					 .output = buf_slice(&j->collected) });
-	jobs_next(js);
+	job_ended(j, status);
 }
 
 static void job_late(uv_timer_t *t)
@@ -141,8 +162,20 @@ static void job_late(uv_timer_t *t)
 	struct job *j = t->data;
 
 	TURN(t);
+	if (j->failed) {
+		job_ended(j, j->failed);
+		return;
+	}
 	j->late = true;
 	child_kill(&j->child, SIGKILL);
+}
+
+static void job_limit(struct job *j, uint64_t ms)
+{
+	j->limit = mem_new(uv_timer_t);
+	j->limit->data = j;
+	uv_timer_init(j->jobs->loop, j->limit);
+	uv_timer_start(j->limit, job_late, ms, 0);
 }
 
 static int job_open(struct job *j, int ends[2])
@@ -165,34 +198,32 @@ static int job_run(struct job *j)
 	int ends[2] = { -1, -1 };
 	int r = job_open(j, ends);
 
-	spawn.fds[0] = spawn.fds[3] = -1;
+	spawn.fds[0] = -1;
 	spawn.fds[1] = ends[0];
 	spawn.fds[2] = ends[1];
+	spawn.fds[3] = j->progress;
 	if (!r)
 		r = child_spawn(j->jobs->children, &j->child, &spawn, job_exited);
 	closep(&ends[0]);
 	closep(&ends[1]);
-	if (r || !j->limit_ms)
-		return r;
-	j->limit = mem_new(uv_timer_t);
-	j->limit->data = j;
-	uv_timer_init(j->jobs->loop, j->limit);
-	uv_timer_start(j->limit, job_late, j->limit_ms, 0);
-	return 0;
+	return r;
 }
 
-static void jobs_next(struct jobs *js)
+static void jobs_next(struct jobs *js, enum job_kind kind)
 {
-	while (js->running < JOBS_AT_ONCE && !list_empty(&js->waiting) && !js->stopping) {
-		struct job *j = container_of(list_pop(&js->waiting), struct job, link);
-		int r;
+	struct list *waiting = &js->kinds[kind].waiting;
+
+	while (js->kinds[kind].running < jobs_places[kind] && !list_empty(waiting) &&
+	       !js->stopping) {
+		struct job *j = container_of(list_pop(waiting), struct job, link);
 
 		list_push_back(&js->started, &j->link);
-		r = job_run(j);
-		if (r)
-			job_report(j, &(struct job_end){ .status = r });
-		else
-			js->running++;
+		js->kinds[kind].running++;
+		j->failed = job_run(j);
+		if (j->failed)
+			job_limit(j, 0); /* nobody is told before job_start() has returned */
+		else if (j->limit_ms)
+			job_limit(j, j->limit_ms);
 	}
 }
 
@@ -200,35 +231,67 @@ void jobs_init(struct jobs *js, uv_loop_t *loop, struct children *children)
 {
 	*js = (struct jobs){ .loop = loop, .children = children };
 	list_init(&js->started);
-	list_init(&js->waiting);
+	for (size_t i = 0; i < JOB_KINDS; i++)
+		list_init(&js->kinds[i].waiting);
 }
 
-void job_start(struct jobs *js, const struct job_spec *spec,
-	       void (*done)(void *arg, const struct job_end *end), void *arg)
+static struct job *job_create(struct jobs *js, const struct job_spec *spec)
 {
-	struct job *j;
+	struct job *j = mem_new(struct job);
 	size_t n = 0;
 
-	if (js->stopping) {
-		done(arg, &(struct job_end){ .stopped = true });
-		return;
-	}
-	j = mem_new(struct job);
 	while (spec->argv[n])
 		n++;
 	j->argv = mem_zalloc((n + 1) * sizeof(*j->argv));
 	for (size_t i = 0; i < n; i++)
 		j->argv[i] = mem_strdup(spec->argv[i]);
 	j->jobs = js;
+	j->kind = spec->kind;
 	j->file = mem_strdup(spec->file);
 	j->cwd = spec->cwd ? mem_strdup(spec->cwd) : NULL;
 	j->log = spec->log ? mem_strdup(spec->log) : NULL;
 	j->limit_ms = spec->limit_ms;
+	j->progress = spec->progress ? MAX(progress_create(), -1) : -1;
+	list_init(&j->link);
+	buf_init(&j->collected, JOB_OUTPUT_MAX);
+	return j;
+}
+
+struct job *job_start(struct jobs *js, const struct job_spec *spec,
+		      void (*done)(void *arg, const struct job_end *end), void *arg)
+{
+	struct job *j;
+
+	assert(spec->kind < JOB_KINDS);
+	if (js->stopping) {
+		done(arg, &(struct job_end){ .stopped = true });
+		return NULL;
+	}
+	j = job_create(js, spec);
 	j->done = done;
 	j->arg = arg;
-	buf_init(&j->collected, JOB_OUTPUT_MAX);
-	list_push_back(&js->waiting, &j->link);
-	jobs_next(js);
+	list_push_back(&js->kinds[j->kind].waiting, &j->link);
+	jobs_next(js, j->kind);
+	return j;
+}
+
+void job_cancel(struct job *j)
+{
+	j->cancelled = true;
+	if (j->child.pid)
+		child_kill(&j->child, SIGKILL);
+	else if (!j->failed)
+		job_report(j, &(struct job_end){ .cancelled = true });
+}
+
+bool job_waits(const struct job *j)
+{
+	return !j->child.pid;
+}
+
+struct progress job_progress(const struct job *j)
+{
+	return progress_read(j->progress);
 }
 
 void job_read_failure(yyjson_val *root, struct region *region, int *status, const char **type,
@@ -244,16 +307,24 @@ void job_read_failure(yyjson_val *root, struct region *region, int *status, cons
 	*message = json_text(region, root, "message").p;
 }
 
+static struct job *jobs_any(struct jobs *js)
+{
+	struct list *n = list_first(&js->started);
+
+	for (size_t i = 0; !n && i < JOB_KINDS; i++)
+		n = list_first(&js->kinds[i].waiting);
+	return n ? container_of(n, struct job, link) : NULL;
+}
+
 void jobs_stop(struct jobs *js)
 {
-	struct list *n;
+	struct job *j;
 
 	js->stopping = true;
-	while ((n = list_first(&js->started)) || (n = list_first(&js->waiting))) {
-		struct job *j = container_of(n, struct job, link);
-
+	while ((j = jobs_any(js))) {
 		child_abandon(&j->child);
 		job_report(j, &(struct job_end){ .stopped = true });
 	}
-	js->running = 0;
+	for (size_t i = 0; i < JOB_KINDS; i++)
+		js->kinds[i].running = 0;
 }

@@ -6,6 +6,7 @@
  * happened on the way to its standard error; exit code 0 means that there is such a line.
  */
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "archive/download.h"
 #include "archive/error.h"
+#include "base/mem.h"
 #include "base/slice.h"
 #include "wire/json.h"
 
@@ -21,6 +23,16 @@
 static bool fetch_number(const char *text, uint64_t *ret)
 {
 	return slice_u64(slice_str(text), ret) && *ret <= INT64_MAX;
+}
+
+static bool fetch_descriptor(const char *text, int *ret)
+{
+	uint64_t n;
+
+	if (!slice_u64(slice_str(text), &n) || n > INT_MAX)
+		return false;
+	*ret = (int)n;
+	return true;
 }
 
 static bool fetch_arguments(struct download *d, int argc, char **argv)
@@ -33,6 +45,12 @@ static bool fetch_arguments(struct download *d, int argc, char **argv)
 			d->url = value;
 		else if (strcmp(key, "--into") == 0)
 			d->path = value;
+		else if (strcmp(key, "--part") == 0)
+			d->part = value;
+		else if (strcmp(key, "--progress") == 0)
+			good = fetch_descriptor(value, &d->progress);
+		else if (strcmp(key, "--rate-min") == 0)
+			good = fetch_number(value, &d->rate_min);
 		else if (strcmp(key, "--allowed") == 0)
 			d->allowed = value;
 		else if (strcmp(key, "--max-bytes") == 0)
@@ -54,15 +72,19 @@ static bool fetch_arguments(struct download *d, int argc, char **argv)
 int fetch_main(int argc, char **argv)
 {
 	struct download d = { .bytes_max = (uint64_t)64 << 30, .limit_s = 3600, .stall_s = 60 };
+	_cleanup_(freep) char *part = NULL;
 	struct buf out = BUF_INIT(FETCH_WHY_MAX), why = BUF_INIT(FETCH_WHY_MAX);
 	struct archive_error err = { 0 };
 
 	if (!fetch_arguments(&d, argc, argv)) {
 		fputs("usage: sconce fetch --url URL --into FILE --allowed PATTERNS "
-		      "[--max-bytes N] [--limit SECONDS] [--stall SECONDS] [--s3-sse-kms true]\n",
+		      "[--max-bytes N] [--limit SECONDS] [--stall SECONDS] "
+		      "[--rate-min BYTES] [--part FILE] [--progress FD] [--s3-sse-kms true]\n",
 		      stderr);
 		return 2;
 	}
+	if (!d.part)
+		d.part = part = download_part_name(d.path);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (download_run(&d, &err, &why) == 0)

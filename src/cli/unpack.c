@@ -6,6 +6,7 @@
  * code 0 means that there is one, whether unpacking worked or not.
  */
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,15 @@ static bool unpack_number(const char *text, uint64_t *ret)
 	return text && slice_u64(slice_str(text), ret);
 }
 
+static bool unpack_descriptor(const char *text, int *ret)
+{
+	uint64_t n = 0;
+	bool good = unpack_number(text, &n) && n <= INT_MAX;
+
+	*ret = good ? (int)n : 0;
+	return good;
+}
+
 static bool unpack_arguments(struct unpack_arguments *a, int argc, char **argv)
 {
 	for (int i = 1; i + 1 < argc; i += 2) {
@@ -48,6 +58,8 @@ static bool unpack_arguments(struct unpack_arguments *a, int argc, char **argv)
 			good = unpack_number(value, &a->limits.entries);
 		else if (strcmp(key, "--max-ratio") == 0)
 			good = unpack_number(value, &a->limits.ratio);
+		else if (strcmp(key, "--progress") == 0)
+			good = unpack_descriptor(value, &a->limits.progress);
 		else
 			good = false;
 		if (!good)
@@ -72,7 +84,9 @@ static void unpack_confine(const struct archive_limits *limits)
 
 int unpack_main(int argc, char **argv)
 {
-	struct unpack_arguments a = { .limits = { (uint64_t)64 << 30, 100000, 100 } };
+	struct unpack_arguments a = {
+		.limits = { .bytes = (uint64_t)64 << 30, .entries = 100000, .ratio = 100 }
+	};
 	struct buf out = BUF_INIT(UNPACK_OUTPUT_MAX);
 	struct archive_error err = { 0 };
 	struct region region;
@@ -81,7 +95,7 @@ int unpack_main(int argc, char **argv)
 
 	if (!unpack_arguments(&a, argc, argv)) {
 		fputs("usage: sconce unpack --source ARCHIVE --into NEW_FOLDER [--max-bytes N] "
-		      "[--max-entries N] [--max-ratio N] [--name-hint NAME]\n",
+		      "[--max-entries N] [--max-ratio N] [--progress FD] [--name-hint NAME]\n",
 		      stderr);
 		return 2;
 	}

@@ -69,6 +69,7 @@ struct settings {
 	uint64_t body_rate_min; /* bytes/s */
 	uint64_t max_archive_size, max_archive_entries, max_archive_ratio;
 	uint64_t download_timeout, download_stall_timeout; /* s */
+	uint64_t download_rate_min;                        /* bytes/s */
 	uint64_t install_py_dep_timeout;                   /* s */
 	char *tmp_dir;                                     /* default: $TEMP, $TMPDIR, /tmp */
 	bool no_config_snapshots;

@@ -69,7 +69,10 @@ const struct setting settings_own[] = {
 	NUMBER(ARCHIVES, download_timeout, "3600", "1..604800",
 	       "Seconds that downloading an archive may take"),
 	NUMBER(ARCHIVES, download_stall_timeout, "60", "1..86400",
-	       "Seconds that a download may be without a byte before it is taken up again"),
+	       "Seconds that a download may be slower than download_rate_min before it is taken "
+	       "up again"),
+	SIZE(ARCHIVES, download_rate_min, "1024", "0..1g",
+	     "Bytes per second that a download must arrive with; 0: any"),
 	NUMBER(ARCHIVES, install_py_dep_timeout, "1200", "1..86400",
 	       "Seconds that installing the requirements.txt of an archive may take"),
 

@@ -57,7 +57,8 @@ static void depends_run(struct depends *d, const char *const *argv,
 			void (*ended)(void *arg, const struct job_end *end))
 {
 	struct fleet *f = d->version->fleet;
-	struct job_spec spec = { .file = argv[0],
+	struct job_spec spec = { .kind = JOB_INSTALL,
+				 .file = argv[0],
 				 .argv = argv,
 				 .cwd = d->version->dir,
 				 .limit_ms = f->settings->install_py_dep_timeout * 1000,

@@ -14,7 +14,7 @@ struct fetched {
 	const char *message;
 };
 
-/* `path`: where it is kept; it must not exist yet. `done` is called once, from the loop; *o is
- * valid during the call only. */
-void fetch_start(struct fleet *f, const char *url, const char *path, bool s3_sse_kms,
-		 void (*done)(void *arg, const struct fetched *o), void *arg);
+/* `path`: where it is kept; it must not exist yet. `done` is called once, as job_start() says,
+ * whose result this returns; *o is valid during the call only. */
+struct job *fetch_start(struct fleet *f, const char *url, const char *path, bool s3_sse_kms,
+			void (*done)(void *arg, const struct fetched *o), void *arg);

@@ -160,6 +160,37 @@ void fleet_changed(struct fleet *f)
 		f->changed(f->changed_arg);
 }
 
+struct recording {
+	struct fleet *fleet;
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void fleet_is_recorded(void *arg)
+{
+	struct recording *r = arg;
+	struct fleet *f = r->fleet;
+
+	f->recordings--;
+	r->done(r->arg);
+	free(r);
+	fleet_maybe_stopped(f);
+}
+
+void fleet_recorded(struct fleet *f, void (*done)(void *arg), void *arg)
+{
+	struct recording *r;
+
+	if (!f->recorded) {
+		done(arg);
+		return;
+	}
+	r = mem_new(struct recording);
+	*r = (struct recording){ f, done, arg };
+	f->recordings++;
+	f->recorded(f->changed_arg, fleet_is_recorded, r);
+}
+
 /* ---- life ---- */
 
 int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
@@ -209,7 +240,8 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	if (r)
 		return err_trace(r);
 	gpus_detect(&f->gpus, settings, &f->jobs, &f->telemetry);
-	download_clean(settings->model_store ? settings->model_store : settings->tmp_dir);
+	if (settings->model_store)
+		download_clean(settings->model_store);
 	pool_on_segment_gone(pool, fleet_segment_gone, f);
 	uv_check_init(loop, &f->dispatch);
 	f->dispatch.data = f;
@@ -225,11 +257,12 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	return 0;
 }
 
-static void fleet_maybe_stopped(struct fleet *f)
+void fleet_maybe_stopped(struct fleet *f)
 {
 	void (*stopped)(void *) = f->stopped;
 
-	if (!f->stopping || !stopped || !list_empty(&f->retired) || f->leaving)
+	if (!f->stopping || !stopped || f->store.models.n || !list_empty(&f->retired) ||
+	    f->leaving || f->recordings || !list_empty(&f->registering))
 		return;
 	f->stopped = NULL;
 	stopped(f->stopped_arg);

@@ -49,11 +49,15 @@ struct fleet {
 	unsigned cpus;           /* that we may use: affinity and cgroup quota */
 	unsigned next_worker;    /* worker ids, from initial_worker_port */
 	struct jobs jobs;        /* short-lived children */
-	struct list registering; /* of versions whose packages are being installed */
+	struct list registering; /* struct registering, see register.c */
+	unsigned n_registering;
 	uint64_t next_request_id, next_registration;
 	struct model_list models;   /* the setting `models` */
 	void (*changed)(void *arg); /* see fleet_changed(); NULL: nobody asks */
 	void *changed_arg;
+	/* See fleet_recorded(); NULL: nothing is recorded. */
+	void (*recorded)(void *changed_arg, void (*done)(void *arg), void *arg);
+	unsigned recordings; /* waited for */
 	bool stopping;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
@@ -72,9 +76,14 @@ void fleet_finish(struct fleet *f);
 
 /* A retired version is gone, with its files. */
 void fleet_version_gone(struct fleet *f);
+/* Something that fleet_stop() waits for is over. */
+void fleet_maybe_stopped(struct fleet *f);
 
 /* What a snapshot records (versions, their workers, the default version) is not as it was. */
 void fleet_changed(struct fleet *f);
+/* Calls done when all that fleet_changed() has told of so far is on disk, or cannot be brought
+ * there; at once where nothing is recorded. */
+void fleet_recorded(struct fleet *f, void (*done)(void *arg), void *arg);
 
 /* CPUs this process may use: affinity mask and cgroup quota, at least 1. */
 unsigned fleet_count_cpus(void);

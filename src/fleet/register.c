@@ -1,114 +1,194 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fleet/register.h"
 
+/*
+ * A registration on its way. Everything that may take time (names looked up in the file system,
+ * children that download, unpack and install, source that is read, workers that load) is waited for
+ * by the loop, never done by it:
+ *
+ *     look up → download → unpack → examine → install → in the store → workers → recorded → told
+ *
+ * It is in the fleet's list `registering` from its first step until who asked was told.
+ */
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
+#include "archive/allowed.h"
 #include "base/mem.h"
 #include "fleet/depends.h"
 #include "fleet/fetch.h"
+#include "fleet/handler.h"
 #include "fleet/parameters.h"
+#include "fleet/removal.h"
 #include "fleet/sources.h"
 #include "fleet/unpack.h"
 #include "log/log.h"
+#include "loop/work.h"
 
 #define REGISTER_UNDO_MS 5000
+#define REGISTERING_MAX 1000 /* at once: nobody waits that long */
+
+enum registering_step { STEP_LOOK_UP, STEP_DOWNLOAD, STEP_UNPACK, STEP_INSTALL, STEP_KNOWN };
 
 struct registering {
-	struct list link; /* in the fleet's `registering`, while its packages are installed */
+	struct list link; /* in the fleet's `registering` */
+	struct work work; /* of the pool */
 	struct fleet *fleet;
+	enum registering_step step;
 	char *url, *model_name, *handler, *runtime;
+	char *name;               /* what it goes by before the archive has said its name */
 	struct registration wish; /* its slices are not used: see the copies above and below */
 	struct model_parameters restored;
-	void (*done)(void *arg, const struct outcome *o);
+	void (*done)(void *arg, const struct outcome *o); /* NULL: nobody waits */
 	void *arg;
+	bool left; /* nobody waits any more */
+	struct source source;
+	struct job *job;                    /* downloads or unpacks for it */
 	char *version_model, *version_name; /* of the version, once there is one */
 	uint64_t order;
 	char *downloaded;        /* the archive that was fetched for it */
 	struct version *version; /* made, but not in the store yet */
+	int status;              /* what to tell, see registering_finish() */
+	const char *type;
+	char *text;
 };
 
 static void registering_free(struct registering *g)
 {
-	list_remove(&g->link);
-	version_destroy(g->version);
-	if (g->downloaded)
-		unlink(g->downloaded);
-	free(g->downloaded);
+	struct fleet *f = g->fleet;
+
+	assert(!g->version && !g->job && !g->downloaded);
+	if (list_linked(&g->link)) {
+		list_remove(&g->link);
+		f->n_registering--;
+	}
+	source_finish(&g->source);
 	free(g->url);
+	free(g->name);
 	free(g->model_name);
 	free(g->handler);
 	free(g->runtime);
 	free(g->version_model);
 	free(g->version_name);
+	free(g->text);
 	free(g);
+	fleet_maybe_stopped(f);
 }
 
-static void registering_report(struct registering *g, int status, const char *type,
-			       const char *message)
+/* ---- the end ---- */
+
+static void registering_known(struct registering *g)
 {
+	g->step = STEP_KNOWN;
+	if (g->wish.known)
+		g->wish.known(g->wish.known_arg, g->type ? g->text : NULL);
+	g->wish.known = NULL;
+}
+
+static void registering_tell(void *arg)
+{
+	struct registering *g = arg;
+
 	if (g->done)
-		g->done(g->arg, &(struct outcome){ status, type, message });
-	g->done = NULL;
+		g->done(g->arg, &(struct outcome){ g->status, g->type, g->text });
+	registering_free(g);
 }
 
-static void registering_fail(struct registering *g, int status, const char *type, const char *fmt,
-			     ...) _printf_(4, 5);
+/* Tells who asked, once what is said is so: what failed has left nothing that would be in the way
+ * of the next try, and what succeeded is there after a crash, too. */
+static void registering_finish(struct registering *g, int status, const char *type, const char *fmt,
+			       ...) _printf_(4, 5);
 
-static void registering_fail(struct registering *g, int status, const char *type, const char *fmt,
-			     ...)
+static void registering_finish(struct registering *g, int status, const char *type, const char *fmt,
+			       ...)
 {
-	va_list ap;
 	char text[4096];
+	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	assert(!g->text);
+	g->status = status;
+	g->type = type;
+	g->text = mem_strdup(text);
+	registering_known(g);
+	if (!type) {
+		fleet_recorded(g->fleet, registering_tell, g);
+		return;
+	}
 	log_warn("Registering %s failed: %s", g->url, text);
-	registering_report(g, status, type, text);
-	registering_free(g);
+	if (!g->version && !g->downloaded) {
+		registering_tell(g);
+		return;
+	}
+	if (g->version)
+		g->downloaded = TAKE(g->version->downloaded);
+	g->version = version_destroy(g->version);
+	removal_add(&g->fleet->removals, TAKE(g->downloaded), registering_tell, g);
+}
+
+/* False: it is over, because the server stops. */
+static bool registering_goes_on(struct registering *g)
+{
+	if (!g->fleet->stopping)
+		return true;
+	registering_finish(g, 503, "ServiceUnavailableException", "The server is stopping");
+	return false;
 }
 
 /* ---- the version is there: its workers ---- */
 
-static void registering_scaled(void *arg, const struct version_outcome *o)
+static struct version *registering_find(const struct registering *g)
 {
-	struct registering *g = arg;
 	struct model *m = store_model(&g->fleet->store, slice_str(g->version_model));
 	struct version *v = m ? model_version(m, slice_str(g->version_name)) : NULL;
 
-	if (v && v->order != g->order)
-		v = NULL; /* another of the same name, registered since */
-	if (o->result == VERSION_SCALED) {
-		char text[512];
+	/* There may be another of the same name, registered since. */
+	return v && v->order == g->order ? v : NULL;
+}
 
-		snprintf(text, sizeof(text),
-			 "Model \"%s\" Version: %s registered with %u initial workers",
-			 g->version_model, g->version_name, v ? v->min_workers : 0);
-		registering_report(g, 200, NULL, text);
-		registering_free(g);
+static void registering_failed(struct registering *g)
+{
+	registering_finish(g, g->status, "InternalServerException",
+			   "Failed to start workers for model %s version: %s", g->version_model,
+			   g->version_name);
+}
+
+static void registering_undone(void *arg, bool in_time)
+{
+	(void)in_time;
+	registering_failed(arg);
+}
+
+static void registering_scaled(void *arg, const struct version_outcome *o)
+{
+	struct registering *g = arg;
+	struct version *v = registering_find(g);
+
+	if (o->result == VERSION_SCALED) {
+		registering_finish(g, 200, NULL,
+				   "Model \"%s\" Version: %s registered with %u initial workers",
+				   g->version_model, g->version_name, v ? v->min_workers : 0);
 		return;
 	}
 	if (o->result == VERSION_UNREGISTERED) {
-		registering_fail(g, o->code,
-				 o->code == 503 ? "ServiceUnavailableException"
-						: "InternalServerException",
-				 "Failed to start workers for model %s version: %s: %s",
-				 g->version_model, g->version_name, o->message);
+		registering_finish(g, o->code,
+				   o->code == 503 ? "ServiceUnavailableException"
+						  : "InternalServerException",
+				   "Failed to start workers for model %s version: %s: %s",
+				   g->version_model, g->version_name, o->message);
 		return;
 	}
-	log_error("Workers of model %s version %s failed to start: %s", g->version_model,
-		  g->version_name, o->message);
 	/* A registration that failed leaves nothing behind; a model of the start-up list stays and
 	 * is tried again. */
+	g->status = o->code == 507 ? 507 : 500;
 	if (v && !g->wish.at_startup)
-		version_retire(v, REGISTER_UNDO_MS, NULL, NULL);
-	registering_fail(g, o->code == 507 ? 507 : 500, "InternalServerException",
-			 "Failed to start workers for model %s version: %s", g->version_model,
-			 g->version_name);
+		version_retire(v, REGISTER_UNDO_MS, registering_undone, g);
+	else
+		registering_failed(g);
 }
 
 /* Of a model that says nothing itself. */
@@ -130,52 +210,71 @@ static void registering_workers(struct registering *g, struct version *v)
 	bool said = m->min_workers >= 0 && m->max_workers >= m->min_workers;
 	unsigned min = said ? (unsigned)m->min_workers : registering_default_workers(g);
 	unsigned max = said ? (unsigned)m->max_workers : min;
-	char text[512];
 
 	if (min == 0) {
 		v->state = VERSION_READY;
 		v->max_workers = max;
 		fleet_changed(g->fleet);
-		snprintf(text, sizeof(text),
-			 "Model \"%s\" Version: %s registered with 0 initial workers. Use scale "
-			 "workers "
-			 "API to add workers for the model.",
-			 v->model_name, v->name);
-		registering_report(g, 200, NULL, text);
-		registering_free(g);
-		return;
+		registering_finish(
+			g, 200, NULL,
+			"Model \"%s\" Version: %s registered with 0 initial workers. Use "
+			"scale workers API to add workers for the model.",
+			v->model_name, v->name);
+	} else if (g->wish.synchronous) {
+		version_scale(v, min, max, registering_scaled, g);
+	} else {
+		/* Nobody waits for them: workers that cannot load are tried again, as those of the
+		 * start are. */
+		version_scale(v, min, max, NULL, NULL);
+		registering_finish(g, 202, NULL, "Processing worker updates...");
 	}
-	if (!g->wish.synchronous)
-		registering_report(g, 202, NULL, "Processing worker updates...");
-	version_scale(v, min, max, registering_scaled, g);
+}
+
+static void registering_add(struct registering *g)
+{
+	struct version *v = TAKE(g->version);
+
+	store_add(&g->fleet->store, v, slice_str(v->model_name));
+	if (g->wish.make_default)
+		model_set_default(v->model, v);
+	log_info("Model %s version %s is registered from %s", v->model_name, v->name, g->url);
+	registering_known(g);
+	registering_workers(g, v);
 }
 
 /* ---- the archive is there ---- */
 
-static bool handler_imports_torch(const struct version *v)
+static void registering_installed(void *arg, const char *failed)
 {
-	static const char *const defaults[] = { "image_classifier", "object_detector",
-						"image_segmenter", "text_classifier",
-						"base_handler" };
-	struct slice handler = slice_str(v->handler), file = slice_cut(&handler, ':');
-	struct buf text = BUF_INIT((size_t)1 << 20);
-	bool found = false;
+	struct registering *g = arg;
 
-	for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
-		if (slice_eq(file, slice_str(defaults[i])))
-			return true;
-	for (int suffix = 0; suffix < 2 && !found; suffix++) {
-		_cleanup_(freep) char *path = mem_printf("%s/%.*s%s", v->dir, SLICE_ARG(file),
-							 suffix ? ".py" : "");
+	if (!registering_goes_on(g))
+		return;
+	if (failed)
+		registering_finish(g, 400, "ModelException", "%s", failed);
+	else
+		registering_add(g);
+}
 
-		buf_clear(&text);
-		if (file_read(path, &text) == 0 && text.n)
-			found = memmem(text.p, text.n, "import torch", 12) ||
-				memmem(text.p, text.n, "from torch", 10) ||
-				memmem(text.p, text.n, "ts.torch_handler", 16);
+static void registering_examine(struct work *w)
+{
+	struct version *v = container_of(w, struct registering, work)->version;
+
+	v->wants_torch = handler_imports_torch(v->dir, v->handler);
+}
+
+static void registering_examined(struct work *w)
+{
+	struct registering *g = container_of(w, struct registering, work);
+
+	if (!registering_goes_on(g))
+		return;
+	if (!depends_wanted(g->version)) {
+		registering_add(g);
+		return;
 	}
-	buf_finish(&text);
-	return found;
+	g->step = STEP_INSTALL;
+	depends_install(g->version, registering_installed, g);
 }
 
 static enum batch_mode registering_batch_mode(const struct registering *g, const struct version *v)
@@ -224,7 +323,6 @@ static void registering_apply(struct registering *g, struct version *v, const st
 								 ? 1
 								 : v->batch_size,
 					   .max_delay_ns = v->max_batch_delay_ms * 1000000 };
-	v->wants_torch = handler_imports_torch(v);
 }
 
 static bool registering_exists(struct registering *g, struct slice name, struct slice version)
@@ -234,36 +332,11 @@ static bool registering_exists(struct registering *g, struct slice name, struct 
 	list_for_each (n, &g->fleet->registering) {
 		const struct version *v = container_of(n, struct registering, link)->version;
 
-		if (slice_eq(slice_str(v->model_name), name) &&
+		if (v && slice_eq(slice_str(v->model_name), name) &&
 		    slice_eq(slice_str(v->name), version))
 			return true;
 	}
 	return m && model_version(m, version);
-}
-
-static void registering_add(struct registering *g, struct version *v)
-{
-	store_add(&g->fleet->store, v, slice_str(v->model_name));
-	if (g->wish.make_default)
-		model_set_default(v->model, v);
-	g->version_model = mem_strdup(v->model_name);
-	g->version_name = mem_strdup(v->name);
-	log_info("Model %s version %s is registered from %s", v->model_name, v->name, g->url);
-	registering_workers(g, v);
-}
-
-static void registering_installed(void *arg, const char *failed)
-{
-	struct registering *g = arg;
-	bool stopped = g->fleet->stopping;
-
-	list_remove(&g->link);
-	if (failed)
-		registering_fail(g, stopped ? 503 : 400,
-				 stopped ? "ServiceUnavailableException" : "ModelException", "%s",
-				 failed);
-	else
-		registering_add(g, TAKE(g->version));
 }
 
 /* A snapshot goes before the archive, the archive before the setting `models`; what the request
@@ -297,94 +370,185 @@ static void registering_prefer(struct registering *g, struct manifest *m)
 static void registering_unpacked(void *arg, struct unpacked *u)
 {
 	struct registering *g = arg;
-	struct version *v;
 
+	g->job = NULL;
 	if (u->status) {
-		registering_fail(g, u->status, u->type ? u->type : "InternalServerException", "%s",
-				 u->message ? u->message : "The archive could not be unpacked");
+		registering_finish(g, u->status, u->type ? u->type : "InternalServerException",
+				   "%s",
+				   u->message ? u->message : "The archive could not be unpacked");
 		return;
 	}
 	if (g->model_name)
 		u->manifest.model_name = region_copy(u->region, slice_str(g->model_name));
 	if (registering_exists(g, u->manifest.model_name, u->manifest.model_version)) {
-		char text[512];
-
-		snprintf(text, sizeof(text),
-			 "Model version %.*s is already registered for model %.*s",
-			 SLICE_ARG(u->manifest.model_version), SLICE_ARG(u->manifest.model_name));
 		u->status = 409; /* so that the folder goes */
-		registering_fail(g, 409, "ConflictStatusException", "%s", text);
+		registering_finish(g, 409, "ConflictStatusException",
+				   "Model version %.*s is already registered for model %.*s",
+				   SLICE_ARG(u->manifest.model_version),
+				   SLICE_ARG(u->manifest.model_name));
 		return;
 	}
 	registering_prefer(g, &u->manifest);
-	v = version_create(g->fleet, u->region, &u->manifest);
-	registering_apply(g, v, u);
-	if (!depends_wanted(v)) {
-		registering_add(g, v);
-		return;
-	}
-	g->version = v;
-	list_push_back(&g->fleet->registering, &g->link);
-	depends_install(v, registering_installed, g);
+	g->version = version_create(g->fleet, u->region, &u->manifest);
+	g->version_model = mem_strdup(g->version->model_name);
+	g->version_name = mem_strdup(g->version->name);
+	registering_apply(g, g->version, u);
+	work_start(g->fleet->loop, &g->work, registering_examine, registering_examined);
 }
 
-/* ---- the archive is somewhere else ---- */
+/* ---- where the archive is ---- */
 
 static void registering_unpack(struct registering *g, const char *path)
 {
-	unpack_start(g->fleet, path, slice_str(g->model_name), registering_unpacked, g);
+	g->step = STEP_UNPACK;
+	g->job = unpack_start(g->fleet, path, slice_str(g->model_name), registering_unpacked, g);
 }
 
 static void registering_fetched(void *arg, const struct fetched *o)
 {
 	struct registering *g = arg;
 
+	g->job = NULL;
 	if (o->status) {
 		free(TAKE(g->downloaded)); /* it is not ours */
-		registering_fail(g, o->status, o->type ? o->type : "InternalServerException", "%s",
-				 o->message ? o->message : "The archive could not be downloaded");
+		registering_finish(g, o->status, o->type ? o->type : "InternalServerException",
+				   "%s",
+				   o->message ? o->message : "The archive could not be downloaded");
 		return;
 	}
 	log_info("Downloaded %s", g->url);
 	registering_unpack(g, g->downloaded);
 }
 
-static void registering_fetch(struct registering *g, struct source *s)
+static void registering_look_up(struct work *w)
 {
-	g->downloaded = TAKE(s->download);
-	fetch_start(g->fleet, g->url, g->downloaded, g->wish.s3_sse_kms, registering_fetched, g);
+	struct registering *g = container_of(w, struct registering, work);
+	const struct fleet *f = g->fleet;
+	_cleanup_(freep) char *downloads = mem_printf("%s/downloads", f->workdir.path);
+
+	source_resolve(f->settings, g->url, downloads, &g->source);
+	source_claim(&g->source, g->wish.at_startup);
 }
 
-void fleet_register(struct fleet *f, const struct registration *r,
-		    void (*done)(void *arg, const struct outcome *o), void *arg)
+static void registering_looked_up(struct work *w)
+{
+	struct registering *g = container_of(w, struct registering, work);
+	struct source *s = &g->source;
+
+	if (!registering_goes_on(g))
+		return;
+	if (!s->download && !s->path) {
+		registering_finish(g, s->status, s->type, "%s", s->message);
+	} else if (s->path) {
+		registering_unpack(g, s->path);
+	} else if (g->left) {
+		registering_finish(g, 400, "DownloadArchiveException",
+				   "Nobody waits for the archive any more");
+	} else {
+		g->step = STEP_DOWNLOAD;
+		g->downloaded = TAKE(s->download);
+		g->job = fetch_start(g->fleet, g->url, g->downloaded, g->wish.s3_sse_kms,
+				     registering_fetched, g);
+	}
+}
+
+/* "https://host/resnet.mar?x" will be "resnet", unless its manifest says otherwise. */
+static char *registering_guess(const char *url)
+{
+	static const char *const endings[] = { ".mar", ".model", ".tar.gz", ".tgz" };
+	_cleanup_(freep) char *file = url_file_name(url);
+	const char *slash = strrchr(url, '/');
+	struct slice name = slice_str(file ? file : slash ? slash + 1 : url);
+
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		if (slice_ends(name, slice_str(endings[i])))
+			return slice_dup(slice_make(name.p, name.n - strlen(endings[i])));
+	return slice_dup(name);
+}
+
+static struct registering *registering_create(struct fleet *f, const struct registration *r)
 {
 	struct registering *g = mem_new(struct registering);
-	struct source source;
 
 	list_init(&g->link);
 	g->fleet = f;
 	g->order = ++f->next_registration;
 	g->url = slice_dup(r->url);
 	g->model_name = r->model_name.n ? slice_dup(r->model_name) : NULL;
+	g->name = g->model_name ? mem_strdup(g->model_name) : registering_guess(g->url);
 	g->handler = r->handler.n ? slice_dup(r->handler) : NULL;
 	g->runtime = r->runtime.p ? slice_dup(r->runtime) : NULL;
 	g->wish = *r;
 	if (r->restore)
 		g->restored = *r->restore;
+	return g;
+}
+
+struct registering *fleet_register(struct fleet *f, const struct registration *r,
+				   void (*done)(void *arg, const struct outcome *o), void *arg)
+{
+	struct registering *g = registering_create(f, r);
+
 	g->done = done;
 	g->arg = arg;
+	if (!registering_goes_on(g))
+		return NULL;
 	if (g->runtime && strcmp(g->runtime, "python") != 0 && strcmp(g->runtime, "python3") != 0 &&
 	    strcmp(g->runtime, "LSP") != 0) {
-		registering_fail(g, 400, "BadRequestException", "Invalid RuntimeType value: %s",
-				 g->runtime);
-		return;
+		registering_finish(g, 400, "BadRequestException", "Invalid RuntimeType value: %s",
+				   g->runtime);
+		return NULL;
 	}
-	source_resolve(f->settings, g->url, &source);
-	if (source.download)
-		registering_fetch(g, &source);
-	else if (source.path)
-		registering_unpack(g, source.path);
-	else
-		registering_fail(g, source.status, source.type, "%s", source.message);
-	source_finish(&source);
+	if (f->n_registering >= REGISTERING_MAX && !r->at_startup) {
+		registering_finish(
+			g, 503, "ServiceUnavailableException",
+			"%u models are being registered; try again when some of them are "
+			"there",
+			f->n_registering);
+		return NULL;
+	}
+	list_push_back(&f->registering, &g->link);
+	f->n_registering++;
+	work_start(f->loop, &g->work, registering_look_up, registering_looked_up);
+	return g;
+}
+
+void registering_leave(struct registering *g)
+{
+	g->done = NULL;
+	g->left = true;
+	if (g->step == STEP_DOWNLOAD && g->job)
+		job_cancel(g->job);
+}
+
+/* ---- what can be told of it meanwhile ---- */
+
+static const char *registering_status(const struct registering *g)
+{
+	static const char *const doing[] = { [STEP_LOOK_UP] = "WAITING",
+					     [STEP_DOWNLOAD] = "DOWNLOADING",
+					     [STEP_UNPACK] = "UNPACKING",
+					     [STEP_INSTALL] = "INSTALLING" };
+
+	return g->job && job_waits(g->job) ? "WAITING" : doing[g->step];
+}
+
+void fleet_registering(const struct fleet *f,
+		       void (*tell)(void *arg, const struct registering_view *view), void *arg)
+{
+	list_for_each (n, &f->registering) {
+		const struct registering *g = container_of(n, struct registering, link);
+
+		if (g->step == STEP_KNOWN)
+			continue;
+		tell(arg,
+		     &(struct registering_view){
+			     .name = g->version_model ? g->version_model : g->name,
+			     .version = g->version_name,
+			     .url = g->url,
+			     .status = registering_status(g),
+			     .progress = g->job ? job_progress(g->job) : (struct progress){ 0 },
+			     .workers = registering_default_workers(g),
+			     .at_startup = g->wish.at_startup });
+	}
 }

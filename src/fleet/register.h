@@ -11,16 +11,21 @@
 
 struct registration {
 	struct slice url;
-	struct slice model_name, handler, runtime;     /* empty: from the archive */
-	int64_t batch_size, max_batch_delay_ms;        /* -1: from the archive */
+	struct slice model_name, handler, runtime; /* empty: from the archive */
+	int64_t batch_size, max_batch_delay_ms;    /* -1: from the archive */
 	int64_t initial_workers; /* model-config.yaml wins where it says so; -1: from `models` or
 				  * settings */
 	int64_t response_timeout_s, startup_timeout_s; /* -1: from the archive or settings */
 	bool s3_sse_kms;                               /* for a download from S3 */
 	bool synchronous;                              /* report when the workers are ready */
-	bool at_startup; /* keep the model when a worker fails: it is retried */
+	bool at_startup; /* keep the model when a worker fails: it is retried; take what was
+			  * downloaded before */
 	bool make_default;
 	const struct model_parameters *restore; /* of a snapshot: they win over all; NULL: none */
+	/* Called once, maybe NULL: the model is in the store, and its workers are on their way; or
+	 * it never will be, and why. */
+	void (*known)(void *arg, const char *failed);
+	void *known_arg;
 };
 
 /* What to tell whoever asked. `type` NULL: it worked. */
@@ -30,7 +35,28 @@ struct outcome {
 	const char *message;
 };
 
-/* Copies what it needs. `done` is called once, possibly before this returns. With `synchronous`
- * false it is called when the version is registered and its workers are on their way. */
-void fleet_register(struct fleet *f, const struct registration *r,
-		    void (*done)(void *arg, const struct outcome *o), void *arg);
+struct registering;
+
+/* Copies what it needs. `done` is called once: when what it tells is so, and recorded. With
+ * `synchronous` false that is when the version is registered and its workers are on their way.
+ * Returns what is valid until then; NULL: it was called already. */
+struct registering *fleet_register(struct fleet *f, const struct registration *r,
+				   void (*done)(void *arg, const struct outcome *o), void *arg);
+/* Who asked has left: `done` is not called. While the archive is being downloaded that is the end
+ * of it; what is here is registered all the same. */
+void registering_leave(struct registering *g);
+
+/* A registration whose model is not there yet. */
+struct registering_view {
+	const char *name;    /* the archive's, once it has been read; before, as good as a guess */
+	const char *version; /* NULL: not known yet */
+	const char *url;
+	const char *status; /* WAITING, DOWNLOADING, UNPACKING, INSTALLING */
+	struct progress progress;
+	unsigned workers; /* it will have, unless the archive says otherwise */
+	bool at_startup;
+};
+
+/* Tells of each, oldest first; valid during the call. */
+void fleet_registering(const struct fleet *f,
+		       void (*tell)(void *arg, const struct registering_view *view), void *arg);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "archive/allowed.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 #define NOT_FOUND "ModelNotFoundException"
@@ -79,8 +80,8 @@ static bool source_has_bad_port(const char *url)
 	       port > 65535;
 }
 
-/* Kept in the model store; without one, in the folder for temporary files. */
-static void source_remote(const struct settings *s, const char *url, struct source *ret)
+static void source_remote(const struct settings *s, const char *url, const char *folder,
+			  struct source *ret)
 {
 	_cleanup_(freep) char *name = url_file_name(url);
 
@@ -88,8 +89,7 @@ static void source_remote(const struct settings *s, const char *url, struct sour
 		source_refuse(ret, 400, "DownloadArchiveException",
 			      "Failed to download archive from: %", url);
 	else if (name)
-		ret->download = mem_printf("%s/%s", s->model_store ? s->model_store : s->tmp_dir,
-					   name);
+		ret->download = mem_printf("%s/%s", s->model_store ? s->model_store : folder, name);
 	else
 		source_refuse(ret, 400, "DownloadArchiveException",
 			      "Failed to download archive from: %: its path does not end with the "
@@ -97,7 +97,8 @@ static void source_remote(const struct settings *s, const char *url, struct sour
 			      url);
 }
 
-void source_resolve(const struct settings *s, const char *url, struct source *ret)
+void source_resolve(const struct settings *s, const char *url, const char *folder,
+		    struct source *ret)
 {
 	bool file = strncasecmp(url, "file://", 7) == 0;
 	bool http = strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
@@ -111,7 +112,7 @@ void source_resolve(const struct settings *s, const char *url, struct source *re
 	} else if (strstr(url, "..")) {
 		source_refuse(ret, 404, NOT_FOUND, "Relative path is not allowed in url: %", url);
 	} else if (http) {
-		source_remote(s, url, ret);
+		source_remote(s, url, folder, ret);
 	} else {
 		ret->path = file ? source_existing(url + 7) : source_in_store(s, url);
 		if (!ret->path && file)
@@ -119,6 +120,26 @@ void source_resolve(const struct settings *s, const char *url, struct source *re
 				      "Failed to download archive from: %", url);
 		else if (!ret->path)
 			source_refuse(ret, 404, NOT_FOUND, "Model not found at: %", url);
+	}
+}
+
+void source_claim(struct source *s, bool reuse)
+{
+	char *slash = s->download ? strrchr(s->download, '/') : NULL;
+	struct stat st;
+
+	if (!slash)
+		return;
+	if (lstat(s->download, &st) < 0) {
+		*slash = '\0';
+		file_make_dirs(s->download, 0755); /* that it failed shows when it is written to */
+		*slash = '/';
+	} else if (reuse) {
+		s->path = TAKE(s->download);
+	} else {
+		source_refuse(s, 500, "InternalServerException", "Model file already exists %",
+			      slash + 1);
+		free(TAKE(s->download));
 	}
 }
 

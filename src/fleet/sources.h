@@ -18,7 +18,13 @@ struct source {
 	char *message;
 };
 
-void source_resolve(const struct settings *s, const char *url, struct source *ret);
+/* These look into the file system, and may wait for it: for a thread of the pool, or the start.
+ * `folder`: where downloads are kept that have no model store. */
+void source_resolve(const struct settings *s, const char *url, const char *folder,
+		    struct source *ret);
+/* Before a download: is its name free? What is there already is taken instead with `reuse`, and
+ * else the reason to refuse it. Makes the folder. */
+void source_claim(struct source *s, bool reuse);
 void source_finish(struct source *s);
 /* All archives of the model store, as load_models=all takes them: not hidden, ending in .mar,
  * .model, .tar.gz or .tgz, or a folder. Sorted; free each and the array. */

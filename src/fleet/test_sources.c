@@ -51,7 +51,7 @@ static void refused(const char *url, int status, const char *message)
 {
 	struct source s;
 
-	source_resolve(&settings, url, &s);
+	source_resolve(&settings, url, "/downloads", &s);
 	assert_null(s.path);
 	assert_int_equal(s.status, status);
 	assert_string_equal(s.message, message);
@@ -63,7 +63,7 @@ static void finds_names_in_the_store(void **state)
 	struct source s;
 
 	(void)state;
-	source_resolve(&settings, "b.mar", &s);
+	source_resolve(&settings, "b.mar", "/downloads", &s);
 	assert_non_null(s.path);
 	assert_true(slice_ends(slice_str(s.path), SLICE("/b.mar")));
 	source_finish(&s);
@@ -77,7 +77,7 @@ static void the_last_word_of_a_path_counts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		source_resolve(&settings, paths[i], &s);
+		source_resolve(&settings, paths[i], "/downloads", &s);
 		assert_non_null(s.path);
 		assert_true(slice_ends(slice_str(s.path), SLICE("/b.mar")));
 		source_finish(&s);
@@ -113,7 +113,7 @@ static void refuses_what_is_no_url(void **state)
 		refused(bad[i], 400, want);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-		source_resolve(&settings, good[i], &s);
+		source_resolve(&settings, good[i], "/downloads", &s);
 		assert_non_null(s.download);
 		source_finish(&s);
 	}
@@ -127,11 +127,11 @@ static void honours_allowed_urls(void **state)
 
 	(void)state;
 	settings.allowed_urls = files;
-	source_resolve(&settings, url, &s);
+	source_resolve(&settings, url, "/downloads", &s);
 	assert_non_null(s.path);
 	source_finish(&s);
 	settings.allowed_urls = only_https;
-	source_resolve(&settings, "https://models.example/x/a.mar?b/c.mar", &s);
+	source_resolve(&settings, "https://models.example/x/a.mar?b/c.mar", "/downloads", &s);
 	assert_null(s.path);
 	assert_true(slice_ends(slice_str(s.download), SLICE("/a.mar")));
 	source_finish(&s);

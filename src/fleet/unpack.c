@@ -81,8 +81,8 @@ static void unpack_ended(void *arg, const struct job_end *end)
 	free(u);
 }
 
-void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
-		  void (*done)(void *arg, struct unpacked *u), void *arg)
+struct job *unpack_start(struct fleet *f, const char *source, struct slice name_hint,
+			 void (*done)(void *arg, struct unpacked *u), void *arg)
 {
 	const struct settings *s = f->settings;
 	_cleanup_(freep) char *bytes = mem_printf("%llu", (unsigned long long)s->max_archive_size);
@@ -98,22 +98,16 @@ void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
 	u->removals = &f->removals;
 	u->done = done;
 	u->arg = arg;
-	const char *const argv[] = { f->executable,
-				     "unpack",
-				     "--source",
-				     source,
-				     "--into",
-				     u->target,
-				     "--max-bytes",
-				     bytes,
-				     "--max-entries",
-				     entries,
-				     "--max-ratio",
-				     ratio,
-				     hint ? "--name-hint" : NULL,
-				     hint,
-				     NULL };
+	const char *const argv[] = { f->executable, "unpack",      "--source",
+				     source,        "--into",      u->target,
+				     "--max-bytes", bytes,         "--max-entries",
+				     entries,       "--max-ratio", ratio,
+				     "--progress",  "3",           hint ? "--name-hint" : NULL,
+				     hint,          NULL };
 
-	job_start(&f->jobs, &(struct job_spec){ .file = f->executable, .argv = argv }, unpack_ended,
-		  u);
+	return job_start(
+		&f->jobs,
+		&(struct job_spec){
+			.kind = JOB_UNPACK, .file = f->executable, .argv = argv, .progress = true },
+		unpack_ended, u);
 }

@@ -8,6 +8,7 @@
 
 #include "archive/archive.h"
 #include "base/region.h"
+#include "child/job.h"
 
 struct fleet;
 
@@ -21,7 +22,7 @@ struct unpacked {
 	bool own_dir;    /* it was made for us: remove it in the end */
 };
 
-/* `done` is called once, from the loop; everything in *u is valid during the call only (a region
- * that was taken over excepted). */
-void unpack_start(struct fleet *f, const char *source, struct slice name_hint,
-		  void (*done)(void *arg, struct unpacked *u), void *arg);
+/* `done` is called once, as job_start() says, whose result this returns; everything in *u is valid
+ * during the call only (a region that was taken over excepted). */
+struct job *unpack_start(struct fleet *f, const char *source, struct slice name_hint,
+			 void (*done)(void *arg, struct unpacked *u), void *arg);

@@ -12,9 +12,19 @@
 
 struct snapshot_write {
 	struct work work;
+	struct snapshots *snapshots;
+	uint64_t changes; /* that it has */
 	char *folder, *name;
 	struct buf text;
 	int error;
+};
+
+/* Somebody who waits until what has changed so far is on disk. */
+struct snapshot_wait {
+	struct list link;
+	uint64_t changes;
+	void (*done)(void *arg);
+	void *arg;
 };
 
 /* ---- what it says ---- */
@@ -103,6 +113,8 @@ static void snapshot_compose(const struct fleet *f, const char *name, struct buf
 
 /* ---- writing it ---- */
 
+static void snapshots_due(uv_timer_t *t);
+
 static void snapshot_run(struct work *w)
 {
 	struct snapshot_write *x = container_of(w, struct snapshot_write, work);
@@ -110,12 +122,36 @@ static void snapshot_run(struct work *w)
 	x->error = snapshot_files_write(x->folder, x->name, buf_slice(&x->text));
 }
 
-static void snapshot_write_free(struct snapshot_write *x)
+static void snapshots_tell(struct snapshots *s, uint64_t recorded)
 {
+	struct list *n;
+
+	s->recorded = MAX(s->recorded, recorded);
+	while ((n = list_first(&s->waiters))) {
+		struct snapshot_wait *w = container_of(n, struct snapshot_wait, link);
+
+		if (w->changes > s->recorded)
+			return;
+		list_remove(n);
+		w->done(w->arg);
+		free(w);
+	}
+}
+
+static void snapshot_over(struct snapshot_write *x)
+{
+	struct snapshots *s = x->snapshots;
+	uint64_t changes = x->changes;
+
 	buf_finish(&x->text);
 	free(x->folder);
 	free(x->name);
 	free(x);
+	s->writing = false;
+	/* First what has changed meanwhile: who is told may look no further than to the newest. */
+	if (s->changes > changes && !s->fleet->stopping)
+		uv_timer_start(&s->soon, snapshots_due, 0, 0);
+	snapshots_tell(s, changes);
 }
 
 static void snapshot_done(struct work *w)
@@ -125,26 +161,29 @@ static void snapshot_done(struct work *w)
 	if (x->error)
 		log_error("The snapshot %s/%s could not be written: %s", x->folder, x->name,
 			  strerror(-x->error));
-	snapshot_write_free(x);
+	snapshot_over(x);
 }
 
-static void snapshots_write(struct snapshots *s, const char *kind)
+static void snapshots_start(struct snapshots *s, const char *kind)
 {
 	struct snapshot_write *x;
 
 	if (!s->folder || !s->loaded)
 		return;
 	x = mem_new(struct snapshot_write);
+	x->snapshots = s;
+	x->changes = s->changes;
 	x->folder = mem_strdup(s->folder);
 	x->name = snapshot_name_make(kind, clock_wall_ns() / NS_PER_MS, s->last);
 	buf_init(&x->text, PROPERTIES_TEXT_MAX);
 	free(s->last);
 	s->last = mem_strdup(x->name);
+	s->writing = true;
 	snapshot_compose(s->fleet, x->name, &x->text);
 	if (buf_overflowed(&x->text)) {
 		log_error("The snapshot %s would be longer than %zu bytes and is not written",
 			  x->name, PROPERTIES_TEXT_MAX);
-		snapshot_write_free(x);
+		snapshot_over(x);
 		return;
 	}
 	lane_add(&s->writes, &x->work, snapshot_run, snapshot_done);
@@ -152,16 +191,37 @@ static void snapshots_write(struct snapshots *s, const char *kind)
 
 static void snapshots_due(uv_timer_t *t)
 {
+	struct snapshots *s = t->data;
+
 	TURN(t);
-	snapshots_write(t->data, "snapshot");
+	if (!s->writing)
+		snapshots_start(s, "snapshot");
 }
 
 static void snapshots_changed(void *arg)
 {
 	struct snapshots *s = arg;
 
-	if (s->loaded)
+	s->changes++;
+	if (s->loaded && !s->writing)
 		uv_timer_start(&s->soon, snapshots_due, 0, 0);
+}
+
+/* While the start loads its models nothing is recorded, and so nothing to be waited for. */
+static void snapshots_recorded(void *arg, void (*done)(void *arg), void *done_arg)
+{
+	struct snapshots *s = arg;
+	struct snapshot_wait *w;
+
+	if (!s->loaded || s->recorded >= s->changes) {
+		done(done_arg);
+		return;
+	}
+	w = mem_new(struct snapshot_wait);
+	w->changes = s->changes;
+	w->done = done;
+	w->arg = done_arg;
+	list_push_back(&s->waiters, &w->link);
 }
 
 /* ---- life ---- */
@@ -188,12 +248,14 @@ void snapshots_init(struct snapshots *s, struct fleet *fleet)
 	lane_init(&s->writes, fleet->loop);
 	uv_timer_init(fleet->loop, &s->soon);
 	s->soon.data = s;
+	list_init(&s->waiters);
 	if (set->no_config_snapshots)
 		return;
 	s->folder = mem_printf("%s/config", set->log_location ? set->log_location : "logs");
 	snapshot_files_sweep(s->folder);
 	s->last = snapshots_newest(s->folder);
 	fleet->changed = snapshots_changed;
+	fleet->recorded = snapshots_recorded;
 	fleet->changed_arg = s;
 }
 
@@ -202,17 +264,18 @@ void snapshots_begin(struct snapshots *s)
 	if (s->fleet->stopping)
 		return;
 	s->loaded = true;
-	snapshots_write(s, "startup");
+	snapshots_start(s, "startup");
 }
 
 void snapshots_end(struct snapshots *s)
 {
 	uv_timer_stop(&s->soon);
-	snapshots_write(s, "shutdown");
+	snapshots_start(s, "shutdown");
 }
 
 void snapshots_finish(struct snapshots *s)
 {
+	assert(list_empty(&s->waiters));
 	lane_finish(&s->writes);
 	free(s->folder);
 	free(s->last);

@@ -106,7 +106,7 @@ static bool startup_is_there(const struct settings *s, const struct model_entry 
 	struct source source;
 	bool there;
 
-	source_resolve(s, url, &source);
+	source_resolve(s, url, s->tmp_dir, &source);
 	there = source.path || source.download;
 	source_finish(&source);
 	return there;

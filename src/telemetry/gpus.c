@@ -179,7 +179,8 @@ void gpus_refresh(struct gpus *g, uint64_t age_ns)
 	g->asking = true;
 	g->asked_ns = now_ns;
 	job_start(g->jobs,
-		  &(struct job_spec){ .file = g->path,
+		  &(struct job_spec){ .kind = JOB_PROBE,
+				      .file = g->path,
 				      .argv = (const char *const[]){ g->path, g->tool->use,
 								     "--format=csv", NULL },
 				      .limit_ms = GPUS_PROBE_MS },

@@ -121,6 +121,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.server_of.release.wait(60)
         self.close_connection = True
 
+    def how_trickles(self, rest):
+        """A few bytes now and then, of a file that has many."""
+        self._begin(200, 1_000_000)
+        while not self.server_of.release.wait(0.02):
+            self.wfile.write(b"drop")
+            self.wfile.flush()
+        self.close_connection = True
+
     def how_endless(self, rest):
         self._begin(200, None, Connection="close")
         while not self.server_of.release.is_set():

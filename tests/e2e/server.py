@@ -162,6 +162,12 @@ class Server:
         """False, too, while its archive is being unpacked and it is not there yet."""
         return name in self.models() and all(map(version_ready, self.describe(name, "all")))
 
+    def knows(self, name):
+        try:
+            return name in self.models()
+        except requests.ConnectionError:
+            return False
+
     def describe(self, name, version=""):
         response = self.manage("GET", f"/models/{name}" + (f"/{version}" if version else ""))
         assert response.status_code == 200, response.text

@@ -4,6 +4,7 @@
 import pytest
 
 from e2e.archives import make_mar
+from e2e.client import Raw, encode
 from e2e.file_server import FileServer
 from e2e.gate import background
 from e2e.server import assert_error, eventually
@@ -17,6 +18,7 @@ def files(module_tmp):
     names = ("echo.mar", "other.mar")
     data = {n: make_mar(far, n[:-4], "echo.py", files={"w": bytes(range(256)) * 400}).read_bytes()
             for n in names}
+    data["broken.mar"] = make_mar(far, "broken", "bad_init.py").read_bytes()
     with FileServer({**data, "bad.mar": b"this is no archive"}) as server:
         yield server
 
@@ -67,9 +69,11 @@ def test_asynchronous(server, files):
 
 def test_a_name_that_is_taken(server, files):
     works(server, files.url("plain/echo.mar"))
+    del files.requests[:]
     assert_error(server.register(files.url("plain/echo.mar"), model_name="again"), 500,
                  "InternalServerException", "Model file already exists echo.mar")
     assert (server.store / "echo.mar").exists()
+    assert files.requests == []
 
 
 def test_the_same_url_twice_at_once(server, files):
@@ -122,6 +126,16 @@ def test_a_file_that_changes_meanwhile_is_fetched_from_its_beginning(server, fil
     works(server, files.url("changes/echo.mar"))
 
 
+def test_what_failed_is_not_in_the_way_of_the_next_try(server, files):
+    for _ in range(3):
+        response = server.register(files.url("plain/bad.mar"))
+        assert (response.status_code, response.json()["type"]) == (400, "InvalidModelException")
+    for _ in range(3):
+        assert_error(server.register(files.url("plain/broken.mar"), initial_workers=1), 500,
+                     "InternalServerException",
+                     "Failed to start workers for model broken version: 1.0")
+
+
 def test_s3_key_management(server, files):
     del files.requests[:]
     works(server, files.url("plain/echo.mar"), s3_sse_kms="true")
@@ -143,6 +157,54 @@ def test_where_nothing_is_allowed(serve, tmp_path, files):
     assert server.register("here.mar").status_code == 200
 
 
+class Stuck:
+    """A client that registers what never comes."""
+
+    def __init__(self, server, url):
+        self.client = Raw(server.management)
+        self.client.send(encode("POST", f"/models?url={url}"))
+
+    def leave(self):
+        self.client.close()
+
+
+def parts(folder):
+    return [p for p in folder.iterdir() if p.name.startswith(".sconce-download-")]
+
+
+def test_local_archives_do_not_wait_for_downloads(serve, tmp_path, files):
+    make_mar(tmp_path, "here", "echo.py")
+    server = serve(store=tmp_path, load_models="")
+    stuck = [Stuck(server, files.url(f"stalls/{i}/echo.mar")) for i in range(8)]
+    eventually(lambda: len(parts(tmp_path)) > 2)
+    assert server.register("here.mar", initial_workers=1).status_code == 200
+    assert server.predict("here", "hello").text == "hello"
+    # What nobody waits for makes room for others, and leaves nothing.
+    for client in stuck:
+        client.leave()
+    works(server, files.url("plain/other.mar"), model_name="far")
+    eventually(lambda: parts(tmp_path) == [], lambda: parts(tmp_path))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["here.mar", "other.mar"]
+
+
+def test_a_download_that_trickles_is_given_up(serve, tmp_path, files):
+    server = serve(store=tmp_path, load_models="", download_stall_timeout=1,
+                   download_rate_min="10m")
+    url = files.url("trickles/echo.mar")
+    assert_error(server.register(url), 400, FAILED, f"Failed to download archive from: {url}")
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_without_a_model_store_downloads_are_restored(serve, files, end):
+    settings = {"model_store": None, "load_models": None, "no_config_snapshots": None}
+    server = serve(**settings)
+    works(server, files.url("plain/echo.mar"))
+    getattr(server, end)()
+    server = serve(root=server.root, wait=False, **settings)
+    eventually(lambda: server.knows("echo"))
+    assert server.predict("echo", "hello").text == "hello"
+
+
 def test_stopping_ends_downloads(serve, tmp_path, files):
     server = serve(store=tmp_path, load_models="", drain_timeout=0)
     waiting = background(server.register, files.url("stalls/echo.mar"))
@@ -160,3 +222,6 @@ def test_models_of_the_start_may_be_far_away(serve, tmp_path, files):
     assert server.predict("near", "hello").text == "hello"
     server.stop()
     assert (tmp_path / "echo.mar").exists()
+    # What is there already is not in the way of the next start.
+    server = serve(store=tmp_path, load_models=f"near={url}")
+    assert server.predict("near", "hello").text == "hello"

@@ -77,6 +77,25 @@ def test_killed_server_resumes(serve, store):
     assert list(recorded(server)["echo"]) == ["1.0"]
 
 
+def test_what_was_answered_is_recorded(serve, store):
+    """At once: a server that is killed right after its answer has it."""
+    server = start(serve, store, load_models="")
+    eventually(lambda: snapshots(server))
+    assert server.register("echo.mar", initial_workers=0).status_code == 200
+    assert recorded(server)["echo"]["1.0"]["minWorkers"] == 0
+    assert server.register("echo2.mar", initial_workers=1).status_code == 200
+    assert recorded(server)["echo"]["2.0"]["minWorkers"] == 1
+    for workers, wait in ((1, "true"), (2, "false"), (0, "true")):
+        server.manage("PUT", f"/models/echo/2.0?min_worker={workers}&synchronous={wait}")
+        assert recorded(server)["echo"]["2.0"]["minWorkers"] == workers
+    server.manage("PUT", "/models/echo/2.0/set-default")
+    assert recorded(server)["echo"]["2.0"]["defaultVersion"]
+    server.manage("DELETE", "/models/echo/1.0")
+    assert list(recorded(server)["echo"]) == ["2.0"]
+    server.register("echo.mar", initial_workers=1, synchronous="false")
+    assert sorted(recorded(server)["echo"]) == ["1.0", "2.0"]
+
+
 def test_kinds_of_snapshots(serve, store):
     server = start(serve, store, load_models="echo.mar")
     eventually(lambda: snapshots(server))
