@@ -5,6 +5,7 @@
 #include "wire/http.h"
 
 #define BODY_FIRST ((size_t)16384) /* for bodies of unknown length */
+#define BODY_STEP ((size_t)65536)  /* the least that is taken at once of a known one */
 
 static int body_answer(int r)
 {
@@ -12,33 +13,51 @@ static int body_answer(int r)
 	return r ? SINK_BUSY : SINK_OK;
 }
 
+static uint64_t body_limit(const struct body *b)
+{
+	return b->length == HTTP_LENGTH_UNKNOWN ? b->max : b->length;
+}
+
 static int body_begin(struct sink *s, uint64_t length)
 {
 	struct body *b = container_of(s, struct body, sink);
-	size_t first = length == HTTP_LENGTH_UNKNOWN ? MIN(BODY_FIRST, b->max) : length;
+	size_t first;
 
-	if (first > b->max)
-		return SINK_TOO_LARGE;
 	b->length = length;
-	return body_answer(pool_alloc(b->pool, MAX(first, 1), &b->block));
+	if (length != HTTP_LENGTH_UNKNOWN && length > b->max)
+		return SINK_TOO_LARGE;
+	if (length == HTTP_LENGTH_UNKNOWN)
+		return body_answer(pool_alloc(b->pool, MIN(BODY_FIRST, b->max), &b->block));
+	first = MIN(MAX(length, 1), BODY_STEP);
+	return body_answer(pool_reserve(b->pool, MAX(length, 1), first, &b->block));
+}
+
+/* More of the block, or a larger one: what has arrived decides how much. */
+static int body_more(struct body *b)
+{
+	uint64_t wanted = MIN(b->used + MAX(b->used, BODY_STEP), body_limit(b));
+
+	if (b->block.charged == b->block.size)
+		return pool_grow(b->pool, &b->block, b->used, wanted);
+	return pool_charge(b->pool, &b->block, MIN(wanted, b->block.size));
 }
 
 static int body_room(struct sink *s, size_t want, char **ret, size_t *ret_n)
 {
 	struct body *b = container_of(s, struct body, sink);
-	uint64_t limit = b->length == HTTP_LENGTH_UNKNOWN ? b->max : b->length;
+	uint64_t limit = body_limit(b);
 	int r;
 
 	(void)want;
 	if (b->used >= limit)
 		return SINK_TOO_LARGE;
-	if (b->used == b->block.size) {
-		r = pool_grow(b->pool, &b->block, b->used, MIN(b->block.size * 2, b->max));
+	if (b->used == b->block.charged) {
+		r = body_more(b);
 		if (r)
 			return body_answer(r);
 	}
 	*ret = b->block.p + b->used;
-	*ret_n = MIN(b->block.size, limit) - b->used;
+	*ret_n = MIN(b->block.charged, limit) - b->used;
 	return SINK_OK;
 }
 

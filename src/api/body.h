@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * A request body in the shared pool: the sink that connections read into. A known length is
- * reserved once; an unknown one grows by doubling and is refused rather than kept waiting when the
- * budget is used up.
+ * A request body in the shared pool: the sink that connections read into. Addresses for a known
+ * length are reserved once, so that it is read into its place without a copy; memory is taken from
+ * the budget as it arrives, in steps that double. An unknown length grows by doubling. Where the
+ * budget is used up, a body is refused rather than kept waiting.
  */
 
 #include "net/sink.h"

@@ -151,25 +151,70 @@ static size_t pool_round(const struct pool *p, size_t n)
 	return size;
 }
 
-int pool_alloc(struct pool *p, size_t n, struct block *ret)
+/* A block of `size` bytes, `charged` of which are taken from the budget. */
+static int pool_take(struct pool *p, size_t size, size_t charged, struct block *ret)
 {
-	size_t size = pool_round(p, MAX(n, 1));
 	int r;
 
+	assert(charged <= size);
 	*ret = BLOCK_NONE;
-	if (size < n || !budget_take(p->budget, size)) {
+	if (!budget_take(p->budget, charged)) {
 		p->stats.refused_total++;
 		return POOL_FULL;
 	}
 	r = size > p->segment_size / 2 ? pool_alloc_private(p, size, ret)
 				       : pool_alloc_shared(p, size, ret);
 	if (r < 0) {
-		budget_give(p->budget, size);
+		budget_give(p->budget, charged);
 		return err_trace(r);
 	}
+	ret->charged = charged;
 	p->stats.blocks++;
 	p->stats.allocations_total++;
-	p->stats.used_bytes += size;
+	p->stats.used_bytes += charged;
+	p->stats.reserved_bytes += size - charged;
+	return 0;
+}
+
+int pool_alloc(struct pool *p, size_t n, struct block *ret)
+{
+	size_t size = pool_round(p, MAX(n, 1));
+
+	if (size < n) {
+		*ret = BLOCK_NONE;
+		p->stats.refused_total++;
+		return POOL_FULL;
+	}
+	return pool_take(p, size, size, ret);
+}
+
+int pool_reserve(struct pool *p, size_t n, size_t first, struct block *ret)
+{
+	size_t size = pool_round(p, MAX(n, 1));
+
+	assert(first && first <= n);
+	/* As much again as there may be memory: more is not worth promising. */
+	if (size < n || size > p->budget->limit ||
+	    p->stats.reserved_bytes > p->budget->limit - size)
+		return pool_alloc(p, first, ret);
+	return pool_take(p, size, first, ret);
+}
+
+int pool_charge(struct pool *p, struct block *b, size_t n)
+{
+	size_t more;
+
+	assert(n <= b->size);
+	if (n <= b->charged)
+		return 0;
+	more = n - b->charged;
+	if (!budget_take(p->budget, more)) {
+		p->stats.refused_total++;
+		return POOL_FULL;
+	}
+	p->stats.used_bytes += more;
+	p->stats.reserved_bytes -= more;
+	b->charged = n;
 	return 0;
 }
 
@@ -196,9 +241,11 @@ void pool_free(struct pool *p, struct block *b)
 
 	if (!s)
 		return;
-	budget_give(p->budget, b->size);
+	assert(p->stats.blocks && b->charged <= b->size);
+	budget_give(p->budget, b->charged);
 	p->stats.blocks--;
-	p->stats.used_bytes -= b->size;
+	p->stats.used_bytes -= b->charged;
+	p->stats.reserved_bytes -= b->size - b->charged;
 	if (s->private)
 		segment_close(p, s);
 	else

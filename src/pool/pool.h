@@ -25,6 +25,7 @@ struct block {
 	char *p;                 /* where the front sees it */
 	size_t size;             /* bytes usable, >= what was asked */
 	uint64_t offset;         /* of p in its segment */
+	size_t charged;          /* of size, taken from the budget: what may be used */
 };
 
 #define BLOCK_NONE ((struct block){ 0 })
@@ -36,6 +37,12 @@ struct pool *pool_destroy(struct pool *p); /* all blocks must have been freed */
 enum { POOL_FULL = 1 }; /* the budget is used up */
 /* 0, POOL_FULL, or -errno (no memfd to be had). On anything but 0 *ret is BLOCK_NONE. */
 int pool_alloc(struct pool *p, size_t n, struct block *ret);
+/* As pool_alloc(), but only `first` bytes of it are taken from the budget and may be used: a client
+ * that announces much and sends little holds addresses, not memory. Where too much is promised like
+ * that already, the block is only `first` bytes long: pool_grow() it. */
+int pool_reserve(struct pool *p, size_t n, size_t first, struct block *ret);
+/* Takes more of a block from the budget: its first `n` bytes may be used. 0 or POOL_FULL. */
+int pool_charge(struct pool *p, struct block *b, size_t n);
 /* Grows to at least n bytes, keeping the first `used`; may move. On failure *b is unchanged. */
 int pool_grow(struct pool *p, struct block *b, size_t used, size_t n);
 void pool_free(struct pool *p, struct block *b); /* *b becomes BLOCK_NONE; NONE is fine */
@@ -55,7 +62,8 @@ uint64_t pool_trim(struct pool *p, uint64_t bytes_max);
 
 struct pool_stats {
 	uint64_t segments, mapped_bytes; /* address space */
-	uint64_t used_bytes;             /* in blocks */
+	uint64_t used_bytes;             /* in blocks, as far as they may be used */
+	uint64_t reserved_bytes;         /* in blocks, beyond that */
 	uint64_t blocks;
 	uint64_t allocations_total, refused_total, trimmed_bytes_total;
 };

@@ -43,6 +43,36 @@ static void blocks_are_seen_through_the_read_only_descriptor(void **state)
 	pool_destroy(p);
 }
 
+/* Ten clients that announce all there is, and send next to nothing. */
+static void promises_cost_nothing(void **state)
+{
+	struct budget budget = { .limit = 8 * MIB };
+	struct block promised[10], whole;
+	struct pool_stats stats;
+	struct pool *p;
+
+	(void)state;
+	assert_int_equal(pool_create(&p, &budget, MIB), 0);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(pool_reserve(p, 4 * MIB, 65536, &promised[i]), 0);
+	assert_int_equal(budget.used, 10 * 65536);
+	pool_stats(p, &stats);
+	assert_true(stats.reserved_bytes <= budget.limit);
+	assert_int_equal(promised[0].size, 4 * MIB);
+	assert_int_equal(promised[9].size, 65536); /* enough was promised: this one has to grow */
+	assert_int_equal(pool_alloc(p, 6 * MIB, &whole), 0);
+	assert_int_equal(pool_charge(p, &promised[0], 4 * MIB), POOL_FULL);
+	assert_int_equal(pool_charge(p, &promised[0], MIB), 0);
+	assert_int_equal(promised[0].charged, MIB);
+	assert_int_equal(pool_grow(p, &promised[9], 65536, 131072), 0);
+	for (unsigned i = 0; i < 10; i++)
+		pool_free(p, &promised[i]);
+	pool_free(p, &whole);
+	pool_stats(p, &stats);
+	assert_int_equal(budget.used + stats.used_bytes + stats.reserved_bytes, 0);
+	pool_destroy(p);
+}
+
 static void the_budget_refuses(void **state)
 {
 	struct budget budget = { .limit = 64 * 1024 };
@@ -159,6 +189,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(blocks_are_seen_through_the_read_only_descriptor),
+		cmocka_unit_test(promises_cost_nothing),
 		cmocka_unit_test(the_budget_refuses),
 		cmocka_unit_test(large_blocks_have_a_segment_of_their_own),
 		cmocka_unit_test(growing_keeps_the_bytes),

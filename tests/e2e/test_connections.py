@@ -11,7 +11,7 @@ import pytest
 
 from e2e.archives import make_mar
 from e2e.client import encode
-from e2e.server import free_ports
+from e2e.server import eventually, free_ports
 
 HIDDEN = b"DELETE /models/echo HTTP/1.1\r\nHost: h\r\n\r\n"
 AFTER = b"GET /ping HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -126,3 +126,24 @@ def handle(data, context):
     for _ in range(3):
         assert len(shared.predict("long").content) == 16_000_003
     assert resident() - before < 8_000
+
+
+def used(server):
+    return next(float(line.split()[1]) for line in server.metrics_text().splitlines()
+                if line.startswith("sconce_memory_used_bytes "))
+
+
+def test_clients_that_announce_much_and_send_little_take_no_memory(module_serve, module_tmp):
+    server = module_serve(store=fill(module_tmp / "frugal"), memory_budget="16m",
+                          max_request_size="8m")
+    slow = [server.raw() for _ in range(10)]
+    for raw in slow:
+        raw.send(b"POST /predictions/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6000000\r\n\r\nab")
+    eventually(lambda: used(server) > 0, "bodies begin")
+    big = os.urandom(4_000_000)
+    assert server.predict("echo", big).content == big
+    slow[0].send(b"c" * 5_999_998)
+    assert slow[0].response().body == b"ab" + b"c" * 5_999_998
+    for raw in slow:
+        raw.close()
+    eventually(lambda: used(server) == 0, "all is free")
