@@ -13,35 +13,52 @@
 #include "loop/turn.h"
 
 #define OUTPUT_BURST 16
+#define OUTPUT_KEEP ((size_t)65536)
 #define OUTPUT_DRAIN_MAX 64 /* reads of 4 KiB after the end: what fits a pipe */
 
-static void output_line(struct output *o, struct slice line)
+/* The memory of an ordinary line is kept for the next one. */
+static void output_end_line(struct output *o)
 {
-	while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == '\n'))
-		line.n--;
-	log_text(LOG_MODEL, o->error ? LOG_WARN : LOG_INFO, o->label, "MODEL_LOG", line);
+	log_text(LOG_MODEL, o->error ? LOG_WARN : LOG_INFO, o->label, "MODEL_LOG",
+		 buf_slice(&o->line));
+	if (o->line.room > OUTPUT_KEEP) {
+		buf_finish(&o->line);
+		buf_init(&o->line, OUTPUT_LINE_MAX);
+	}
+	buf_clear(&o->line);
+}
+
+/* What is beyond the bound is dropped; the log marks the line as cut. */
+static void output_add(struct output *o, struct slice text)
+{
+	buf_append(&o->line, text.p, MIN(text.n, OUTPUT_LINE_MAX - o->line.n));
+	if (text.n)
+		o->returned = false;
+}
+
+/* A carriage return ends a line, too: progress bars end theirs with nothing else. Before a newline
+ * it belongs to that; at the start of a line it ends nothing. */
+static void output_break(struct output *o, char c)
+{
+	bool text = o->line.n;
+
+	if (text || (c == '\n' && !o->returned))
+		output_end_line(o);
+	o->returned = c == '\r' && (text || o->returned);
 }
 
 static void output_feed(struct output *o, struct slice in)
 {
 	while (in.n) {
-		ptrdiff_t at = slice_find(in, '\n');
-		struct slice piece = slice_make(in.p, at < 0 ? in.n : (size_t)at);
+		size_t n = 0;
 
-		if (buf_put_slice(&o->line, piece) < 0) {
-			output_line(o, buf_slice(&o->line));
-			buf_clear(&o->line);
-			if (piece.n <= OUTPUT_LINE_MAX)
-				buf_put_slice(&o->line, piece);
-		}
-		in.p += piece.n;
-		in.n -= piece.n;
-		if (at < 0)
+		while (n < in.n && in.p[n] != '\n' && in.p[n] != '\r')
+			n++;
+		output_add(o, slice_make(in.p, n));
+		if (n == in.n)
 			return;
-		output_line(o, buf_slice(&o->line));
-		buf_clear(&o->line);
-		in.p++;
-		in.n--;
+		output_break(o, in.p[n]);
+		in = slice_make(in.p + n + 1, in.n - n - 1);
 	}
 }
 
@@ -85,6 +102,7 @@ int output_open(struct output *o, uv_loop_t *loop, const char *worker, bool erro
 	fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	snprintf(o->label, sizeof(o->label), "%s-%s", worker, error ? "stderr" : "stdout");
 	o->error = error;
+	o->returned = false;
 	o->fd = pair[0];
 	buf_init(&o->line, OUTPUT_LINE_MAX);
 	o->poll = mem_new(uv_poll_t);
@@ -112,7 +130,7 @@ void output_close(struct output *o)
 	if (!o->poll)
 		return;
 	if (o->line.n)
-		output_line(o, buf_slice(&o->line));
+		output_end_line(o);
 	buf_finish(&o->line);
 	uv_poll_stop(o->poll);
 	uv_close((uv_handle_t *)TAKE(o->poll), output_closed);

@@ -3,20 +3,21 @@
 
 /*
  * A worker's stdout or stderr: a pipe, read without blocking, cut into lines for the model log.
- * Lines longer than 16 KiB are cut. Loop thread only.
+ * Lines longer than 1 MiB are cut. Loop thread only.
  */
 
 #include <uv.h>
 
 #include "base/buf.h"
 
-#define OUTPUT_LINE_MAX ((size_t)16384)
+#define OUTPUT_LINE_MAX ((size_t)1 << 20)
 
 struct output {
 	uv_poll_t *poll; /* NULL: closed */
 	int fd;
 	char label[160]; /* "W-9000-noop_1.0-stdout" */
 	bool error;      /* stderr: logged as a warning */
+	bool returned;   /* the last line was ended by a carriage return */
 	struct buf line;
 };
 

@@ -3,15 +3,17 @@
 
 #include <time.h>
 
+#include "base/mem.h"
 #include "base/utf8.h"
 #include "base/util.h"
 
-#define JSON_LINE_END ((size_t)8) /* room kept for what closes a text that was cut */
-#define JSON_DASH ((size_t)3)     /* " - " before the message */
+#define JSON_LINE_END ((size_t)8)     /* room kept for what closes a text that was cut */
+#define JSON_LINE_NAMES ((size_t)256) /* of members, and the time zone */
+#define JSON_DASH ((size_t)3)         /* " - " before the message */
 
 static void json_line_raw(struct json_line *j, struct slice s)
 {
-	size_t n = MIN(s.n, sizeof(j->p) - JSON_LINE_END - j->n);
+	size_t n = MIN(s.n, j->room - JSON_LINE_END - j->n);
 
 	memcpy(j->p + j->n, s.p, n);
 	j->n += n;
@@ -19,7 +21,7 @@ static void json_line_raw(struct json_line *j, struct slice s)
 
 static void json_line_text(struct json_line *j, struct slice s)
 {
-	while (s.n && j->n + 16 < sizeof(j->p) - JSON_LINE_END) {
+	while (s.n && j->n + 16 < j->room - JSON_LINE_END) {
 		size_t n = utf8_char(s, NULL);
 
 		if (*s.p == '"' || *s.p == '\\')
@@ -81,6 +83,23 @@ static struct slice json_line_cut_last(struct slice *s)
 	return last;
 }
 
+/* Twice the text holds all of it: what was escaped there needs no more than a backslash here. */
+static void json_line_make_room(struct json_line *j, size_t text)
+{
+	size_t room = MIN(MAX(2 * text + JSON_LINE_NAMES, 2 * LINE_ROOM), JSON_LINE_MAX);
+
+	if (j->room < room || (j->room > room && room == 2 * LINE_ROOM)) {
+		j->p = mem_realloc(j->p, room);
+		j->room = room;
+	}
+}
+
+void json_line_finish(struct json_line *j)
+{
+	free(j->p);
+	*j = (struct json_line){ 0 };
+}
+
 void json_line_make(struct json_line *j, enum log_file file, struct slice text, size_t tail)
 {
 	struct slice head = slice_make(text.p + LINE_DATE_LEN, tail - LINE_DATE_LEN);
@@ -91,6 +110,7 @@ void json_line_make(struct json_line *j, enum log_file file, struct slice text, 
 	level = slice_trim(slice_cut(&head, ']'));
 	head = slice_trim(head);
 	logger = json_line_cut_last(&head);
+	json_line_make_room(j, text.n);
 	j->n = 0;
 	json_line_raw(j, SLICE("{"));
 	json_line_time(j, slice_make(text.p, LINE_DATE_LEN));

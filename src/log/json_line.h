@@ -8,15 +8,19 @@
  *      "request_id":"…","message":"…"}
  *
  * `request_id` is there in access lines only; other lines of a request have it in their message.
- * Always valid JSON in UTF-8, whatever is in the line; never longer than LINE_ROOM.
+ * Always valid JSON in UTF-8, whatever is in the line; at most JSON_LINE_MAX bytes long.
  */
 
 #include "log/line.h"
 
+#define JSON_LINE_MAX (2 * LINE_LONG_MAX)
+
+/* Zeroed to begin with; the memory is kept from line to line, that of a long one is not. */
 struct json_line {
-	size_t n;
-	char p[LINE_ROOM];
+	size_t n, room;
+	char *p;
 };
 
 /* `text` is a whole line with its newline, `tail` as in struct line. */
 void json_line_make(struct json_line *j, enum log_file file, struct slice text, size_t tail);
+void json_line_finish(struct json_line *j);

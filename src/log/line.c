@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/utf8.h"
 #include "base/util.h"
 
@@ -53,8 +54,9 @@ static void line_put_date(struct line *l, uint64_t wall_ns)
 	l->n = LINE_DATE_LEN;
 }
 
-void line_begin(struct line *l, enum log_level level, struct slice thread, struct slice logger,
-		uint64_t wall_ns)
+/* In l->p with room for the head and `text` bytes. */
+static void line_begin_in(struct line *l, size_t text, enum log_level level, struct slice thread,
+			  struct slice logger, uint64_t wall_ns)
 {
 	static const struct slice levels[] = {
 		[LOG_ERROR] = { " [ERROR] ", 9 },
@@ -65,7 +67,7 @@ void line_begin(struct line *l, enum log_level level, struct slice thread, struc
 
 	assert((unsigned)level <= LOG_DEBUG);
 	l->cut = false;
-	l->end = sizeof(l->p) - sizeof(LINE_CUT);
+	l->end = LINE_HEAD + text - sizeof(LINE_CUT);
 	line_put_date(l, wall_ns);
 	line_put(l, levels[level]);
 	line_put_escaped(l, thread, LINE_NAME_MAX, false);
@@ -73,8 +75,33 @@ void line_begin(struct line *l, enum log_level level, struct slice thread, struc
 	line_put_escaped(l, logger, LINE_NAME_MAX, false);
 	l->cut = false;
 	l->tail = l->n;
-	l->end = l->n + LINE_TEXT_MAX;
+	l->end = l->n + text;
 	line_put(l, SLICE(" - "));
+}
+
+void line_begin(struct line *l, enum log_level level, struct slice thread, struct slice logger,
+		uint64_t wall_ns)
+{
+	l->p = l->own;
+	line_begin_in(l, LINE_TEXT_MAX, level, thread, logger, wall_ns);
+}
+
+void line_begin_long(struct line *l, size_t text, enum log_level level, struct slice thread,
+		     struct slice logger, uint64_t wall_ns)
+{
+	/* An escape may take four bytes for one. */
+	size_t room = MIN(text, LINE_LONG_MAX / 4) * 4;
+
+	room = MAX(room, LINE_TEXT_MAX);
+	l->p = room == LINE_TEXT_MAX ? l->own : mem_alloc(LINE_HEAD + room);
+	line_begin_in(l, room, level, thread, logger, wall_ns);
+}
+
+void line_finish(struct line *l)
+{
+	if (l->p != l->own)
+		free(l->p);
+	l->p = l->own;
 }
 
 /* There is always room for the mark: `end` and LINE_ROOM leave it. */
@@ -213,6 +240,6 @@ void line_put_escaped(struct line *l, struct slice s, size_t max, bool quoted)
 
 void line_end(struct line *l)
 {
-	assert(l->n < sizeof(l->p));
+	assert(l->n <= l->end + strlen(LINE_CUT));
 	l->p[l->n++] = '\n';
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * One line of a log while it is being made: bounded, without allocation and without printf. What
- * comes from outside is escaped, so nobody can forge a second line or move a terminal's cursor.
+ * One line of a log while it is being made: bounded, without printf, and without allocation unless
+ * it is a long one. What comes from outside is escaped, so nobody can forge a second line or move a
+ * terminal's cursor.
  *
  * Two layouts share the bytes, as TorchServe's files have them: the full one (console, server and
  * model log) and the short one (access log and metrics), which is the date and the text.
@@ -15,22 +16,29 @@
 #include "base/slice.h"
 #include "log/log.h"
 
-#define LINE_TEXT_MAX ((size_t)16384) /* bytes of text after escaping */
-#define LINE_NAME_MAX ((size_t)256)   /* thread and logger */
+#define LINE_TEXT_MAX ((size_t)16384)   /* bytes of text after escaping */
+#define LINE_LONG_MAX ((size_t)1 << 20) /* of text that handlers print */
+#define LINE_NAME_MAX ((size_t)256)     /* thread and logger */
 #define LINE_DATE_LEN ((size_t)23)
-#define LINE_ROOM (LINE_TEXT_MAX + 2 * LINE_NAME_MAX + 512)
+#define LINE_HEAD (2 * LINE_NAME_MAX + 512)
+#define LINE_ROOM (LINE_TEXT_MAX + LINE_HEAD)
 
 struct line {
 	size_t n;
 	size_t tail; /* where " - text" starts */
 	size_t end;  /* the text may reach to here */
 	bool cut;    /* did not fit; nothing more is added */
-	char p[LINE_ROOM];
+	char *p;     /* own, or allocated for a long line */
+	char own[LINE_ROOM];
 };
 
-/* Date (local time), level, thread, logger and the dash. Any thread. */
+/* Date (local time), level, thread, logger and the dash. Any thread. Nothing to free. */
 void line_begin(struct line *l, enum log_level level, struct slice thread, struct slice logger,
 		uint64_t wall_ns);
+/* The same for a text of `text` bytes, of which up to 1 MiB are kept. line_finish() it. */
+void line_begin_long(struct line *l, size_t text, enum log_level level, struct slice thread,
+		     struct slice logger, uint64_t wall_ns);
+void line_finish(struct line *l);
 /* Text of our own: no control bytes in it. */
 void line_put(struct line *l, struct slice s);
 void line_put_u64(struct line *l, uint64_t v);

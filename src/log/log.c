@@ -25,7 +25,7 @@
 #include "log/line.h"
 #include "log/writer.h"
 
-#define LOG_HALF ((size_t)2 << 20)
+#define LOG_HALF ((size_t)4 << 20)
 #define LOG_GATHER_NS (20 * NS_PER_MS)
 #define LOG_TARGET_MAX ((size_t)8192)
 
@@ -252,11 +252,12 @@ void log_text(enum log_file file, enum log_level level, const char *thread, cons
 
 	if (!log_wanted(file, level))
 		return;
-	line_begin(&l, level, slice_str(thread ? thread : "main"), slice_str(logger),
-		   clock_wall_ns());
-	line_put_escaped(&l, text, LINE_TEXT_MAX, false);
+	line_begin_long(&l, file == LOG_MODEL ? text.n : 0, level,
+			slice_str(thread ? thread : "main"), slice_str(logger), clock_wall_ns());
+	line_put_escaped(&l, text, LINE_LONG_MAX, false);
 	line_end(&l);
 	log_put(file, &l);
+	line_finish(&l);
 }
 
 void log_line(enum log_file file, enum log_level level, const char *thread, const char *logger,

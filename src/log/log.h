@@ -10,7 +10,7 @@
  * thread.
  *
  * One call is one line: control bytes in it are escaped, whoever they come from, and what is too
- * long (16 KiB, a request's target 8 KiB) is cut and ends in "...".
+ * long (16 KiB, a request's target 8 KiB, what a handler prints 1 MiB) is cut and ends in "...".
  *
  * The log is the one piece of global state: everybody may log.
  */

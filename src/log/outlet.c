@@ -149,27 +149,31 @@ static uint64_t outlet_count_lines(const char *p, size_t n)
 	return lines;
 }
 
-void outlet_flush(struct outlet *o)
+/* Whole lines, to the end or as far as they are taken. */
+static void outlet_send(struct outlet *o, const char *p, size_t n)
 {
 	size_t done = 0;
-	int r;
+	int r = outlet_open(o);
 
-	if (!o->staged)
-		return;
-	r = outlet_open(o);
 	if (r < 0)
 		o->error = r;
 	else if (!o->mid_line || outlet_write(o, "\n", 1) == 1)
-		done = outlet_write(o, o->stage, o->staged);
+		done = outlet_write(o, p, n);
 	if (done)
-		o->mid_line = o->stage[done - 1] != '\n';
+		o->mid_line = p[done - 1] != '\n';
 	o->size += done;
-	if (done < o->staged) {
-		o->lost += outlet_count_lines(o->stage + done, o->staged - done);
-		/* A console that fails has gone for good; a file may be openable again. */
-		if (o->error != -EAGAIN && o->error != -ENOSPC)
-			outlet_close(o);
-	}
+	if (done == n)
+		return;
+	o->lost += outlet_count_lines(p + done, n - done);
+	/* A console that fails has gone for good; a file may be openable again. */
+	if (o->error != -EAGAIN && o->error != -ENOSPC)
+		outlet_close(o);
+}
+
+void outlet_flush(struct outlet *o)
+{
+	if (o->staged)
+		outlet_send(o, o->stage, o->staged);
 	o->staged = 0;
 }
 
@@ -207,11 +211,21 @@ static bool outlet_is_full(const struct outlet *o, size_t n)
 	return o->rotate_bytes && o->path && o->regular && now && now + n > o->rotate_bytes;
 }
 
+static void outlet_put_large(struct outlet *o, struct slice a, struct slice b)
+{
+	_cleanup_(freep) char *whole = mem_alloc(a.n + b.n);
+
+	memcpy(whole, a.p, a.n);
+	if (b.n)
+		memcpy(whole + a.n, b.p, b.n);
+	outlet_flush(o);
+	outlet_send(o, whole, a.n + b.n);
+}
+
 void outlet_put(struct outlet *o, struct slice a, struct slice b)
 {
 	size_t n = a.n + b.n;
 
-	assert(n <= OUTLET_STAGE);
 	if (!o->stage)
 		o->stage = mem_alloc(OUTLET_STAGE);
 	if (o->staged + n > OUTLET_STAGE)
@@ -220,6 +234,10 @@ void outlet_put(struct outlet *o, struct slice a, struct slice b)
 		(void)outlet_open(o);
 	if (outlet_is_full(o, n))
 		outlet_rotate(o);
+	if (n > OUTLET_STAGE) {
+		outlet_put_large(o, a, b);
+		return;
+	}
 	memcpy(o->stage + o->staged, a.p, a.n);
 	if (b.n)
 		memcpy(o->stage + o->staged + a.n, b.p, b.n);

@@ -14,7 +14,7 @@
 
 #include "base/slice.h"
 
-#define OUTLET_STAGE ((size_t)65536) /* no line is longer */
+#define OUTLET_STAGE ((size_t)65536) /* longer lines are written at once */
 
 struct outlet {
 	char *path;            /* of a file; NULL: a descriptor we were given */

@@ -20,7 +20,7 @@ static const char *made(enum log_file file, const char *thread, struct slice tex
 	line_put_escaped(&l, text, LINE_TEXT_MAX, false);
 	line_end(&l);
 	json_line_make(&json, file, slice_make(l.p, l.n), l.tail);
-	assert_true(json.n < sizeof(json.p));
+	assert_true(json.n < json.room);
 	json.p[json.n] = '\0';
 	return json.p;
 }
@@ -71,13 +71,29 @@ static void nothing_breaks_out_of_its_text(void **state)
 
 static void what_is_too_long_is_cut_and_closed(void **state)
 {
-	char *long_text = malloc(LINE_TEXT_MAX);
+	const size_t n = LINE_LONG_MAX;
+	char *text = malloc(LINE_HEAD + n);
+	struct line l;
 
 	(void)state;
-	memset(long_text, '"', LINE_TEXT_MAX);
-	made(LOG_MODEL, "t", slice_make(long_text, LINE_TEXT_MAX));
-	assert_string_equal(json.p + json.n - 7, "\"...\"}\n");
-	free(long_text);
+	memset(text, '"', LINE_TEXT_MAX);
+	made(LOG_MODEL, "t", slice_make(text, LINE_TEXT_MAX - 3));
+	assert_string_equal(json.p + json.n - 5, "\\\"\"}\n");
+	assert_true(json.room < JSON_LINE_MAX);
+
+	memset(text, '"', n);
+	line_begin_long(&l, n, LOG_INFO, SLICE("t"), SLICE("l"), 0);
+	line_put_escaped(&l, slice_make(text, n), n, false);
+	line_end(&l);
+	json_line_make(&json, LOG_MODEL, slice_make(l.p, l.n), l.tail);
+	assert_int_equal(json.room, JSON_LINE_MAX);
+	assert_memory_equal(json.p + json.n - 7, "\"...\"}\n", 7);
+	line_finish(&l);
+	/* The memory of a long line is given back. */
+	made(LOG_MODEL, "t", SLICE("short"));
+	assert_true(json.room < JSON_LINE_MAX);
+	free(text);
+	json_line_finish(&json);
 }
 
 int main(void)

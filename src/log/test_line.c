@@ -80,6 +80,31 @@ static void test_forged_lines_stay_one_line(void **state)
 	assert_null(memchr(line.p, '\n', line.n));
 }
 
+static void test_long_lines(void **state)
+{
+	const size_t n = LINE_LONG_MAX + 100;
+	char *big = malloc(n);
+
+	(void)state;
+	memset(big, 'x', n);
+	line_begin_long(&line, 500000, LOG_INFO, SLICE("t"), SLICE("l"), 0);
+	line_put_escaped(&line, slice_make(big, 500000), n, false);
+	line_end(&line);
+	assert_int_equal(line_tail(&line).n, 3 + 500000 + 1);
+	line_finish(&line);
+	line_begin_long(&line, n, LOG_INFO, SLICE("t"), SLICE("l"), 0);
+	line_put_escaped(&line, slice_make(big, n), n, false);
+	line_end(&line);
+	expect(slice_make(line.p + line.n - 5, 5), "x...\n");
+	assert_int_equal(line_tail(&line).n, LINE_LONG_MAX + 4);
+	line_finish(&line);
+	/* Short ones need no memory. */
+	line_begin_long(&line, 100, LOG_INFO, SLICE("t"), SLICE("l"), 0);
+	assert_ptr_equal(line.p, line.own);
+	line_finish(&line);
+	free(big);
+}
+
 static void test_bounds(void **state)
 {
 	char *big = malloc(100000);
@@ -99,7 +124,7 @@ static void test_bounds(void **state)
 	line_put_escaped(&line, slice_make(big, 1000), 1000, true);
 	line_put_u64(&line, 7);
 	line_end(&line);
-	assert_true(line.n < sizeof(line.p));
+	assert_true(line.n < sizeof(line.own));
 	expect(slice_make(line.p + line.n - 5, 5), "x...\n");
 
 	memset(big, '\n', 100000);
@@ -110,7 +135,7 @@ static void test_bounds(void **state)
 	begin();
 	line_put(&line, slice_make(big, 100000));
 	line_end(&line);
-	assert_true(line.n < sizeof(line.p));
+	assert_true(line.n < sizeof(line.own));
 	free(big);
 }
 
@@ -121,6 +146,7 @@ int main(void)
 		cmocka_unit_test(test_levels_and_clock),
 		cmocka_unit_test(test_forged_lines_stay_one_line),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_long_lines),
 	};
 
 	setenv("TZ", "UTC", 1);

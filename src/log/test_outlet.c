@@ -86,6 +86,26 @@ static void test_rotation_keeps_the_last(void **state)
 	expect_file(p, "log.1", "exyz\nfxyz\n");
 }
 
+static void test_a_line_longer_than_the_stage(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *big = mem_zalloc(3 * OUTLET_STAGE + 1);
+	_cleanup_(freep) char *want = NULL;
+
+	memset(big, 'x', 3 * OUTLET_STAGE);
+	want = mem_printf("one\n%s\ntwo\n", big);
+	outlet_init_file(&p->o, mem_printf("%s/log", p->folder), 0, 0);
+	put(&p->o, "one");
+	put(&p->o, big);
+	put(&p->o, "two");
+	outlet_finish(&p->o);
+	expect_file(p, "log", want);
+	outlet_init_file(&p->o, mem_strdup("/dev/full"), 0, 0);
+	put(&p->o, big);
+	assert_int_equal(p->o.lost, 1);
+	outlet_finish(&p->o);
+}
+
 static void test_reopen_follows_the_name(void **state)
 {
 	struct place *p = *state;
@@ -215,6 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_rotation_keeps_the_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_line_longer_than_the_stage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reopen_follows_the_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_opened_is_tried_again,
 						setup, teardown),

@@ -19,8 +19,8 @@ struct log_record {
 	uint16_t file;
 };
 
-static_assert(LINE_ROOM <= UINT16_MAX, "a tail fits its field");
-static_assert(LINE_ROOM <= OUTLET_STAGE, "a line fits the stage of an outlet");
+static_assert(LINE_HEAD <= UINT16_MAX, "a tail fits its field");
+static_assert(LINE_HEAD + LINE_LONG_MAX <= UINT32_MAX, "and a line its own");
 
 static const struct {
 	const char *name;
@@ -109,6 +109,7 @@ int log_writer_init(struct log_writer *w, const struct log_config *c)
 
 void log_writer_finish(struct log_writer *w)
 {
+	json_line_finish(&w->json);
 	for (unsigned i = 0; i < LOG_FILES; i++)
 		if (w->has_file[i])
 			outlet_finish(&w->files[i]);

@@ -85,3 +85,29 @@ def test_by_default_lines_are_torchserves(serve, archives):
     server.predict("talks", b"hello")
     eventually(lambda: re.search(r'HTTP/1\.1" 200 \d+$', server.log("access_log.log"), re.M))
     eventually(lambda: re.search(r'MODEL_LOG - said "hello"$', server.log("model_log.log"), re.M))
+
+
+PRINTS = r'''
+import os
+
+
+def handle(data, context):
+    if data is None:
+        return None
+    os.write(1, b"caf\xe9\n" + b"x" * 200_000 + b"\n")
+    os.write(2, b"\r 10%|#  |\r 20%|## |\r")
+    return ["ok" for _ in data]
+'''
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_handlers_print_is_kept_whole_and_readable(serve, tmp_path, form):
+    make_mar(tmp_path, "prints", PRINTS)
+    server = serve(store=tmp_path, log_format=form)
+    assert server.predict("prints", b"x").text == "ok"
+    log = server.logs / "model_log.log"
+    eventually(lambda: b"20%" in log.read_bytes() and b"x" * 200_000 in log.read_bytes())
+    lines = log.read_bytes().decode().splitlines()
+    assert any("caf\ufffd" in line for line in lines)
+    assert [line for line in lines if "xx" in line][0].count("x") >= 200_000
+    assert len([line for line in lines if "10%|#  |" in line or "20%|## |" in line]) == 2
