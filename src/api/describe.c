@@ -38,7 +38,10 @@ static void describe_worker(yyjson_mut_doc *doc, yyjson_mut_val *list, const str
 	snprintf(text, sizeof(text), "%s.%03uZ", date, (unsigned)(w->began_wall_ms % 1000));
 	yyjson_mut_obj_add_strcpy(doc, o, "id", id);
 	yyjson_mut_obj_add_strcpy(doc, o, "startTime", text);
-	yyjson_mut_obj_add_str(doc, o, "status", w->state == WORKER_READY ? "READY" : "UNLOADING");
+	yyjson_mut_obj_add_str(doc, o, "status",
+			       w->state == WORKER_READY    ? "READY"
+			       : w->state == WORKER_FAILED ? "FAILED"
+							   : "UNLOADING");
 	yyjson_mut_obj_add_uint(doc, o, "memoryUsage", host_process_memory(w->pid));
 	yyjson_mut_obj_add_int(doc, o, "pid", w->pid ? w->pid : -1);
 	yyjson_mut_obj_add_bool(doc, o, "gpu", gpu >= 0);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "fleet/fleet.h"
 #include "fleet/placement.h"
+#include "log/log.h"
 
 /* ---- what they report ---- */
 
@@ -20,6 +21,8 @@ static void version_worker_loaded(void *owner, struct worker *w, int code, const
 	(void)w;
 	metric_set(v->metrics.workers_ready, version_ready_workers(v));
 	if (message) {
+		log_error("Workers of model %s version %s failed to start: %s", v->model_name,
+			  v->name, message);
 		version_settle(v, &failed);
 		return;
 	}

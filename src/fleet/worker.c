@@ -75,6 +75,8 @@ static void worker_startup_late(uv_timer_t *t)
 	struct worker *w = t->data;
 
 	TURN(t);
+	/* TorchServe writes these two one after the other, and its users look for both. */
+	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", "Backend worker error");
 	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
 		 "org.pytorch.serve.wlm.WorkerInitializationException: "
 		 "Backend worker did not respond in given time "

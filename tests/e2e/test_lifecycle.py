@@ -177,8 +177,45 @@ def handle(data, context):
     response = server.register("slow.mar", initial_workers=1, startup_timeout=1)
     assert_error(response, 500, "InternalServerException",
                  "Failed to start workers for model slow version: 1.0")
-    eventually(lambda: "Backend worker did not respond in given time" in server.log("ts_log.log"))
+    # Two lines, one right after the other, as TorchServe writes them.
+    eventually(lambda: re.search(
+        r"\[ERROR\] W-\d+-slow_1\.0 .* - Backend worker error\n.*"
+        r"org\.pytorch\.serve\.wlm\.WorkerInitializationException: "
+        r"Backend worker did not respond in given time", server.log("ts_log.log")))
     assert server.models() == []
+
+
+def test_asynchronous_registration_of_what_cannot_load_is_tried_again(serve, tmp_path):
+    """… until maxRetryTimeoutInSec, and stays there to be seen as failed."""
+    flag = tmp_path / "broken"
+    flag.touch()
+    make_mar(tmp_path / "store", "later", f'''
+import os
+
+
+class Later:
+    def initialize(self, context):
+        if os.path.exists({str(flag)!r}):
+            raise RuntimeError("not yet")
+
+    def handle(self, data, context):
+        return ["ok" for _ in data]
+''')
+    make_mar(tmp_path / "store", "never", "bad_init.py", config="maxRetryTimeoutInSec: 1\n")
+    server = serve(store=tmp_path / "store", load_models=None)
+    for name in ("later", "never"):
+        assert server.register(f"{name}.mar", initial_workers=1,
+                               synchronous="false").status_code == 202
+    eventually(lambda: re.search(r"Retry worker: \d+ in \d+ seconds.*\n(.*\n)*.*Retry worker: ",
+                                 server.log("ts_log.log")))
+    assert server.models() == ["later", "never"]
+    flag.unlink()
+    eventually(lambda: server.model_ready("later"), 30)
+    assert server.predict("later", b"x").text == "ok"
+    eventually(lambda: [w["status"] for w in server.describe("never")[0]["workers"]] == ["FAILED"],
+               lambda: server.describe("never"), 40)
+    assert server.get("/ping").status_code == 500
+    assert server.predict("never", b"x").status_code == 503
 
 
 def test_ping_turns_unhealthy_when_recovery_gives_up(serve, tmp_path):

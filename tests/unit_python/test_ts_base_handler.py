@@ -211,11 +211,14 @@ def test_gpu_of_intel(monkeypatch):
     ({"export": {"aot_compile": False}}, None),
     ("", None), (None, None),
 ])
-def test_torch_compile(folder, monkeypatch, pt2, expected):
+def test_torch_compile(folder, monkeypatch, caplog, pt2, expected):
     calls = []
+    caplog.set_level("INFO")
     monkeypatch.setattr(torch, "compile", lambda model, **options: calls.append(options) or model)
     handler, made = started(folder, {"pt2": pt2})
     assert calls == ([] if expected is None else [expected])
+    said = ", ".join(f"{k} {v}" for k, v in (expected or {}).items())
+    assert (f"Compiled model with {said}" in caplog.messages) == (expected is not None)
     assert handler.handle([[1.0, 2.0]], made) == [1]
 
 

@@ -103,6 +103,8 @@ class BaseHandler:
                 if options.get("backend") == "openvino":
                     importlib.import_module("openvino.torch")
                 self.model = torch.compile(self.model, **options)
+                logger.info("Compiled model with %s",
+                            ", ".join("%s %s" % option for option in options.items()))
             except Exception as e:
                 print("The model is used as it is: torch.compile(%s) failed: %s" % (options, e))
         elif os.environ.get("TS_IPEX_ENABLE") == "true":
