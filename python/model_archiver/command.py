@@ -2,6 +2,7 @@
 """Runs `sconce archive`, which is what `torch-model-archiver` is: the name of its own cannot be
 another package's command that comes back here."""
 
+import errno
 import logging
 import os
 import shutil
@@ -12,7 +13,6 @@ from model_archiver.model_archiver_error import MissingFileError, ModelArchiverE
 
 _OPTIONS = ("model_name", "handler", "version", "serialized_file", "model_file", "extra_files",
             "runtime", "export_path", "archive_format", "requirements_file", "config_file")
-_FILES = ("serialized_file", "model_file", "requirements_file", "config_file")
 
 
 def _executable():
@@ -25,13 +25,10 @@ def _executable():
     raise ModelArchiverError("the command sconce is not found: add its folder to PATH")
 
 
-def _kind(config, message):
+def _kind(message):
     """Of the error with this message."""
-    lacks = any(getattr(config, name, None) and not os.path.exists(getattr(config, name))
-                for name in _FILES)
-    if lacks or "No such file" in message or "does not exist" in message:
-        return MissingFileError
-    return ModelArchiverError
+    missing = message.endswith(": " + os.strerror(errno.ENOENT)) or "not exist: " in message
+    return MissingFileError if missing else ModelArchiverError
 
 
 def archive(config, **other):
@@ -47,4 +44,4 @@ def archive(config, **other):
         logging.warning("%s", line[len("WARNING - "):] if line.startswith("WARNING - ") else line)
     if done.returncode:
         message = error.strip() or notes.strip()
-        raise _kind(config, message)(message)
+        raise _kind(message)(message)

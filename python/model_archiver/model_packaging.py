@@ -53,11 +53,7 @@ def generate_model_archive(config=None):
     logging.basicConfig(format="%(levelname)s - %(message)s")
     if config is None:
         config = ArgParser.export_model_args_parser()
-    try:
-        command.archive(config)
-    except ModelArchiverError as e:
-        logging.error("%s", e)
-        raise
+    package_model(config, manifest=ModelExportUtils.generate_manifest_json(config))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import types
 import zipfile
 
 from model_archiver import command
-from model_archiver.manifest_components.manifest import Manifest
+from model_archiver.manifest_components.manifest import Manifest, RuntimeType
 from model_archiver.manifest_components.model import Model
 from model_archiver.model_archiver_error import ModelArchiverError
 
@@ -82,6 +82,8 @@ class ModelExportUtils:
         """A new folder of the model's name with what the archive is to have but its manifest. The
         caller removes it."""
         above = tempfile.mkdtemp(prefix="model-archiver-")
+        if runtime not in [kind.value for kind in RuntimeType]:
+            runtime = None      # the manifest says it, which is not written here
         spec = types.SimpleNamespace(
             model_name=model_name, runtime=runtime, version="1", handler=kwargs.get("handler"),
             requirements_file=kwargs.get("requirements-file"), **{

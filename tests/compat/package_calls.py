@@ -481,7 +481,7 @@ each("config", lambda *a, **b: vars(ModelArchiverConfig(*a, **b)).keys(), [("m",
 def _():
     sources()
     c = config(**ALL)
-    folder = Utils.copy_artifacts("m", "python", model_file=c.model_file, handler=c.handler,
+    folder = Utils.copy_artifacts("m", "PYTHON", model_file=c.model_file, handler=c.handler,
                                   extra_files=c.extra_files)
     Utils.archive(os.path.join(FOLDER, "out"), "m", folder, Utils.generate_manifest_json(c))
     shutil.rmtree(folder)

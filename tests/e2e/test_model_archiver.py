@@ -70,10 +70,11 @@ def test_failures(script):
     """The command's messages; what is missing is a FileNotFoundError as well."""
     done = script(
         "try:\n"
-        "    ModelArchiver.generate_model_archive(ModelArchiverConfig('a b', 'h.py', '1'))\n"
+        "    config.model_name, config.model_file = 'a b', 'none.py'\n"
+        "    ModelArchiver.generate_model_archive(config)\n"
         "except ModelArchiverError as e:\n"
         "    print(str(e).splitlines()[0], isinstance(e, FileNotFoundError))\n"
-        "config.model_file = 'none.py'\n"
+        "config.model_name = 'm'\n"
         "try:\n"
         "    generate_model_archive(config)\n"
         "except FileNotFoundError as e:\n"

@@ -60,16 +60,15 @@ class MetricsCacheYamlImpl(MetricCacheAbstract):
             except ValueError as e:
                 raise merrors.MetricsCacheKeyError("Invalid metric type: %s" % e) from None
             for metric in metrics:
-                self._declare(metric, metric_type)
+                try:
+                    self._declare(metric, metric_type)
+                except KeyError as e:
+                    raise merrors.MetricsCacheKeyError("Key not found in cache spec: %s"
+                                                       % e) from None
 
     def _declare(self, metric, metric_type):
-        try:
-            self.add_metric_to_cache(metric["name"], metric["unit"], metric["dimensions"],
-                                     metric_type)
-        except merrors.MetricsCacheKeyError:
-            raise
-        except KeyError as e:
-            raise merrors.MetricsCacheKeyError("Key not found in cache spec: %s" % e) from None
+        self.add_metric_to_cache(metric["name"], metric["unit"], metric["dimensions"],
+                                 metric_type)
 
     def add_metric_to_cache(self, metric_name, unit, dimension_names=None,
                             metric_type=MetricTypes.COUNTER):
