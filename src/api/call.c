@@ -44,6 +44,7 @@ struct call *call_create(struct api_door *d, struct exchange *x)
 	c->retry_after_s = 0;
 	c->version = NULL;
 	c->waiting = NULL;
+	c->left = NULL;
 	c->extra = BLOCK_NONE;
 	body_init(&c->body, d->api->fleet->pool, d->api->settings->max_request_size);
 	memset(&c->request, 0, sizeof(c->request));
@@ -154,7 +155,8 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 	deadline_stop(c);
 	if (c->running && !c->abandoned && version_cancel(c->version, &c->request))
 		c->running = false;
-	management_left(c);
+	if (c->left)
+		c->left(c);
 	call_maybe_free(c);
 }
 

@@ -51,6 +51,9 @@ struct call {
 	unsigned retry_after_s;  /* a header of the answer; 0: none */
 	bool streaming;
 	void *waiting; /* what a management call waits for; its module knows what it is */
+	/* Its client has left: ends what nobody waits for any more, and frees nothing of the call;
+	 * NULL: that changes nothing. */
+	void (*left)(struct call *c);
 	char uuid[UUID_LEN + 1];
 };
 

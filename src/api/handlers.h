@@ -33,8 +33,6 @@ void management_register(struct call *c);
 void management_scale(struct call *c);
 void management_set_default(struct call *c);
 void management_unregister(struct call *c);
-/* The client of a call has left; frees nothing but what it waited with. */
-void management_left(struct call *c);
 /* describe.c */
 void management_describe(struct call *c);
 /* openapi.c */

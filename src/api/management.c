@@ -22,8 +22,9 @@ static struct slice management_version(const struct call *c)
 /* A call that waits for something: the call stays when its client leaves. */
 struct waiting {
 	struct call *call;
-	struct registering *registering; /* that it waits for; NULL: for something else */
-	int status;                      /* of what is told when it is recorded */
+	struct registering
+		*registering; /* that it waits for; NULL: for something else, or it is over */
+	int status;           /* of what is told when it is recorded */
 	char *text;
 	char *model, *version; /* version NULL: none was named */
 	unsigned workers;
@@ -81,16 +82,6 @@ static void waiting_tell(struct waiting *w, int status, const char *fmt, ...)
 	fleet_recorded(w->call->api->fleet, waiting_told, w);
 }
 
-void management_left(struct call *c)
-{
-	struct waiting *w = c->waiting;
-
-	if (!w || !w->registering)
-		return;
-	registering_leave(w->registering);
-	waiting_end(w);
-}
-
 /* ---- list ---- */
 
 static void list_model(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct model *m)
@@ -142,9 +133,18 @@ static void register_done(void *arg, const struct outcome *o)
 {
 	struct waiting *w = arg;
 
-	w->registering = NULL; /* what it pointed to ends with this call */
+	w->registering = NULL; /* it ends with this call */
+	w->call->left = NULL;
 	call_outcome(w->call, o);
 	waiting_free(w);
+}
+
+static void register_left(struct call *c)
+{
+	struct waiting *w = c->waiting;
+
+	registering_leave(w->registering);
+	waiting_end(w);
 }
 
 void management_register(struct call *c)
@@ -178,8 +178,10 @@ void management_register(struct call *c)
 	}
 	w = waiting_create(c, r.url, SLICE_NULL);
 	going = fleet_register(c->api->fleet, &r, register_done, w);
-	if (going)
-		w->registering = going;
+	if (!going)
+		return;
+	w->registering = going;
+	c->left = register_left;
 }
 
 /* ---- scale ---- */
