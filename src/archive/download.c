@@ -22,6 +22,7 @@
 #define DOWNLOAD_CONNECT_S 30L
 #define DOWNLOAD_TELL ((uint64_t)1 << 20)
 #define DOWNLOAD_HEADER_MAX ((size_t)512)
+#define DOWNLOAD_LIMIT_MAX ((uint64_t)1 << 30) /* seconds */
 #define DOWNLOAD_MESSAGE_MAX ((size_t)4096)
 #define FAILED "DownloadArchiveException"
 
@@ -35,8 +36,13 @@ struct downloading {
 	int fd;
 	uint64_t bytes;       /* that it has */
 	uint64_t from, told;  /* had when this request began; when it was last told */
-	struct buf validator; /* ETag or date of the file they belong to */
-	long status;          /* of the response at hand */
+	struct buf validator; /* strong ETag of the file they belong to; empty: it has none */
+	struct {              /* the response at hand */
+		long status;  /* 0: nothing of its body has been seen */
+		struct buf tag;
+		uint64_t from, total; /* of Content-Range; UINT64_MAX: not said */
+		bool misplaced;       /* is not what was asked for */
+	} got;
 	bool too_large, refused;
 	int disk; /* errno of a write */
 };
@@ -57,19 +63,46 @@ static long download_status(struct downloading *l)
 	return status;
 }
 
+/* "bytes 100-199/1000", "bytes 100-199" and "*" for what is not known. What is anything else says
+ * nothing. */
+static void download_range(struct downloading *l, struct slice value)
+{
+	struct slice from, to;
+	uint64_t n;
+
+	l->got.from = l->got.total = UINT64_MAX;
+	if (!slice_istarts(value, SLICE("bytes ")))
+		return;
+	value = slice_trim(slice_make(value.p + 6, value.n - 6));
+	to = slice_cut(&value, '/');
+	from = slice_cut(&to, '-');
+	if (slice_u64(slice_trim(value), &n))
+		l->got.total = n;
+	if (slice_u64(slice_trim(from), &n))
+		l->got.from = n;
+}
+
 static size_t download_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct downloading *l = arg;
-	struct slice value = slice_make(p, size * n), name = slice_cut(&value, ':');
+	struct slice value = slice_make(p, size * n), name;
 
-	/* A weak tag does not promise the same bytes. */
+	/* There may be several heads: of a proxy, of "100 Continue". The last one counts. */
+	if (slice_starts(value, SLICE("HTTP/"))) {
+		buf_clear(&l->got.tag);
+		l->got.from = l->got.total = UINT64_MAX;
+		return size * n;
+	}
+	name = slice_cut(&value, ':');
 	value = slice_trim(value);
 	while (value.n && (value.p[value.n - 1] == '\r' || value.p[value.n - 1] == '\n'))
 		value.n--;
-	if (slice_ieq(name, SLICE("etag")) && slice_starts(value, SLICE("\"")) &&
-	    download_status(l) == 200) {
-		buf_clear(&l->validator);
-		buf_put_slice(&l->validator, value);
+	/* A weak tag does not promise the same bytes. */
+	if (slice_ieq(name, SLICE("etag")) && slice_starts(value, SLICE("\""))) {
+		buf_clear(&l->got.tag);
+		buf_put_slice(&l->got.tag, value);
+	} else if (slice_ieq(name, SLICE("content-range"))) {
+		download_range(l, value);
 	}
 	return size * n;
 }
@@ -96,19 +129,33 @@ static bool download_restart(struct downloading *l)
 	return !l->disk;
 }
 
+static bool download_same_file(const struct downloading *l)
+{
+	return !l->got.tag.n || slice_eq(buf_slice(&l->got.tag), buf_slice(&l->validator));
+}
+
+/* The head is there: what follows is the whole, or goes on where the file ends. False: neither. */
+static bool download_begin(struct downloading *l)
+{
+	l->got.status = download_status(l);
+	if (l->got.status == 200) {
+		buf_clear(&l->validator);
+		buf_put_slice(&l->validator, buf_slice(&l->got.tag));
+		return download_restart(l);
+	}
+	if (l->got.status == 206)
+		l->got.misplaced = !l->bytes || l->got.from != l->bytes || !download_same_file(l);
+	return !l->got.misplaced;
+}
+
 static size_t download_write(char *p, size_t size, size_t n, void *arg)
 {
 	struct downloading *l = arg;
 	size_t left = size * n;
 
-	if (l->status == 0) {
-		l->status = download_status(l);
-		if (l->status == 200 && !download_restart(l))
-			return 0;
-		if (l->status == 206 && !l->bytes)
-			return 0; /* a part, where the whole was asked for */
-	}
-	if (l->status != 200 && l->status != 206)
+	if (l->got.status == 0 && !download_begin(l))
+		return 0;
+	if (l->got.status != 200 && l->got.status != 206)
 		return left; /* a page that explains a failure */
 	l->too_large = left > l->d->bytes_max - l->bytes;
 	while (left && !l->too_large) {
@@ -141,7 +188,7 @@ static void download_prepare(struct downloading *l, const char *url, struct curl
 	c->easy_setopt(l->easy, CURLOPT_FOLLOWLOCATION, 0L);
 	c->easy_setopt(l->easy, CURLOPT_NOSIGNAL, 1L);
 	c->easy_setopt(l->easy, CURLOPT_CONNECTTIMEOUT, DOWNLOAD_CONNECT_S);
-	c->easy_setopt(l->easy, CURLOPT_TIMEOUT_MS, (long)(left_ns / NS_PER_MS));
+	c->easy_setopt(l->easy, CURLOPT_TIMEOUT_MS, (long)MAX(left_ns / NS_PER_MS, (uint64_t)1));
 	c->easy_setopt(l->easy, CURLOPT_LOW_SPEED_LIMIT, (long)MAX(l->d->rate_min, 1));
 	c->easy_setopt(l->easy, CURLOPT_LOW_SPEED_TIME, (long)l->d->stall_s);
 	c->easy_setopt(l->easy, CURLOPT_USERAGENT, "sconce/" SCONCE_VERSION);
@@ -168,27 +215,36 @@ static struct curl_slist *download_headers(struct downloading *l, char range[48]
 	return l->curl->slist_append(headers, same);
 }
 
+/* The response has ended as it should; has the file? A server may send less than was asked for. */
+static CURLcode download_whole(struct downloading *l)
+{
+	/* Nothing is missing behind what is there: only its end was not seen. */
+	if (l->got.status == 416 && l->bytes && l->got.total == l->bytes && download_same_file(l))
+		l->got.status = 206;
+	if (l->got.status != 206 || l->got.misplaced || l->got.total == UINT64_MAX)
+		return CURLE_OK;
+	l->got.misplaced = l->bytes > l->got.total;
+	return l->bytes == l->got.total ? CURLE_OK : CURLE_PARTIAL_FILE;
+}
+
 static CURLcode download_request(struct downloading *l, const char *url)
 {
 	struct curl_slist *headers;
 	char range[48];
-	bool silent;
 	CURLcode r;
 
-	l->status = 0;
+	l->got.status = 0;
+	l->got.misplaced = false;
 	l->from = l->bytes;
 	download_prepare(l, url, NULL);
 	headers = download_headers(l, range);
 	l->curl->easy_setopt(l->easy, CURLOPT_HTTPHEADER, headers);
 	r = l->curl->easy_perform(l->easy);
 	l->curl->slist_free_all(headers);
-	silent = !l->status;
-	if (silent)
-		l->status = download_status(l);
-	/* An empty file has no body to begin again with: what was there before is not it. */
-	if (r == CURLE_OK && l->status == 200 && silent)
-		download_restart(l);
-	return r;
+	/* An empty body: what was there before is not of this file. */
+	if (r == CURLE_OK && !l->got.status)
+		download_begin(l);
+	return r == CURLE_OK ? download_whole(l) : r;
 }
 
 /* Follows redirects by hand: each target has to be allowed, too. */
@@ -207,7 +263,7 @@ static CURLcode download_follow(struct downloading *l)
 		r = download_request(l, url);
 		next = NULL;
 		l->curl->easy_getinfo(l->easy, CURLINFO_REDIRECT_URL, &next);
-		if (r != CURLE_OK || l->status < 300 || l->status >= 400 || !next)
+		if (r != CURLE_OK || l->got.status < 300 || l->got.status >= 400 || !next)
 			break;
 		buf_printf(l->why, "%s redirects to %s\n", url, next);
 		free(url);
@@ -224,7 +280,8 @@ static bool download_may_go_on(const struct downloading *l, CURLcode r)
 	bool broke = r == CURLE_PARTIAL_FILE || r == CURLE_RECV_ERROR || r == CURLE_GOT_NOTHING ||
 		     r == CURLE_OPERATION_TIMEDOUT || r == CURLE_HTTP2_STREAM;
 
-	return broke && !l->too_large && !l->disk && !l->refused && clock_now_ns() < l->deadline_ns;
+	return broke && !l->got.misplaced && !l->too_large && !l->disk && !l->refused &&
+	       clock_now_ns() < l->deadline_ns;
 }
 
 static int download_verdict(struct downloading *l, CURLcode r)
@@ -237,10 +294,13 @@ static int download_verdict(struct downloading *l, CURLcode r)
 		return archive_fail(l->err, l->disk == ENOSPC || l->disk == EDQUOT ? 507 : 500,
 				    "InternalServerException", "Failed to save model: %s: %s",
 				    strrchr(l->d->path, '/') + 1, strerror(l->disk));
-	if (r != CURLE_OK)
+	if (l->got.misplaced)
+		buf_printf(l->why, "%s: the server sent another part than was asked for\n",
+			   l->d->url);
+	else if (r != CURLE_OK)
 		buf_printf(l->why, "%s: %s\n", l->d->url, l->curl->easy_strerror(r));
-	else if (l->status != 200 && l->status != 206)
-		buf_printf(l->why, "%s: the server answered %ld\n", l->d->url, l->status);
+	else if (l->got.status != 200 && l->got.status != 206)
+		buf_printf(l->why, "%s: the server answered %ld\n", l->d->url, l->got.status);
 	else
 		return 0;
 	return download_fail(l, "");
@@ -253,6 +313,15 @@ static int download_fetch(struct downloading *l)
 
 	for (unsigned i = 0; i < DOWNLOAD_TRIES; i++) {
 		r = download_follow(l);
+		if (l->got.misplaced && l->bytes) {
+			buf_printf(l->why, "%s: another part than was asked for; starting again\n",
+				   l->d->url);
+			buf_clear(&l->validator);
+			furthest = 0;
+			if (!download_restart(l))
+				break;
+			continue;
+		}
 		/* Twice to the same place is no accident. */
 		if (!download_may_go_on(l, r) || (i && l->bytes <= furthest))
 			break;
@@ -279,10 +348,17 @@ static int download_open(struct downloading *l)
 	return 0;
 }
 
-/* link() and not rename(): nothing that is there already is replaced. */
+/* Nothing that is there already is replaced. Not all file systems have links, or this rename. */
+static int download_name(const char *part, const char *path)
+{
+	if (link(part, path) == 0)
+		return 0;
+	return errno == EEXIST ? -1 : renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE);
+}
+
 static int download_keep(struct downloading *l)
 {
-	if (fsync(l->fd) == 0 && link(l->d->part, l->d->path) == 0)
+	if (fsync(l->fd) == 0 && download_name(l->d->part, l->d->path) == 0)
 		return 0;
 	if (errno == EEXIST)
 		return archive_fail(l->err, 500, "InternalServerException",
@@ -299,7 +375,8 @@ int download_run(const struct download *d, struct archive_error *err, struct buf
 	assert(strchr(d->path, '/') && d->part);
 	buf_init(&err->message, DOWNLOAD_MESSAGE_MAX);
 	buf_init(&l.validator, DOWNLOAD_HEADER_MAX);
-	l.deadline_ns = clock_now_ns() + d->limit_s * NS_PER_S;
+	buf_init(&l.got.tag, DOWNLOAD_HEADER_MAX);
+	l.deadline_ns = clock_now_ns() + MIN(d->limit_s, DOWNLOAD_LIMIT_MAX) * NS_PER_S;
 	l.curl = curl_load(why);
 	l.easy = l.curl ? l.curl->easy_init() : NULL;
 	r = l.easy ? download_open(&l) : download_fail(&l, "");
@@ -314,6 +391,7 @@ int download_run(const struct download *d, struct archive_error *err, struct buf
 	if (l.easy)
 		l.curl->easy_cleanup(l.easy);
 	buf_finish(&l.validator);
+	buf_finish(&l.got.tag);
 	return r;
 }
 

@@ -102,6 +102,84 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data[:len(data) // 2])
         self.close_connection = True
 
+    def _break(self, data):
+        """Half of it."""
+        self._begin(200, len(data), ETag='"v1"')
+        self.wfile.write(data[:len(data) // 2])
+        self.close_connection = True
+
+    def _part(self, data, start, end, said=None, **headers):
+        """A part, and which one the head says that it is."""
+        self._begin(206, end - start, **headers, Content_Range=said or
+                    f"bytes {start}-{end - 1}/{len(data)}")
+        self.wfile.write(data[start:end])
+
+    def _start(self):
+        return int(self.headers["Range"][6:-1]) if "Range" in self.headers else None
+
+    def how_shifts(self, rest, said=None):
+        """Breaks off, then sends all of it as the part that was asked for."""
+        data = self._file(rest)
+        if len(self.server_of.requests) == 1:
+            self._break(data)
+        elif self._start() is not None:
+            self._part(data, 0, len(data), said)
+        else:
+            self.how_plain(rest)
+
+    def how_hides(self, rest):
+        """The same, without saying which part it is."""
+        self.how_shifts(rest, "none")
+
+    def how_swaps(self, rest):
+        """Breaks off, then goes on with another file, If-Range or not."""
+        data = self._file(rest)
+        if len(self.server_of.requests) == 1:
+            self._break(bytes(len(data)))
+        elif self._start() is not None:
+            self._part(data, self._start(), len(data), ETag='"v2"')
+        else:
+            self.how_plain(rest)
+
+    def how_flaps(self, rest):
+        """Another file at each time; the second has no tag, and may not be taken for the first."""
+        data = self._file(rest)
+        n = len(self.server_of.requests)
+        if n == 1:
+            self._break(bytes(len(data)))
+        elif n == 2:
+            self._begin(200, len(data))
+            self.wfile.write(data[:len(data) // 2 + 100])
+            self.close_connection = True
+        elif self._start() is not None:
+            self._part(bytes(len(data)), self._start(), len(data), ETag='"v1"')
+        else:
+            self.how_plain(rest)
+
+    def how_caps(self, rest):
+        """Breaks off; then a quarter at a time, each of which ends as a whole response does."""
+        data = self._file(rest)
+        start = self._start()
+        if start is None:
+            self._break(data)
+        else:
+            self._part(data, start, min(start + len(data) // 4 + 1, len(data)), ETag='"v1"')
+
+    def how_ends(self, rest):
+        """All of it, but for the end of the transfer coding."""
+        data = self._file(rest)
+        if self._start() is None:
+            self._begin(200, None, Transfer_Encoding="chunked", ETag='"v1"')
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self.close_connection = True
+        else:
+            self._begin(416, 0, Content_Range=f"bytes */{len(data)}")
+
+    def how_unasked(self, rest):
+        """A part, though the whole was asked for."""
+        data = self._file(rest)
+        self._part(data, 0, len(data) // 2)
+
     def how_changes(self, rest):
         """Breaks off; by then it is another file."""
         data = self._file(rest)

@@ -91,6 +91,7 @@ def test_redirects_are_followed_where_they_are_allowed(server, files):
     ("missing/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
     ("round/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
     ("short/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
+    ("unasked/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
     ("stalls/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
     ("endless/echo.mar", 400, FAILED, "Failed to download archive from: {url}: it is larger than "
      "max_archive_size allows"),
@@ -134,6 +135,16 @@ def test_what_failed_is_not_in_the_way_of_the_next_try(server, files):
         assert_error(server.register(files.url("plain/broken.mar"), initial_workers=1), 500,
                      "InternalServerException",
                      "Failed to start workers for model broken version: 1.0")
+
+
+@pytest.mark.parametrize("how,requests", [
+    ("shifts", 3), ("hides", 3), ("swaps", 3), ("flaps", 3), ("caps", 3), ("ends", 2)])
+def test_parts_are_what_was_asked_for(server, files, how, requests):
+    """A part of another place or file begins anew; one that is too short is gone on with."""
+    del files.requests[:]
+    works(server, files.url(f"{how}/echo.mar"))
+    assert len(files.requests) == requests
+    assert (server.store / "echo.mar").read_bytes() == files.files["echo.mar"]
 
 
 def test_s3_key_management(server, files):
