@@ -12,9 +12,11 @@ FRAME_MAX = 65536
 FRAME_SOFT = 16384
 INLINE_MAX = 8192
 HEAD = 16
+WINDOW_BYTES = 1 << 20    # of a streamed answer, that its client has not taken yet
 
 HELLO, LOADED, CHUNK, NEED, METRIC, LOG, CALL, RETAIN, RELEASE, SPAWNED = range(1, 11)
-LOAD, RUN, GRANT, CANCEL, ANSWER, SEGMENT, TUNE, STOP, SPAWN, SEQUENCE_OVER, PEER = range(33, 44)
+(LOAD, RUN, GRANT, CANCEL, ANSWER, SEGMENT, TUNE, STOP, SPAWN, SEQUENCE_OVER, PEER,
+ WINDOW) = range(33, 45)
 
 RUN_EXPLAIN, RUN_DESCRIBE, RUN_SEQUENCE_START, RUN_SEQUENCE_END, RUN_CONTINUE, RUN_RETRY = (
     1, 2, 4, 8, 16, 32)
@@ -60,7 +62,7 @@ def read_head(data, size):
     if size < HEAD or size > FRAME_MAX:
         raise FrameError("a frame of %d bytes" % size)
     kind, zero, count, length, arg = _HEAD.unpack_from(data, 0)
-    if zero or length != size or not (1 <= kind <= SPAWNED or LOAD <= kind <= PEER):
+    if zero or length != size or not (1 <= kind <= SPAWNED or LOAD <= kind <= WINDOW):
         raise FrameError("a frame with a bad head")
     return kind, count, arg
 

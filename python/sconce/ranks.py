@@ -18,7 +18,7 @@ from sconce.channel import Channel, Closed
 from sconce.loader import LoadError
 from sconce.memory import Memory
 
-_PASSED_ON = frozenset((wire.LOAD, wire.CANCEL, wire.TUNE, wire.STOP, wire.SEQUENCE_OVER))
+_PASSED_ON = frozenset((wire.CANCEL, wire.TUNE, wire.STOP, wire.SEQUENCE_OVER))
 _UNREAD_MAX = 256    # bodies that a peer keeps for requests it has not begun
 
 
@@ -46,6 +46,8 @@ class Lead(Channel):
             self._peers[arg] = socket.socket(fileno=fds[0])
         elif kind == wire.RUN:
             self._pass_run(data, size, count)
+        elif kind == wire.LOAD:
+            self._pass_on(bytes(data[:size]), fds[1:])
         elif kind in _PASSED_ON:
             self._pass_on(bytes(data[:size]))
         return got
@@ -133,7 +135,7 @@ class Peer(Channel):
         elif got[0] == wire.LOAD:     # with memory for replies that nobody reads
             fd = os.memfd_create("sconce-replies", os.MFD_CLOEXEC)
             os.ftruncate(fd, 4096)
-            got = got[:5] + ((fd,),)
+            got = got[:5] + ((fd, *fds),)
         return got
 
     def receive_kind(self, kind, arg):

@@ -45,9 +45,12 @@ def _wait_for_load(channel, memory):
         kind, _count, arg, data, size, fds = channel.receive()
         if kind == wire.SEGMENT and len(fds) == 1:
             memory.add_segment(arg, wire.read_u64(data, wire.HEAD, size), fds[0])
-        elif kind == wire.LOAD and len(fds) == 1:
+        elif kind == wire.LOAD and len(fds) == 2:
             memory.set_outbound(fds[0])
-            return json.loads(bytes(data[wire.HEAD:size]))
+            try:
+                return json.loads(os.pread(fds[1], arg, 0))
+            finally:
+                os.close(fds[1])
         elif kind == wire.STOP:
             raise Closed()
 

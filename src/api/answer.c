@@ -333,5 +333,7 @@ void call_reply(struct request *r, const struct reply *reply)
 	} else {
 		answer_piece(c, reply);
 	}
+	if (!reply->final)
+		version_stream_taken(c->version, r, reply->body.n);
 	call_maybe_free(c);
 }

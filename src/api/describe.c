@@ -174,6 +174,8 @@ static void describe_replied(struct request *r, const struct reply *reply)
 	}
 	if (reply->release)
 		reply->release(reply->arg);
+	if (!reply->final)
+		version_stream_taken(c->version, r, reply->body.n);
 	call_maybe_free(c);
 }
 

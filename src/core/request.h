@@ -62,6 +62,10 @@ struct request {
 	bool retried;         /* was begun once on a worker that died: runs alone */
 	bool answered;        /* some bytes of the answer went out: never retried */
 	bool cancelled;       /* nobody waits for it */
+	bool spoiled;         /* its worker said what HTTP cannot say: it will fail */
+	uint64_t streamed;    /* bytes of the pieces that its worker has sent before the last … */
+	uint64_t taken;       /* … how many of them have gone to the client, or nowhere … */
+	uint64_t opened;      /* … and how many of those the worker knows of */
 	bool versioned;       /* the client named a version (metrics tell them apart) */
 
 	struct slice sequence_id; /* of a model with sequences; empty: in none */

@@ -51,7 +51,7 @@ static void death_decides_by_what_was_begun(void **state)
 		enum dispatch_fate want;
 	} rows[] = {
 		{ { .batch = 6 }, true, false, false, FATE_REQUEUE },
-		{ { .batch = 6 }, false, true, false, FATE_REQUEUE },
+		{ { .batch = 6 }, false, true, false, FATE_FAIL },
 		{ { .batch = 5 }, true, false, false, FATE_RETRY_ALONE },
 		{ { .batch = 5 }, false, false, false, FATE_FAIL },
 		{ { .batch = 5 }, true, true, false, FATE_FAIL },

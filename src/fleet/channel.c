@@ -14,6 +14,7 @@
 
 #define CHANNEL_FDS_MAX 4
 #define CHANNEL_BURST 64 /* frames read per wake-up, so that one worker cannot starve the loop */
+#define CHANNEL_DRAIN_MAX 8192
 
 struct channel_packet {
 	struct list link;
@@ -37,6 +38,10 @@ int channel_open(struct channel *c, uv_loop_t *loop, int *ret_peer)
 	c->poll = mem_new(uv_poll_t);
 	c->poll->data = c;
 	c->pending_bytes = 0;
+	c->pending_fds = 0;
+	c->bytes_max = CHANNEL_BYTES_MAX;
+	c->fds_max = CHANNEL_FDS_PENDING_MAX;
+	c->overrun = false;
 	list_init(&c->pending);
 	r = uv_poll_init(loop, c->poll, c->fd);
 	if (!r)
@@ -51,8 +56,13 @@ int channel_open(struct channel *c, uv_loop_t *loop, int *ret_peer)
 	return 0;
 }
 
-static void channel_packet_free(struct channel_packet *p)
+/* Takes it off what is kept. */
+static void channel_drop(struct channel *c, struct channel_packet *p)
 {
+	assert(c->pending_bytes >= p->n && c->pending_fds >= p->n_fds);
+	list_remove(&p->link);
+	c->pending_bytes -= p->n;
+	c->pending_fds -= p->n_fds;
 	for (unsigned i = 0; i < p->n_fds; i++)
 		close(p->fds[i]);
 	free(p);
@@ -73,9 +83,9 @@ void channel_close(struct channel *c)
 	uv_close((uv_handle_t *)TAKE(c->poll), channel_closed);
 	close(c->fd);
 	c->fd = -1;
-	while ((n = list_pop(&c->pending)))
-		channel_packet_free(container_of(n, struct channel_packet, link));
-	c->pending_bytes = 0;
+	while ((n = list_first(&c->pending)))
+		channel_drop(c, container_of(n, struct channel_packet, link));
+	assert(!c->pending_bytes && !c->pending_fds);
 }
 
 static int channel_write(int fd, const char *p, size_t n, const int *fds, unsigned n_fds)
@@ -106,26 +116,42 @@ static int channel_write(int fd, const char *p, size_t n, const int *fds, unsign
 	}
 }
 
+static bool channel_has_room(const struct channel *c, size_t n, unsigned n_fds)
+{
+	return !c->overrun && c->pending_bytes + n <= c->bytes_max &&
+	       c->pending_fds + n_fds <= c->fds_max;
+}
+
 static int channel_keep(struct channel *c, struct slice packet, const int *fds, unsigned n_fds)
 {
-	struct channel_packet *p = mem_alloc(sizeof(*p) + packet.n);
+	struct channel_packet *p;
 
+	if (!channel_has_room(c, packet.n, n_fds)) {
+		bool told = c->overrun;
+
+		c->overrun = true;
+		if (!told)
+			c->broken(c, "it does not read what it is sent");
+		return -ENOBUFS;
+	}
+	p = mem_alloc(sizeof(*p) + packet.n);
 	p->n = packet.n;
 	p->n_fds = 0;
 	memcpy(p->data, packet.p, packet.n);
+	list_push_back(&c->pending, &p->link);
+	c->pending_bytes += p->n;
 	for (unsigned i = 0; i < n_fds; i++) {
 		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 
 		if (fd < 0) {
 			int r = -errno;
 
-			channel_packet_free(p);
+			channel_drop(c, p);
 			return err_origin(r);
 		}
 		p->fds[p->n_fds++] = fd;
+		c->pending_fds++;
 	}
-	list_push_back(&c->pending, &p->link);
-	c->pending_bytes += p->n;
 	uv_poll_start(c->poll, UV_READABLE | UV_WRITABLE, channel_ready);
 	return 0;
 }
@@ -156,9 +182,7 @@ static void channel_flush(struct channel *c)
 		if (r == -EAGAIN || r == -ENOBUFS)
 			return;
 		/* A dead peer is noticed by the reading side. */
-		list_remove(n);
-		c->pending_bytes -= p->n;
-		channel_packet_free(p);
+		channel_drop(c, p);
 	}
 	uv_poll_start(c->poll, UV_READABLE, channel_ready);
 }
@@ -204,6 +228,6 @@ static void channel_ready(uv_poll_t *p, int status, int events)
 
 void channel_drain(struct channel *c)
 {
-	while (c->poll && channel_receive(c) > 0)
+	for (int i = 0; i < CHANNEL_DRAIN_MAX && c->poll && channel_receive(c) > 0; i++)
 		;
 }

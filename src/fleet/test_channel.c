@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -135,6 +136,54 @@ static void keeps_what_the_kernel_does_not_take(void **state)
 	closed(&e, peer);
 }
 
+static void a_peer_that_does_not_read_is_broken_once(void **state)
+{
+	char packet[FRAME_HEAD];
+	struct end e;
+	int peer = opened(&e);
+	unsigned refused = 0;
+
+	(void)state;
+	while (refused < 3)
+		refused += channel_send(&e.channel, stop_frame(packet, 1), NULL, 0) == -ENOBUFS;
+	assert_true(e.broken);
+	assert_string_equal(e.why, "it does not read what it is sent");
+	assert_true(e.channel.pending_bytes <= CHANNEL_BYTES_MAX);
+	/* What was kept still goes out when it reads, so that it can say more before it is ended.
+	 */
+	e.broken = false;
+	assert_int_equal(channel_send(&e.channel, stop_frame(packet, 1), NULL, 0), -ENOBUFS);
+	assert_false(e.broken);
+	closed(&e, peer);
+}
+
+/* Somebody else (a child of the worker) holds its end, and goes on talking. */
+static int goes_on(struct channel *c, const struct frame *f)
+{
+	struct end *e = container_of(c, struct end, channel);
+	char packet[FRAME_HEAD];
+	struct slice p = stop_frame(packet, f->arg);
+
+	e->n++;
+	send((int)f->arg, p.p, p.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return 0;
+}
+
+static void draining_has_an_end(void **state)
+{
+	char packet[FRAME_HEAD];
+	struct end e;
+	int peer = opened(&e);
+	struct slice p = stop_frame(packet, (uint64_t)peer);
+
+	(void)state;
+	e.channel.received = goes_on;
+	assert_int_equal(send(peer, p.p, p.n, 0), p.n);
+	channel_drain(&e.channel);
+	assert_true(e.n > 1000);
+	closed(&e, peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +191,8 @@ int main(void)
 		cmocka_unit_test(garbage_breaks_the_channel),
 		cmocka_unit_test(a_closed_peer_is_not_an_error_by_itself),
 		cmocka_unit_test(keeps_what_the_kernel_does_not_take),
+		cmocka_unit_test(a_peer_that_does_not_read_is_broken_once),
+		cmocka_unit_test(draining_has_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

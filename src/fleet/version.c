@@ -288,6 +288,14 @@ bool version_cancel(struct version *v, struct request *r)
 	return true;
 }
 
+void version_stream_taken(struct version *v, struct request *r, size_t bytes)
+{
+	(void)v;
+	r->taken = MIN(r->taken + bytes, r->streamed);
+	if (r->place)
+		worker_stream_taken(r->place, r);
+}
+
 void version_release(struct version *v)
 {
 	assert(v->pending > 0);

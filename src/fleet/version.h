@@ -102,6 +102,12 @@ int version_submit(struct version *v, struct request *r);
  * false: its final reply still comes. */
 bool version_cancel(struct version *v, struct request *r);
 
+/* `bytes` of the pieces of a streamed answer (replies that were not final) have been sent to the
+ * client, or dropped: its worker may send as many more. To be called for all of them, in any
+ * portions; harmless after the final reply. Without it a stream stands still after
+ * FRAME_WINDOW_BYTES. */
+void version_stream_taken(struct version *v, struct request *r, size_t bytes);
+
 /* Takes the version out of the store at once: no new requests reach it. Calls done when what it had
  * accepted is answered, its workers are gone and its files are removed; in_time is false when that
  * took beyond the deadline, at which stragglers are killed. */

@@ -278,11 +278,35 @@ void worker_stop(struct worker *w, uint64_t grace_ms)
 	uv_timer_start(w->timer, worker_stop_late, grace_ms, 0);
 }
 
+/* It is its client that keeps it waiting. */
+static bool flight_is_held(const struct flight *fl)
+{
+	list_for_each (n, &fl->requests) {
+		const struct request *r = container_of(n, struct request, link);
+
+		if (r->streamed - r->opened >= FRAME_WINDOW_BYTES)
+			return true;
+	}
+	return false;
+}
+
 void worker_tick(struct worker *w, uint64_t now_ns)
 {
 	uint64_t limit = w->model.response_timeout_s * NS_PER_S;
+	bool late = false;
 
-	if (list_empty(&w->flights) || !limit || now_ns - w->progress_ns <= limit || w->timed_out)
+	if (!limit || w->killed)
+		return;
+	list_for_each (n, &w->flights) {
+		struct flight *fl = container_of(n, struct flight, link);
+
+		fl->late = now_ns > fl->alive_ns + limit && !flight_is_held(fl);
+		late = late || fl->late;
+		/* The others have not begun. */
+		if (!w->async)
+			break;
+	}
+	if (!late)
 		return;
 	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
 		 "Number or consecutive unsuccessful inference %u", w->failures + 1);

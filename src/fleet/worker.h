@@ -113,8 +113,10 @@ struct flight {
 	uint64_t seq;
 	unsigned n, left; /* requests; not yet answered */
 	bool last_of_frame;
+	bool late; /* it was not answered within responseTimeout */
 	uint64_t sent_ns;
-	struct buf ids; /* of its requests, comma separated; only where metrics are logged */
+	uint64_t alive_ns; /* last sign of life of it: its start, a piece, a question for memory */
+	struct buf ids;    /* of its requests, comma separated; only where metrics are logged */
 	struct list requests;
 };
 
@@ -153,7 +155,7 @@ struct worker {
 
 	uint64_t began_ns, ready_ns; /* this process: started, became ready */
 	uint64_t began_wall_ms;      /* for describe */
-	uint64_t progress_ns;        /* last sign of life while it had work */
+	uint64_t progress_ns;        /* last sign of life */
 	uint64_t trouble_ns;         /* first failure of the present series; 0: none */
 	unsigned failures;           /* consecutive */
 	unsigned deaths;             /* ever */
@@ -187,11 +189,13 @@ unsigned worker_free_places(const struct worker *w);
 /* Bytes that a request takes in a frame; more than FRAME_ROOM: it can never be sent. */
 size_t worker_request_size(const struct request *r);
 void worker_cancel(struct worker *w, struct request *r);
+/* The client has taken more of what was streamed to it: see version_stream_taken(). */
+void worker_stream_taken(struct worker *w, struct request *r);
 /* A sequence that it ran is over. */
 void worker_sequence_over(struct worker *w, struct slice id);
 void worker_forget_segment(struct worker *w, uint32_t id);
 void worker_tune(struct worker *w, unsigned threads);
-/* Checks the response timeout. */
+/* Checks the response timeout: of each batch that runs. */
 void worker_tick(struct worker *w, uint64_t now_ns);
 /* Kills the process with a line that says why; the rest follows from its death. */
 void worker_kill(struct worker *w, const char *why);
@@ -204,6 +208,8 @@ unsigned worker_threads(const struct worker *w);
 /* ---- worker_load.c ---- */
 int worker_send_load(struct worker *w);
 /* ---- worker_frames.c: what it sends ---- */
+/* A request that it has now; NULL: it has none of this id. */
+struct request *worker_find(const struct worker *w, uint64_t id, struct flight **ret);
 int worker_received(struct channel *c, const struct frame *f);
 void worker_broken(struct channel *c, const char *why);
 /* ---- worker_death.c ---- */

@@ -79,7 +79,7 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 
 		list_remove(n);
 		/* One that we stopped ourselves has nothing against its requests. */
-		if (w->state == WORKER_STOPPING && !w->timed_out && fate == FATE_RETRY_ALONE)
+		if (w->state == WORKER_STOPPING && !fl->late && fate == FATE_RETRY_ALONE)
 			fate = FATE_REQUEUE;
 		worker_settle_request(w, r, fate, status);
 	}
@@ -94,13 +94,17 @@ void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
 		.now_ns = now_ns,
 		.concurrent = w->async,
 		.retry = worker_may_retry(w),
-		.timed_out = w->timed_out,
 	};
 	int code = worker_death_status(w, status);
 	struct list *n;
 
-	while ((n = list_last(&w->flights)))
-		worker_settle_flight(w, container_of(n, struct flight, link), &death, code);
+	while ((n = list_last(&w->flights))) {
+		struct flight *fl = container_of(n, struct flight, link);
+
+		/* Those beside the one that hung have done nothing wrong. */
+		death.timed_out = fl->late;
+		worker_settle_flight(w, fl, &death, code);
+	}
 	w->n_flights = w->n_frames = 0;
 	w->exclusive = false;
 	w->ops->leaves(w->owner, w, code, "Worker died.");

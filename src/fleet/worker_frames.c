@@ -3,8 +3,8 @@
 
 /*
  * What a worker sends. Nothing is believed: an id must be in flight on this very worker, a granted
- * body must lie inside that request's own grant, header names and values must be sendable. The
- * first lie ends the worker.
+ * body must lie inside that request's own grant. The first lie ends the worker. What its handler
+ * may get wrong (a header that cannot be sent) fails the one request.
  */
 
 #include <errno.h>
@@ -125,7 +125,7 @@ static int worker_loaded(struct worker *w, const struct frame *f)
 
 /* ---- replies ---- */
 
-static struct request *worker_find(struct worker *w, uint64_t id, struct flight **ret)
+struct request *worker_find(const struct worker *w, uint64_t id, struct flight **ret)
 {
 	list_for_each (n, &w->flights) {
 		struct flight *fl = container_of(n, struct flight, link);
@@ -142,10 +142,12 @@ static struct request *worker_find(struct worker *w, uint64_t id, struct flight 
 	return NULL;
 }
 
-static bool worker_headers_valid(const struct frame_reply *fr)
+static bool worker_reply_valid(const struct frame_reply *fr)
 {
 	struct slice rest = fr->headers, name, value;
 
+	if (fr->status < 100 || fr->status > 999)
+		return false;
 	if (!http_value_valid(fr->type) || !http_value_valid(fr->phrase))
 		return false;
 	while (frame_header_next(&rest, &name, &value) > 0)
@@ -213,7 +215,69 @@ static void worker_observe_batch(struct worker *w, const struct flight *fl, uint
 		     (double)((whole_ns - theirs_ns) / NS_PER_MS));
 }
 
-static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight **ret_done)
+/* What the worker should have refused itself: this request fails, and nobody else. */
+static void worker_spoil(struct worker *w, struct request *r)
+{
+	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
+		 "Request %s fails: its handler gave a status or header that HTTP does not allow",
+		 r->uuid);
+	r->spoiled = true;
+	worker_cancel(w, r);
+}
+
+/* Fills in the body. Less than 0: it was a lie. */
+static int worker_reply_body(struct worker *w, struct request *r, const struct frame_reply *fr,
+			     struct reply *reply)
+{
+	const void *view;
+
+	if (!reply->final && r->streamed - r->opened >= FRAME_WINDOW_BYTES)
+		return worker_refuse(w, "it streamed more than its client had taken");
+	if (!reply->final)
+		r->streamed += fr->length;
+	if (!(fr->flags & FRAME_REPLY_GRANTED))
+		return 0;
+	view = outbound_view(w->memory->outbound, r->grant, fr->offset, fr->length);
+	if (!view)
+		return worker_refuse(w, "it named reply memory that it was not granted");
+	reply->body = slice_make(view, fr->length);
+	worker_lease(w, r, reply);
+	return 0;
+}
+
+/* Of a request that is to fail nothing goes out but, in the end, why. False: that is not yet. */
+static bool worker_reply_spoiled(struct worker *w, struct request *r, struct reply *reply)
+{
+	if (reply->release)
+		reply->release(reply->arg);
+	if (!reply->final) {
+		r->taken = r->streamed;
+		worker_stream_taken(w, r);
+		return false;
+	}
+	*reply = (struct reply){ .status = 503,
+				 .final = true,
+				 .error = true,
+				 .body = SLICE("The model gave a status, content type or header "
+					       "that HTTP does not allow.") };
+	return true;
+}
+
+/* The request is about to have its last reply; what it had is free. */
+static void worker_reply_last(struct worker *w, struct request *r, struct flight *fl,
+			      const struct reply *reply)
+{
+	assert(r->place == w && fl->left > 0);
+	list_remove(&r->link);
+	worker_revoke(w, r);
+	r->place = NULL;
+	if (!reply->error)
+		worker_observe_done(w, r, fl);
+	w->ops->release(w->owner);
+	fl->left--;
+}
+
+static int worker_reply(struct worker *w, const struct frame_reply *fr, struct flight **ret_done)
 {
 	struct flight *fl = NULL;
 	struct request *r = worker_find(w, fr->id, &fl);
@@ -224,32 +288,23 @@ static int worker_reply(struct worker *w, struct frame_reply *fr, struct flight 
 			       .body = fr->body,
 			       .final = fr->flags & FRAME_REPLY_FINAL,
 			       .error = fr->flags & FRAME_REPLY_ERROR };
-	const void *view;
 
 	if (!r)
 		return worker_refuse(w, "it answered a request that it was not given");
-	if (fr->status < 100 || fr->status > 999 || !worker_headers_valid(fr))
-		return worker_refuse(w, "it sent a status or header that HTTP does not allow");
-	if (fr->flags & FRAME_REPLY_GRANTED) {
-		view = outbound_view(w->memory->outbound, r->grant, fr->offset, fr->length);
-		if (!view)
-			return worker_refuse(w, "it named reply memory that it was not granted");
-		reply.body = slice_make(view, fr->length);
-		worker_lease(w, r, &reply);
-	}
+	if (worker_reply_body(w, r, fr, &reply) < 0)
+		return -EBADMSG;
+	fl->alive_ns = w->progress_ns;
+	if (!r->spoiled && !worker_reply_valid(fr))
+		worker_spoil(w, r);
+	if (r->spoiled && !worker_reply_spoiled(w, r, &reply))
+		return 0;
 	sizes_learn(w->model.sizes, fr->length);
 	r->answered = true;
 	if (r->sequence)
 		w->ops->sequence_answered(w->owner, r, &reply, w->progress_ns);
 	if (reply.final) {
-		list_remove(&r->link);
-		worker_revoke(w, r);
-		r->place = NULL;
-		if (!reply.error)
-			worker_observe_done(w, r, fl);
-		w->ops->release(w->owner);
-		if (--fl->left == 0)
-			*ret_done = fl;
+		worker_reply_last(w, r, fl, &reply);
+		*ret_done = fl->left ? NULL : fl;
 	}
 	r->reply(r, &reply);
 	return 0;
@@ -326,7 +381,7 @@ static int worker_need(struct worker *w, const struct frame *f)
 	r = worker_find(w, f->arg, &fl);
 	if (!r)
 		return worker_refuse(w, "it asked for memory for a request that it was not given");
-	w->progress_ns = clock_now_ns();
+	fl->alive_ns = w->progress_ns = clock_now_ns();
 	worker_revoke(w, r);
 	if (n <= limit)
 		outbound_grant(w->memory->outbound, n, &r->grant);

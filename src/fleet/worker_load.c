@@ -9,9 +9,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "fleet/placement.h"
-#include "log/log.h"
+#include "pool/memfd.h"
 #include "wire/json.h"
 
+#define WORKER_LOAD_MAX ((size_t)32 << 20)
 #define WORKER_OUTBOUND_MIN ((size_t)16 << 20)
 #define WORKER_OUTBOUND_MAX ((size_t)4 << 30)
 
@@ -91,22 +92,31 @@ static int worker_make_memory(struct worker *w)
 	return 0;
 }
 
+/* The document goes through memory: what a model's configuration says may be larger than a frame.
+ */
 int worker_send_load(struct worker *w)
 {
-	static char packet[FRAME_MAX];
-	struct buf json = BUF_INIT(FRAME_MAX - FRAME_HEAD - 8);
+	_cleanup_(buf_finish) struct buf json = BUF_INIT(WORKER_LOAD_MAX);
+	char packet[FRAME_HEAD];
 	struct frame_writer fw;
-	int fd, r;
+	struct memfd document;
+	int r;
 
 	r = worker_make_memory(w);
 	if (r < 0)
-		return r;
+		return err_trace(r);
 	w->next_seq = 0;
 	w->threads = worker_threads(w);
 	load_json(w, &json);
-	frame_begin(&fw, packet, sizeof(packet), FRAME_LOAD, 0);
-	r = buf_overflowed(&json) ? -E2BIG : frame_put_bytes(&fw, buf_slice(&json));
-	buf_finish(&json);
-	fd = outbound_fd(w->memory->outbound);
-	return r ? err_origin(r) : channel_send(&w->channel, frame_end(&fw), &fd, 1);
+	if (buf_overflowed(&json))
+		return err_origin(-E2BIG);
+	r = memfd_open(&document, "sconce-load", json.n);
+	if (r < 0)
+		return err_trace(r);
+	memcpy(document.p, json.p, json.n);
+	frame_begin(&fw, packet, sizeof(packet), FRAME_LOAD, json.n);
+	r = channel_send(&w->channel, frame_end(&fw),
+			 (const int[]){ outbound_fd(w->memory->outbound), document.fd }, 2);
+	memfd_close(&document);
+	return r;
 }

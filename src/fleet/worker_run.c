@@ -193,7 +193,7 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 	list_init(&fl->requests);
 	fl->seq = ++w->next_seq;
 	fl->n = fl->left = b->n;
-	fl->sent_ns = now_ns;
+	fl->sent_ns = fl->alive_ns = now_ns;
 	buf_init(&fl->ids, WORKER_IDS_MAX);
 	list_splice_back(&fl->requests, &b->requests);
 	list_for_each (m, &fl->requests) {
@@ -247,8 +247,6 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 	if (!done)
 		return 0;
 	container_of(list_last(&w->flights), struct flight, link)->last_of_frame = true;
-	if (list_first(&w->flights) == list_last(&w->flights) || w->n_frames == 0)
-		w->progress_ns = now_ns;
 	w->n_frames++;
 	if (channel_send(&w->channel, frame_end(&fw), NULL, 0) < 0)
 		worker_kill(w, "its socket is broken");
@@ -257,11 +255,18 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 
 void worker_flight_done(struct worker *w, struct flight *fl)
 {
-	assert(list_empty(&fl->requests));
+	struct list *next;
+
+	assert(list_empty(&fl->requests) && !fl->left);
+	assert(w->n_flights > 0 && w->n_frames >= fl->last_of_frame);
 	w->n_flights--;
 	w->n_frames -= fl->last_of_frame;
 	w->exclusive = w->exclusive && w->n_flights;
 	list_remove(&fl->link);
+	/* Where one runs at a time, the next begins now. */
+	next = list_first(&w->flights);
+	if (next && !w->async)
+		container_of(next, struct flight, link)->alive_ns = w->progress_ns;
 }
 
 void flight_free(struct flight *fl)
@@ -276,6 +281,24 @@ void worker_cancel(struct worker *w, struct request *r)
 	char packet[FRAME_HEAD];
 
 	frame_begin(&fw, packet, sizeof(packet), FRAME_CANCEL, r->id);
+	channel_send(&w->channel, frame_end(&fw), NULL, 0);
+}
+
+void worker_stream_taken(struct worker *w, struct request *r)
+{
+	char packet[FRAME_HEAD + 8];
+	struct frame_writer fw;
+	struct flight *fl;
+
+	assert(r->opened <= r->taken && r->taken <= r->streamed);
+	/* In large portions: most streams are over before they need a second one. */
+	if (r->taken - r->opened < FRAME_WINDOW_BYTES / 2)
+		return;
+	frame_begin(&fw, packet, sizeof(packet), FRAME_WINDOW, r->id);
+	frame_put_u64(&fw, r->taken - r->opened);
+	r->opened = r->taken;
+	if (worker_find(w, r->id, &fl))
+		fl->alive_ns = clock_now_ns();
 	channel_send(&w->channel, frame_end(&fw), NULL, 0);
 }
 

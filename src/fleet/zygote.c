@@ -19,7 +19,8 @@
 #include "wire/json.h"
 
 #define ZYGOTE_FAILURES_MAX 3
-#define ZYGOTE_HAS_THREADS 3 /* its exit code when what it imported makes forking unsafe */
+#define ZYGOTE_ORDERS_MAX 4096 /* TorchServe's bound of workers of a model, too */
+#define ZYGOTE_HAS_THREADS 3   /* its exit code when what it imported makes forking unsafe */
 
 enum zygote_kind { ZYGOTE_PLAIN, ZYGOTE_TORCH, ZYGOTE_KINDS };
 
@@ -146,6 +147,9 @@ static int zygote_start(struct zygote *z)
 
 	z->channel.received = zygote_received;
 	z->channel.broken = zygote_broken;
+	/* All workers of a server may wait while it imports torch. */
+	z->channel.bytes_max = ZYGOTE_ORDERS_MAX * FRAME_SOFT;
+	z->channel.fds_max = ZYGOTE_ORDERS_MAX * 3;
 	if (!r)
 		r = output_open(&z->out, s->loop, zygote_labels[z->kind], false, &ends[1]);
 	if (!r)

@@ -62,7 +62,7 @@ static void put64(char *p, uint64_t v)
 static bool frame_type_known(uint8_t type)
 {
 	return (type >= FRAME_HELLO && type <= FRAME_SPAWNED) ||
-	       (type >= FRAME_LOAD && type <= FRAME_PEER);
+	       (type >= FRAME_LOAD && type <= FRAME_WINDOW);
 }
 
 int frame_read(struct slice packet, struct frame *ret)

@@ -23,6 +23,9 @@
 #define FRAME_SOFT ((size_t)16384)      /* stop adding requests or replies to a frame here */
 #define FRAME_INLINE_MAX ((size_t)8192) /* a longer reply body goes through a grant */
 #define FRAME_HEAD ((size_t)16)
+/* A request's streamed pieces (replies that are not final) may be sent while fewer bytes than this
+ * have not been taken by its client; the last one may go beyond it. */
+#define FRAME_WINDOW_BYTES ((uint64_t)1 << 20)
 #define FRAME_UUID 36
 #define FRAME_ROOM (FRAME_MAX - FRAME_HEAD) /* for entries */
 
@@ -47,7 +50,8 @@ enum frame_type {
 	FRAME_SPAWNED =
 		10, /* zygote: arg: pid of the new worker, 0 on failure; JSON {"token","error"} */
 	/* front → worker */
-	FRAME_LOAD = 33,   /* JSON; carries the outbound memfd */
+	FRAME_LOAD = 33,   /* arg: length of the JSON document; carries the outbound memfd, and a
+			    * memfd with the document */
 	FRAME_RUN = 34,    /* requests; arg: sequence number of the first batch in the frame */
 	FRAME_GRANT = 35,  /* arg: request id; u64 offset, u64 length (0: refused) */
 	FRAME_CANCEL = 36, /* arg: request id: nobody waits for it any more */
@@ -59,7 +63,9 @@ enum frame_type {
 	FRAME_SPAWN = 41, /* zygote: fork a worker. JSON {"token","environment","cwd"}; carries its
 			   * socket, stdout and stderr */
 	FRAME_SEQUENCE_OVER = 42, /* UTF-8 id of a sequence that this worker ran */
-	FRAME_PEER = 43, /* arg: rank of another process of this worker; carries a socket to it */
+	FRAME_PEER = 43,   /* arg: rank of another process of this worker; carries a socket to it */
+	FRAME_WINDOW = 44, /* arg: request id; u64: so many more bytes of its streamed pieces have
+			    * gone to the client, and may be followed by others */
 };
 
 struct frame {

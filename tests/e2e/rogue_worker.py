@@ -57,15 +57,20 @@ LIES = {
     "granted nothing": lambda r: granted(r, 4096, 100),
     "granted far away": lambda r: granted(r, 1 << 50, 1 << 50),
     "granted overflow": lambda r: granted(r, 2**64 - 8, 16),
-    "status 0": lambda r: chunk(reply(r, status=0)),
-    "status 65535": lambda r: chunk(reply(r, status=65535)),
-    "split header": lambda r: chunk(reply(r, headers=header(b"X-A", b"b\r\nX-Evil: 1"))),
-    "bad header name": lambda r: chunk(reply(r, headers=header(b"X A:", b"b"))),
     "header too long": lambda r: chunk(reply(r, headers=struct.pack("<HH", 3, 60000) + b"abc")),
     "second hello": lambda r: frame(HELLO, 0, 0, b'{"protocol": 1}'),
     "second loaded": lambda r: frame(LOADED, 200, 0, b'{"message": "", "credits": 1}'),
     "need without bytes": lambda r: frame(NEED, r),
     "need for a stranger": lambda r: frame(NEED, r + 1000, 0, struct.pack("<Q", 100)),
+}
+
+# What a handler may get wrong: its request fails, and nobody else.
+MISTAKES = {
+    "status 0": lambda r: chunk(reply(r, status=0)),
+    "status 65535": lambda r: chunk(reply(r, status=65535)),
+    "split header": lambda r: chunk(reply(r, headers=header(b"X-A", b"b\r\nX-Evil: 1"))),
+    "bad header name": lambda r: chunk(reply(r, headers=header(b"X A:", b"b"))),
+    "bad piece": lambda r: chunk(reply(r, headers=header(b"X A:", b"b"), flags=0), reply(r)),
 }
 
 # These are harmless: the worker goes on and answers.
@@ -94,7 +99,7 @@ def run(sock):
                 sock.send(ODDITIES[lie](request))
                 sock.send(chunk(reply(request)))
             else:
-                sock.send(chunk(reply(request)) if honest else LIES[lie](request))
+                sock.send(chunk(reply(request)) if honest else {**LIES, **MISTAKES}[lie](request))
 
 
 if __name__ == "__main__":

@@ -91,6 +91,12 @@ def test_folder(server, inside):
     assert path.exists(), "a folder is served from where it lies and stays there"
 
 
+def test_a_configuration_larger_than_a_frame(server):
+    words = ", ".join(f'"word{i}"' for i in range(20_000))
+    path = make_mar(server.store, "wordy", READS_FILES, config=f"words: [{words}]\n")
+    assert loaded(server, path).json()["yaml"]["words"][-1] == "word19999"
+
+
 def test_extra_files_and_nested_folders(server):
     path = make_mar(server.store, "extra", READS_FILES,
                     files={"index.json": "{}", "deep/er/file.bin": b"\x00\xff", "empty": b""})

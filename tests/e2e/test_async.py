@@ -13,6 +13,9 @@ from e2e.server import assert_error, eventually
 def server(module_serve, module_tmp):
     make_mar(module_tmp / "later", "later", "later.py",
              config="minWorkers: 1\nmaxWorkers: 1\nasyncCommunication: true\n")
+    make_mar(module_tmp / "later", "hasty", "later.py",
+             config="minWorkers: 1\nmaxWorkers: 1\nasyncCommunication: true\n"
+                    "responseTimeout: 1\n")
     return module_serve(store=module_tmp / "later")
 
 
@@ -62,3 +65,11 @@ def test_worker_that_dies_with_many_calls(server, tmp_path):
     calls += [background(server.predict, "later", f"large a{n}") for n in range(1, 30)]
     assert calls[0].result().text == "survived"
     assert [len(f.result().text) for f in calls[1:]] == list(range(1, 30))
+
+
+def test_a_call_that_hangs_beside_traffic_is_timed_out(server, tmp_path):
+    hung = background(server.predict, "hasty", f"forever {tmp_path / 'note'}")
+    eventually((tmp_path / "note.began").exists)
+    eventually(lambda: server.predict("hasty", "large a1").text == "a" and hung.done(),
+               "it is answered though others go on")
+    assert_error(hung.result(), 500, "InternalServerException", "Worker died.")

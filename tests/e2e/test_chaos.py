@@ -183,6 +183,16 @@ def test_worker_that_lies(serve, tmp_path, lie):
     assert reason.startswith(("it ", "its ")), reason
 
 
+@pytest.mark.parametrize("mistake", rogue_worker.MISTAKES)
+def test_what_http_cannot_say_fails_one_request(serve, tmp_path, mistake):
+    server, _ = rogue_server(serve, tmp_path, mistake)
+    pids = server.worker_pids("lied")
+    for _ in range(2):
+        assert_error(server.predict("lied", b"x"), 503, "InternalServerException",
+                     "The model gave a status, content type or header that HTTP does not allow.")
+    assert server.worker_pids("lied") == pids, "the worker must survive this"
+
+
 @pytest.mark.parametrize("lie", rogue_worker.ODDITIES)
 def test_worker_that_is_odd_but_harmless(serve, tmp_path, lie):
     server, _ = rogue_server(serve, tmp_path, lie)

@@ -75,7 +75,10 @@ class Front:
                     "manifest": {}, "model_yaml_config": {}, "max_response_size": 3 << 20,
                     "server_version": "x", "worker_id": "W", "metrics": True, "async": False}
         document.update(load)
-        self.send(wire.LOAD, 0, json.dumps(document).encode(), fds=[self.outbound_fd])
+        text = json.dumps(document).encode()
+        with os.fdopen(os.memfd_create("load"), "wb", buffering=0) as load:
+            load.write(text)
+            self.send(wire.LOAD, len(text), fds=[self.outbound_fd, load.fileno()])
         self.loaded_code, payload = self.receive(wire.LOADED)
         self.loaded = json.loads(payload)
 

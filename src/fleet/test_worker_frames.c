@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fleet/worker_rig.h"
+
+static void test_a_stream_has_a_window(void **state)
+{
+	struct frame_reply piece = { .status = 200, .id = 7 };
+	struct request r = rig_asked(7, NULL);
+	struct frame f;
+	unsigned n = 0;
+
+	(void)state;
+	rig_loads();
+	rig_begins(&r);
+	while (r.streamed < FRAME_WINDOW_BYTES) {
+		rig_sends(&piece, FRAME_INLINE_MAX);
+		n++;
+	}
+	assert_int_equal(rig.replies, n);
+	assert_int_equal(rig.kills, 0);
+	assert_int_equal(rig_hears(&f), 0);
+	/* The client takes some: the worker is told, in portions worth a frame. */
+	r.taken += FRAME_WINDOW_BYTES / 4;
+	worker_stream_taken(rig.w, &r);
+	assert_int_equal(rig_hears(&f), 0);
+	r.taken += FRAME_WINDOW_BYTES / 4;
+	worker_stream_taken(rig.w, &r);
+	assert_int_equal(rig_hears(&f), FRAME_WINDOW);
+	assert_int_equal(f.arg, 7);
+	for (unsigned i = 0; i < n / 2; i++)
+		rig_sends(&piece, FRAME_INLINE_MAX);
+	assert_int_equal(rig.replies, n + n / 2);
+	assert_int_equal(rig.kills, 0);
+	rig_sends(&piece, 1);
+	assert_int_equal(rig.replies, n + n / 2);
+	assert_int_equal(rig.kills, 1);
+	rig_ends(SIGKILL);
+}
+
+static void test_a_last_reply_needs_no_window(void **state)
+{
+	struct frame_reply piece = { .status = 200, .id = 7 };
+	struct request r = rig_asked(7, NULL);
+
+	(void)state;
+	rig_loads();
+	rig_begins(&r);
+	while (r.streamed < FRAME_WINDOW_BYTES)
+		rig_sends(&piece, FRAME_INLINE_MAX);
+	rig_answers(7, "end");
+	assert_int_equal(rig.kills, 0);
+	assert_true(rig.last.final);
+}
+
+static void test_what_http_cannot_say_fails_its_request_only(void **state)
+{
+	struct request r = rig_asked(7, NULL), next = rig_asked(8, NULL);
+	struct frame_reply bad = { .status = 200, .id = 7, .type = SLICE("text/\nplain") };
+	struct frame f;
+
+	(void)state;
+	rig_loads();
+	rig_begins(&r);
+	rig_sends(&bad, 10);
+	assert_int_equal(rig.replies, 0);
+	assert_int_equal(rig_hears(&f), FRAME_CANCEL); /* it need not go on */
+	bad.type = SLICE_NULL;
+	rig_sends(&bad, 10);
+	assert_int_equal(rig.replies, 0);
+	rig_answers(7, "end");
+	assert_int_equal(rig.replies, 1);
+	assert_true(rig.last.final && rig.last.error);
+	assert_int_equal(rig.last.status, 503);
+	rig_begins(&next);
+	bad = (struct frame_reply){ .status = 42, .flags = FRAME_REPLY_FINAL, .id = 8 };
+	rig_sends(&bad, 10);
+	assert_int_equal(rig.replies, 2);
+	assert_int_equal(rig.last.status, 503);
+	assert_int_equal(rig.released, 2);
+	assert_int_equal(rig.kills, 0);
+}
+
+static void test_a_worker_that_never_reads_is_ended(void **state)
+{
+	struct frame f;
+
+	(void)state;
+	rig_loads();
+	for (unsigned i = 0; i < 200000 && !rig.kills; i++)
+		rig_says(FRAME_CALL, i, "");
+	assert_int_equal(rig.kills, 1);
+	assert_true(rig.w->channel.pending_bytes <= CHANNEL_BYTES_MAX);
+	assert_int_equal(rig_hears(&f), FRAME_ANSWER);
+}
+
+/* One that hangs beside others that go on is seen. */
+static void test_each_batch_has_its_own_time(void **state)
+{
+	struct frame_reply piece = { .status = 200, .id = 8 };
+	struct request r = rig_asked(7, NULL), beside = rig_asked(8, NULL);
+	uint64_t now_ns, limit_ns = 5 * NS_PER_S;
+
+	(void)state;
+	rig_loads();
+	rig.w->async = true;
+	rig.w->credits = 2;
+	rig_begins(&r);
+	rig_begins(&beside);
+	rig_notes(2);
+	now_ns = clock_now_ns() + limit_ns;
+	rig_sends(&piece, 10);
+	container_of(list_last(&rig.w->flights), struct flight, link)->alive_ns = now_ns;
+	worker_tick(rig.w, now_ns - NS_PER_S);
+	assert_int_equal(rig.kills, 0);
+	worker_tick(rig.w, now_ns + NS_PER_S);
+	assert_int_equal(rig.kills, 1);
+	/* The one beside it may not be blamed, but it has begun to answer. */
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.replies, 3);
+}
+
+static void test_who_waits_for_its_client_is_not_late(void **state)
+{
+	struct frame_reply piece = { .status = 200, .id = 7 };
+	struct request r = rig_asked(7, NULL);
+
+	(void)state;
+	rig_loads();
+	rig_begins(&r);
+	while (r.streamed < FRAME_WINDOW_BYTES)
+		rig_sends(&piece, FRAME_INLINE_MAX);
+	worker_tick(rig.w, clock_now_ns() + 60 * NS_PER_S);
+	assert_int_equal(rig.kills, 0);
+	r.taken = r.streamed;
+	worker_stream_taken(rig.w, &r);
+	worker_tick(rig.w, clock_now_ns() + NS_PER_S);
+	assert_int_equal(rig.kills, 0);
+	worker_tick(rig.w, clock_now_ns() + 60 * NS_PER_S);
+	assert_int_equal(rig.kills, 1);
+	rig_ends(SIGKILL);
+}
+
+/* Batches of one frame run one after another: the second begins when the first is answered. */
+static void test_a_batch_that_has_not_begun_is_not_late(void **state)
+{
+	struct request r = rig_asked(7, NULL), second = rig_asked(8, NULL);
+	uint64_t later_ns;
+
+	(void)state;
+	rig_loads();
+	rig_begins(&r);
+	rig_begins(&second);
+	rig_answers(7, "true");
+	later_ns = container_of(list_first(&rig.w->flights), struct flight, link)->alive_ns;
+	assert_true(later_ns == rig.w->progress_ns);
+	worker_tick(rig.w, later_ns + 5 * NS_PER_S);
+	assert_int_equal(rig.kills, 0);
+	worker_tick(rig.w, later_ns + 6 * NS_PER_S);
+	assert_int_equal(rig.kills, 1);
+	rig_ends(SIGKILL);
+}
+
+#define WORKER_TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORKER_TEST(test_a_stream_has_a_window),
+		WORKER_TEST(test_a_last_reply_needs_no_window),
+		WORKER_TEST(test_what_http_cannot_say_fails_its_request_only),
+		WORKER_TEST(test_a_worker_that_never_reads_is_ended),
+		WORKER_TEST(test_each_batch_has_its_own_time),
+		WORKER_TEST(test_who_waits_for_its_client_is_not_late),
+		WORKER_TEST(test_a_batch_that_has_not_begun_is_not_late),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
