@@ -11,6 +11,9 @@ from model_archiver.arg_parser import ArgParser
 from model_archiver.model_archiver_error import ModelArchiverError
 from model_archiver.model_packaging_utils import ModelExportUtils
 
+_FILES = ("handler", "model_file", "serialized_file", "extra_files", "requirements_file",
+          "config_file")
+
 
 def _facts(manifest):
     """What a manifest says of the model: not when and by whom it was packed."""
@@ -23,15 +26,14 @@ def _package(config, manifest):
         command.archive(config)
         return
     # Another manifest than the command would write.
-    archive_format = config.archive_format
-    ModelExportUtils.validate_inputs(config.model_name, config.export_path)
-    export_path = ModelExportUtils.check_mar_already_exists(
-        config.model_name, config.export_path, config.force, archive_format)
-    folder = ModelExportUtils.copy_artifacts(
-        config.model_name, config.runtime, model_file=config.model_file,
-        serialized_file=config.serialized_file, handler=config.handler,
-        extra_files=config.extra_files, config_file=config.config_file,
-        **{"requirements-file": config.requirements_file})
+    given = {name: getattr(config, name, None) for name in _FILES}
+    given["requirements-file"] = given.pop("requirements_file")
+    archive_format = getattr(config, "archive_format", None) or "default"
+    export_path = getattr(config, "export_path", None) or os.getcwd()
+    ModelExportUtils.validate_inputs(config.model_name, export_path)
+    ModelExportUtils.check_mar_already_exists(
+        config.model_name, export_path, getattr(config, "force", False), archive_format)
+    folder = ModelExportUtils.copy_artifacts(config.model_name, config.runtime, **given)
     try:
         ModelExportUtils.archive(export_path, config.model_name, folder, manifest, archive_format)
     finally:

@@ -61,7 +61,9 @@ def test_ways_to_pack(script, tmp_path, way):
 def test_a_manifest_of_ones_own(script, tmp_path):
     done = script("own = json.loads(ModelExportUtils.generate_manifest_json(config))\n"
                   "own['model']['sequenceMaxIdleMSec'] = 5\n"
-                  "package_model(config, json.dumps(own))")
+                  # Older scripts do not know every member.
+                  "package_model(argparse.Namespace(model_name='m', handler='h.py', version='1',"
+                  " runtime='python', extra_files='x.txt'), json.dumps(own))")
     assert (done.returncode, done.stderr) == (0, "")
     assert manifest(tmp_path / "m.mar")["model"]["sequenceMaxIdleMSec"] == 5
 
