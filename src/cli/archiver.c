@@ -10,6 +10,7 @@
 
 #include "archive/writer.h"
 #include "base/util.h"
+#include "cli/printable.h"
 
 #define AT(field) offsetof(struct archive_spec, field)
 
@@ -84,7 +85,7 @@ int archiver_main(int argc, char **argv)
 	setlocale(LC_CTYPE, "C.UTF-8"); /* names of files that are not ASCII */
 	archiver_catch_signals();
 	r = archive_write(&s, &notes);
-	fputs(buf_cstr(&notes), stderr);
+	printable_print(stderr, buf_cstr(&notes));
 	buf_finish(&notes);
 	if (interrupted) {
 		signal(interrupted, SIG_DFL);

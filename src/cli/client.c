@@ -83,7 +83,7 @@ int client_init(struct client *c, const struct client_options *options)
 	c->curl = curl_load(&why);
 	c->easy = c->curl ? c->curl->easy_init() : NULL;
 	if (!c->easy)
-		fprintf(stderr, CLIENT_ERROR "%s\n", buf_cstr(&why));
+		printable_printf(stderr, CLIENT_ERROR "%s\n", buf_cstr(&why));
 	buf_finish(&why);
 	c->address = options->address ? mem_strdup(options->address) : client_configured_address();
 	for (size_t n = strlen(c->address); n && c->address[n - 1] == '/'; n--)
@@ -215,8 +215,8 @@ static int client_refused(const struct client *c)
 		printable_print(stderr, message);
 		fputc('\n', stderr);
 	} else {
-		fprintf(stderr, CLIENT_ERROR "%s answered with status %ld\n", c->address,
-			c->status);
+		printable_printf(stderr, CLIENT_ERROR "%s answered with status %ld\n", c->address,
+				 c->status);
 	}
 	client_advise(c, type ? type : "");
 	yyjson_doc_free(doc);
@@ -225,8 +225,8 @@ static int client_refused(const struct client *c)
 
 static int client_silent(const struct client *c, CURLcode r)
 {
-	fprintf(stderr, CLIENT_ERROR "no answer from %s: %s\n", c->address,
-		c->curl->easy_strerror(r));
+	printable_printf(stderr, CLIENT_ERROR "no answer from %s: %s\n", c->address,
+			 c->curl->easy_strerror(r));
 	if (r == CURLE_COULDNT_CONNECT)
 		fputs("Is the server running, and is this its management_address? --address names "
 		      "another.\n",

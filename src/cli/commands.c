@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/slice.h"
 #include "base/util.h"
+#include "cli/printable.h"
 
 static void commands_help(const struct commands *c, FILE *out)
 {
@@ -30,7 +31,7 @@ static int commands_unknown(const struct commands *c, const char *name)
 		least = d;
 		best = &c->rows[i];
 	}
-	fprintf(stderr, "%s: there is no command '%s'", c->program, name);
+	printable_printf(stderr, "%s: there is no command '%s'", c->program, name);
 	if (best)
 		fprintf(stderr, "; did you mean '%s'?", best->name);
 	fprintf(stderr, "\nTry `%s --help`.\n", c->program);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -62,7 +64,7 @@ static const struct {
 	{ "torch-model-archiver", archiver_main },
 };
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
 	const char *name = slash ? slash + 1 : argc ? argv[0] : "";
@@ -73,4 +75,21 @@ int main(int argc, char **argv)
 	if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0))
 		return version_main(1, argv);
 	return commands_run(&sconce_commands, argc, argv);
+}
+
+/* What was printed has to arrive: a full disk is a failure, whatever was done before. Who closed
+ * standard output wanted none. */
+static int finish(int r)
+{
+	errno = 0;
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EBADF)
+		return r;
+	fprintf(stderr, "The output cannot be written%s%s\n", errno ? ": " : "",
+		errno ? strerror(errno) : "");
+	return r ? r : 1;
+}
+
+int main(int argc, char **argv)
+{
+	return finish(run(argc, argv));
 }

@@ -87,7 +87,7 @@ static int change_print(const struct client *c, const struct models_args *a)
 		printable_print(stdout, status);
 		putchar('\n');
 	} else {
-		fwrite(c->body.p, 1, c->body.n, stdout);
+		printable_document(stdout, buf_slice(&c->body));
 	}
 	yyjson_doc_free(doc);
 	return CLIENT_OK;

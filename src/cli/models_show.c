@@ -63,7 +63,7 @@ size_t models_workers_ready(yyjson_val *version)
 
 static int show_body(const struct client *c)
 {
-	fwrite(c->body.p, 1, c->body.n, stdout);
+	printable_document(stdout, buf_slice(&c->body));
 	return CLIENT_OK;
 }
 
@@ -125,7 +125,7 @@ static void list_print(const struct models_args *a, yyjson_mut_doc *all, struct 
 
 	if (a->json) {
 		json_write_pretty(&text, all);
-		fwrite(text.p, 1, text.n, stdout);
+		printable_document(stdout, buf_slice(&text));
 	} else if (!a->quiet && t->n == t->columns) {
 		puts("There are no models.");
 	} else if (!a->quiet) {

@@ -10,6 +10,7 @@
 
 #include "base/util.h"
 #include "cli/options_internal.h"
+#include "cli/printable.h"
 
 #define WIDTH 79
 #define HELP_AT 26 /* column of the explanations */
@@ -62,7 +63,7 @@ int options_error(const struct options *o, const char *fmt, ...)
 	usage_print(o, stderr);
 	fprintf(stderr, "%s: error: ", o->program);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	printable_vprintf(stderr, fmt, args);
 	va_end(args);
 	fputc('\n', stderr);
 	return 2;

@@ -5,22 +5,63 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #define PRINTABLE_MAX ((size_t)256 << 20)
 
+/* Control characters, and those that turn the direction of writing: they make a text look like
+ * another one. */
+static bool printable_obeyed(uint32_t c)
+{
+	return (c < 0x20 && c != '\n') || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e ||
+	       c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+static void printable_put(FILE *out, struct slice s)
+{
+	while (s.n) {
+		uint32_t c;
+		size_t n = utf8_char(s, &c);
+
+		/* A terminal that does not read UTF-8 obeys single bytes, too. */
+		if (!n || printable_obeyed(c))
+			fputc('?', out);
+		else
+			fwrite(s.p, 1, n, out);
+		n = MAX(n, (size_t)1);
+		s = slice_make(s.p + n, s.n - n);
+	}
+}
+
 void printable_print(FILE *out, const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+	printable_put(out, slice_str(text));
+}
 
-		/* Those of one byte, and in UTF-8 those of two. */
-		if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
-			fputc('?', out);
-			text++;
-		} else {
-			fputc(c == '\n' || (c >= 0x20 && c != 0x7f) ? c : '?', out);
-		}
-	}
+void printable_vprintf(FILE *out, const char *fmt, va_list args)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
+	printable_print(out, text);
+}
+
+void printable_printf(FILE *out, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	printable_vprintf(out, fmt, args);
+	va_end(args);
+}
+
+void printable_document(FILE *out, struct slice text)
+{
+	if (isatty(fileno(out)))
+		printable_put(out, text);
+	else if (text.n)
+		fwrite(text.p, 1, text.n, out);
 }
 
 /* Letters, not bytes. */

@@ -3,12 +3,17 @@
 
 /* Text from elsewhere on a terminal: nothing in it that a terminal would obey, columns aligned. */
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/buf.h"
 
-/* Prints it with '?' for control characters; line ends stay. */
+/* Prints it with '?' for control characters and what is not UTF-8; line ends stay. */
 void printable_print(FILE *out, const char *text);
+void printable_printf(FILE *out, const char *fmt, ...) _printf_(2, 3);
+void printable_vprintf(FILE *out, const char *fmt, va_list args);
+/* What programs read: as it is, except on a terminal. */
+void printable_document(FILE *out, struct slice text);
 
 #define PRINTABLE_COLUMNS 8
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "cli/printable.h"
 #include "config/model_list.h"
 #include "config/snapshot_files.h"
 
@@ -133,8 +134,8 @@ void sources_report(const struct buf *why, FILE *out)
 		struct slice line = slice_cut(&rest, '\n');
 
 		if (slice_starts(line, SLICE("warning: ")))
-			fprintf(stderr, "%.*s\n", SLICE_ARG(line));
+			printable_printf(stderr, "%.*s\n", SLICE_ARG(line));
 		else if (line.n)
-			fprintf(out, "Invalid configuration: %.*s\n", SLICE_ARG(line));
+			printable_printf(out, "Invalid configuration: %.*s\n", SLICE_ARG(line));
 	}
 }

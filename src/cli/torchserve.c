@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "cli/pidfile.h"
+#include "cli/printable.h"
 #include "cli/sources.h"
 #include "cli/torchserve_options.h"
 #include "serve/serve.h"
@@ -97,7 +98,7 @@ static bool torchserve_has_file(const char *flag, const char *path)
 {
 	if (!path || torchserve_is_file(path))
 		return true;
-	printf("%s file not found: %s\n", flag, path);
+	printable_printf(stdout, "%s file not found: %s\n", flag, path);
 	return false;
 }
 
@@ -110,11 +111,11 @@ static bool torchserve_has_folder(const struct settings *s, const char *key, con
 	if (torchserve_is_folder(path))
 		return true;
 	if (origin && strncmp(origin, "--", 2) == 0) {
-		printf("%s directory not found: %s\n", origin, path);
+		printable_printf(stdout, "%s directory not found: %s\n", origin, path);
 		return false;
 	}
 	settings_put_head(s, key, &place);
-	printf("%sdirectory not found: %s\n", buf_cstr(&place), path);
+	printable_printf(stdout, "%sdirectory not found: %s\n", buf_cstr(&place), path);
 	return false;
 }
 
@@ -124,8 +125,10 @@ static bool torchserve_check_files(const struct torchserve_options *o)
 	bool by_variable = named && *named;
 
 	if (temp && *temp && !torchserve_is_folder(temp)) {
-		printf("Invalid temp directory: %s, please check TEMP environment variable.\n",
-		       temp);
+		printable_printf(
+			stdout,
+			"Invalid temp directory: %s, please check TEMP environment variable.\n",
+			temp);
 		return false;
 	}
 	return torchserve_has_file("--log-config", o->log_config) &&

@@ -272,6 +272,17 @@ def test_extra_files_that_are_not_there(bench):
         "folder\n")
 
 
+@pytest.mark.parametrize("name", [b"a\x1b[2Jb", b"a\xc2\x9b2Jb", b"a\x9b2Jb"])
+def test_names_of_files_do_not_reach_a_terminal_as_they_are(bench, name):
+    path = os.path.join(os.fsencode(bench.root), name)
+    os.mkfifo(path)
+    done = subprocess.run([BIN / "torch-model-archiver", *REQUIRED, "--extra-files", path],
+                          cwd=bench.root, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert b"cannot be packed: it is not a file" in done.stderr
+    assert b"\x1b" not in done.stderr and b"\x9b" not in done.stderr
+
+
 def test_folders_that_hold_themselves(bench):
     (bench.root / "extra" / "again").symlink_to(bench.root / "extra")
     code, _, complaints = bench.run(*REQUIRED, "--extra-files", "extra")

@@ -375,6 +375,31 @@ def test_help_of_every_command(shell, command):
     assert max(map(len, output.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("command", [
+    *(f"sconce {name} --help" for name in HELP), "torchserve --help", "torchserve --version",
+    "torch-model-archiver --help", "sconce settings", "sconce completion zsh", "sconce version"])
+def test_output_that_cannot_be_written_is_a_failure(command):
+    with open("/dev/full", "w") as full:
+        program, *arguments = command.split()
+        done = subprocess.run([BIN / program, *arguments], stdout=full, stderr=subprocess.PIPE,
+                              text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The output cannot be written")
+
+
+@pytest.mark.parametrize("command", [
+    ["sconce"], ["sconce", "models", "list", "--"], ["torchserve"],
+    ["torch-model-archiver", "--model-name"], ["torchserve", "--start", "--ts-config"]])
+def test_nothing_printed_moves_the_cursor(shell, command):
+    hostile = b"a\x1b[2J\x1b]0;owned\x07\xc2\x9b31m\x9b\xe2\x80\xae"
+    done = subprocess.run([BIN / command[0], *command[1:], hostile], cwd=shell.root,
+                          env=shell.environment, capture_output=True, timeout=60, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and said
+    for byte in (b"\x1b", b"\x07", b"\x9b", b"\xae"):
+        assert byte not in said, said
+
+
 # ---- configuration ----
 
 def serve_command(shell, *more):
