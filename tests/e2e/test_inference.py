@@ -33,6 +33,14 @@ def fields(response):
     return seen(response)["fields"]
 
 
+def test_header_values_are_utf8(server):
+    headers = {"X-Who": "ünïcødé 中".encode(), "X-Raw": b"caf\xe9"}
+    got = {name.lower(): value
+           for name, value in seen(server.predict("see", b"x", headers=headers))["headers"].items()}
+    assert got["x-who"] == "ünïcødé 中"
+    assert got["x-raw"].encode("utf-8", "surrogateescape") == b"caf\xe9"
+
+
 # ---- bodies ----
 
 @pytest.mark.parametrize("kind,body,expected", [
