@@ -5,9 +5,11 @@ import json
 import logging
 import os
 import shutil
+from typing import Optional
 
 from model_archiver import command
 from model_archiver.arg_parser import ArgParser
+from model_archiver.model_archiver_config import ModelArchiverConfig
 from model_archiver.model_archiver_error import ModelArchiverError
 from model_archiver.model_packaging_utils import ModelExportUtils
 
@@ -40,7 +42,7 @@ def _package(config, manifest):
         shutil.rmtree(os.path.dirname(folder), ignore_errors=True)
 
 
-def package_model(config, manifest):
+def package_model(config: ModelArchiverConfig, manifest: str):
     """`manifest`: the text of MANIFEST.json, as ModelExportUtils.generate_manifest_json() has it
     or changed."""
     try:
@@ -50,8 +52,8 @@ def package_model(config, manifest):
         raise
 
 
-def generate_model_archive(config=None):
-    """`config`: a ModelArchiverConfig; None: as the arguments of this process say."""
+def generate_model_archive(config: Optional[ModelArchiverConfig] = None):
+    """None: as the arguments of this process say."""
     logging.basicConfig(format="%(levelname)s - %(message)s")
     if config is None:
         config = ArgParser.export_model_args_parser()

@@ -13,6 +13,7 @@ import zipfile
 from model_archiver import command
 from model_archiver.manifest_components.manifest import Manifest, RuntimeType
 from model_archiver.manifest_components.model import Model
+from model_archiver.model_archiver_config import ModelArchiverConfig
 from model_archiver.model_archiver_error import ModelArchiverError
 
 archiving_options = {"tgz": ".tar.gz", "no-archive": "", "zip-store": ".mar", "default": ".mar"}
@@ -58,13 +59,13 @@ class ModelExportUtils:
         return found[0] if found else None
 
     @staticmethod
-    def generate_model(modelcfg):
+    def generate_model(modelcfg: ModelArchiverConfig):
         get = lambda name: getattr(modelcfg, name, None)    # noqa: E731
         return Model(get("model_name"), get("serialized_file"), get("handler"), get("model_file"),
                      get("version"), None, get("requirements_file"), get("config_file"))
 
     @staticmethod
-    def generate_manifest_json(config):
+    def generate_manifest_json(config: ModelArchiverConfig) -> str:
         """The text of MANIFEST.json."""
         return str(Manifest(config.runtime, ModelExportUtils.generate_model(config)))
 

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 
+PROFILER_AVAILABLE = True
 HANDLER_METHODS = ["preprocess", "inference", "postprocess"]
 
 

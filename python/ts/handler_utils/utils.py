@@ -4,6 +4,8 @@
 import importlib
 import os
 
+from ts.context import Context  # noqa: F401  handlers import it from here, too
+
 
 def import_class(class_name, module_prefix=None):
     """The class that "module.Class" names, in package `module_prefix` if one is given."""

@@ -6,6 +6,7 @@ import os
 
 from ts.metrics import metric_cache_errors as merrors
 from ts.metrics.dimension import Dimension
+from ts.metrics.metric_abstract import MetricAbstract
 from ts.metrics.metric_type_enum import MetricTypes
 
 _TIMES = ("ms", "s")
@@ -34,7 +35,7 @@ class MetricCacheAbstract(abc.ABC):
         """Adds the metrics that the file declares."""
 
     @abc.abstractmethod
-    def get_metric(self, metric_name, metric_type=MetricTypes.COUNTER):
+    def get_metric(self, metric_name, metric_type=MetricTypes.COUNTER) -> MetricAbstract:
         """The metric, or MetricsCacheKeyError."""
 
     @abc.abstractmethod

@@ -22,7 +22,10 @@ _PROFILES = "/tmp/pytorch_profiler"
 
 
 def __getattr__(name):
-    """Whether a package is there, for handlers that ask; it is not imported for that."""
+    """Whether a package is there, for handlers that ask; it is not imported for that. And torch's
+    profiler, which some import from here."""
+    if name in ("ProfilerActivity", "profile", "record_function"):
+        return getattr(importlib.import_module("torch.profiler"), name)
     if name not in _PACKAGES:
         raise AttributeError("module %r has no attribute %r" % (__name__, name))
     return importlib.util.find_spec(_PACKAGES[name]) is not None
