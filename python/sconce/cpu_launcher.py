@@ -58,7 +58,12 @@ def topology(allowed, root="/sys/devices/system"):
 
 def parse(text):
     """cpu_launcher_args; dashes and underscores are the same."""
-    words = [re.sub(r"(?<=\w)-", "_", w) if w.startswith("--") else w for w in shlex.split(text)]
+    words = []
+    for word in shlex.split(text):
+        name, equals, value = word.partition("=")
+        if name.startswith("--"):
+            word = re.sub(r"(?<=\w)-", "_", name) + equals + value
+        words.append(word)
     p = argparse.ArgumentParser(prog="cpu_launcher_args", add_help=False, allow_abbrev=False)
     for name in ("ninstances", "ncores_per_instance", "node_id", "rank"):
         p.add_argument("--" + name, type=int, default=-1)
@@ -145,8 +150,8 @@ def prepare(options, cpus, environment):
 def main(arguments):
     split = arguments.index("--")
     given = dict(zip(arguments[:split:2], arguments[1:split:2]))
-    options = parse(given["--options"])
     try:
+        options = parse(given["--options"])
         cpus = choose(options, topology(os.sched_getaffinity(0)), int(given["--workers"]),
                       int(given["--worker"]))
     except ValueError as e:

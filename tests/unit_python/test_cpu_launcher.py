@@ -25,6 +25,7 @@ NODES = [[[0, 4], [1, 5]], [[2, 6], [3, 7]]]
     ("--node_id 1", 2, [[2], [3]]),
     ("--node_id=1 --use_logical_core", 1, [[2, 3, 6, 7]]),
     ("--core_list 1,5-6", 1, [[1, 5, 6]]),
+    ("--core-list=0-3", 1, [[0, 1, 2, 3]]),
     ("--core_list '1, 6'", 2, [[1], [6]]),
     ("--throughput_mode", 3, [[0, 1], [2, 3], [0, 1]]),
     ("--latency_mode", 2, [[0, 1, 2, 3], [0, 1, 2, 3]]),
@@ -50,6 +51,11 @@ def test_bad_and_unknown_options(capsys):
         launcher.parse("--ninstances many")
     launcher.parse("--ninstances 2 --log_path /tmp --no_python")
     assert "without effect: --log_path" in capsys.readouterr().err
+
+
+def test_a_quotation_without_end_is_told():
+    with pytest.raises(SystemExit, match="cpu_launcher_args: No closing quotation"):
+        launcher.main(["--options", "'--rank 1", "--workers", "1", "--worker", "0", "--"])
 
 
 def test_topology(tmp_path):
