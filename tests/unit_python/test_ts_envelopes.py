@@ -47,6 +47,14 @@ def test_json_joins_the_instances_of_all_requests():
                                                 {"predictions": [4]}]
 
 
+def test_json_gives_no_request_what_belongs_to_another():
+    rows = [{"body": {"instances": [1, 2]}}, {"body": {"instances": [3]}}]
+    with pytest.raises(ValueError, match="2 predictions for 3 instances of 2 requests"):
+        JSONEnvelope(Handler(["one", "three"])).handle(rows, None)
+    # The instances of one request may well have one answer.
+    assert JSONEnvelope(Handler(["sum"])).handle(rows[:1], None) == ['{"predictions": ["sum"]}']
+
+
 def test_json_decodes_base64_of_instances_and_of_their_fields():
     handler = Handler([0, 0, 0])
     rows = [{"body": {"instances": [{"b64": "aGk="}, {"image": {"b64": "aGk="}, "n": 1},

@@ -37,6 +37,10 @@ class JSONEnvelope(BaseEnvelope):
         return [instance for part in parts for instance in part]
 
     def format_output(self, data):
+        # Or one request would be answered with what belongs to another.
+        if len(self._lengths) > 1 and len(data) != sum(self._lengths):
+            raise ValueError("%d predictions for %d instances of %d requests"
+                             % (len(data), sum(self._lengths), len(self._lengths)))
         answers, at = [], 0
         for length in self._lengths:
             answers.append(json.dumps({"predictions": data[at:at + length]}))
