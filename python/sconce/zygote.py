@@ -42,6 +42,17 @@ def _preload(names):
         sys.exit(3)
 
 
+def _reseed():
+    """What was seeded when it was imported would draw the same numbers in every worker. Python's
+    own `random` sees to itself."""
+    numpy = sys.modules.get("numpy.random")
+    if numpy:
+        numpy.seed()
+    torch = sys.modules.get("torch")
+    if torch:
+        torch.default_generator.seed()    # those of GPUs are made later, in the worker
+
+
 def _become_worker(order, fds, adopted):
     """In the grandchild. `adopted`: end-of-file there means that the front is our parent by
     now; only then does "the parent" in PR_SET_PDEATHSIG mean the front."""
@@ -60,6 +71,7 @@ def _become_worker(order, fds, adopted):
         if path and path not in sys.path:
             sys.path.insert(1, path)
     os.chdir(order["cwd"])
+    _reseed()
     worker.main(["--fd", "3"])
 
 

@@ -55,10 +55,7 @@ class Front:
     def __init__(self, handler_dir, **load):
         self.socket, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(30)
-        env = dict(os.environ, PYTHONPATH=str(ROOT / "python"))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sconce.worker", "--fd", str(peer.fileno())],
-            pass_fds=[peer.fileno()], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = self.launch(peer)
         peer.close()
         self.segment_fd = os.memfd_create("in")
         os.ftruncate(self.segment_fd, SEGMENT_SIZE)
@@ -82,6 +79,13 @@ class Front:
         self.loaded_code, payload = self.receive(wire.LOADED)
         self.loaded = json.loads(payload)
 
+    @staticmethod
+    def launch(peer):
+        env = dict(os.environ, PYTHONPATH=str(ROOT / "python"))
+        return subprocess.Popen(
+            [sys.executable, "-m", "sconce.worker", "--fd", str(peer.fileno())],
+            pass_fds=[peer.fileno()], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
     def send(self, kind, arg, payload=b"", count=0, fds=()):
         data = wire.frame(kind, arg, payload, count)
         if fds:
@@ -101,14 +105,17 @@ class Front:
             if got == kind:
                 return arg, data[wire.HEAD:]
 
-    def run(self, bodies, name="body", media="", batch_size=1, headers=b"", flags=0, grant=(0, 0)):
-        """Sends one RUN frame; returns nothing. Request ids count from 1."""
+    def run(self, bodies, name="body", media="", batch_size=1, headers=b"", flags=0, grant=(0, 0),
+            first=1, uuids=False):
+        """Sends one RUN frame; returns nothing. Request ids count from `first`. `uuids`: they have
+        names of their own."""
         entries, at = [], 0
         for i, body in enumerate(bodies):
             self.segment[at:at + len(body)] = body
             entries.append(request_entry(
-                i + 1, [(0, name, media, 7, at, len(body))], batch=i // batch_size,
-                headers=headers, flags=flags, grant=grant))
+                first + i, [(0, name, media, 7, at, len(body))], batch=i // batch_size,
+                headers=headers, flags=flags, grant=grant,
+                uuid="%036d" % (first + i) if uuids else "u" * 36))
             at += len(body)
         self.send(wire.RUN, self.sequence + 1, b"".join(entries), len(entries))
         self.sequence += (len(bodies) + batch_size - 1) // batch_size
