@@ -23,12 +23,10 @@ class _View:
         self._requests = requests
         self.context = copy.copy(session.context)
         self.context.session = self
-        self.context.begin_batch(requests)
+        self.own = self.context.begin_batch(requests)
 
-    def send_intermediate(self, values):
-        replies = self._session.replies
-        replies.put_all(self._requests, values, self.context.request_processor, 0)
-        replies.flush()
+    def send_intermediate(self, values, ids):
+        serving.stream(self._session.replies, self._requests, self.context, self.own, values, ids)
 
     def is_cancelled(self, ident):
         return False   # a coroutine is cancelled itself
@@ -44,10 +42,14 @@ class AsyncLoop:
 
     async def run(self):
         loop = asyncio.get_running_loop()
+        channel = self.session.channel
         self.done = asyncio.Event()
-        loop.add_reader(self.session.channel.fileno(), self._readable)
+        # A frame that came while a reply waited for its grant makes the socket readable no more.
+        channel.on_kept = lambda: loop.call_soon_threadsafe(self._readable)
+        loop.add_reader(channel.fileno(), self._readable)
         await self.done.wait()
-        loop.remove_reader(self.session.channel.fileno())
+        loop.remove_reader(channel.fileno())
+        channel.on_kept = None
 
     def _readable(self):
         try:
@@ -55,8 +57,8 @@ class AsyncLoop:
                 self._got(self.session.channel.receive(NOWAIT))
         except BlockingIOError:
             pass
-        except (Closed, wire.FrameError):
-            self.done.set()
+        except Exception as e:
+            self._give_up(e)
 
     def _got(self, got):
         if got[0] == wire.RUN:
@@ -74,32 +76,49 @@ class AsyncLoop:
             batches.setdefault(request.batch, []).append(request)
         for index, requests in batches.items():
             self.session.memory.begin_batch(number + index)
-            task = asyncio.ensure_future(self._batch(requests))
             wanted = {r.id for r in requests}
+            task = asyncio.ensure_future(self._batch(requests, wanted))
             for r in requests:
                 self.tasks[r.id] = (task, wanted)
 
-    async def _batch(self, requests):
+    async def _batch(self, requests, wanted):
         s = self.session
-        view = _View(s, requests)
         began = monotonic_ns()
-        logs.of_task.set(requests)
         try:
-            rows = [s.fields(r) for r in requests]
-            values = await s.entry(rows, view.context)
-        except asyncio.CancelledError:
-            s.replies.fail_all(requests, 499, "The client has left.")
+            await self._run(requests, wanted)
+            s.replies.busy_ns += monotonic_ns() - began
+            s.replies.flush()
         except Exception as e:
-            s.replies.raised(requests, e)
-        else:
-            s.replies.put_all(requests, values, view.context.request_processor)
-        s.replies.busy_ns += monotonic_ns() - began
-        s.replies.flush()
+            self._give_up(e)
         for r in requests:
             self.tasks.pop(r.id, None)
-        # Frames that came while a reply waited for its grant make the socket readable no more.
-        self._readable()
         self._maybe_done()
+
+    async def _run(self, requests, wanted):
+        """Whatever way the coroutine ends, each of its requests is answered. Only what the channel
+        raises gets out, and what is to end the process."""
+        s = self.session
+        logs.of_task.set(requests)
+        try:
+            view = _View(s, requests)
+            rows = [s.fields(r) for r in requests]
+            values = await s.entry(rows, view.context)
+        except (SystemExit, KeyboardInterrupt):
+            s.replies.flush()
+            raise
+        except BaseException as e:
+            if isinstance(e, asyncio.CancelledError) and not wanted:
+                s.replies.fail_all(requests, 499, "The client has left.")
+            else:
+                s.replies.raised(requests, e)
+        else:
+            serving.answer(s, requests, values, view.context, view.own)
+
+    def _give_up(self, error):
+        """The channel is of no use any more. That the front is gone is no news."""
+        if not isinstance(error, (Closed, OSError)):
+            logs.complain("The worker ends", error)
+        self.done.set()
 
     def _cancel(self, ident):
         task, wanted = self.tasks.get(ident, (None, ()))

@@ -12,8 +12,6 @@ from sconce import frame as wire
 from sconce import serving
 from sconce.channel import NOWAIT, Closed
 
-_ALONE = wire.RUN_EXPLAIN | wire.RUN_DESCRIBE
-
 
 class ContinuousLoop:
     """Takes frames between steps; waits for one only while there is nothing to step."""
@@ -33,12 +31,15 @@ class ContinuousLoop:
             self._step(chosen)
 
     def _admit(self):
+        """Returns when there is something to step, or nothing more to come."""
         receive = self.session.channel.receive
-        try:
-            while self.active or not self.stopping:
+        while self.active or not self.stopping:
+            try:
                 self._got(receive(NOWAIT if self.active else 0))
-        except BlockingIOError:
-            pass
+            except BlockingIOError:
+                self._drop_cancelled()
+                if self.active:
+                    return
 
     def _got(self, got):
         kind, count, arg, data, size, _ = got
@@ -46,21 +47,19 @@ class ContinuousLoop:
             for request in wire.read_requests(data, size, count):
                 self.session.memory.begin_batch(arg + request.batch)
                 self.active[request.id] = request
-        elif kind == wire.CANCEL:
-            self._drop(arg)
         elif not self.session.housekeeping(got):
             self.stopping = True
 
-    def _drop(self, ident):
-        request = self.active.pop(ident, None)
-        if request is not None:
-            self.session.replies.fail(request, 499, "The client has left.")
+    def _drop_cancelled(self):
+        """Of some the handler has learnt before us: see Session.is_cancelled()."""
+        for ident in self.active.keys() & self.session.cancelled.keys():
+            self.session.replies.fail(self.active.pop(ident), 499, "The client has left.")
             self.session.replies.flush()
 
     def _chosen(self):
         """All that are under way; explanations and descriptions go alone."""
         for request in self.active.values():
-            if request.flags & _ALONE:
+            if request.flags & wire.RUN_ALONE:
                 return [request]
         return list(self.active.values())
 
@@ -69,42 +68,48 @@ class ContinuousLoop:
         began = monotonic_ns()
         try:
             rows = [s.fields(r) for r in requests]
-            s.context.begin_batch(requests)
-            s.running = requests
+            s.begin(requests)
             values = s.entry(rows, s.context)
-            bodies = s.replies.bodies(requests, values)
-            more = [not r.flags & _ALONE and _goes_on(s.context, i, v)
-                    for i, (r, v) in enumerate(zip(requests, values))] if bodies else ()
-        except Exception as e:
+        except (SystemExit, KeyboardInterrupt):
+            s.replies.flush()
+            raise
+        except BaseException as e:
             s.replies.raised(requests, e)
-            bodies = None
-        s.running = []
-        if bodies is None:
-            for r in requests:
-                del self.active[r.id]
         else:
-            self._answer(requests, bodies, more)
+            self._answer(requests, values)
+        s.end()
+        for r in requests:
+            r.parts = ()       # from now on the handler has what it brought
+            r.headers = b""
+            if r.over:
+                del self.active[r.id]
         s.replies.busy_ns += monotonic_ns() - began
         s.replies.flush()
 
-    def _answer(self, requests, bodies, more):
+    def _answer(self, requests, values):
+        """Pieces for those that go on, final replies for the others. Only what the channel raises
+        gets out."""
         s = self.session
-        for r, body, processor, goes_on in zip(requests, bodies, s.context.request_processor, more):
-            if s.replies.put(r, body, processor, 0 if goes_on else wire.REPLY_FINAL) and goes_on:
-                r.parts = ()       # from now on the handler has what it brought
-                r.headers = b""
+        if not s.replies.fits(requests, values):
+            return
+        rows = zip(requests, values, serving.processors(s.context, s.own))
+        for i, (r, value, processor) in enumerate(rows):
+            try:
+                goes_on = not r.flags & wire.RUN_ALONE and _goes_on(s.context, i, value, processor)
+            except Exception as e:
+                s.replies.raised([r], e)
             else:
-                del self.active[r.id]
+                s.replies.put(r, value, processor, 0 if goes_on else wire.REPLY_FINAL)
 
 
-def _goes_on(context, idx, value):
+def _goes_on(context, idx, value, processor):
     """Asks the handler's criterion, and tells the client what it said."""
     if not context.stopping_criteria:
         return False
     stop = context.stopping_criteria[idx](value)
     if stop is None:
         return False
-    context.set_response_header(idx, "ts_stream_next", "false" if stop else "true")
+    processor.add_response_property("ts_stream_next", "false" if stop else "true")
     return not stop
 
 

@@ -2,7 +2,8 @@
 """From the parts of a request to the fields that a handler sees."""
 
 import json
-import sys
+
+from sconce import logs
 
 _JSON = "application/json"
 
@@ -13,9 +14,8 @@ def _decoded(value, media):
         if media == _JSON:
             return json.loads(value)
         return value.decode("utf-8")
-    except ValueError as e:
-        print("The %s input could not be decoded and is passed as bytes: %s" % (media, e),
-              file=sys.stderr)
+    except (ValueError, RecursionError) as e:
+        logs.complain("The %s input could not be decoded and is passed as bytes: %s" % (media, e))
         return value
 
 

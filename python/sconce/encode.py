@@ -22,14 +22,17 @@ def _tensor_bytes(value):
 
 
 def encode(value):
-    """bytes as they are, str as UTF-8, tensors as torch.save bytes, the rest as indented JSON."""
+    """bytes as they are, str as UTF-8, tensors as torch.save bytes, the rest as indented JSON.
+    Anything may be raised for what a handler made."""
     kind = type(value)
     if kind is bytes or kind is bytearray:
         return value
     if isinstance(value, (bytes, bytearray)):
         return bytes(value)
     if isinstance(value, str):
-        return value.encode("utf-8")
+        # Bytes of a request's header that are not UTF-8 go out as they came in; other lone
+        # surrogates cannot be sent.
+        return value.encode("utf-8", "surrogateescape")
     data = _tensor_bytes(value)
     if data is not None:
         return data

@@ -20,6 +20,7 @@ HELLO, LOADED, CHUNK, NEED, METRIC, LOG, CALL, RETAIN, RELEASE, SPAWNED = range(
 
 RUN_EXPLAIN, RUN_DESCRIBE, RUN_SEQUENCE_START, RUN_SEQUENCE_END, RUN_CONTINUE, RUN_RETRY = (
     1, 2, 4, 8, 16, 32)
+RUN_ALONE = RUN_EXPLAIN | RUN_DESCRIBE   # never beside requests of continuous batching
 REPLY_FINAL, REPLY_ERROR, REPLY_GRANTED = 1, 2, 4
 PART_BODY, PART_FIELD, PART_FILE, PART_TENSOR = range(4)
 
@@ -35,6 +36,12 @@ _REQUEST_SIZE = _REQUEST.size
 _PART_SIZE = _PART.size
 _REPLY_SIZE = _REPLY.size
 _PADDING = tuple(b"\0" * n for n in range(8))
+_CONTROLS = bytes(c for c in range(32) if c != 9) + b"\x7f"
+_TOKEN = (b"!#$%&'*+-.^_`|~0123456789"
+          b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+
+# What the head of a reply may have in all: the frame has nothing else then.
+REPLY_HEAD_MAX = FRAME_MAX - HEAD - _REPLY_SIZE - 7
 
 assert (_REQUEST_SIZE, _PART_SIZE, _REPLY_SIZE) == (88, 32, 40)
 
@@ -45,9 +52,10 @@ class FrameError(ValueError):
 
 class Request:
     """One request of a RUN frame. `parts`: (kind, name, type, segment, offset, length, dtype,
-    dims)."""
+    dims). `over`: it has had its last reply."""
 
-    __slots__ = ("batch", "flags", "id", "deadline_ns", "grant", "uuid", "parts", "headers")
+    __slots__ = ("batch", "flags", "id", "deadline_ns", "grant", "uuid", "parts", "headers",
+                 "over")
 
     def read_headers(self):
         """What handlers see as headers: an entry per field with its content type, then the
@@ -96,6 +104,7 @@ def read_requests(data, size, count):
         r.uuid = uuid.decode("ascii", "replace")
         r.headers = bytes(data[headers:end])
         r.parts = _read_parts(data, records, text, headers, n_parts)
+        r.over = False
         yield r
         offset += length
     if offset != size:
@@ -152,14 +161,25 @@ def read_headers(block):
     return headers
 
 
+def header_text(text, what):
+    """Text of a reply's head as bytes; ValueError if HTTP does not allow it. Bytes of a request's
+    header that are not UTF-8 (see read_headers) come out as they came in."""
+    data = text.encode("utf-8", "surrogateescape")
+    if len(data) > 65535:
+        raise ValueError("%.64r has %d bytes" % (what, len(data)))
+    if len(data.translate(None, _CONTROLS)) != len(data):
+        raise ValueError("%.64r has a line end or another control character" % what)
+    return data
+
+
 def write_headers(pairs):
-    """A header block from (name, value) pairs of str."""
+    """A header block from (name, value) pairs of str; ValueError if HTTP does not allow them."""
     block = []
     for name, value in pairs:
         n = name.encode("utf-8", "surrogateescape")
-        v = value.encode("utf-8", "surrogateescape")
-        if len(n) > 65535 or len(v) > 65535:
-            raise ValueError("response header %r is too long" % name[:64])
+        if not n or len(n) > 65535 or n.translate(None, _TOKEN):
+            raise ValueError("%.64r is no name of a header" % name)
+        v = header_text(value, name)
         block.append(_PAIR.pack(len(n), len(v)))
         block.append(n)
         block.append(v)

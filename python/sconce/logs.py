@@ -5,12 +5,14 @@ model and worker. `logging` itself is left to the first module that wants it; it
 """
 
 import sys
+import traceback
 from contextvars import ContextVar
 from importlib.machinery import PathFinder
 
 
 request_ids = False   # does the front want the ids of the requests that a line belongs to?
-of_task = ContextVar("of_task", default=())   # the requests of a coroutine's batch
+running = ()          # the requests of the batch that the handler has now
+of_task = ContextVar("of_task", default=())   # those of a coroutine's batch
 
 
 def ids(requests=None):
@@ -18,10 +20,28 @@ def ids(requests=None):
     if not request_ids:
         return ""
     if requests is None:
-        from sconce import serving
-
-        requests = of_task.get() or (serving.session.running if serving.session else ())
+        requests = of_task.get() or running
     return "".join(" " + request.uuid for request in requests)
+
+
+def complain(text, error=None):
+    """A line, and the traceback of what was raised. Handlers replace and close these streams, and
+    raise what cannot be printed: nothing comes of that here."""
+    try:
+        if text:
+            print(text, file=sys.stderr)
+        if error is not None:
+            traceback.print_exception(type(error), error, error.__traceback__)
+    except Exception:
+        pass
+
+
+def text_of(error):
+    """str(error), whatever its class makes of that."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def _basic(logging):

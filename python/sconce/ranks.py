@@ -10,16 +10,18 @@ when one ends, all do.
 import json
 import os
 import socket
-import traceback
 from array import array
 
 from sconce import frame as wire
+from sconce import logs
 from sconce.channel import Channel, Closed
 from sconce.loader import LoadError
 from sconce.memory import Memory
 
 _PASSED_ON = frozenset((wire.CANCEL, wire.TUNE, wire.STOP, wire.SEQUENCE_OVER))
-_UNREAD_MAX = 256    # bodies that a peer keeps for requests it has not begun
+# Bodies that a peer keeps for requests it has not begun: more than the front sends ahead, so that
+# it is those of cancelled requests that go.
+_UNREAD_MAX = 2048
 
 
 def _next(serial):
@@ -36,10 +38,10 @@ class Lead(Channel):
         self._peers = {}
         self._serial = 0
 
-    def _receive(self, flags=0):
-        got = super()._receive(flags)
+    def _receive(self, flags, buffer):
+        got = super()._receive(flags, buffer)
         kind, count, arg, data, size, fds = got
-        # A later frame may need it before this one is handled: see receive_kind().
+        # A later frame may need it before this one is handled: see receive_grant().
         if kind == wire.SEGMENT and len(fds) == 1:
             self._memory.add_segment(arg, wire.read_u64(data, wire.HEAD, size), os.dup(fds[0]))
         elif kind == wire.PEER and len(fds) == 1:
@@ -125,8 +127,8 @@ class Peer(Channel):
         if frame[0] == wire.LOADED:
             self._send(frame)
 
-    def _receive(self, flags=0):
-        got = super()._receive(flags)
+    def _receive(self, flags, buffer):
+        got = super()._receive(flags, buffer)
         fds = got[5]
         if got[0] == wire.RUN:
             self._serial = _next(self._serial)
@@ -138,9 +140,9 @@ class Peer(Channel):
             got = got[:5] + ((fd, *fds),)
         return got
 
-    def receive_kind(self, kind, arg):
+    def receive_grant(self, ident):
         """The memory that a large reply asks for: none is needed."""
-        return kind, 0, arg, wire.frame(kind, arg, bytes(16)), wire.HEAD + 16, ()
+        return 0, 0
 
 
 class PeerMemory(Memory):
@@ -183,10 +185,13 @@ def _follow(session, requests, step):
         context.begin_batch(chosen)
         values = session.entry(rows, context)
         # They may count; what they say is rank 0's to decide.
-        for criterion, value in zip(context.stopping_criteria or (), values or ()):
-            criterion(value)
-    except Exception:
-        traceback.print_exc()
+        for i, value in enumerate(values if context.stopping_criteria else ()):
+            if not chosen[i].flags & wire.RUN_ALONE:
+                context.stopping_criteria[i](value)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as e:
+        logs.complain("", e)
     for r in chosen:
         r.parts = ()
         r.headers = b""

@@ -5,12 +5,14 @@ import sys
 from time import monotonic_ns
 
 from sconce import frame as wire
+from sconce import logs
 from sconce.channel import Closed
 from sconce.decode import make_decoder
 from sconce.replies import Replies
 
 # Replies wait for the rest of their frame only while handlers are this short.
 _HOLD_NS = 100_000
+_CANCELLED_MAX = 4096
 
 tuned = 0        # threads, as the front said last
 session = None   # the one session of this process, for handlers that stream
@@ -27,8 +29,17 @@ class Session:
         self.batch_size = load["batch_size"]
         self.fields = make_decoder(memory, load.get("decode_input_request", True))
         self.replies = Replies(channel, memory, load["max_response_size"])
-        self.cancelled = set()
-        self.running = []      # the requests of the batch the handler has now
+        self.cancelled = {}    # ids of requests whose clients have left, the latest
+        self.running = ()      # the requests of the batch the handler has now
+        self.own = ()          # and their processors
+
+    def begin(self, requests):
+        """The handler's next batch."""
+        self.own = self.context.begin_batch(requests)
+        self.running = logs.running = requests
+
+    def end(self):
+        self.running = self.own = logs.running = ()
 
     def housekeeping(self, got):
         """Handles any frame but RUN. False: it is time to stop."""
@@ -40,24 +51,72 @@ class Session:
             else:
                 self.memory.drop_segment(arg)
         elif kind == wire.CANCEL:
-            self.cancelled.add(arg)
+            self.note_cancelled(arg)
         elif kind == wire.TUNE:
             tune(arg)
         elif kind == wire.SEQUENCE_OVER:
-            self.context.sequence_over(str(data[wire.HEAD:size], "utf-8", "replace"))
+            self._sequence_over(str(data[wire.HEAD:size], "utf-8", "replace"))
         elif kind == wire.STOP:
             return False
         return True
 
-    def send_intermediate(self, values):
-        """A piece of a streamed answer for every request of the running batch."""
-        self.replies.put_all(self.running, values, self.context.request_processor, 0)
-        self.replies.flush()
+    def _sequence_over(self, ident):
+        """Calls the handler's function, which answers nobody: what it raises is only told."""
+        try:
+            self.context.sequence_over(ident)
+        except Exception as e:
+            logs.complain("The handler failed at the end of sequence %s" % ident, e)
+
+    def note_cancelled(self, ident):
+        """Of those that are in no batch yet the oldest are forgotten first: most are over."""
+        self.cancelled[ident] = True
+        if len(self.cancelled) > _CANCELLED_MAX:
+            del self.cancelled[next(iter(self.cancelled))]
+
+    def send_intermediate(self, values, ids):
+        """A piece of a streamed answer for each of the requests with these ids that the handler
+        still has."""
+        stream(self.replies, self.running, self.context, self.own, values, ids)
 
     def is_cancelled(self, ident):
         """Has the client of this running request left?"""
-        self.cancelled.update(self.channel.take(wire.CANCEL))
+        for left in self.channel.take(wire.CANCEL):
+            self.note_cancelled(left)
         return any(r.uuid == ident and r.id in self.cancelled for r in self.running)
+
+
+def processors(context, own):
+    """What the handler has left of the processors of its batch; those that came with it where it
+    has made that shorter."""
+    now = context.request_processor
+    if type(now) is list and len(now) == len(own):
+        return now
+    try:
+        return list(now)[:len(own)] + list(own[len(now):])
+    except TypeError:
+        return own
+
+
+def stream(replies, requests, context, own, values, ids):
+    """Sends values[index] to the request whose id is ids[index]. What belongs to none of these
+    requests is for one that is over, and dropped."""
+    known = {r.uuid: (r, processor) for r, processor in zip(requests, own)}
+    current = context.request_ids
+    if ids is None:
+        ids = current or {}
+    for index, ident in ids.items():
+        if ident not in known:
+            continue
+        request, processor = known[ident]
+        if current and current.get(index) == ident and index < len(context.request_processor):
+            processor = context.request_processor[index]
+        try:
+            value = values[index]
+        except Exception:
+            replies.fail(request, 503, "number of batch response mismatched")
+        else:
+            replies.put(request, value, processor, 0)
+    replies.flush()
 
 
 def tune(threads):
@@ -73,32 +132,40 @@ def tune(threads):
     tuned = threads
 
 
-def send_intermediate(context, values):
+def send_intermediate(context, values, ids):
     """For ts.handler_utils.utils.send_intermediate_predict_response()."""
     target = getattr(context, "session", None) or session
     if target is None:
         raise RuntimeError("there is no server to stream to")
-    target.send_intermediate(values)
+    target.send_intermediate(values, ids)
+
+
+def answer(s, requests, values, context, own):
+    """Sends what the handler has returned. Only what the channel raises gets out."""
+    try:
+        s.replies.put_all(requests, values, processors(context, own))
+    except (Closed, OSError, wire.FrameError):
+        raise
+    except Exception as e:
+        s.replies.raised(requests, e)
 
 
 def run_batch(s, number, requests):
     """One call of the handler; its replies are collected."""
-    context = s.context
     s.memory.begin_batch(number)
     began = monotonic_ns()
     try:
         rows = [s.fields(r) for r in requests]
-        context.begin_batch(requests)
-        s.running = requests
-        values = s.entry(rows, context)
-    except Exception as e:
-        s.replies.raised(requests, e)
-    except SystemExit:
+        s.begin(requests)
+        values = s.entry(rows, s.context)
+    except (SystemExit, KeyboardInterrupt):
         s.replies.flush()
         raise
+    except BaseException as e:
+        s.replies.raised(requests, e)
     else:
-        s.replies.put_all(requests, values, context.request_processor)
-    s.running = []
+        answer(s, requests, values, s.context, s.own)
+    s.end()
     took = monotonic_ns() - began
     s.replies.busy_ns += took
     return took
@@ -136,7 +203,5 @@ def serve(s):
                 run_frame(s, got)
             elif not s.housekeeping(got):
                 break
-            if len(s.cancelled) > 4096:
-                s.cancelled.clear()
     except Closed:
         pass

@@ -8,7 +8,6 @@ Says HELLO, is told by LOAD which model it is, loads the handler, says LOADED, a
 import json
 import os
 import sys
-import traceback
 
 from sconce import frame as wire
 from sconce import loader, logs, metrics, model_config, serving
@@ -88,17 +87,15 @@ def _load(load):
     return entry, context
 
 
-def _reason(error):
-    return "%s: %s" % (type(error).__name__, error) if str(error) else type(error).__name__
-
-
 def _report_failure(channel, error):
-    traceback.print_exception(type(error), error, error.__traceback__)
-    sys.stderr.flush()
-    memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError)
-                                                and "CUDA" in str(error))
-    message = "System out of memory" if memory else _reason(error)
-    _send_json(channel, wire.LOADED, 507 if memory else 500, {"message": message[:4000]})
+    logs.complain("", error)
+    text = logs.text_of(error)
+    memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "CUDA" in text)
+    reason = "%s: %s" % (type(error).__name__, text) if text else type(error).__name__
+    message = "System out of memory" if memory else reason[:4000]
+    # Lone surrogates are not for JSON.
+    message = message.encode("utf-8", "replace").decode()
+    _send_json(channel, wire.LOADED, 507 if memory else 500, {"message": message})
 
 
 def _loop(load, entry, rank):
@@ -156,12 +153,28 @@ def run(fd, rank=None):
     return 0
 
 
+def _life(fd, rank):
+    """run(), with an exit code for what a handler has raised to end the process."""
+    try:
+        return run(fd, rank)
+    except SystemExit as e:
+        if e.code is None or isinstance(e.code, int):
+            return (e.code or 0) & 0xff
+        logs.complain(logs.text_of(e))
+    except BaseException as e:
+        logs.complain("", e)
+    return 1
+
+
 def main(arguments):
     fd = int(arguments[arguments.index("--fd") + 1]) if "--fd" in arguments else 3
     rank = int(arguments[arguments.index("--rank") + 1]) if "--rank" in arguments else None
-    code = run(fd, rank)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    code = _life(fd, rank)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass    # a handler has closed it
     # Handlers may have left threads and atexit hooks that hang; nothing here needs them.
     os._exit(code)
 

@@ -55,17 +55,27 @@ class RequestProcessor:
         return self._response.get(key) if self._response else None
 
     def reply_head(self):
-        """(status, phrase, content type, header block) as the worker sends them."""
+        """(status, phrase, content type, header block) as the worker sends them; an exception says
+        what of them cannot be sent."""
         status = self._status
-        if self._response is None and self._phrase is None and type(status) is int:
+        if type(status) is not int:
+            status = 200 if status is None else int(status)
+        if not 200 <= status <= 999:
+            raise ValueError("%d is not the status of an answer" % status)
+        if self._response is None and self._phrase is None:
             return status, b"", b"", b""
-        from sconce.frame import write_headers
+        from sconce.frame import header_text, write_headers
 
-        response = dict(self._response or {})
-        content_type = response.pop("content-type", None)
-        return (int(status), str(self._phrase).encode("utf-8") if self._phrase else b"",
-                str(content_type).encode("utf-8") if content_type else b"",
-                write_headers((str(k), str(v)) for k, v in response.items()))
+        # Of names that differ in case the later one counts, and goes to the end.
+        headers = {}
+        for name, value in (self._response or {}).items():
+            name = str(name)
+            headers.pop(name.lower(), None)
+            headers[name.lower()] = name, value
+        _, content_type = headers.pop("content-type", ("", None))
+        return (status, header_text(str(self._phrase or ""), "reason phrase"),
+                header_text(str(content_type or ""), "content-type"),
+                write_headers((name, str(value)) for name, value in headers.values()))
 
 
 def _header_key(what):
@@ -110,7 +120,8 @@ class Context:
         self._metrics = metrics
 
     def begin_batch(self, requests):
-        """The worker's: these requests are next. Each has `uuid` and `read_headers()`."""
+        """The worker's: these requests are next. Each has `uuid` and `read_headers()`. Returns
+        their processors, whatever the handler does to `request_processor`."""
         if len(requests) == 1:
             request = requests[0]
             self.request_ids = {0: request.uuid}
@@ -119,13 +130,18 @@ class Context:
             self.request_ids = {i: r.uuid for i, r in enumerate(requests)}
             self.request_processor = [RequestProcessor(r) for r in requests]
         if self._metrics is not None:
-            self._metrics.request_ids = self.request_ids
+            try:
+                self._metrics.request_ids = self.request_ids
+            except AttributeError:
+                pass    # what a handler has put there may have no place for them
+        return tuple(self.request_processor)
 
     def __copy__(self):
         """For batches that run side by side: each has its own request ids, in metrics too."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        if self._metrics is not None:
+        # A handler may have put metrics of its own there.
+        if hasattr(self._metrics, "for_batch"):
             other._metrics = self._metrics.for_batch()
         return other
 

@@ -20,9 +20,11 @@ def import_class(class_name, module_prefix=None):
 
 
 def send_intermediate_predict_response(ret, req_id_map, message, code, context=None):
-    """Sends `ret`, a piece for every request of the batch, ahead of the rest of the answer."""
+    """Sends `ret`, a piece for every request of the batch, ahead of the rest of the answer.
+    `req_id_map`: the context's request_ids when the batch began; any thread may use it, and what
+    comes after a request's answer is dropped."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return
     from sconce import serving
 
-    serving.send_intermediate(context, ret)
+    serving.send_intermediate(context, ret, req_id_map)

@@ -18,18 +18,24 @@ def _logger():
     return logging.getLogger(__name__)
 
 
+def _shown(value):
+    try:
+        return str(value)[:200]
+    except Exception:    # an int of very many digits is none that str() shows
+        return "<%s>" % type(value).__name__
+
+
 def _number(value):
     """`value` as an int or float of Python's own; NumPy's and one-element tensors are let in."""
-    if type(value) is float or type(value) is int:
-        number = value
-    else:
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError("the value is not a number") from None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError("the value is not a number") from None
+    except OverflowError:
+        raise ValueError("the value is too large") from None
     if number - number != 0:
         raise ValueError("the value is not finite")
-    return number
+    return value if type(value) is int else number
 
 
 class CachingMetric(MetricAbstract):
@@ -66,7 +72,7 @@ class CachingMetric(MetricAbstract):
             _complained.add(key)
         _logger().error("[METRICS]Failed to update metric with name:%s and dimensions: %s with "
                         "value: %s: %s", self.metric_name,
-                        ",".join("%s:%s" % pair for pair in pairs), value, error)
+                        ",".join("%s:%s" % pair for pair in pairs), _shown(value), error)
 
     def emit_metrics(self, request_id, value, dimension_string):
         """Logs an update as TorchServe's workers do."""

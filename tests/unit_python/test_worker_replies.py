@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a handler answers that cannot be sent: its own request fails, and nothing else."""
+
+import json
+
+import pytest
+
+from sconce import frame as wire
+
+HANDLER = """
+from ts.utils.util import PredictionException
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+class Tagged(PredictionException):
+    def __init__(self, message):
+        super().__init__(message, 422)
+class Bare(PredictionException):
+    def __init__(self):
+        pass
+def handle(data, context):
+    if data is None:
+        return None
+    out = ["fine"] * len(data)
+    for i, row in enumerate(data):
+        what = bytes(row["body"]).decode()
+        head = lambda name, value: context.set_response_header(i, name, value)
+        status = lambda code, phrase="": context.set_response_status(code, phrase, i)
+        exec(WAYS.get(what, "pass"))
+    return out
+WAYS = %r
+"""
+
+UNSENDABLE = {
+    "surrogate": (500, "out[i] = 'a\\ud800'"),
+    "json that raises": (503, "out[i] = [object()]"),
+    "deep json": (503, "x = []\nfor _ in range(100000): x = [x]\nout[i] = x"),
+    "line end in a header": (500, "head('X-Out', 'a\\r\\nSet-Cookie: b')"),
+    "control in a header": (500, "head('X-Out', 'a\\0b')"),
+    "surrogate in a header": (500, "head('X-Out', 'a\\ud800')"),
+    "name of a header": (500, "head('X Out', 'a')"),
+    "empty name": (500, "head('', 'a')"),
+    "surrogate in a name": (500, "head('X\\ud800', 'a')"),
+    "long header": (500, "head('X-Out', 'a' * 70000)"),
+    "two headers of 60 KB": (500, "head('X-A', 'a' * 60000); head('X-B', 'b' * 60000)"),
+    "long content type": (500, "context.set_response_content_type(i, 'a/' + 'b' * 70000)"),
+    "content type with a line end": (500, "context.set_response_content_type(i, 'a/b\\n')"),
+    "long phrase": (500, "status(200, 'x' * 70000)"),
+    "phrase with a line end": (500, "status(200, 'a\\nb')"),
+    "surrogate in the phrase": (500, "status(200, '\\ud800')"),
+    "informational status": (500, "status(100)"),
+    "status too large": (500, "status(1000)"),
+    "negative status": (500, "status(-5)"),
+    "status that is no number": (500, "status('many')"),
+    "status without end": (500, "status(float('inf'))"),
+    "no processor": (500, "context.request_processor[i] = None"),
+}
+RAISED = {
+    "mute": (503, "raise Mute()", "Prediction failed"),
+    "generator exit": (503, "raise GeneratorExit()", "Prediction failed"),
+    "base exception": (503, "raise BaseException('x')", "Prediction failed"),
+    "subclass": (422, "raise Tagged('field x is missing')", "field x is missing"),
+    "subclass without words": (500, "raise Bare()", "Prediction failed"),
+    "cuda in the handler's own words": (400, "raise PredictionException('no CUDA', 400)",
+                                        "no CUDA"),
+    "informational code": (500, "raise PredictionException('x', 100)", "x"),
+    "surrogate message": (500, "raise PredictionException('a\\ud800')", "a?"),
+    "long message": (500, "raise PredictionException('\\u00e9' * 9000)", "\u00e9" * 4096),
+}
+WAYS = {name: code for name, (_, code, *_) in {**UNSENDABLE, **RAISED}.items()}
+
+
+@pytest.fixture(params=["def", "async def"])
+def handler(request):
+    return (HANDLER % WAYS).replace("def handle", request.param + " handle")
+
+
+def test_only_the_request_fails_whose_answer_cannot_be_sent(front, handler):
+    f = front(handler)
+    for what, (status, _) in UNSENDABLE.items():
+        f.run([b"good", what.encode(), b"good"], batch_size=3)
+        replies = sorted(f.replies(3), key=lambda r: r.id)
+        assert [r.body for r in replies if r.id != 2] == [b"fine"] * 2, what
+        assert replies[1].error and replies[1].status == status, (what, replies[1].body)
+    f.run([b"good"])
+    assert f.replies(1)[0].body == b"fine"
+
+
+def test_whatever_is_raised_is_answered(front, handler):
+    f = front(handler)
+    for what, (status, _, message) in RAISED.items():
+        f.run([what.encode()])
+        reply = f.replies(1)[0]
+        assert (reply.status, reply.body.decode()) == (status, message), what
+        assert reply.error
+    f.run([b"good"])
+    assert f.replies(1)[0].body == b"fine"
+
+
+def test_what_a_request_brought_goes_back_as_it_came(front):
+    f = front("""
+def handle(data, context):
+    if data is None:
+        return None
+    value = context.get_request_header(0, "X-In")
+    context.set_response_header(0, "X-Out", value)
+    return [value]
+""")
+    block = wire.write_headers([("X-In", "caf\udce9")])
+    f.run([b""], headers=block)
+    reply = f.replies(1)[0]
+    assert (reply.status, reply.body, reply.headers) == (200, b"caf\xe9", {"X-Out": "caf\udce9"})
+
+
+def test_the_later_of_two_headers_replaces_the_other(front):
+    f = front("""
+def handle(data, context):
+    if data is None:
+        return None
+    for name in ("n", "X", "N", "content-type", "Content-Type"):
+        context.set_response_header(0, name, name)
+    return ["x"]
+""")
+    f.run([b""])
+    reply = f.replies(1)[0]
+    assert reply.headers == {"X": "X", "N": "N"} and reply.content_type == "Content-Type"
+
+
+def test_no_status_is_200_and_large_heads_leave_room_for_bodies(front):
+    f = front("""
+def handle(data, context):
+    if data is None:
+        return None
+    context.set_response_status(None, None, 0)
+    context.set_response_header(0, "X", "y" * 60000)
+    return ["z" * 8000]
+""")
+    f.run([b""])
+    reply = f.replies(1)[0]
+    assert (reply.status, reply.body) == (200, b"z" * 8000)
+    assert reply.headers == {"X": "y" * 60000}
+
+
+@pytest.mark.parametrize("how", ["del context.request_processor[1:]",
+                                 "context.request_processor.clear()",
+                                 "context.request_processor = None"])
+def test_a_handler_that_shortens_its_processors_answers_all(front, how):
+    f = front("""
+def handle(data, context):
+    if data is None:
+        return None
+    context.set_response_status(201, "", 2)
+    %s
+    return [bytes(row["body"]) for row in data]
+""" % how)
+    f.run([b"0", b"1", b"2"], batch_size=3)
+    assert [(r.body, r.status) for r in f.replies(3)] == [(b"0", 200), (b"1", 200), (b"2", 201)]
+
+
+def test_deeply_nested_json_is_passed_as_bytes(front):
+    f = front("""
+def handle(data, context):
+    if data is None:
+        return None
+    return [type(row["body"]).__name__ for row in data]
+""")
+    f.run([b"[" * 100000, b"{}"], batch_size=2, media="application/json")
+    assert [r.body for r in f.replies(2)] == [b"bytearray", b"dict"]
+
+
+def test_a_metric_that_cannot_be_sent_leaves_the_others(front):
+    f = front("""
+from ts.metrics.caching_metric import CachingMetric
+from ts.metrics.metric_type_enum import MetricTypes
+def update(name, value, dimensions=("D",), values=("d",)):
+    CachingMetric(name, "ms", list(dimensions), MetricTypes.GAUGE).add_or_update(value, values)
+def handle(data, context):
+    if data is None:
+        return None
+    update("before", 1)
+    update(b"name", 1)
+    update("dimension", 1, (b"D",))
+    update("surrogate", 1, ("D",), ("\\ud800",))
+    update("large", 10 ** 5000)
+    update("larger than a double", 10 ** 400)
+    update("after", 2)
+    return ["x"]
+""")
+    f.run([b""])
+    sent = json.loads(f.receive(wire.METRIC)[1])
+    assert [(m["name"], m["value"]) for m in sent] == [("before", 1), ("after", 2)]
+    assert f.replies(1)[0].body == b"x"
+
+
+def test_a_handler_that_ends_the_process_leaves_no_thread_to_wait_for(front):
+    f = front("""
+import threading
+def handle(data, context):
+    if data is None:
+        return None
+    threading.Thread(target=threading.Event().wait).start()
+    raise SystemExit(7)
+""")
+    f.run([b""])
+    assert f.process.wait(30) == 7
+
+
+def test_standard_streams_that_a_handler_has_closed(front):
+    f = front("""
+import sys
+def handle(data, context):
+    if data is None:
+        return None
+    sys.stderr.close()
+    raise ValueError("nobody reads this")
+""")
+    for _ in range(2):
+        f.run([b""])
+        assert f.replies(1)[0].status == 503
+
+
+def test_what_the_end_of_a_sequence_raises_is_only_told(front):
+    f = front("""
+class H:
+    def initialize(self, context):
+        context.sequence_ended = lambda ident: 1 / 0
+    def handle(self, data, context):
+        return ["x"] * len(data)
+""")
+    f.send(wire.SEQUENCE_OVER, 0, b"s-1")
+    f.run([b""])
+    assert f.replies(1)[0].body == b"x"
+    assert "ZeroDivisionError" in f.close()[1]
+
+
+@pytest.mark.parametrize("message", ["'a\\ud800'", "Mute()"])
+def test_loading_fails_with_words_that_cannot_be_sent(front, message):
+    f = front("""
+class Mute:
+    def __str__(self):
+        raise RuntimeError("no words")
+class H:
+    def initialize(self, context):
+        raise ValueError(%s)
+    def handle(self, data, context):
+        pass
+""" % message)
+    assert f.loaded_code == 500 and f.loaded["message"].startswith("ValueError")
+    assert f.loaded["message"].encode(), "a document without lone surrogates"
