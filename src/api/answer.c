@@ -5,10 +5,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/mem.h"
+#include "api/dialect.h"
 #include "wire/frame.h"
 #include "wire/json.h"
 
@@ -26,8 +24,9 @@ static const struct {
 };
 
 /* What net writes itself or would break the framing, and the name that logs have of the request. */
-static const char *const answer_reserved[] = { "content-length", "transfer-encoding", "connection",
-					       "keep-alive", "upgrade", "x-request-id" };
+static const char *const answer_reserved[] = {
+	"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "x-request-id"
+};
 
 static bool answer_is_reserved(struct slice name)
 {
@@ -153,9 +152,9 @@ void call_error(struct call *c, int status, const char *type, const char *fmt, .
 	va_list ap;
 
 	va_start(ap, fmt);
-	json_error(&b, status, type, slice_str(answer_format(c, fmt, ap)));
+	dialect_of(c)->error(&b, status, type, slice_str(answer_format(c, fmt, ap)));
 	va_end(ap);
-	call_answer(c, status, NULL, buf_slice(&b));
+	call_answer(c, status, dialect_of(c)->error_media, buf_slice(&b));
 	buf_finish(&b);
 }
 
@@ -215,107 +214,25 @@ static struct payload answer_payload(struct call *c, const struct reply *reply)
 	return (struct payload){ .p = copy.p, .n = copy.n };
 }
 
-static void answer_whole(struct call *c, const struct reply *reply)
+void call_send(struct call *c, const struct reply *reply)
 {
-	if (reply->error) {
-		call_error(c, reply->status,
-			   reply->status == 504 ? "RequestTimeoutException"
-						: "InternalServerException",
-			   "%.*s", SLICE_ARG(reply->body));
-		if (reply->release)
-			reply->release(reply->arg);
-		return;
-	}
-	if (reply->status < 200) {
-		call_error(c, 500, "InternalServerException",
-			   "The handler set status %d, which announces an answer and is none.",
-			   reply->status);
-		if (reply->release)
-			reply->release(reply->arg);
-		return;
-	}
 	answer_send(c, reply->status, reply->phrase.n ? reply->phrase : SLICE_NULL, reply->type,
 		    reply->headers, answer_payload(c, reply));
 }
 
-static void answer_begin(struct call *c, const struct reply *reply)
+void call_begin(struct call *c, const struct reply *reply, struct slice name, struct slice value)
 {
 	struct buf *lines = answer_scratch();
-	struct answer a = { .status = reply->status, .reason = reply->phrase };
+	struct answer a = { .status = reply->status,
+			    .reason = reply->phrase.n ? reply->phrase : SLICE_NULL };
 
+	assert(!c->streaming);
 	answer_headers(c, lines, reply->type, reply->headers);
-	if (!answer_overrides(reply->headers, SLICE("ts_stream_next")))
-		answer_line(lines, SLICE("ts_stream_next"), SLICE("true"));
+	if (name.n && !answer_overrides(reply->headers, name))
+		answer_line(lines, name, value);
 	a.headers = buf_slice(lines);
 	exchange_begin(c->x, &a);
 	c->streaming = true;
-}
-
-/* A piece of a stream on its way to the client: counted, and given back as it goes. */
-struct answer_piece {
-	struct budget *budget; /* of a copy; NULL: the bytes are the worker's */
-	size_t n;
-	void (*release)(void *arg);
-	void *arg;
-	char copy[];
-};
-
-static void answer_piece_gone(void *arg)
-{
-	struct answer_piece *k = arg;
-
-	if (k->budget)
-		budget_give(k->budget, k->n);
-	if (k->release)
-		k->release(k->arg);
-	free(k);
-}
-
-/* False: there is no memory for it. */
-static bool answer_piece_send(struct call *c, const struct reply *reply)
-{
-	bool copies = !reply->release;
-	struct answer_piece *k;
-
-	if (copies && !budget_take(c->api->budget, reply->body.n))
-		return false;
-	k = mem_alloc(sizeof(*k) + (copies ? reply->body.n : 0));
-	*k = (struct answer_piece){ .budget = copies ? c->api->budget : NULL,
-				    .n = reply->body.n,
-				    .release = reply->release,
-				    .arg = reply->arg };
-	if (copies)
-		memcpy(k->copy, reply->body.p, reply->body.n);
-	exchange_chunk(c->x, (struct payload){ .p = copies ? k->copy : reply->body.p,
-					       .n = reply->body.n,
-					       .release = answer_piece_gone,
-					       .arg = k });
-	return true;
-}
-
-/* A stream that fails must end visibly: without its last chunk. */
-static void answer_break(struct call *c)
-{
-	exchange_abort(c->x);
-	c->abandoned = true;
-	if (c->running && version_cancel(c->version, &c->request))
-		c->running = false;
-}
-
-static void answer_piece(struct call *c, const struct reply *reply)
-{
-	bool sent = true;
-
-	if (!c->streaming)
-		answer_begin(c, reply);
-	if (!reply->error && reply->body.n)
-		sent = answer_piece_send(c, reply);
-	else if (reply->release)
-		reply->release(reply->arg);
-	if (reply->error || !sent)
-		answer_break(c);
-	else if (reply->final)
-		exchange_finish(c->x);
 }
 
 void call_reply(struct request *r, const struct reply *reply)
@@ -329,9 +246,9 @@ void call_reply(struct request *r, const struct reply *reply)
 		if (reply->release)
 			reply->release(reply->arg);
 	} else if (!c->streaming && reply->final) {
-		answer_whole(c, reply);
+		dialect_of(c)->reply(c, reply);
 	} else {
-		answer_piece(c, reply);
+		dialect_of(c)->piece(c, reply);
 	}
 	if (!reply->final)
 		version_stream_taken(c->version, r, reply->body.n);

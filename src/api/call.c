@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/authorize.h"
+#include "api/dialect.h"
 #include "api/handlers.h"
 #include "api/route.h"
 #include "api/scrape.h"
@@ -39,7 +40,8 @@ struct call *call_create(struct api_door *d, struct exchange *x)
 	c->door = d;
 	c->x = x;
 	c->route = NULL;
-	c->n_segments = 0;
+	c->n_segments = c->rest = 0;
+	c->model = c->version_name = SLICE_NULL;
 	c->running = c->streaming = c->abandoned = false;
 	c->retry_after_s = 0;
 	c->version = NULL;
@@ -160,13 +162,26 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 	call_maybe_free(c);
 }
 
+/* What net finds wrong is said in the route's dialect, too. */
+static const char *call_refusal(void *ctx, const struct exchange *x, int status, const char *why,
+				struct buf *out)
+{
+	const struct dialect *d = x && x->user ? dialect_of(x->user) : &dialect_predictions;
+
+	(void)ctx;
+	d->error(out, status, dialect_error_type(status), slice_str(why));
+	return d->error_media;
+}
+
 void api_door_init(struct api_door *d, struct api *a, unsigned roles)
 {
-	*d = (struct api_door){
-		.api = a,
-		.roles = roles,
-		.handler = { .ctx = d, .head = call_head, .body = call_body, .done = call_done }
-	};
+	*d = (struct api_door){ .api = a,
+				.roles = roles,
+				.handler = { .ctx = d,
+					     .head = call_head,
+					     .body = call_body,
+					     .done = call_done,
+					     .refusal = call_refusal } };
 }
 
 struct api *api_create(struct fleet *fleet, struct tokens *tokens)

@@ -41,6 +41,8 @@ struct call {
 	const struct route *route;
 	struct slice segments[CALL_SEGMENTS_MAX]; /* of the path, decoded */
 	unsigned n_segments;
+	struct slice model, version_name; /* that the path names; SLICE_NULL: it does not */
+	unsigned rest;                    /* the first segment behind the route's words */
 	struct body body;
 	struct block extra; /* query fields, for handlers */
 	struct request request;
@@ -75,6 +77,11 @@ void call_not_found(struct call *c);
 void call_not_allowed(struct call *c);
 void call_model_not_found(struct call *c, struct slice model);
 void call_version_not_found(struct call *c, struct slice model, struct slice version);
+/* A worker's reply as it is, with its body's bytes: the whole answer. */
+void call_send(struct call *c, const struct reply *reply);
+/* The head of a stream, with the first reply's status and headers, and one line more (SLICE_NULL:
+ * none; a handler's own of that name wins). Pieces follow: stream.h. */
+void call_begin(struct call *c, const struct reply *reply, struct slice name, struct slice value);
 /* A worker's reply, whole or a piece of a stream. */
 void call_reply(struct request *r, const struct reply *reply);
 

@@ -4,69 +4,18 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/parts.h"
+#include "api/route.h"
 #include "api/sequence.h"
 #include "base/clock.h"
 
 #define INFERENCE_RETRY_MAX_S 60
 
-/* The routes that run a model, TorchServe's and KServe's: which one, which operation, and off to
- * its queue. */
-
-/* What a path asks for. */
-struct target {
-	struct slice model, version; /* version SLICE_NULL: the default one */
-	enum request_op op;
-	unsigned headers; /* enum parts_extra */
-	bool query;       /* query parameters are fields */
-};
-
-static struct slice target_segment(const struct call *c, unsigned i)
-{
-	return i < c->n_segments ? c->segments[i] : SLICE_NULL;
-}
-
-/* /v1/models/{m}:predict, /v2/models/{m}[/versions/{v}]/infer */
-static void target_kserve(const struct call *c, struct target *t)
-{
-	struct slice rest = c->segments[2], last = c->segments[c->n_segments - 1];
-
-	t->model = slice_cut(&rest, ':');
-	t->headers = PARTS_EXPLAIN;
-	if (slice_eq(target_segment(c, 3), SLICE("versions")))
-		t->version = c->segments[4];
-	if (slice_eq(c->n_segments == 3 ? rest : last, SLICE("explain")))
-		t->op = REQUEST_EXPLAIN;
-}
-
-static void target_read(const struct call *c, struct target *t)
-{
-	struct slice first = c->segments[0];
-	bool explains = slice_eq(first, SLICE("explanations"));
-
-	*t = (struct target){ .op = explains ? REQUEST_EXPLAIN : REQUEST_PREDICT };
-	if (explains || slice_eq(first, SLICE("predictions"))) {
-		t->model = c->segments[1];
-		t->version = target_segment(c, 2);
-		t->headers = PARTS_URL_PATH | PARTS_EXPLAIN;
-	} else if (c->n_segments > 2 && slice_eq(c->segments[1], SLICE("models"))) {
-		target_kserve(c, t);
-	} else if (slice_eq(first, SLICE("models"))) {
-		t->model = c->segments[1];
-		t->query = true;
-	} else {
-		/* /{m}/predict, /{m}/{v}/predict */
-		t->model = first;
-		t->version = c->n_segments > 2 ? c->segments[1] : SLICE_NULL;
-		t->query = true;
-	}
-}
+/* Running a model: a request, read in its route's dialect, goes off to the queue of the version
+ * that the path names. */
 
 bool inference_check(struct call *c)
 {
-	struct target t;
-
-	target_read(c, &t);
-	return call_find_version(c, t.model, t.version);
+	return call_find_version(c, c->model, c->version_name);
 }
 
 /* When a place in the queue should be free again, from what the queue holds and how fast it moves.
@@ -80,8 +29,7 @@ static unsigned inference_retry_after_s(const struct version *v)
 	return (unsigned)MIN(batch_ns * batches / workers / NS_PER_S + 1, INFERENCE_RETRY_MAX_S);
 }
 
-static void inference_refuse(struct call *c, const struct version *v, const struct target *t,
-			     int why)
+static void inference_refuse(struct call *c, const struct version *v, int why)
 {
 	bool full = why == VERSION_QUEUE_FULL;
 
@@ -104,34 +52,33 @@ static void inference_refuse(struct call *c, const struct version *v, const stru
 		"workers API to add workers. If this is a sequence inference, please check if "
 		"it is "
 		"closed, or expired; or exceeds maxSequenceJobQueueSize",
-		SLICE_ARG(t->model), t->version.p ? "\" Version " : "", SLICE_ARG(t->version));
+		SLICE_ARG(c->model), c->version_name.p ? "\" Version " : "",
+		SLICE_ARG(c->version_name));
 }
 
 /* The parts are read: off to the queue, or, where only the API is asked for, its description. */
-static void inference_submit(struct call *c, const struct target *t)
+static void inference_submit(struct call *c)
 {
-	struct version *v = call_find_version(c, t->model, t->version);
+	struct version *v = call_find_version(c, c->model, c->version_name);
 	struct request *r = &c->request;
 	int refused;
 
 	if (!v)
 		return;
 	if (slice_eq(c->x->head.method, SLICE("OPTIONS"))) {
-		openapi_model(c, t->model);
+		openapi_model(c, c->model);
 		return;
 	}
-	r->op = t->op;
-	parts_headers(c, t->headers);
 	sequence_read(c, v);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	r->reply = call_reply;
 	r->owner = c;
-	r->versioned = t->version.p != NULL;
+	r->versioned = c->version_name.p != NULL;
 	meter_update(r->versioned ? &v->metrics.requests_total_named : &v->metrics.requests_total,
 		     NULL, 1);
 	refused = version_submit(v, r);
 	if (refused) {
-		inference_refuse(c, v, t, refused);
+		inference_refuse(c, v, refused);
 		return;
 	}
 	c->version = v;
@@ -140,13 +87,16 @@ static void inference_submit(struct call *c, const struct target *t)
 		deadline_start(c);
 }
 
+static bool inference_read(struct call *c)
+{
+	c->request.op = c->route->op;
+	return c->route->dialect->read(c) == 0;
+}
+
 void inference_predict(struct call *c)
 {
-	struct target t;
-
-	target_read(c, &t);
-	if (parts_read(c, t.query) == 0)
-		inference_submit(c, &t);
+	if (inference_read(c))
+		inference_submit(c);
 }
 
 /* The one model that was loaded at start-up, where there is just one. */
@@ -181,13 +131,11 @@ static struct slice inference_named_model(struct call *c)
 
 void inference_invocations(struct call *c)
 {
-	struct target t = { .op = REQUEST_PREDICT };
-
-	if (parts_read(c, true) < 0)
+	if (!inference_read(c))
 		return;
-	t.model = inference_named_model(c);
-	if (t.model.p)
-		inference_submit(c, &t);
+	c->model = inference_named_model(c);
+	if (c->model.p)
+		inference_submit(c);
 	else
 		call_error(c, 400, "BadRequestException", "Parameter model_name is required.");
 }

@@ -20,9 +20,18 @@ bool kserve_v2_check(struct call *c)
 	return false;
 }
 
+bool kserve_infer_check(struct call *c)
+{
+	struct slice rest = c->model;
+
+	/* As TorchServe: what follows a colon is no part of the name. */
+	c->model = slice_cut(&rest, ':');
+	return inference_check(c);
+}
+
 bool kserve_v2_infer_check(struct call *c)
 {
-	return kserve_v2_check(c) && inference_check(c);
+	return kserve_v2_check(c) && kserve_infer_check(c);
 }
 
 /* Takes the document. */
@@ -100,9 +109,7 @@ static void kserve_send_ready(struct call *c, const struct version *v, int unrea
 
 static struct version *kserve_find(struct call *c)
 {
-	bool versioned = c->n_segments > 4;
-
-	return call_find_version(c, c->segments[2], versioned ? c->segments[4] : SLICE_NULL);
+	return call_find_version(c, c->model, c->version_name);
 }
 
 void kserve_model_ready(struct call *c)
@@ -125,7 +132,7 @@ void kserve_model(struct call *c)
 	root = kserve_object(&doc);
 	yyjson_mut_obj_add_str(doc, root, "name", v->model_name);
 	versions = yyjson_mut_obj_add_arr(doc, root, "versions");
-	if (c->n_segments > 4) {
+	if (c->version_name.p) {
 		yyjson_mut_arr_add_str(doc, versions, v->name);
 	} else {
 		list_for_each (n, &v->model->versions)
@@ -142,7 +149,7 @@ void kserve_model(struct call *c)
 
 void kserve_v1_model(struct call *c)
 {
-	struct slice rest = c->segments[2], model = slice_cut(&rest, ':');
+	struct slice rest = c->model, model = slice_cut(&rest, ':');
 	struct version *v = call_find_version(c, model, SLICE_NULL);
 
 	if (v)

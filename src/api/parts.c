@@ -174,7 +174,7 @@ static size_t parts_headers_room(const struct call *c)
 
 	for (size_t i = 0; i < c->x->head.n_headers; i++)
 		room += 4 + c->x->head.headers[i].name.n + c->x->head.headers[i].value.n;
-	for (unsigned i = 3; i < c->n_segments; i++)
+	for (unsigned i = c->rest; i < c->n_segments; i++)
 		room += c->segments[i].n + 1;
 	return room;
 }
@@ -184,8 +184,8 @@ static struct slice parts_url_path(struct call *c)
 	struct buf b = BUF_INIT(65536);
 	struct slice path;
 
-	for (unsigned i = 3; i < c->n_segments; i++) {
-		if (i > 3)
+	for (unsigned i = c->rest; i < c->n_segments; i++) {
+		if (i > c->rest)
 			buf_putc(&b, '/');
 		buf_put_slice(&b, c->segments[i]);
 	}
@@ -211,16 +211,19 @@ void parts_headers(struct call *c, unsigned extra)
 	char *p = region_alloc(&c->region, room);
 	char length[24];
 
-	for (size_t i = 0; i < c->x->head.n_headers; i++)
-		n += frame_header_put(p + n, room - n, c->x->head.headers[i].name,
-				      c->x->head.headers[i].value);
+	for (size_t i = 0; i < c->x->head.n_headers; i++) {
+		const struct http_header *h = &c->x->head.headers[i];
+
+		if (!http_is_hop_by_hop(&c->x->head, h->name))
+			n += frame_header_put(p + n, room - n, h->name, h->value);
+	}
 	if (!http_head_get(&c->x->head, "content-length").p) {
 		snprintf(length, sizeof(length), "%llu", (unsigned long long)c->body.used);
 		n += frame_header_put(p + n, room - n, SLICE("content-length"), slice_str(length));
 	}
 	if (extra & PARTS_URL_PATH)
 		n += frame_header_put(p + n, room - n, SLICE("url_path"),
-				      c->n_segments > 3 ? parts_url_path(c) : SLICE(""));
+				      c->n_segments > c->rest ? parts_url_path(c) : SLICE(""));
 	if (extra & PARTS_EXPLAIN)
 		n += frame_header_put(p + n, room - n, SLICE("explain"),
 				      c->request.op == REQUEST_EXPLAIN ? SLICE("True")

@@ -15,97 +15,129 @@ static const struct route routes[] = {
 	{ API_INFERENCE, NULL, "ping/**", ROUTE_NO_BODY, NULL, health_ping },
 	{ API_ALL, NULL, "livez", ROUTE_NO_BODY, NULL, health_live },
 	{ API_ALL, NULL, "readyz", ROUTE_NO_BODY, NULL, health_ready },
-	{ API_INFERENCE, NULL, "predictions/*", ROUTE_BIG_BODY, inference_check,
-	  inference_predict },
-	{ API_INFERENCE, NULL, "predictions/*/*/**", ROUTE_BIG_BODY, inference_check,
-	  inference_predict },
-	{ API_INFERENCE, NULL, "explanations/*", ROUTE_BIG_BODY, inference_check,
-	  inference_predict },
-	{ API_INFERENCE, NULL, "explanations/*/*/**", ROUTE_BIG_BODY, inference_check,
-	  inference_predict },
-	{ API_INFERENCE, NULL, "invocations", ROUTE_BIG_BODY, NULL, inference_invocations },
-	{ API_INFERENCE, NULL, "models/*/invoke", ROUTE_BIG_BODY, inference_check,
-	  inference_predict },
-	{ API_INFERENCE, NULL, "v1/models/*:predict", ROUTE_BIG_BODY, inference_check,
-	  inference_predict },
-	{ API_INFERENCE, NULL, "v1/models/*:explain", ROUTE_BIG_BODY, inference_check,
-	  inference_predict },
-	{ API_INFERENCE, NULL, "v2/models/*/infer", ROUTE_BIG_BODY, inference_check,
-	  inference_predict },
-	{ API_INFERENCE, NULL, "v2/models/*/explain", ROUTE_BIG_BODY, inference_check,
-	  inference_predict },
-	{ API_INFERENCE, NULL, "v2/models/*/versions/*/infer", ROUTE_BIG_BODY,
-	  kserve_v2_infer_check, inference_predict },
-	{ API_INFERENCE, NULL, "v2/models/*/versions/*/explain", ROUTE_BIG_BODY,
-	  kserve_v2_infer_check, inference_predict },
+	{ API_INFERENCE, NULL, "predictions/{model}", ROUTE_BIG_BODY, inference_check,
+	  inference_predict, &dialect_predictions, REQUEST_PREDICT },
+	{ API_INFERENCE, NULL, "predictions/{model}/{version}/**", ROUTE_BIG_BODY, inference_check,
+	  inference_predict, &dialect_predictions, REQUEST_PREDICT },
+	{ API_INFERENCE, NULL, "explanations/{model}", ROUTE_BIG_BODY, inference_check,
+	  inference_predict, &dialect_predictions, REQUEST_EXPLAIN },
+	{ API_INFERENCE, NULL, "explanations/{model}/{version}/**", ROUTE_BIG_BODY, inference_check,
+	  inference_predict, &dialect_predictions, REQUEST_EXPLAIN },
+	{ API_INFERENCE, NULL, "invocations", ROUTE_BIG_BODY, NULL, inference_invocations,
+	  &dialect_fields, REQUEST_PREDICT },
+	{ API_INFERENCE, NULL, "models/{model}/invoke", ROUTE_BIG_BODY, inference_check,
+	  inference_predict, &dialect_fields, REQUEST_PREDICT },
+	{ API_INFERENCE, NULL, "v1/models/{model}:predict", ROUTE_BIG_BODY, kserve_infer_check,
+	  inference_predict, &dialect_kserve, REQUEST_PREDICT },
+	{ API_INFERENCE, NULL, "v1/models/{model}:explain", ROUTE_BIG_BODY, kserve_infer_check,
+	  inference_predict, &dialect_kserve, REQUEST_EXPLAIN },
+	{ API_INFERENCE, NULL, "v2/models/{model}/infer", ROUTE_BIG_BODY, kserve_infer_check,
+	  inference_predict, &dialect_kserve, REQUEST_PREDICT },
+	{ API_INFERENCE, NULL, "v2/models/{model}/explain", ROUTE_BIG_BODY, kserve_infer_check,
+	  inference_predict, &dialect_kserve, REQUEST_EXPLAIN },
+	{ API_INFERENCE, NULL, "v2/models/{model}/versions/{version}/infer", ROUTE_BIG_BODY,
+	  kserve_v2_infer_check, inference_predict, &dialect_kserve, REQUEST_PREDICT },
+	{ API_INFERENCE, NULL, "v2/models/{model}/versions/{version}/explain", ROUTE_BIG_BODY,
+	  kserve_v2_infer_check, inference_predict, &dialect_kserve, REQUEST_EXPLAIN },
 	{ API_INFERENCE, NULL, "v2", ROUTE_NO_BODY, kserve_v2_check, kserve_server },
 	{ API_INFERENCE, NULL, "v2/health/live", ROUTE_NO_BODY, kserve_v2_check, kserve_live },
 	{ API_INFERENCE, NULL, "v2/health/ready", ROUTE_NO_BODY, kserve_v2_check, kserve_ready },
-	{ API_INFERENCE, NULL, "v2/models/*", ROUTE_NO_BODY, kserve_v2_check, kserve_model },
-	{ API_INFERENCE, NULL, "v2/models/*/versions/*", ROUTE_NO_BODY, kserve_v2_check,
-	  kserve_model },
-	{ API_INFERENCE, NULL, "v2/models/*/ready", ROUTE_NO_BODY, kserve_v2_check,
+	{ API_INFERENCE, NULL, "v2/models/{model}", ROUTE_NO_BODY, kserve_v2_check, kserve_model },
+	{ API_INFERENCE, NULL, "v2/models/{model}/versions/{version}", ROUTE_NO_BODY,
+	  kserve_v2_check, kserve_model },
+	{ API_INFERENCE, NULL, "v2/models/{model}/ready", ROUTE_NO_BODY, kserve_v2_check,
 	  kserve_model_ready },
-	{ API_INFERENCE, NULL, "v2/models/*/versions/*/ready", ROUTE_NO_BODY, kserve_v2_check,
-	  kserve_model_ready },
+	{ API_INFERENCE, NULL, "v2/models/{model}/versions/{version}/ready", ROUTE_NO_BODY,
+	  kserve_v2_check, kserve_model_ready },
 	{ API_MANAGEMENT, "GET", "v1/models", ROUTE_NO_BODY, NULL, kserve_v1_list },
-	{ API_MANAGEMENT, "GET", "v1/models/*", ROUTE_NO_BODY, NULL, kserve_v1_model },
+	{ API_MANAGEMENT, "GET", "v1/models/{model}", ROUTE_NO_BODY, NULL, kserve_v1_model },
 	{ API_MANAGEMENT, NULL, "token", ROUTE_NO_BODY, NULL, authorize_renew },
 	{ API_MANAGEMENT, "GET", "models", ROUTE_NO_BODY, NULL, management_list },
 	{ API_MANAGEMENT, "POST", "models", ROUTE_SMALL_BODY, NULL, management_register },
 	{ API_MANAGEMENT, NULL, "models", ROUTE_NO_BODY, NULL, call_not_allowed },
-	{ API_MANAGEMENT, "GET", "models/*", ROUTE_NO_BODY, NULL, management_describe },
-	{ API_MANAGEMENT, "PUT", "models/*", ROUTE_NO_BODY, NULL, management_scale },
-	{ API_MANAGEMENT, "DELETE", "models/*", ROUTE_NO_BODY, NULL, management_unregister },
-	{ API_MANAGEMENT, "OPTIONS", "models/*", ROUTE_NO_BODY, NULL, openapi_model_management },
-	{ API_MANAGEMENT, "OPTIONS", "models/*/*", ROUTE_NO_BODY, NULL, openapi_model_management },
-	{ API_MANAGEMENT, NULL, "models/*", ROUTE_NO_BODY, NULL, call_not_allowed },
-	{ API_MANAGEMENT, "GET", "models/*/*", ROUTE_NO_BODY, NULL, management_describe },
-	{ API_MANAGEMENT, "PUT", "models/*/*", ROUTE_NO_BODY, NULL, management_scale },
-	{ API_MANAGEMENT, "DELETE", "models/*/*", ROUTE_NO_BODY, NULL, management_unregister },
-	{ API_MANAGEMENT, NULL, "models/*/*", ROUTE_NO_BODY, NULL, call_not_allowed },
-	{ API_MANAGEMENT, "PUT", "models/*/*/set-default", ROUTE_NO_BODY, NULL,
+	{ API_MANAGEMENT, "GET", "models/{model}", ROUTE_NO_BODY, NULL, management_describe },
+	{ API_MANAGEMENT, "PUT", "models/{model}", ROUTE_NO_BODY, NULL, management_scale },
+	{ API_MANAGEMENT, "DELETE", "models/{model}", ROUTE_NO_BODY, NULL, management_unregister },
+	{ API_MANAGEMENT, "OPTIONS", "models/{model}", ROUTE_NO_BODY, NULL,
+	  openapi_model_management },
+	{ API_MANAGEMENT, "OPTIONS", "models/{model}/{version}", ROUTE_NO_BODY, NULL,
+	  openapi_model_management },
+	{ API_MANAGEMENT, NULL, "models/{model}", ROUTE_NO_BODY, NULL, call_not_allowed },
+	{ API_MANAGEMENT, "GET", "models/{model}/{version}", ROUTE_NO_BODY, NULL,
+	  management_describe },
+	{ API_MANAGEMENT, "PUT", "models/{model}/{version}", ROUTE_NO_BODY, NULL,
+	  management_scale },
+	{ API_MANAGEMENT, "DELETE", "models/{model}/{version}", ROUTE_NO_BODY, NULL,
+	  management_unregister },
+	{ API_MANAGEMENT, NULL, "models/{model}/{version}", ROUTE_NO_BODY, NULL, call_not_allowed },
+	{ API_MANAGEMENT, "PUT", "models/{model}/{version}/set-default", ROUTE_NO_BODY, NULL,
 	  management_set_default },
-	{ API_MANAGEMENT, NULL, "models/*/*/set-default", ROUTE_NO_BODY, NULL, call_not_allowed },
-	{ API_INFERENCE, NULL, "*/predict", ROUTE_BIG_BODY, inference_check, inference_predict },
-	{ API_INFERENCE, NULL, "*/*/predict", ROUTE_BIG_BODY, inference_check, inference_predict },
+	{ API_MANAGEMENT, NULL, "models/{model}/{version}/set-default", ROUTE_NO_BODY, NULL,
+	  call_not_allowed },
+	{ API_INFERENCE, NULL, "{model}/predict", ROUTE_BIG_BODY, inference_check,
+	  inference_predict, &dialect_fields, REQUEST_PREDICT },
+	{ API_INFERENCE, NULL, "{model}/{version}/predict", ROUTE_BIG_BODY, inference_check,
+	  inference_predict, &dialect_fields, REQUEST_PREDICT },
 	{ API_METRICS, "GET", "metrics", ROUTE_NO_BODY, NULL, scrape_metrics },
 	{ API_METRICS, "HEAD", "metrics", ROUTE_NO_BODY, NULL, scrape_metrics },
 	{ API_METRICS, NULL, "metrics", ROUTE_NO_BODY, NULL, call_not_allowed },
 	{ API_ALL, NULL, "", ROUTE_NO_BODY, NULL, call_not_allowed },
 };
 
-static bool route_word_matches(struct slice word, struct slice segment)
+/* What a word of a path names, and where in the call that is kept. */
+static const struct {
+	struct slice word;
+	size_t at;
+} route_names[] = {
+	{ SLICE_CONST("{model}"), offsetof(struct call, model) },
+	{ SLICE_CONST("{version}"), offsetof(struct call, version_name) },
+};
+
+static bool route_name_matches(struct slice *kept, struct slice ending, struct slice segment)
 {
-	if (word.p[0] != '*')
-		return slice_eq(word, segment);
-	word = slice_make(word.p + 1, word.n - 1);
-	return segment.n >= word.n &&
-	       slice_eq(word, slice_make(segment.p + segment.n - word.n, word.n));
+	if (segment.n < ending.n ||
+	    !slice_eq(ending, slice_make(segment.p + segment.n - ending.n, ending.n)))
+		return false;
+	*kept = slice_make(segment.p, segment.n - ending.n);
+	return true;
 }
 
-static bool route_path_matches(const struct call *c, const char *path)
+static bool route_word_matches(struct call *c, struct slice word, struct slice segment)
+{
+	for (size_t i = 0; i < ARRAY_LEN(route_names); i++) {
+		struct slice name = route_names[i].word;
+
+		if (slice_starts(word, name))
+			return route_name_matches(
+				(struct slice *)(void *)((char *)c + route_names[i].at),
+				slice_make(word.p + name.n, word.n - name.n), segment);
+	}
+	return slice_eq(word, segment);
+}
+
+static bool route_path_matches(struct call *c, const char *path)
 {
 	struct slice rest = slice_str(path);
 	unsigned i = 0;
 
+	c->model = c->version_name = SLICE_NULL;
 	if (!rest.n)
 		return c->n_segments == 0;
 	while (rest.p) {
 		struct slice word = slice_cut(&rest, '/');
 
+		c->rest = i;
 		if (slice_eq(word, SLICE("**")))
 			return true;
-		if (i == c->n_segments)
-			return false;
-		if (!route_word_matches(word, c->segments[i]))
+		if (i == c->n_segments || !route_word_matches(c, word, c->segments[i]))
 			return false;
 		i++;
 	}
+	c->rest = i;
 	return i == c->n_segments;
 }
 
-const struct route *route_find(const struct call *c)
+const struct route *route_find(struct call *c)
 {
 	bool path_known = false;
 

@@ -4,6 +4,7 @@
 /* The table of routes: one row per path shape and role, the first that matches wins. */
 
 #include "api/call.h"
+#include "api/dialect.h"
 
 enum route_body {
 	ROUTE_NO_BODY,    /* a body is read and dropped */
@@ -14,16 +15,19 @@ enum route_body {
 struct route {
 	unsigned roles;
 	const char *method; /* NULL: any */
-	/* Segments: a word matches itself, "*" any one segment, "*:word" one that ends so, a final
-	 * "**" any rest (also none). */
+	/* Segments: a word matches itself, "{model}" and "{version}" any one segment, which is kept
+	 * in the call, "{model}:word" one that ends so, a final "**" any rest (also none). */
 	const char *path;
 	enum route_body body;
 	/* Optional, when the head is there: may answer early (returns false then). */
 	bool (*check)(struct call *c);
 	/* The body is there. */
 	void (*run)(struct call *c);
+	/* Of routes that run a model. */
+	const struct dialect *dialect;
+	enum request_op op;
 };
 
-/* The route of a call whose segments are filled in. NULL: nothing has this path. A known path with
- * another method gives the row that answers 405. */
-const struct route *route_find(const struct call *c);
+/* The route of a call whose segments are filled in; fills in what the path names. NULL: nothing has
+ * this path. A known path with another method gives the row that answers 405. */
+const struct route *route_find(struct call *c);

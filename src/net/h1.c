@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "net/conn.h"
-#include "wire/json.h"
 
 void h1_init(struct conn *c)
 {
@@ -26,25 +25,19 @@ void h1_finish(struct conn *c)
 
 /* ---- refusing ---- */
 
-static const char *h1_error_type(int status)
-{
-	return status == 408   ? "RequestTimeoutException"
-	       : status == 503 ? "ServiceUnavailableException"
-			       : "BadRequestException";
-}
-
 static void h1_answer_refusal(struct h1_exchange *e, int status, const char *why)
 {
+	const struct exchange_handler *h = e->conn->handler;
 	struct buf text = BUF_INIT(4096);
-	struct answer a = { .status = status,
-			    .headers = SLICE("content-type: application/json\r\n"),
-			    .close = true };
+	struct answer a = { .status = status, .close = true };
+	const char *media;
 	struct slice copy;
 
 	if (e->x.sink)
 		e->x.sink->ops->abort(e->x.sink);
 	e->x.sink = NULL;
-	json_error(&text, status, h1_error_type(status), slice_str(why));
+	media = h->refusal(h->ctx, e->x.handler ? &e->x : NULL, status, why, &text);
+	a.headers = slice_str(region_printf(&e->x.region, "content-type: %s\r\n", media));
 	copy = region_copy(&e->x.region, buf_slice(&text));
 	buf_finish(&text);
 	exchange_reply(&e->x, &a, (struct payload){ .p = copy.p, .n = copy.n });

@@ -131,6 +131,15 @@ static void on_done(void *ctx, struct exchange *x, enum exchange_end how)
 		w->kept = NULL;
 }
 
+static const char *on_refusal(void *ctx, const struct exchange *x, int status, const char *why,
+			      struct buf *out)
+{
+	(void)ctx;
+	(void)x;
+	buf_printf(out, "refused: %d %s", status, why);
+	return "text/plain";
+}
+
 static void connect_client(struct world *w)
 {
 	int pair[2];
@@ -157,7 +166,7 @@ static struct world *world_new(unsigned timeout_ms)
 	uv_loop_init(&w->loop);
 	w->net = net_create(&w->loop, &limits);
 	w->handler = (struct exchange_handler){
-		.ctx = w, .head = on_head, .body = on_body, .done = on_done
+		.ctx = w, .head = on_head, .body = on_body, .done = on_done, .refusal = on_refusal
 	};
 	connect_client(w);
 	return w;

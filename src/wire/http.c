@@ -7,6 +7,30 @@
 #include "base/err.h"
 #include "base/util.h"
 
+bool http_is_hop_by_hop(const struct http_head *h, struct slice name)
+{
+	static const struct slice known[] = { SLICE_CONST("connection"),
+					      SLICE_CONST("transfer-encoding"),
+					      SLICE_CONST("expect"),
+					      SLICE_CONST("keep-alive"),
+					      SLICE_CONST("te"),
+					      SLICE_CONST("trailer"),
+					      SLICE_CONST("upgrade"),
+					      SLICE_CONST("proxy-connection"),
+					      SLICE_CONST("proxy-authorization"),
+					      SLICE_CONST("proxy-authenticate") };
+	struct slice listed;
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (slice_ieq(name, known[i]))
+			return true;
+	listed = http_head_get(h, "connection");
+	while (listed.n)
+		if (slice_ieq(slice_trim(slice_cut(&listed, ',')), name))
+			return true;
+	return false;
+}
+
 struct slice http_head_get(const struct http_head *h, const char *name)
 {
 	struct slice want = slice_str(name);

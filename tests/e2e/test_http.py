@@ -307,6 +307,10 @@ MALFORMED = {
     "no version": b"GET /ping\r\n\r\n",
     "unknown method": b"FROBNICATE /ping HTTP/1.1\r\nHost: x\r\n\r\n",
     "bad escape": b"GET /ping%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no host": b"GET /ping HTTP/1.1\r\n\r\n",
+    "two hosts": GET + b"host: y\r\n\r\n",
+    "coding in HTTP/1.0": b"POST /predictions/echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"
+                          b"0\r\n\r\n" + SMUGGLED,
     "escaped NUL": b"GET /predictions/a%00b HTTP/1.1\r\nHost: x\r\n\r\n",
 }
 

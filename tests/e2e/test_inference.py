@@ -359,3 +359,20 @@ def test_too_many_form_fields(server):
                               headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert response.status_code == 413
     assert response.json()["message"].startswith("A request may have at most ")
+
+
+def test_headers_about_the_connection_stay_with_it(server):
+    with server.raw() as raw:
+        raw.send("POST /predictions/see HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+                 "Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nTE: trailers\r\nX-Own: 2\r\n"
+                 "Expect: 100-continue\r\n\r\n1\r\na\r\n0\r\n\r\n")
+        headers = json.loads(raw.response().body)["headers"]
+    assert {name.lower() for name in headers} == {"host", "x-own", "content-length", "url_path",
+                                                  "explain", "body"}
+
+
+@pytest.mark.parametrize("status", [100, 101, 199])
+def test_a_status_that_is_no_answer(server, status):
+    response = server.predict("dress", json.dumps({"status": status, "body": "x"}))
+    assert response.status_code == 503
+    assert server.predict("echo", b"next").content == b"next"
