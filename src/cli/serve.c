@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/util.h"
@@ -119,6 +120,18 @@ static const char *serve_config(int argc, char **argv)
 	return NULL;
 }
 
+/* It may be mounted later, so this is no error; a slip looks the same. */
+static void serve_look_for_store(const struct settings *s, struct buf *why)
+{
+	struct stat st;
+
+	if (!s->model_store || (stat(s->model_store, &st) == 0 && S_ISDIR(st.st_mode)))
+		return;
+	buf_puts(why, "warning: ");
+	settings_put_head(s, "model_store", why);
+	buf_printf(why, "there is no folder %s\n", s->model_store);
+}
+
 int serve_main(int argc, char **argv)
 {
 	struct serve_line line = { argc, argv };
@@ -141,6 +154,7 @@ int serve_main(int argc, char **argv)
 	r = sources_load(&s, &from, &why);
 	if (!r)
 		r = settings_check(&s, &why);
+	serve_look_for_store(&s, &why);
 	sources_report(&why, stderr);
 	code = r ? 2 : serve_run(&s, -1);
 	buf_finish(&why);

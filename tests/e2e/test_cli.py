@@ -527,6 +527,19 @@ def test_address_in_use(shell):
         first.communicate(timeout=20)
 
 
+def test_model_store_that_is_not_there(shell):
+    said = shell.root / "said"
+    with said.open("w") as output:
+        process = shell.start("sconce", "serve", "--ts-config", str(shell.config), "--model-store",
+                              "/no/such", stdout=output)
+    try:
+        eventually(lambda: "Model server started." in said.read_text(), said.read_text)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    assert "warning: --model-store: there is no folder /no/such\n" in said.read_text()
+
+
 def test_models_are_not_unpacked_where_others_write(shell):
     folder = shell.root / "tmp" / "models"
     folder.mkdir()
