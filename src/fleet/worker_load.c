@@ -13,7 +13,8 @@
 #include "wire/json.h"
 
 #define WORKER_LOAD_MAX ((size_t)32 << 20)
-#define WORKER_OUTBOUND_MIN ((size_t)16 << 20)
+/* Address space, not memory: what is in use counts in the budget, which is the bound. */
+#define WORKER_OUTBOUND_MIN ((size_t)64 << 20)
 #define WORKER_OUTBOUND_MAX ((size_t)4 << 30)
 
 static void load_text(struct buf *b, const char *key, const char *value)
@@ -81,7 +82,10 @@ static int worker_make_memory(struct worker *w)
 	struct outbound *o;
 	int r;
 
-	while (size < WORKER_OUTBOUND_MAX && size < 2 * w->shared->settings->max_response_size)
+	/* Whatever the budget allows, so that replies which slow clients still read are in the way
+	 * of no others; twice, for blocks are powers of two. */
+	while (size < WORKER_OUTBOUND_MAX &&
+	       size < 2 * MAX(w->shared->settings->max_response_size, w->shared->budget->limit))
 		size *= 2;
 	r = outbound_create(&o, w->shared->budget, size);
 	if (r < 0)
@@ -110,7 +114,7 @@ int worker_send_load(struct worker *w)
 	load_json(w, &json);
 	if (buf_overflowed(&json))
 		return err_origin(-E2BIG);
-	r = memfd_open(&document, "sconce-load", json.n);
+	r = memfd_open(&document, "sconce-load", json.n, MEMFD_OURS);
 	if (r < 0)
 		return err_trace(r);
 	memcpy(document.p, json.p, json.n);

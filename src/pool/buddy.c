@@ -2,18 +2,31 @@
 #include "pool/buddy.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
-#include "base/mem.h"
 #include "base/util.h"
 
 enum buddy_state { BUDDY_INSIDE, BUDDY_FREE, BUDDY_USED };
-/* What the pages of a free block are: never touched (or punched), used lately, used before. */
-enum buddy_age { BUDDY_COLD, BUDDY_WARM, BUDDY_AGED };
 
 struct buddy_block {
 	uint32_t next, prev; /* free list */
-	uint8_t order, state, age;
+	/* Of a free block, in units of `min`: what lies behind was never touched (or given back),
+	 * and what lies behind `hot` not since the last trim. */
+	uint32_t warm, hot;
+	uint8_t order, state;
 };
+
+/* There is an entry for every block there may ever be, of which few are: those pages never come to
+ * be. The heap might hand out memory that it has to clear. */
+static void *buddy_map(size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
+
+	if (p == MAP_FAILED)
+		abort(); /* as mem_alloc() */
+	return p;
+}
 
 void buddy_init(struct buddy *b, size_t size, size_t min)
 {
@@ -24,24 +37,32 @@ void buddy_init(struct buddy *b, size_t size, size_t min)
 	assert(b->orders <= BUDDY_ORDERS);
 	for (unsigned i = 0; i < BUDDY_ORDERS; i++)
 		b->heads[i] = BUDDY_NONE;
-	b->blocks = mem_zalloc(size / min * sizeof(*b->blocks));
-	b->blocks[0] = (struct buddy_block){ BUDDY_NONE, BUDDY_NONE, (uint8_t)(b->orders - 1),
-					     BUDDY_FREE, BUDDY_COLD };
+	b->blocks = buddy_map(size / min * sizeof(*b->blocks));
+	b->blocks[0] = (struct buddy_block){ .next = BUDDY_NONE,
+					     .prev = BUDDY_NONE,
+					     .order = (uint8_t)(b->orders - 1),
+					     .state = BUDDY_FREE };
 	b->heads[b->orders - 1] = 0;
 }
 
 void buddy_finish(struct buddy *b)
 {
-	free(b->blocks);
+	if (b->blocks)
+		munmap(b->blocks, b->size / b->min * sizeof(*b->blocks));
 	*b = (struct buddy){ 0 };
 }
 
-static void buddy_push(struct buddy *b, uint32_t i, unsigned order, enum buddy_age age)
+static void buddy_push(struct buddy *b, uint32_t i, unsigned order, uint32_t warm, uint32_t hot)
 {
 	uint32_t head = b->heads[order];
 
-	b->blocks[i] = (struct buddy_block){ head, BUDDY_NONE, (uint8_t)order, BUDDY_FREE,
-					     (uint8_t)age };
+	assert(hot <= warm && warm <= 1u << order);
+	b->blocks[i] = (struct buddy_block){ .next = head,
+					     .prev = BUDDY_NONE,
+					     .warm = warm,
+					     .hot = hot,
+					     .order = (uint8_t)order,
+					     .state = BUDDY_FREE };
 	if (head != BUDDY_NONE)
 		b->blocks[head].prev = i;
 	b->heads[order] = i;
@@ -77,22 +98,36 @@ size_t buddy_round(const struct buddy *b, size_t n)
 	return order < b->orders ? b->min << order : 0;
 }
 
+static uint32_t buddy_behind(uint32_t n, uint32_t half)
+{
+	return n > half ? n - half : 0;
+}
+
+/* How far two halves reach together: to where the right one does, unless that is nowhere. */
+static uint32_t buddy_reach(uint32_t left, uint32_t right, uint32_t half)
+{
+	return right ? half + right : left;
+}
+
 bool buddy_alloc(struct buddy *b, size_t n, size_t *ret_offset, size_t *ret_size)
 {
 	unsigned want = buddy_order(b, n), order = want;
-	enum buddy_age age;
-	uint32_t i;
+	uint32_t i, warm, hot;
 
 	while (order < b->orders && b->heads[order] == BUDDY_NONE)
 		order++;
 	if (order >= b->orders)
 		return false;
 	i = b->heads[order];
-	age = (enum buddy_age)b->blocks[i].age;
+	warm = b->blocks[i].warm;
+	hot = b->blocks[i].hot;
 	buddy_unlink(b, i);
 	while (order > want) {
-		order--;
-		buddy_push(b, i + (1u << order), order, age);
+		uint32_t half = 1u << --order;
+
+		buddy_push(b, i + half, order, buddy_behind(warm, half), buddy_behind(hot, half));
+		warm = MIN(warm, half);
+		hot = MIN(hot, half);
 	}
 	b->blocks[i].order = (uint8_t)want;
 	b->blocks[i].state = BUDDY_USED;
@@ -107,6 +142,7 @@ size_t buddy_free(struct buddy *b, size_t offset)
 {
 	uint32_t i = (uint32_t)(offset / b->min);
 	unsigned order = b->blocks[i].order;
+	uint32_t warm = 1u << order, hot = warm;
 	size_t n = b->min << order;
 
 	assert(offset % b->min == 0 && offset < b->size && b->blocks[i].state == BUDDY_USED);
@@ -114,16 +150,36 @@ size_t buddy_free(struct buddy *b, size_t offset)
 	b->n_blocks--;
 	b->blocks[i].state = BUDDY_INSIDE;
 	while (order + 1 < b->orders) {
-		uint32_t other = i ^ (1u << order);
+		uint32_t half = 1u << order, other = i ^ half;
+		const struct buddy_block *k;
 
 		if (b->blocks[other].state != BUDDY_FREE || b->blocks[other].order != order)
 			break;
 		buddy_unlink(b, other);
-		i &= ~(1u << order);
+		k = &b->blocks[other];
+		warm = other < i ? buddy_reach(k->warm, warm, half)
+				 : buddy_reach(warm, k->warm, half);
+		hot = other < i ? buddy_reach(k->hot, hot, half) : buddy_reach(hot, k->hot, half);
+		i &= ~half;
 		order++;
 	}
-	buddy_push(b, i, order, BUDDY_WARM);
+	buddy_push(b, i, order, warm, hot);
 	return n;
+}
+
+/* From its end, so that one number still says what is left. */
+static size_t buddy_trim_block(struct buddy *b, uint32_t i, size_t bytes_max,
+			       void (*punch)(void *arg, size_t offset, size_t n), void *arg)
+{
+	struct buddy_block *k = &b->blocks[i];
+	uint32_t n = (uint32_t)MIN(k->warm - k->hot, bytes_max / b->min);
+
+	k->hot = 0;
+	if (!n)
+		return 0;
+	k->warm -= n;
+	punch(arg, ((size_t)i + k->warm) * b->min, n * b->min);
+	return n * b->min;
 }
 
 size_t buddy_trim(struct buddy *b, size_t bytes_max,
@@ -131,19 +187,9 @@ size_t buddy_trim(struct buddy *b, size_t bytes_max,
 {
 	size_t given = 0;
 
-	for (unsigned order = 0; order < b->orders; order++) {
-		for (uint32_t i = b->heads[order]; i != BUDDY_NONE; i = b->blocks[i].next) {
-			struct buddy_block *k = &b->blocks[i];
-			size_t n = b->min << order;
-
-			if (k->age == BUDDY_WARM) {
-				k->age = BUDDY_AGED;
-			} else if (k->age == BUDDY_AGED && given < bytes_max) {
-				punch(arg, (size_t)i * b->min, n);
-				k->age = BUDDY_COLD;
-				given += n;
-			}
-		}
-	}
+	/* Large ones lie behind small ones, mostly: `warm` remembers an end, and no holes. */
+	for (unsigned order = b->orders; order-- > 0;)
+		for (uint32_t i = b->heads[order]; i != BUDDY_NONE; i = b->blocks[i].next)
+			given += buddy_trim_block(b, i, bytes_max - given, punch, arg);
 	return given;
 }

@@ -31,7 +31,8 @@ bool buddy_alloc(struct buddy *b, size_t n, size_t *ret_offset, size_t *ret_size
 size_t buddy_free(struct buddy *b, size_t offset);
 /* What buddy_alloc() would give for n; 0 when it is more than there ever is. */
 size_t buddy_round(const struct buddy *b, size_t n);
-/* Calls `punch` for free blocks that were in use at some time before the last call but not since,
- * until `bytes_max` bytes have been given back; each once. Returns the bytes. */
+/* Calls `punch` for what is free, was in use at some time and not since the last call, until
+ * `bytes_max` bytes have been given back. A hole may be given back again with what lies behind it.
+ * Returns the bytes. */
 size_t buddy_trim(struct buddy *b, size_t bytes_max,
 		  void (*punch)(void *arg, size_t offset, size_t n), void *arg);

@@ -10,10 +10,27 @@
 #include "base/err.h"
 #include "base/util.h"
 
-int memfd_open(struct memfd *m, const char *name, size_t size)
+/* Linux 5.1; older C libraries do not name it. */
+#define MEMFD_SEAL_FUTURE_WRITE 0x0010
+static_assert(F_SEAL_WRITE << 1 == MEMFD_SEAL_FUTURE_WRITE, "the seal after F_SEAL_WRITE");
+
+/* Seals what must be sealed while there is no other mapping than ours. */
+static int memfd_seal(int fd, enum memfd_kind kind)
+{
+	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+	if (kind == MEMFD_OURS)
+		seals |= MEMFD_SEAL_FUTURE_WRITE;
+	if (fcntl(fd, F_ADD_SEALS, seals) == 0)
+		return 0;
+	return err_origin(errno == EINVAL && kind == MEMFD_OURS ? -EOPNOTSUPP : -errno);
+}
+
+int memfd_open(struct memfd *m, const char *name, size_t size, enum memfd_kind kind)
 {
 	_cleanup_(closep) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	void *p;
+	int r;
 
 	*m = (struct memfd){ .fd = -1 };
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
@@ -21,11 +38,10 @@ int memfd_open(struct memfd *m, const char *name, size_t size)
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return err_origin(-errno);
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-		int r = -errno;
-
+	r = memfd_seal(fd, kind);
+	if (r < 0) {
 		munmap(p, size);
-		return err_origin(r);
+		return err_trace(r);
 	}
 	*m = (struct memfd){ .fd = fd, .p = p, .size = size };
 	fd = -1;

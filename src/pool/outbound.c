@@ -12,7 +12,7 @@
 
 #define OUTBOUND_STATUS_PAGE                                                                       \
 	((size_t)4096) /* FRAME_STATUS_PAGE: the first block is never granted */
-#define OUTBOUND_BLOCKS_MAX ((size_t)4096)
+#define OUTBOUND_BLOCKS_MAX ((size_t)1 << 20)
 
 struct outbound {
 	struct budget *budget;
@@ -27,7 +27,7 @@ int outbound_create(struct outbound **ret, struct budget *budget, size_t size)
 	int r;
 
 	assert(size >= (size_t)1 << 20 && !(size & (size - 1)));
-	r = memfd_open(&o->memory, "sconce-outbound", size);
+	r = memfd_open(&o->memory, "sconce-outbound", size, MEMFD_SHARED);
 	if (r < 0) {
 		free(o);
 		return err_trace(r);

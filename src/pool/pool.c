@@ -12,7 +12,7 @@
 #include "pool/memfd.h"
 
 #define POOL_PAGE ((size_t)4096)
-#define POOL_IDLE_TRIMS 12 /* trims a segment stays empty before it goes */
+#define POOL_IDLE_TRIMS 3 /* trims a segment stays empty before it goes */
 
 struct segment {
 	struct list link;
@@ -50,7 +50,7 @@ static void segment_close(struct pool *p, struct segment *s)
 static int segment_open(struct pool *p, size_t size, bool private, struct segment **ret)
 {
 	struct segment *s = mem_new(struct segment);
-	int r = memfd_open(&s->memory, "sconce-inbound", size);
+	int r = memfd_open(&s->memory, "sconce-inbound", size, MEMFD_OURS);
 
 	if (!r)
 		r = s->read_only = memfd_read_only(&s->memory);
@@ -278,13 +278,6 @@ void pool_on_segment_gone(struct pool *p, void (*gone)(void *arg, uint32_t id), 
 	p->gone_arg = arg;
 }
 
-static void pool_punch(void *arg, size_t offset, size_t n)
-{
-	const struct segment *s = arg;
-
-	memfd_punch(&s->memory, offset, n);
-}
-
 uint64_t pool_trim(struct pool *p, uint64_t bytes_max)
 {
 	uint64_t given = 0;
@@ -293,12 +286,12 @@ uint64_t pool_trim(struct pool *p, uint64_t bytes_max)
 		struct segment *s = container_of(l, struct segment, link);
 		bool first = l == p->segments.next;
 
-		if (s->private)
+		if (s->private || s->buddy.used || first || given >= bytes_max)
 			continue;
-		if (given < bytes_max)
-			given += buddy_trim(&s->buddy, bytes_max - given, pool_punch, s);
-		if (!s->buddy.used && !first && ++s->idle_trims > POOL_IDLE_TRIMS)
-			segment_close(p, s);
+		if (++s->idle_trims <= POOL_IDLE_TRIMS)
+			continue;
+		given += s->memory.size;
+		segment_close(p, s);
 	}
 	p->stats.trimmed_bytes_total += given;
 	return given;

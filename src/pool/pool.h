@@ -3,7 +3,7 @@
 
 /*
  * The inbound pool: request bodies in shared memory that the front writes and every worker maps
- * read-only. Memory comes in memfd segments (sealed SHRINK | GROW | SEAL) that never move;
+ * read-only and can never write. Memory comes in memfd segments (MEMFD_OURS) that never move;
  * blocks are powers of two from POOL_BLOCK_MIN, given out last-in first-out per size class, because
  * a warm page is fifty times cheaper than a new one. A block larger than POOL_PRIVATE (or half a
  * segment) gets a memfd of its own, closed when it is freed. Addresses are (segment, offset,
@@ -55,9 +55,9 @@ bool pool_segment(const struct pool *p, uint32_t id, int *ret_fd, size_t *ret_si
 /* Called when a private segment goes away, so that workers can be told to forget it. */
 void pool_on_segment_gone(struct pool *p, void (*gone)(void *arg, uint32_t id), void *arg);
 
-/* Gives memory of free blocks that have not been used since the last call back to the system
- * (fallocate PUNCH_HOLE), at most `bytes_max` of it. Returns the bytes given back. Cheap when there
- * is nothing to do; call it every few seconds. */
+/* Gives segments that have been empty for some calls back to the system, until that is `bytes_max`.
+ * Returns the bytes. (Single pages cannot be given back: see MEMFD_OURS.) Cheap when there is
+ * nothing to do; call it every few seconds. */
 uint64_t pool_trim(struct pool *p, uint64_t bytes_max);
 
 struct pool_stats {

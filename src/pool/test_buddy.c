@@ -107,6 +107,27 @@ static void trims_what_was_idle_for_a_round(void **state)
 	buddy_finish(&b);
 }
 
+/* A large area after a burst, in which a little is always in use. */
+static void trims_what_is_idle_beside_what_is_not(void **state)
+{
+	size_t offset, size, small, got, punched = 0;
+	struct buddy b;
+
+	(void)state;
+	buddy_init(&b, 1 << 20, 1024);
+	buddy_alloc(&b, 1 << 20, &offset, &size);
+	buddy_free(&b, offset);
+	for (unsigned i = 0; i < 20; i++) {
+		buddy_alloc(&b, 4096, &small, &got);
+		buddy_trim(&b, 100000, count_bytes, &punched);
+		buddy_free(&b, small);
+		assert_true(punched <= (i + 1) * 100000);
+	}
+	assert_int_equal(punched, (1 << 20) - 4096);
+	assert_int_equal(b.used, 0);
+	buddy_finish(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +135,7 @@ int main(void)
 		cmocka_unit_test(the_last_freed_comes_first),
 		cmocka_unit_test(survives_random_traffic),
 		cmocka_unit_test(trims_what_was_idle_for_a_round),
+		cmocka_unit_test(trims_what_is_idle_beside_what_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

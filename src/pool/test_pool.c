@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,8 +23,8 @@ static void blocks_are_seen_through_the_read_only_descriptor(void **state)
 	struct pool *p;
 	struct block b;
 	size_t size;
-	char *view;
-	int fd;
+	char *view, path[64];
+	int fd, again;
 
 	(void)state;
 	assert_int_equal(pool_create(&p, &budget, MIB), 0);
@@ -38,6 +39,13 @@ static void blocks_are_seen_through_the_read_only_descriptor(void **state)
 	assert_true(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
 	assert_int_equal(ftruncate(fd, 0), -1);
 	munmap(view, size);
+	/* Nor when it is opened anew. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(again < 0 || pwrite(again, "X", 1, (off_t)b.offset) < 0);
+	assert_true(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0) == MAP_FAILED);
+	assert_memory_equal(b.p, "hello", 5);
+	close(again);
 	pool_free(p, &b);
 	assert_int_equal(budget.used, 0);
 	pool_destroy(p);
@@ -139,7 +147,7 @@ static void growing_keeps_the_bytes(void **state)
 	pool_destroy(p);
 }
 
-static void idle_segments_and_pages_go_back(void **state)
+static void idle_segments_go_back(void **state)
 {
 	struct budget budget = { .limit = 64 * MIB };
 	struct pool_stats stats;
@@ -156,7 +164,7 @@ static void idle_segments_and_pages_go_back(void **state)
 		pool_trim(p, UINT64_MAX);
 	pool_stats(p, &stats);
 	assert_int_equal(stats.segments, 1);
-	assert_int_equal(stats.trimmed_bytes_total, 3 * MIB);
+	assert_int_equal(stats.trimmed_bytes_total, 2 * MIB);
 	pool_destroy(p);
 }
 
@@ -185,6 +193,26 @@ static void grants_stay_inside_and_off_the_status_page(void **state)
 	assert_int_equal(budget.used, 0);
 }
 
+/* Replies that slow clients still read take as much of it as the budget allows. */
+static void leases_are_bounded_by_the_budget_only(void **state)
+{
+	struct budget budget = { .limit = 512 * MIB };
+	struct span held[60], one;
+	struct outbound *o;
+
+	(void)state;
+	assert_int_equal(outbound_create(&o, &budget, 1024 * MIB), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(held); i++)
+		assert_int_equal(outbound_grant(o, 6553500, &held[i]), 0);
+	assert_int_equal(outbound_grant(o, 9000, &one), 0);
+	assert_int_equal(one.length, 16384);
+	outbound_revoke(o, one);
+	for (unsigned i = 0; i < ARRAY_LEN(held); i++)
+		outbound_revoke(o, held[i]);
+	assert_int_equal(budget.used, 0);
+	outbound_destroy(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,7 +221,8 @@ int main(void)
 		cmocka_unit_test(the_budget_refuses),
 		cmocka_unit_test(large_blocks_have_a_segment_of_their_own),
 		cmocka_unit_test(growing_keeps_the_bytes),
-		cmocka_unit_test(idle_segments_and_pages_go_back),
+		cmocka_unit_test(idle_segments_go_back),
+		cmocka_unit_test(leases_are_bounded_by_the_budget_only),
 		cmocka_unit_test(grants_stay_inside_and_off_the_status_page),
 	};
 

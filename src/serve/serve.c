@@ -226,6 +226,10 @@ static int serve_build(struct server *s, struct buf *why)
 	s->budget.limit = s->settings->memory_budget;
 	s->metrics = metrics_create(10000);
 	r = pool_create(&s->pool, &s->budget, serve_power_of_two(s->settings->pool_segment_size));
+	if (r == -EOPNOTSUPP)
+		buf_puts(why, "this kernel cannot make memory that workers can read but never "
+			      "write (F_SEAL_FUTURE_WRITE of memfd_create): Linux 5.1 or later "
+			      "is needed");
 	if (r < 0)
 		return err_trace(r);
 	r = fleet_init(&s->fleet, &s->loop, s->settings, &s->budget, s->pool, s->metrics,

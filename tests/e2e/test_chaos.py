@@ -247,6 +247,22 @@ def test_memory_budget_is_a_budget(serve, tmp_path, gate):
     eventually(lambda: server.predict("echo", b"y" * 900_000).content == b"y" * 900_000)
 
 
+def test_slow_readers_take_no_memory_of_others(serve, tmp_path):
+    """Each holds an answer of 6 MB in its worker's memory."""
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path, memory_budget=256 << 20)
+    slow = [server.raw() for _ in range(6)]
+    try:
+        for raw in slow:
+            raw.send(encode("POST", "/predictions/echo", b"s" * 6_000_000))
+            assert raw.sock.recv(12) == b"HTTP/1.1 200"
+        for size in (10_000, 1_000_000, 6_000_000):
+            assert server.predict("echo", b"y" * size).content == b"y" * size
+    finally:
+        for raw in slow:
+            raw.close()
+
+
 def test_clients_that_leave_in_the_middle_of_a_body(serve, tmp_path):
     make_mar(tmp_path, "echo", "echo.py")
     server = serve(store=tmp_path, memory_budget=256 << 20)
