@@ -252,7 +252,12 @@ void model_config_apply(struct region *r, struct slice yaml_text, struct manifes
 		model_config_check_workers(m);
 		model_config_read_torchrun(r, yaml_get(root, "torchrun"), m);
 		yaml_to_json(root, &json);
-		m->config_json = region_copy(r, buf_slice(&json));
+		if (buf_overflowed(&json))
+			*ret = archive_fail(err, 400, "InvalidModelException",
+					    "model-config.yaml: with its aliases written out it is "
+					    "larger than 4 MiB");
+		else
+			m->config_json = region_copy(r, buf_slice(&json));
 	}
 	buf_finish(&json);
 	buf_finish(&why);

@@ -13,7 +13,7 @@
 #include "loop/turn.h"
 #include "wire/json.h"
 
-#define JOB_OUTPUT_MAX ((size_t)4 << 20)
+#define JOB_OUTPUT_MAX ((size_t)16 << 20)
 
 /* How many of a kind run at once. */
 static const unsigned jobs_places[JOB_KINDS] = {

@@ -6,6 +6,7 @@
  * code 0 means that there is one, whether unpacking worked or not.
  */
 
+#include <assert.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +20,9 @@
 #include "wire/json.h"
 
 #define UNPACK_CPU_SECONDS 3600
-#define UNPACK_OUTPUT_MAX ((size_t)4 << 20)
+/* Twice what manifest and model-config.yaml may have, as texts in JSON, and what is said of them.
+ */
+#define UNPACK_OUTPUT_MAX ((size_t)16 << 20)
 
 struct unpack_arguments {
 	const char *source, *into, *name_hint;
@@ -111,6 +114,7 @@ int unpack_main(int argc, char **argv)
 		manifest_write_json(&m, &out);
 		buf_puts(&out, "}\n");
 	}
+	assert(!buf_overflowed(&out));
 	fwrite(out.p, 1, out.n, stdout);
 	buf_finish(&out);
 	buf_finish(&err.message);

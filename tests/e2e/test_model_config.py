@@ -108,3 +108,22 @@ def test_what_pyyaml_refuses_stays_text(told):
     """TorchServe does not load such a model."""
     assert told("a: 2026-13-41\nb: !!binary '!'\nc: !!set {a}\nd: !mine x\n") == {
         "a": "2026-13-41", "b": b"", "c": {"a"}, "d": "x"}
+
+
+def test_a_large_file(told):
+    """Larger than a frame, also with what JSON has no value for."""
+    found = told("".join(f"{i}: 2026-11-24 some more text\n" for i in range(3000))
+                 + "days: [" + "2026-11-24, " * 1500 + "]\n")
+    assert len(found) == 3001 and found[2999] == "2026-11-24 some more text"
+    assert found["days"] == [dt.date(2026, 11, 24)] * 1500
+
+
+@pytest.mark.parametrize("text", [
+    "a: &a '%s'\nb: [%s]\n" % ("x" * 60, "*a, " * 90000),
+    "a: &a {1: '%s'}\nb: [%s]\n" % ('"' * 50, "*a, " * 45000)], ids=["texts", "maps"])
+def test_aliases_that_grow_too_large(serve, tmp_path, text):
+    server = serve(root=tmp_path)
+    make_mar(tmp_path / "store", "m", TELLS, config=text)
+    refused = server.register("m.mar", initial_workers=0)
+    assert refused.status_code == 400
+    assert "with its aliases written out it is larger than 4 MiB" in refused.json()["message"]
