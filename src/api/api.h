@@ -37,7 +37,11 @@ struct ready;
 /* `fleet` and `tokens` (NULL: everybody may call) must outlive the API. */
 struct api *api_create(struct fleet *fleet, struct tokens *tokens);
 struct api *api_destroy(struct api *a);
-/* Where start-up says what it loads. */
+/* Models are being loaded that were asked for at the start: until they are known calls that need
+ * one wait, and /ping is not healthy. */
+void api_starts(struct api *a);
+void api_started(struct api *a);
+/* Where start-up says what it could not load. */
 struct ready *api_ready(struct api *a);
 /* Fills in a door. */
 void api_door_init(struct api_door *d, struct api *a, unsigned roles);

@@ -11,8 +11,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "log/log.h"
+#include "loop/turn.h"
 
 #define CALLS_KEPT 256
+#define CALLS_BEGUN 256 /* of those that waited for the start, in one turn of the loop */
 #define CALL_SMALL_BODY ((uint64_t)1 << 20)
 
 static struct call *call_take(struct api *a)
@@ -104,6 +106,21 @@ static bool call_split_path(struct call *c)
 	return true;
 }
 
+bool call_too_early(struct call *c)
+{
+	if (!c->api->starting)
+		return false;
+	assert(!list_linked(&c->link));
+	list_push_back(&c->api->early, &c->link);
+	return true;
+}
+
+static void call_run(struct call *c)
+{
+	if (c->route->at_once || !call_too_early(c))
+		c->route->run(c);
+}
+
 static void call_head(void *ctx, struct exchange *x)
 {
 	struct call *c = call_create(ctx, x);
@@ -123,7 +140,7 @@ static void call_head(void *ctx, struct exchange *x)
 	if (!authorize_call(c) || (c->route->check && !c->route->check(c)))
 		return;
 	if (x->head.content_length == 0 || c->route->body == ROUTE_NO_BODY) {
-		c->route->run(c);
+		call_run(c);
 		return;
 	}
 	if (c->route->body == ROUTE_SMALL_BODY)
@@ -138,7 +155,7 @@ static void call_body(void *ctx, struct exchange *x)
 	(void)ctx;
 	/* Already answered when the body was not wanted. */
 	if (x->sink)
-		c->route->run(c);
+		call_run(c);
 }
 
 static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
@@ -154,6 +171,7 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 		telemetry_status(&c->api->fleet->telemetry, x->status);
 	}
 	c->x = NULL;
+	list_remove(&c->link);
 	deadline_stop(c);
 	if (c->running && !c->abandoned && version_cancel(c->version, &c->request))
 		c->running = false;
@@ -193,11 +211,49 @@ struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 	a->budget = fleet->budget;
 	a->tokens = tokens;
 	list_init(&a->free_calls);
+	list_init(&a->early);
+	a->begin = mem_new(uv_timer_t);
+	a->begin->data = a;
+	uv_timer_init(fleet->loop, a->begin);
 	ready_init(&a->ready, fleet);
 	cors_init(&a->cors, fleet->settings);
 	deadlines_init(&a->deadlines, fleet->loop);
 	scrape_init(a);
 	return a;
+}
+
+/* ---- the start ---- */
+
+static void call_begin_some(uv_timer_t *t)
+{
+	struct api *a = t->data;
+	struct list *n;
+
+	TURN(t);
+	for (unsigned i = 0; i < CALLS_BEGUN && (n = list_pop(&a->early)); i++) {
+		struct call *c = container_of(n, struct call, link);
+
+		c->route->run(c);
+	}
+	if (list_empty(&a->early))
+		uv_timer_stop(t);
+}
+
+static void call_begin_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+void api_starts(struct api *a)
+{
+	a->starting = true;
+}
+
+void api_started(struct api *a)
+{
+	a->starting = false;
+	if (!list_empty(&a->early))
+		uv_timer_start(a->begin, call_begin_some, 0, 1);
 }
 
 struct ready *api_ready(struct api *a)
@@ -215,6 +271,8 @@ struct api *api_destroy(struct api *a)
 		region_finish(&c->region);
 		free(c);
 	}
+	assert(list_empty(&a->early));
+	uv_close((uv_handle_t *)a->begin, call_begin_closed);
 	ready_finish(&a->ready);
 	cors_finish(&a->cors);
 	deadlines_finish(&a->deadlines);

@@ -29,11 +29,14 @@ struct api {
 		*pool_mapped, *pool_used, *log_dropped;
 	struct budget *budget;
 	struct tokens *tokens; /* NULL: no authorization */
+	bool starting;         /* the models of the start are not known yet … */
+	struct list early;     /* … and calls wait until they are */
+	uv_timer_t *begin;     /* runs them then, some at a time */
 	struct ready ready;
 };
 
 struct call {
-	struct list link; /* in the free list */
+	struct list link; /* in the free list, or waiting for the models of the start */
 	struct api *api;
 	struct api_door *door;
 	struct exchange *x; /* NULL: the client has left */
@@ -62,6 +65,10 @@ struct call {
 struct call *call_create(struct api_door *d, struct exchange *x);
 /* The exchange or the request is done; frees the call when nothing is left. */
 void call_maybe_free(struct call *c);
+
+/* While the models of the start are not known, what is not there may still come: true when this
+ * call runs once more then, so nothing is to be answered now. */
+bool call_too_early(struct call *c);
 
 /* ---- answers (answer.c). Each is the whole answer; harmless when the client has left. ---- */
 

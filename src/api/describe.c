@@ -116,6 +116,31 @@ static yyjson_mut_val *describe_version(yyjson_mut_doc *doc, yyjson_mut_val *lis
 	return o;
 }
 
+/* ---- what is not there yet ---- */
+
+struct describe_coming {
+	struct slice model, version; /* version SLICE_NULL: any */
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *list;
+	bool found;
+};
+
+static void describe_registering(void *arg, const struct registering_view *v)
+{
+	struct describe_coming *d = arg;
+	yyjson_mut_val *o;
+
+	if (!slice_eq(slice_str(v->name), d->model) ||
+	    (d->version.p && !(v->version && slice_eq(slice_str(v->version), d->version))))
+		return;
+	d->found = true;
+	o = yyjson_mut_arr_add_obj(d->doc, d->list);
+	registering_put(d->doc, o, v);
+	yyjson_mut_obj_add_uint(d->doc, o, "minWorkers", v->workers);
+	yyjson_mut_obj_add_bool(d->doc, o, "loadedAtStartup", v->at_startup);
+	yyjson_mut_obj_add_arr(d->doc, o, "workers");
+}
+
 static void describe_send(struct call *c, yyjson_mut_doc *doc, int status, const char *type)
 {
 	struct buf out = BUF_INIT(DESCRIBE_MAX);
@@ -206,29 +231,45 @@ static void describe_customized(struct call *c, struct version *v)
 	c->running = true;
 }
 
-static void describe_all(struct call *c)
+static void describe_all(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *list)
 {
 	struct model *m = store_model(&c->api->fleet->store, c->segments[1]);
-	yyjson_mut_doc *doc;
-	yyjson_mut_val *list;
+	struct describe_coming d = { .model = c->segments[1], .doc = doc, .list = list };
 
-	if (!m) {
+	if (m)
+		list_for_each (n, &m->versions)
+			describe_version(doc, list, container_of(n, struct version, link));
+	fleet_registering(c->api->fleet, describe_registering, &d);
+	if (m || d.found)
+		describe_send(c, doc, 200, NULL);
+	else if (!call_too_early(c))
 		call_model_not_found(c, c->segments[1]);
+}
+
+static void describe_one(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *list,
+			 struct slice version, bool customized)
+{
+	struct describe_coming d = { c->segments[1], version, doc, list, false };
+	struct model *m = store_model(&c->api->fleet->store, c->segments[1]);
+	struct version *v = m ? model_version(m, version) : NULL;
+
+	if (v && customized) {
+		describe_customized(c, v);
 		return;
 	}
-	doc = yyjson_mut_doc_new(NULL);
-	list = yyjson_mut_arr(doc);
-	yyjson_mut_doc_set_root(doc, list);
-	list_for_each (n, &m->versions)
-		describe_version(doc, list, container_of(n, struct version, link));
-	describe_send(c, doc, 200, NULL);
-	yyjson_mut_doc_free(doc);
+	if (v)
+		describe_version(doc, list, v);
+	else
+		fleet_registering(c->api->fleet, describe_registering, &d);
+	if (v || d.found)
+		describe_send(c, doc, 200, NULL);
+	else if (!call_too_early(c))
+		call_find_version(c, c->segments[1], version);
 }
 
 void management_describe(struct call *c)
 {
 	struct slice version = c->n_segments > 2 ? c->segments[2] : SLICE_NULL;
-	struct version *v;
 	struct args args;
 	bool customized;
 	yyjson_mut_doc *doc;
@@ -238,21 +279,12 @@ void management_describe(struct call *c)
 		return;
 	customized = args_bool(&args, "customized", false);
 	args_finish(&args);
-	if (slice_eq(version, SLICE("all"))) {
-		describe_all(c);
-		return;
-	}
-	v = call_find_version(c, c->segments[1], version);
-	if (!v)
-		return;
-	if (customized) {
-		describe_customized(c, v);
-		return;
-	}
 	doc = yyjson_mut_doc_new(NULL);
 	list = yyjson_mut_arr(doc);
 	yyjson_mut_doc_set_root(doc, list);
-	describe_version(doc, list, v);
-	describe_send(c, doc, 200, NULL);
+	if (slice_eq(version, SLICE("all")))
+		describe_all(c, doc, list);
+	else
+		describe_one(c, doc, list, version, customized);
 	yyjson_mut_doc_free(doc);
 }

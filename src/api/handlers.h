@@ -4,6 +4,7 @@
 /* The endpoints, one file per family. Each answers its call, now or later, exactly once. */
 
 #include <stdbool.h>
+#include <yyjson.h>
 
 #include "base/slice.h"
 
@@ -34,6 +35,9 @@ void management_register(struct call *c);
 void management_scale(struct call *c);
 void management_set_default(struct call *c);
 void management_unregister(struct call *c);
+struct registering_view;
+/* What is told of a model that is not there yet. */
+void registering_put(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct registering_view *v);
 /* describe.c */
 void management_describe(struct call *c);
 /* openapi.c */

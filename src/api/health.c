@@ -4,8 +4,9 @@
 
 /*
  * Three questions. /ping is TorchServe's: is anything given up for good? (It says Healthy while
- * models load.) /livez: does the server answer? /readyz: do the models? The last two are for
- * orchestrators, which have no token, so none is asked for; they tell names of models, no more.
+ * workers load, but not before the models of the start are known, when TorchServe does not answer.)
+ * /livez: does the server answer? /readyz: do the models? The last two are for orchestrators, which
+ * have no token, so none is asked for; they tell names of models, no more.
  */
 
 #include "wire/json.h"
@@ -27,7 +28,9 @@ static bool health_good(const struct fleet *f)
 
 void health_ping(struct call *c)
 {
-	if (health_good(c->api->fleet))
+	if (c->api->starting)
+		call_status(c, 503, "Starting");
+	else if (health_good(c->api->fleet))
 		call_status(c, 200, "Healthy");
 	else
 		call_status(c, 500, "Unhealthy");
@@ -48,10 +51,10 @@ static void health_unready(void *arg, const char *model, const char *version, co
 	struct unready *u = arg;
 	yyjson_mut_val *o = yyjson_mut_arr_add_obj(u->doc, u->models);
 
-	yyjson_mut_obj_add_str(u->doc, o, "model", model);
+	yyjson_mut_obj_add_strcpy(u->doc, o, "model", model);
 	if (version)
-		yyjson_mut_obj_add_str(u->doc, o, "version", version);
-	yyjson_mut_obj_add_str(u->doc, o, "reason", why);
+		yyjson_mut_obj_add_strcpy(u->doc, o, "version", version);
+	yyjson_mut_obj_add_strcpy(u->doc, o, "reason", why);
 }
 
 void health_ready(struct call *c)

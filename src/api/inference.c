@@ -15,7 +15,7 @@
 
 bool inference_check(struct call *c)
 {
-	return call_find_version(c, c->model, c->version_name);
+	return c->api->starting || call_find_version(c, c->model, c->version_name);
 }
 
 /* When a place in the queue should be free again, from what the queue holds and how fast it moves.

@@ -92,12 +92,47 @@ static void list_model(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct m
 	yyjson_mut_obj_add_str(doc, o, "modelUrl", m->default_version->url);
 }
 
+void registering_put(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct registering_view *v)
+{
+	yyjson_mut_obj_add_strcpy(doc, o, "modelName", v->name);
+	if (v->version)
+		yyjson_mut_obj_add_strcpy(doc, o, "modelVersion", v->version);
+	yyjson_mut_obj_add_strcpy(doc, o, "modelUrl", v->url);
+	yyjson_mut_obj_add_str(doc, o, "status", v->status);
+	if (v->progress.done || v->progress.total)
+		yyjson_mut_obj_add_uint(doc, o, "bytes", v->progress.done);
+	if (v->progress.total)
+		yyjson_mut_obj_add_uint(doc, o, "totalBytes", v->progress.total);
+}
+
+struct list_coming {
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *list;
+};
+
+static void list_registering(void *arg, const struct registering_view *v)
+{
+	const struct list_coming *l = arg;
+
+	registering_put(l->doc, yyjson_mut_arr_add_obj(l->doc, l->list), v);
+}
+
+/* Of models that are not there yet the names may be guesses, and TorchServe's clients do not expect
+ * them: in a list of their own, for who asks. */
+static void list_put_coming(const struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *root)
+{
+	struct list_coming l = { doc, yyjson_mut_obj_add_arr(doc, root, "registering") };
+
+	fleet_registering(c->api->fleet, list_registering, &l);
+}
+
 void management_list(struct call *c)
 {
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 	yyjson_mut_val *root = yyjson_mut_obj(doc), *list;
 	struct buf out = BUF_INIT((size_t)16 << 20);
 	int64_t limit, from;
+	bool coming;
 	struct args args;
 	char token[24];
 	size_t n, end;
@@ -108,6 +143,7 @@ void management_list(struct call *c)
 	}
 	limit = args_integer(&args, "limit", LIST_LIMIT_MAX);
 	from = MAX(args_integer(&args, "next_page_token", 0), 0);
+	coming = args_bool(&args, "registering", false);
 	limit = limit < 0 || limit > LIST_LIMIT_MAX ? LIST_LIMIT_MAX : limit;
 	args_finish(&args);
 	_cleanup_(freep) struct model **all = store_sorted(&c->api->fleet->store, &n);
@@ -121,6 +157,8 @@ void management_list(struct call *c)
 	list = yyjson_mut_obj_add_arr(doc, root, "models");
 	for (size_t i = (size_t)from; i < n && i < end; i++)
 		list_model(doc, list, all[i]);
+	if (coming)
+		list_put_coming(c, doc, root);
 	json_write_pretty(&out, doc);
 	call_answer(c, 200, NULL, buf_slice(&out));
 	buf_finish(&out);

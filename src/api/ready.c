@@ -3,44 +3,38 @@
 
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
+#include "fleet/register.h"
 #include "fleet/worker.h"
+
+#define READY_MIB 1048576.0
 
 void ready_init(struct ready *r, const struct fleet *fleet)
 {
 	r->fleet = fleet;
-	list_init(&r->awaited);
-}
-
-static void awaited_free(struct awaited *a)
-{
-	list_remove(&a->link);
-	free(a->what);
-	free(a->why);
-	free(a);
+	list_init(&r->absent);
 }
 
 void ready_finish(struct ready *r)
 {
-	list_for_each_safe (n, &r->awaited)
-		awaited_free(container_of(n, struct awaited, link));
+	list_for_each_safe (n, &r->absent) {
+		struct absent *a = container_of(n, struct absent, link);
+
+		list_remove(&a->link);
+		free(a->what);
+		free(a->why);
+		free(a);
+	}
 }
 
-struct awaited *ready_await(struct ready *r, struct slice what)
+void ready_failed(struct ready *r, const char *what, const char *why)
 {
-	struct awaited *a = mem_new(struct awaited);
+	struct absent *a = mem_new(struct absent);
 
-	a->what = slice_dup(what);
-	list_push_back(&r->awaited, &a->link);
-	return a;
-}
-
-void ready_arrived(struct awaited *a, const char *why)
-{
-	if (why)
-		a->why = mem_strdup(why);
-	else
-		awaited_free(a);
+	a->what = mem_strdup(what);
+	a->why = mem_strdup(why);
+	list_push_back(&r->absent, &a->link);
 }
 
 /* NULL: it answers, or nobody waits for it. */
@@ -61,27 +55,55 @@ static const char *ready_why_not(const struct model *m)
 					   : "its workers are being restarted";
 }
 
+struct ready_telling {
+	void (*tell)(void *arg, const char *model, const char *version, const char *why);
+	void *arg;
+	bool ready;
+};
+
+static void ready_tell(struct ready_telling *t, const char *model, const char *version,
+		       const char *why)
+{
+	t->ready = false;
+	if (t->tell)
+		t->tell(t->arg, model, version, why);
+}
+
+/* "it is being unpacked: 12.5 of 40.0 MiB" */
+static void ready_registering(void *arg, const struct registering_view *v)
+{
+	const struct progress *p = &v->progress;
+	struct buf why = BUF_INIT(256);
+
+	if (!v->at_startup)
+		return;
+	buf_printf(&why, "%s", v->phase);
+	if (p->total)
+		buf_printf(&why, ": %.1f of %.1f MiB", (double)p->done / READY_MIB,
+			   (double)p->total / READY_MIB);
+	else if (p->done)
+		buf_printf(&why, ": %.1f MiB", (double)p->done / READY_MIB);
+	ready_tell(arg, v->name, v->version, buf_cstr(&why));
+	buf_finish(&why);
+}
+
 bool ready_check(const struct ready *r, void *arg,
 		 void (*tell)(void *arg, const char *model, const char *version, const char *why))
 {
-	bool ready = true;
+	struct ready_telling t = { .tell = tell, .arg = arg, .ready = true };
 
-	list_for_each (n, &r->awaited) {
-		const struct awaited *a = container_of(n, struct awaited, link);
+	list_for_each (n, &r->absent) {
+		const struct absent *a = container_of(n, struct absent, link);
 
-		ready = false;
-		if (tell)
-			tell(arg, a->what, NULL, a->why ? a->why : "it is being loaded");
+		ready_tell(&t, a->what, NULL, a->why);
 	}
+	fleet_registering(r->fleet, ready_registering, &t);
 	map_for_each (e, &r->fleet->store.models) {
 		const struct model *m = e->value;
 		const char *why = ready_why_not(m);
 
-		if (!why)
-			continue;
-		ready = false;
-		if (tell)
-			tell(arg, m->name, m->default_version->name, why);
+		if (why)
+			ready_tell(&t, m->name, m->default_version->name, why);
 	}
-	return ready;
+	return t.ready;
 }

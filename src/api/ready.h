@@ -10,25 +10,23 @@
 
 #include "fleet/fleet.h"
 
-/* What start-up was asked to load and that is not among the models yet, or never will be. */
-struct awaited {
+/* What start-up was asked to load and never will. */
+struct absent {
 	struct list link;
 	char *what; /* as it was asked for: a name or a URL */
-	char *why;  /* it failed; NULL: it is being loaded */
+	char *why;
 };
 
 struct ready {
 	const struct fleet *fleet;
-	struct list awaited;
+	struct list absent; /* struct absent */
 };
 
 void ready_init(struct ready *r, const struct fleet *fleet);
 void ready_finish(struct ready *r);
 
-/* Start-up has begun to load something. */
-struct awaited *ready_await(struct ready *r, struct slice what);
-/* It is among the models now, or (`why`) it failed for good. Ends `a` in the first case. */
-void ready_arrived(struct awaited *a, const char *why);
+/* Start-up could not load it. */
+void ready_failed(struct ready *r, const char *what, const char *why);
 
 /* Tells of everything that is missing (`version` NULL: it is not known; `tell` may be NULL); true
  * when nothing is. */

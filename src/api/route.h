@@ -26,6 +26,8 @@ struct route {
 	/* Of routes that run a model. */
 	const struct dialect *dialect;
 	enum request_op op;
+	/* Also while the models of the start are not known yet; all others wait until they are. */
+	bool at_once;
 };
 
 /* The route of a call whose segments are filled in; fills in what the path names. NULL: nothing has

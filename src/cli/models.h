@@ -55,4 +55,7 @@ int models_token_main(int argc, char **argv);
 int models_begin(const struct options *o, struct models_args *a, struct client *c, int argc,
 		 char **argv, long timeout_s);
 /* Of one version as it was described. */
+/* "UNPACKING, 12.5 of 40.0 MiB" of a model that is not there yet, into `out`; empty: it is there.
+ */
+void models_put_status(struct buf *out, yyjson_val *version);
 size_t models_workers_ready(yyjson_val *version);

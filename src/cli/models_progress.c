@@ -12,7 +12,12 @@
 
 static void progress_print(yyjson_val *version)
 {
-	if (version)
+	_cleanup_(buf_finish) struct buf status = BUF_INIT(256);
+
+	models_put_status(&status, version);
+	if (status.n)
+		printable_print(stderr, buf_cstr(&status));
+	else if (version)
 		fprintf(stderr, "%zu of %lld workers ready", models_workers_ready(version),
 			(long long)yyjson_get_sint(yyjson_obj_get(version, "minWorkers")));
 	else

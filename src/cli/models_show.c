@@ -10,6 +10,7 @@
 
 #define SHOW_TIMEOUT_S 30
 #define SHOW_PAGES_MAX 10000
+#define SHOW_MIB 1048576.0
 
 static const struct option list_rows[] = {
 	{ "--quiet", "-q", OPTION_FLAG, MODELS_AT(quiet), NULL, "names only, one a line" },
@@ -61,6 +62,18 @@ size_t models_workers_ready(yyjson_val *version)
 	return ready;
 }
 
+void models_put_status(struct buf *out, yyjson_val *version)
+{
+	double done = (double)number_of(version, "bytes") / SHOW_MIB;
+	double total = (double)number_of(version, "totalBytes") / SHOW_MIB;
+
+	buf_puts(out, text_of(version, "status"));
+	if (total > 0)
+		buf_printf(out, ", %.1f of %.1f MiB", done, total);
+	else if (done > 0)
+		buf_printf(out, ", %.1f MiB", done);
+}
+
 static int show_body(const struct client *c)
 {
 	printable_document(stdout, buf_slice(&c->body));
@@ -90,6 +103,27 @@ static void list_row(struct client *c, struct printable_table *t, const char *na
 		printable_table_put(t, "%s", url);
 	}
 	yyjson_doc_free(doc);
+}
+
+/* Models that are not there yet. */
+static void list_coming(const struct models_args *a, yyjson_val *models, struct printable_table *t)
+{
+	yyjson_val *model;
+	size_t i, n;
+
+	yyjson_arr_foreach(models, i, n, model)
+	{
+		_cleanup_(buf_finish) struct buf status = BUF_INIT(256);
+		const char *version = text_of(model, "modelVersion");
+
+		if (a->quiet)
+			return;
+		models_put_status(&status, model);
+		printable_table_put(t, "%s", text_of(model, "modelName"));
+		printable_table_put(t, "%s", *version ? version : "-");
+		printable_table_put(t, "%s", buf_cstr(&status));
+		printable_table_put(t, "%s", text_of(model, "modelUrl"));
+	}
 }
 
 static void list_page(struct client *c, const struct models_args *a, yyjson_val *models,
@@ -139,7 +173,7 @@ int models_list_main(int argc, char **argv)
 	static const char *const heads[] = { "MODEL", "VERSION", "WORKERS", "ARCHIVE" };
 	struct printable_table table;
 	yyjson_mut_doc *all;
-	yyjson_mut_val *root, *models;
+	yyjson_mut_val *root, *models, *coming = NULL;
 	struct models_args a;
 	struct client c;
 	int r = models_begin(&models_list_command, &a, &c, argc, argv, SHOW_TIMEOUT_S);
@@ -154,7 +188,7 @@ int models_list_main(int argc, char **argv)
 	models = yyjson_mut_arr(all);
 	yyjson_mut_doc_set_root(all, root);
 	yyjson_mut_obj_add_val(all, root, "models", models);
-	buf_puts(&target, "/models?limit=100");
+	buf_puts(&target, "/models?limit=100&registering=true");
 	for (unsigned page = 0; page < SHOW_PAGES_MAX; page++) {
 		yyjson_doc *doc;
 
@@ -168,6 +202,12 @@ int models_list_main(int argc, char **argv)
 		if (!a.json)
 			list_page(&c, &a, yyjson_obj_get(yyjson_doc_get_root(doc), "models"),
 				  &table);
+		if (!page)
+			coming = yyjson_val_mut_copy(
+				all, yyjson_obj_get(yyjson_doc_get_root(doc), "registering"));
+		if (!page && !a.json)
+			list_coming(&a, yyjson_obj_get(yyjson_doc_get_root(doc), "registering"),
+				    &table);
 		yyjson_doc_free(doc);
 		if (!next.n)
 			break;
@@ -175,6 +215,8 @@ int models_list_main(int argc, char **argv)
 		buf_puts(&target, "/models?limit=100");
 		client_put_query(&c, &target, "next_page_token", buf_cstr(&next));
 	}
+	if (yyjson_mut_arr_size(coming))
+		yyjson_mut_obj_add_val(all, root, "registering", coming);
 	if (!r)
 		list_print(&a, all, &table);
 	buf_finish(&table.cells);
@@ -213,6 +255,30 @@ static void describe_workers(yyjson_val *version)
 	buf_finish(&t.cells);
 }
 
+static void describe_name(yyjson_val *v)
+{
+	printable_print(stdout, text_of(v, "modelName"));
+	putchar(' ');
+	printable_print(stdout, text_of(v, "modelVersion"));
+	putchar('\n');
+}
+
+static void describe_coming(yyjson_val *v)
+{
+	_cleanup_(buf_finish) struct buf status = BUF_INIT(256);
+	struct printable_table t;
+
+	models_put_status(&status, v);
+	printable_table_init(&t, 2);
+	printable_table_put(&t, "archive");
+	printable_table_put(&t, "%s", text_of(v, "modelUrl"));
+	printable_table_put(&t, "status");
+	printable_table_put(&t, "%s", buf_cstr(&status));
+	describe_name(v);
+	printable_table_print(&t, stdout, 2);
+	buf_finish(&t.cells);
+}
+
 static void describe_version(yyjson_val *v)
 {
 	yyjson_val *queue = yyjson_obj_get(v, "jobQueueStatus");
@@ -242,10 +308,7 @@ static void describe_version(yyjson_val *v)
 		printable_table_put(&t, "handler");
 		printable_table_put(&t, "%s", metadata);
 	}
-	printable_print(stdout, text_of(v, "modelName"));
-	putchar(' ');
-	printable_print(stdout, text_of(v, "modelVersion"));
-	putchar('\n');
+	describe_name(v);
 	printable_table_print(&t, stdout, 2);
 	describe_workers(v);
 	buf_finish(&t.cells);
@@ -261,7 +324,10 @@ static int describe_print(const struct client *c)
 	{
 		if (i)
 			putchar('\n');
-		describe_version(version);
+		if (*text_of(version, "status"))
+			describe_coming(version);
+		else
+			describe_version(version);
 	}
 	yyjson_doc_free(doc);
 	return CLIENT_OK;

@@ -523,14 +523,20 @@ void registering_leave(struct registering *g)
 
 /* ---- what can be told of it meanwhile ---- */
 
-static const char *registering_status(const struct registering *g)
-{
-	static const char *const doing[] = { [STEP_LOOK_UP] = "WAITING",
-					     [STEP_DOWNLOAD] = "DOWNLOADING",
-					     [STEP_UNPACK] = "UNPACKING",
-					     [STEP_INSTALL] = "INSTALLING" };
+struct registering_phase {
+	const char *status, *phase;
+};
 
-	return g->job && job_waits(g->job) ? "WAITING" : doing[g->step];
+static const struct registering_phase *registering_phase(const struct registering *g)
+{
+	static const struct registering_phase phases[] = {
+		[STEP_LOOK_UP] = { "WAITING", "it waits to be loaded" },
+		[STEP_DOWNLOAD] = { "DOWNLOADING", "it is being downloaded" },
+		[STEP_UNPACK] = { "UNPACKING", "it is being unpacked" },
+		[STEP_INSTALL] = { "INSTALLING", "its packages are being installed" },
+	};
+
+	return &phases[g->job && job_waits(g->job) ? STEP_LOOK_UP : g->step];
 }
 
 void fleet_registering(const struct fleet *f,
@@ -546,7 +552,8 @@ void fleet_registering(const struct fleet *f,
 			     .name = g->version_model ? g->version_model : g->name,
 			     .version = g->version_name,
 			     .url = g->url,
-			     .status = registering_status(g),
+			     .status = registering_phase(g)->status,
+			     .phase = registering_phase(g)->phase,
 			     .progress = g->job ? job_progress(g->job) : (struct progress){ 0 },
 			     .workers = registering_default_workers(g),
 			     .at_startup = g->wish.at_startup });

@@ -52,6 +52,7 @@ struct registering_view {
 	const char *version; /* NULL: not known yet */
 	const char *url;
 	const char *status; /* WAITING, DOWNLOADING, UNPACKING, INSTALLING */
+	const char *phase;  /* the same as a sentence */
 	struct progress progress;
 	unsigned workers; /* it will have, unless the archive says otherwise */
 	bool at_startup;

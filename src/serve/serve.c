@@ -51,6 +51,7 @@ struct server {
 	unsigned n_doors;
 	uv_signal_t terminate, interrupt, hangup;
 	uv_timer_t patience;
+	int ready_fd; /* see serve_run(); -1: told, or nobody listens */
 	bool draining, stopping;
 };
 
@@ -238,9 +239,37 @@ static int serve_build(struct server *s, struct buf *why)
 		return err_trace(r);
 	snapshots_init(&s->snapshots, &s->fleet);
 	s->api = api_create(&s->fleet, s->tokens);
+	api_starts(s->api);
 	serve_limits(s->settings, &limits);
 	s->net = net_create(&s->loop, &limits);
 	return 0;
+}
+
+/* The launcher may say so. */
+static void serve_tell_launcher(struct server *s)
+{
+	ssize_t n;
+
+	if (s->ready_fd < 0)
+		return;
+	do
+		n = write(s->ready_fd, "1", 1);
+	while (n < 0 && errno == EINTR);
+	close(s->ready_fd);
+	s->ready_fd = -1;
+}
+
+/* The models of the start are there, as TorchServe has them before it listens; their workers may
+ * still be loading. */
+static void serve_known(void *arg)
+{
+	struct server *s = arg;
+
+	if (!s->draining) {
+		log_info("Model server started.");
+		serve_tell_launcher(s);
+	}
+	api_started(s->api);
 }
 
 static void serve_loaded(void *arg)
@@ -248,18 +277,6 @@ static void serve_loaded(void *arg)
 	struct server *s = arg;
 
 	snapshots_begin(&s->snapshots);
-}
-
-static void serve_ready(int ready_fd)
-{
-	ssize_t n;
-
-	if (ready_fd < 0)
-		return;
-	do
-		n = write(ready_fd, "1", 1);
-	while (n < 0 && errno == EINTR);
-	close(ready_fd);
 }
 
 static void serve_close_handle(uv_handle_t *h, void *arg)
@@ -306,7 +323,7 @@ static void serve_start_log(const struct settings *set)
 
 int serve_run(struct settings *settings, int ready_fd)
 {
-	struct server s = { .settings = settings };
+	struct server s = { .settings = settings, .ready_fd = ready_fd };
 	struct buf why = BUF_INIT(4096);
 	int r;
 
@@ -327,11 +344,10 @@ int serve_run(struct settings *settings, int ready_fd)
 		return 1;
 	}
 	banner_log(&s.fleet);
-	startup_load_models(&s.fleet, api_ready(s.api), serve_loaded, &s);
-	log_info("Model server started.");
-	serve_ready(ready_fd);
+	startup_load_models(&s.fleet, api_ready(s.api), serve_known, serve_loaded, &s);
 	uv_run(&s.loop, UV_RUN_DEFAULT);
 	serve_take_apart(&s);
+	closep(&s.ready_fd);
 	log_info("The server has stopped");
 	log_stop();
 	buf_finish(&why);

@@ -13,15 +13,23 @@
 struct startup {
 	struct fleet *fleet;
 	struct ready *ready;
-	unsigned left; /* that have not reported; 1 more while they are being begun */
+	unsigned unknown, left; /* that are not in the store; that have not reported. 1 more while
+				 * they are being begun */
+	void (*known)(void *arg);
 	void (*done)(void *arg);
 	void *arg;
 };
 
 struct loading {
 	struct startup *startup;
-	struct awaited *awaited;
+	char *what;
 };
+
+static void startup_known_one(struct startup *s)
+{
+	if (!--s->unknown)
+		s->known(s->arg);
+}
 
 static void startup_finish_one(struct startup *s)
 {
@@ -31,16 +39,27 @@ static void startup_finish_one(struct startup *s)
 	free(s);
 }
 
+static void startup_known(void *arg, const char *failed)
+{
+	struct loading *l = arg;
+
+	if (failed)
+		ready_failed(l->startup->ready, l->what, failed);
+	startup_known_one(l->startup);
+}
+
 static void startup_loaded(void *arg, const struct outcome *o)
 {
-	_cleanup_(freep) struct loading *l = arg;
+	struct loading *l = arg;
+	struct startup *s = l->startup;
 
-	ready_arrived(l->awaited, o->type ? o->message : NULL);
 	if (o->type)
 		log_error("A model could not be loaded at start: %s", o->message);
 	else
 		log_info("%s", o->message);
-	startup_finish_one(l->startup);
+	free(l->what);
+	free(l);
+	startup_finish_one(s);
 }
 
 /* `r` says what to load; the rest is the same for all. */
@@ -51,8 +70,11 @@ static void startup_register(struct startup *s, struct registration *r)
 	r->batch_size = r->max_batch_delay_ms = r->initial_workers = -1;
 	r->response_timeout_s = r->startup_timeout_s = -1;
 	r->synchronous = r->at_startup = true;
+	r->known = startup_known;
+	r->known_arg = l;
 	l->startup = s;
-	l->awaited = ready_await(s->ready, r->model_name.n ? r->model_name : r->url);
+	l->what = slice_dup(r->model_name.n ? r->model_name : r->url);
+	s->unknown++;
 	s->left++;
 	fleet_register(s->fleet, r, startup_loaded, l);
 }
@@ -158,17 +180,25 @@ static void startup_restore_all(struct startup *s)
 		startup_restore(s, &l.entries[i]);
 }
 
-void startup_load_models(struct fleet *f, struct ready *ready, void (*done)(void *arg), void *arg)
+void startup_load_models(struct fleet *f, struct ready *ready, void (*known)(void *arg),
+			 void (*done)(void *arg), void *arg)
 {
 	struct startup *s = mem_new(struct startup);
 	struct slice wanted = slice_str(f->settings->load_models);
 
-	*s = (struct startup){ .fleet = f, .ready = ready, .left = 1, .done = done, .arg = arg };
+	*s = (struct startup){ .fleet = f,
+			       .ready = ready,
+			       .unknown = 1,
+			       .left = 1,
+			       .known = known,
+			       .done = done,
+			       .arg = arg };
 	if (f->settings->model_snapshot)
 		startup_restore_all(s);
 	else if (slice_ieq(wanted, SLICE("all")))
 		startup_load_all(s);
 	else
 		startup_load_list(s, wanted);
+	startup_known_one(s);
 	startup_finish_one(s);
 }

@@ -10,5 +10,7 @@ int startup_check(const struct settings *s, struct buf *why);
 
 /* Registers the models of model_snapshot, else those of load_models: "all", or a comma list of
  * [name=]archive. Returns at once; models that fail are logged, and keep the server from being
- * ready. Calls done when all have been tried. */
-void startup_load_models(struct fleet *f, struct ready *ready, void (*done)(void *arg), void *arg);
+ * ready. Calls `known` when all are in the store, or will never be, and then `done` when all have
+ * been tried; either may be before this returns. */
+void startup_load_models(struct fleet *f, struct ready *ready, void (*known)(void *arg),
+			 void (*done)(void *arg), void *arg);

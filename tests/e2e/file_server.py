@@ -11,6 +11,7 @@ class FileServer:
     def __init__(self, files):
         self.files, self.requests = files, []
         self.release = threading.Event()    # what stalls goes on
+        self.go = threading.Event()         # what is held is sent to its end
         outer = self
 
         class Handler(_Handler):
@@ -29,6 +30,7 @@ class FileServer:
 
     def __exit__(self, *_):
         self.release.set()
+        self.go.set()
         self.http.shutdown()
         self.http.server_close()
 
@@ -198,6 +200,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.server_of.release.wait(60)
         self.close_connection = True
+
+    def how_held(self, rest):
+        """Half of it, and the rest when the test says so."""
+        data = self._file(rest)
+        self._begin(200, len(data))
+        self.wfile.write(data[:len(data) // 2])
+        self.wfile.flush()
+        self.server_of.go.wait(60)
+        self.wfile.write(data[len(data) // 2:])
 
     def how_trickles(self, rest):
         """A few bytes now and then, of a file that has many."""

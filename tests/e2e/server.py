@@ -168,6 +168,12 @@ class Server:
         except requests.ConnectionError:
             return False
 
+    def answers(self):
+        try:
+            return self.get("/livez").status_code == 200
+        except requests.ConnectionError:
+            return False
+
     def describe(self, name, version=""):
         response = self.manage("GET", f"/models/{name}" + (f"/{version}" if version else ""))
         assert response.status_code == 200, response.text

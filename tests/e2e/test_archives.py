@@ -4,13 +4,15 @@
 import io
 import os
 import stat
+import struct
+import subprocess
 import tarfile
 import zipfile
 
 import pytest
 
 from e2e.archives import HANDLERS, contents, make_folder, make_mar, make_tar, manifest
-from e2e.server import eventually
+from e2e.server import BIN, eventually
 
 READS_FILES = '''
 import os
@@ -436,3 +438,15 @@ def test_requirements_are_not_installed_unless_allowed(server):
     path = make_mar(server.store, "needs", "echo.py", requirementsFile="requirements.txt",
                     files={"requirements.txt": "a-package-that-nobody-has==1.2.3\n"})
     assert loaded(server, path).text == "hello"
+
+
+def test_unpacking_tells_how_far_it_is(tmp_path):
+    mar = make_mar(tmp_path, "big", "echo.py", files={"w": os.urandom(5_000_000)})
+    fd = os.memfd_create("progress", 0)
+    done = subprocess.run([BIN / "sconce", "unpack", "--source", mar, "--into", tmp_path / "out",
+                           "--progress", str(fd)], pass_fds=[fd], capture_output=True, check=True)
+    assert b'"ok":true' in done.stdout
+    read, total = struct.unpack("=QQ", os.pread(fd, 16, 0))
+    os.close(fd)
+    assert total == mar.stat().st_size
+    assert total // 2 < read <= total

@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """/ping as TorchServe has it; /livez and /readyz for orchestrators."""
 
+import contextlib
+import fcntl
 import os
+import re
 import signal
+import subprocess
 
 import pytest
 
 from e2e.archives import make_mar
-from e2e.server import assert_status, eventually
+from e2e.client import encode
+from e2e.file_server import FileServer
+from e2e.gate import background
+from e2e.server import BIN, assert_error, assert_status, eventually
 
 WAITS = """
+import contextlib
+import fcntl
 import os
 with open(os.path.join(os.environ["GATES"], "%s"), "rb") as gate:
     gate.read()
@@ -53,11 +62,8 @@ def test_ping_is_healthy_and_the_server_not_ready_while_models_load(serve, tmp_p
     eventually(lambda: server.model_ready("echo"))
     assert_status(server.get("/ping"), 200, "Healthy")
     assert_status(server.get("/livez"), 200, "Live")
-    eventually(lambda: missing(server) == [
-        {"model": "slow", "version": "1.0", "reason": "it is being loaded"}] or
-        missing(server) == [
-            {"model": "slow.mar", "reason": "it is being loaded"},
-            {"model": "slow", "version": "1.0", "reason": "it is being loaded"}])
+    assert missing(server) == [
+        {"model": "slow", "version": "1.0", "reason": "it is being loaded"}]
     release(gate)
     eventually(lambda: missing(server) == [], lambda: missing(server))
 
@@ -67,7 +73,6 @@ def test_a_model_that_cannot_be_loaded_keeps_the_server_from_being_ready(serve, 
     make_mar(store, "echo", "echo.py")
     (store / "broken.mar").write_bytes(b"this is no archive")
     server = started(serve(store=store, wait=False))
-    eventually(lambda: [m for m in missing(server) if m["reason"] != "it is being loaded"])
     eventually(lambda: server.model_ready("echo"))
     eventually(lambda: len(missing(server)) == 1)
     assert missing(server)[0]["model"] == "broken.mar"
@@ -125,3 +130,126 @@ def test_a_trailing_path_is_ignored_as_torchserve_does(serve, tmp_path):
     make_mar(tmp_path / "store", "echo", "echo.py")
     server = serve(store=tmp_path / "store")
     assert_status(server.get("/ping/anything"), 200, "Healthy")
+
+
+# ---- before the models of the start are known ----
+
+@pytest.fixture
+def files(tmp_path):
+    """A far archive whose second half comes when the test says `go`."""
+    mar = make_mar(tmp_path / "far", "echo", "echo.py", files={"w": os.urandom(600_000)})
+    with FileServer({"echo.mar": mar.read_bytes()}) as server:
+        yield server
+
+
+def starting(serve, tmp_path, files, **settings):
+    """A server that downloads its model `near`; `here` is there, but later in the list."""
+    make_mar(tmp_path / "store", "here", "echo.py")
+    server = serve(store=tmp_path / "store", wait=False,
+                   load_models=f"near={files.url('held/echo.mar')},here.mar", **settings)
+    eventually(lambda: server.answers() and "it is being downloaded: 0." in str(missing(server)),
+               lambda: missing(server))
+    return server
+
+
+def test_nothing_is_healthy_before_the_models_of_the_start_are_known(serve, tmp_path, files):
+    server = starting(serve, tmp_path, files)
+    assert_status(server.get("/ping"), 503, "Starting")
+    assert_status(server.get("/livez"), 200, "Live")
+    assert missing(server)[0]["model"] == "near"
+    assert "Model server started." not in server.console
+    files.go.set()
+    started(server)
+    assert "Model near version 1.0 is registered" in server.console
+    assert_status(server.get("/ping"), 200, "Healthy")
+    eventually(lambda: missing(server) == [], lambda: missing(server))
+
+
+def test_calls_wait_for_the_models_of_the_start(serve, tmp_path, files):
+    server = starting(serve, tmp_path, files)
+    waiting = [background(server.predict, "near", f"body {i}") for i in range(8)]
+    nobody = background(server.predict, "nobody", "x")
+    describing = background(server.manage, "GET", "/models/here/7.7")
+    scaling = background(server.manage, "PUT", "/models/near?min_worker=1&synchronous=true")
+    with server.raw() as leaving, server.raw() as pipelined:
+        leaving.send(encode("POST", "/predictions/near", "x"))
+        pipelined.send(encode("POST", "/predictions/near", "first")
+                       + encode("POST", "/predictions/here", "second"))
+        assert server.get("/livez").status_code == 200
+        leaving.close()
+        assert not any(call.done() for call in [*waiting, nobody, describing, scaling])
+        files.go.set()
+        assert [pipelined.response().text for _ in range(2)] == ["first", "second"]
+    assert [call.result().text for call in waiting] == [f"body {i}" for i in range(8)]
+    assert_error(nobody.result(), 404, "ModelNotFoundException", "Model not found: nobody")
+    assert describing.result().status_code == 404
+    assert scaling.result().status_code == 200
+
+
+def test_a_model_that_comes_is_described_with_its_bytes(serve, tmp_path, files):
+    server = starting(serve, tmp_path, files)
+    near, = server.describe("near")
+    url = files.url("held/echo.mar")
+    size = len(files.files["echo.mar"])
+    assert near == {"modelName": "near", "modelUrl": url, "status": "DOWNLOADING",
+                    "bytes": near["bytes"], "totalBytes": size, "minWorkers": 1,
+                    "loadedAtStartup": True, "workers": []}
+    assert 0 < near["bytes"] <= size // 2
+    assert "near" not in server.models()
+    coming, = server.manage("GET", "/models?registering=true").json()["registering"]
+    assert (coming["modelName"], coming["status"]) == ("near", "DOWNLOADING")
+    models = [BIN / "sconce", "models", "--address", f"http://127.0.0.1:{server.management}"]
+    command = [models[0], "models", "list", *models[2:]]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^near +- +DOWNLOADING, 0\.\d of 0\.\d MiB +http:", listed, re.M), listed
+    command[2:3] = ["describe", "near"]
+    described = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^  status +DOWNLOADING, 0\.", described, re.M), described
+    files.go.set()
+    eventually(lambda: "near" in server.models())
+    assert "status" not in server.describe("near")[0]
+
+
+def test_stopping_while_the_models_of_the_start_come(serve, tmp_path, files):
+    server = starting(serve, tmp_path, files, drain_timeout=1)
+    waiting = background(server.predict, "near", "x")
+    server.stop()
+    assert waiting.exception() or waiting.result().status_code in (404, 503)
+    assert "Model server started." not in server.console
+
+
+@contextlib.contextmanager
+def unreadable_for_now(path):
+    """Whoever opens the file waits until the end of this block: a lease of ours."""
+    was = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    fd = os.open(path, os.O_RDWR)
+    try:
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError as e:
+            pytest.skip(f"this file system has no leases: {e}")
+        yield
+    finally:
+        os.close(fd)
+        signal.signal(signal.SIGIO, was)
+
+
+def test_an_archive_that_is_unpacked_is_no_unknown_model(serve, tmp_path):
+    """At the start its calls wait; in a registration it is described."""
+    mar = make_mar(tmp_path / "store", "echo", "echo.py")
+    with unreadable_for_now(mar):
+        server = serve(store=tmp_path / "store", wait=False)
+        eventually(lambda: server.answers() and
+                   missing(server) == [{"model": "echo", "reason": "it is being unpacked"}],
+                   lambda: missing(server))
+        waiting = background(server.predict, "echo", "hello")
+        assert_status(server.get("/ping"), 503, "Starting")
+        assert server.describe("echo")[0]["status"] == "UNPACKING"
+    assert waiting.result().text == "hello"
+    assert server.manage("DELETE", "/models/echo").status_code == 200
+    with unreadable_for_now(mar):
+        registering = background(server.register, "echo.mar", initial_workers=1)
+        eventually(lambda: server.manage("GET", "/models/echo").status_code == 200)
+        assert server.describe("echo", "all")[0]["status"] == "UNPACKING"
+        assert missing(server) == []    # one that works is not taken out of rotation
+    assert registering.result().status_code == 200
