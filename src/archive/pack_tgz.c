@@ -6,6 +6,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -14,6 +15,8 @@
 struct pack_library {
 	struct pack pack;
 	struct archive *a;
+	int fd;
+	bool given_up;
 };
 
 static struct archive *library_of(struct pack *p)
@@ -68,9 +71,13 @@ static int library_close(struct pack *p)
 
 static struct pack *library_destroy(struct pack *p)
 {
-	archive_write_fail(library_of(p)); /* nothing more is written, if it was not closed */
-	archive_write_free(library_of(p));
-	free(container_of(p, struct pack_library, pack));
+	struct pack_library *l = container_of(p, struct pack_library, pack);
+
+	/* If it was not closed nothing more is written. archive_write_fail() would say so to the
+	 * library, which then leaks what its filters have. */
+	l->given_up = true;
+	archive_write_free(l->a);
+	free(l);
 	return NULL;
 }
 
@@ -82,15 +89,30 @@ static const struct pack_ops library_ops = {
 	.destroy = library_destroy,
 };
 
+static la_ssize_t library_write(struct archive *a, void *arg, const void *p, size_t n)
+{
+	struct pack_library *l = arg;
+	ssize_t done = -1;
+
+	errno = ECANCELED;
+	do {
+		done = l->given_up ? -1 : write(l->fd, p, n);
+	} while (done < 0 && errno == EINTR);
+	if (done < 0)
+		archive_set_error(a, errno, "%s", strerror(errno));
+	return done;
+}
+
 static struct pack *library_create(struct archive *a, int fd)
 {
 	struct pack_library *l = mem_new(struct pack_library);
 
 	archive_write_set_bytes_per_block(a, PACK_BLOCK);
 	archive_write_set_bytes_in_last_block(a, 1);
-	archive_write_open_fd(a, fd);
 	l->pack.ops = &library_ops;
 	l->a = a;
+	l->fd = fd;
+	archive_write_open(a, l, NULL, library_write, NULL);
 	return &l->pack;
 }
 
