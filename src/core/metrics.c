@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/mem.h"
 #include "base/util.h"
 
@@ -236,57 +237,11 @@ void metric_observe(struct metric *m, double v)
 
 /* ---- text ---- */
 
-/* Most values have few digits, and are written for every request in log mode. A quotient of two
- * exact numbers is the double nearest to these decimals, so they are the shortest that mean it. */
-static bool metric_write_short(struct buf *out, double v)
-{
-	uint64_t thousandths, rest;
-
-	if (!(v >= 0.001 && v < 1e7))
-		return false;
-	thousandths = (uint64_t)(v * 1000 + 0.5);
-	if ((double)thousandths / 1000 != v)
-		return false;
-	rest = thousandths % 1000;
-	buf_put_u64(out, thousandths / 1000);
-	buf_putc(out, '.');
-	buf_putc(out, (char)('0' + rest / 100));
-	if (rest % 100)
-		buf_putc(out, (char)('0' + rest / 10 % 10));
-	if (rest % 10)
-		buf_putc(out, (char)('0' + rest % 10));
-	return true;
-}
-
 void metric_write_double(struct buf *out, double v)
 {
-	char digits[40], *mark, *point;
-	int precision = 0, exponent;
+	char text[DECIMAL_MAX];
 
-	if (metric_write_short(out, v))
-		return;
-	if (isnan(v) || isinf(v)) {
-		buf_puts(out, isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf");
-		return;
-	}
-	/* Java prints 1e-3 <= |v| < 1e7 without an exponent, and always a digit after the point. */
-	do
-		snprintf(digits, sizeof(digits), "%.*e", precision++, v);
-	while (precision < 17 && strtod(digits, NULL) != v);
-	mark = strchr(digits, 'e');
-	exponent = (int)strtol(mark + 1, NULL, 10);
-	if (v == 0) {
-		buf_puts(out, signbit(v) ? "-0.0" : "0.0");
-	} else if (exponent >= -3 && exponent < 7) {
-		int decimals = MAX(precision - 1 - exponent, 1);
-
-		snprintf(digits, sizeof(digits), "%.*f", decimals, v);
-		buf_puts(out, digits);
-	} else {
-		*mark = '\0';
-		point = strchr(digits, '.');
-		buf_printf(out, "%s%sE%d", digits, point ? "" : ".0", exponent);
-	}
+	buf_append(out, text, decimal_write(text, v));
 }
 
 static void metric_write_escaped(struct buf *out, const char *s, bool quotes)

@@ -187,15 +187,18 @@ static void worker_observe_done(struct worker *w, const struct request *r, const
 {
 	struct version_metrics *m = w->model.metrics;
 	uint64_t took = w->progress_ns - r->queued_ns, waited = fl->sent_ns - r->queued_ns;
+	const struct meter_change changes[] = {
+		{ r->versioned ? &m->inference_latency_us_named : &m->inference_latency_us,
+		  (double)(took / NS_PER_US) },
+		{ r->versioned ? &m->queue_latency_us_named : &m->queue_latency_us,
+		  (double)(waited / NS_PER_US) },
+		{ &w->shared->telemetry->queue_time, (double)(waited / NS_PER_MS) },
+	};
 
 	metric_observe(m->request_seconds, (double)took / 1e9);
 	if (r->op == REQUEST_DESCRIBE)
 		return;
-	meter_update(r->versioned ? &m->inference_latency_us_named : &m->inference_latency_us,
-		     w->label, (double)(took / NS_PER_US));
-	meter_update(r->versioned ? &m->queue_latency_us_named : &m->queue_latency_us, w->label,
-		     (double)(waited / NS_PER_US));
-	meter_update(&w->shared->telemetry->queue_time, w->label, (double)(waited / NS_PER_MS));
+	meter_update_all(changes, ARRAY_LEN(changes), w->label, SLICE_NULL);
 }
 
 /* A batch took the handler `busy_ns`; the rest since it was sent is ours. */
@@ -207,10 +210,8 @@ static void worker_observe_batch(struct worker *w, const struct flight *fl, uint
 	/* Two decimals, as TorchServe's workers round it. */
 	double ms = (double)((theirs_ns + 5000) / 10000) / 100;
 
-	if (prediction->head)
-		meter_write(prediction, w->out.label, ms, buf_slice(&fl->ids));
-	else
-		meter_update(prediction, NULL, ms);
+	meter_update_all(&(const struct meter_change){ prediction, ms }, 1, w->out.label,
+			 buf_slice(&fl->ids));
 	meter_update(&w->shared->telemetry->worker_thread_time, w->label,
 		     (double)((whole_ns - theirs_ns) / NS_PER_MS));
 }

@@ -207,7 +207,7 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		w->exclusive = w->exclusive || (w->async && r->retried);
 		metric_observe(w->model.metrics->queue_seconds,
 			       (double)(now_ns - r->queued_ns) / 1e9);
-		if (w->model.metrics->prediction_time.head)
+		if (w->model.metrics->prediction_time.form)
 			worker_note_id(fl, r);
 	}
 	metric_observe(w->model.metrics->batch_size, b->n);

@@ -2,9 +2,8 @@
 
 /*
  * Two halves of memory: everybody appends to the front one under a short lock, the writer swaps
- * them and writes the back one without it. The first line into an empty half wakes the writer,
- * which then gathers for a moment, so that a busy server pays one wake-up for hundreds of lines;
- * lines of the server's own log do not wait.
+ * them and writes the back one without it. The writer is woken at the end of a turn of the loop, or
+ * gathers for a moment when it has just written; lines of the server's own log do not wait.
  */
 #include "log/log.h"
 
@@ -15,18 +14,22 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/list.h"
 #include "base/util.h"
+#include "log/form_internal.h"
 #include "log/line.h"
 #include "log/writer.h"
 
 #define LOG_HALF ((size_t)4 << 20)
-#define LOG_GATHER_NS (20 * NS_PER_MS)
+#define LOG_GATHER_MS 20
+#define LOG_BURST 32 /* times that may be written in a row without gathering */
 #define LOG_TARGET_MAX ((size_t)8192)
 
 static struct {
@@ -36,11 +39,18 @@ static struct {
 	pthread_mutex_t lock;         /* of all below */
 	pthread_cond_t work, written; /* for the writer, for log_flush() */
 	bool running, stopping, urgent, reopen;
+	bool commits, committed, idle; /* somebody commits; has; the writer waits for that */
+	uint64_t gather_ns;
+	uint64_t full_ns; /* when a burst would be allowed again */
+	struct list dead; /* forms, until the writer has no values of theirs */
 	struct log_half *front, *back;
 	uint64_t front_no, written_no; /* halves are numbered as they are swapped */
 	pthread_t thread;
 	struct log_writer writer; /* the writer thread's own while it runs */
-} g = { .level = LOG_INFO, .access = true, .lock = PTHREAD_MUTEX_INITIALIZER };
+} g = { .level = LOG_INFO,
+	.access = true,
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.dead = LIST_INIT(g.dead) };
 
 static pthread_once_t log_once = PTHREAD_ONCE_INIT;
 
@@ -55,19 +65,50 @@ static void log_init_once(void)
 	pthread_condattr_destroy(&a);
 }
 
-/* Locked. Waits for the first line, then until the half is worth writing. */
+/* Locked. When the writer may write without gathering: often, but not for long. */
+static uint64_t log_next_ns(void)
+{
+	uint64_t burst_ns = LOG_BURST * g.gather_ns;
+
+	return g.full_ns > burst_ns ? g.full_ns - burst_ns : 0;
+}
+
+/* Locked. */
+static bool log_has_work(void)
+{
+	bool lines = g.front->n && (g.committed || !g.commits);
+
+	return lines || g.urgent || g.stopping || g.reopen;
+}
+
+/* Locked. Waits for lines, then until the half is worth writing. */
 static void log_wait_for_work(void)
 {
 	struct timespec t;
 	uint64_t until;
 
-	while (!g.front->n && !g.stopping && !g.reopen)
+	g.idle = true;
+	while (!log_has_work())
 		pthread_cond_wait(&g.work, &g.lock);
-	until = clock_now_ns() + LOG_GATHER_NS;
+	g.idle = false;
+	until = g.commits ? log_next_ns() : clock_now_ns() + g.gather_ns;
 	t = (struct timespec){ (time_t)(until / NS_PER_S), (long)(until % NS_PER_S) };
 	while (!g.urgent && !g.stopping && !g.reopen)
 		if (pthread_cond_timedwait(&g.work, &g.lock, &t) == ETIMEDOUT)
 			break;
+}
+
+/* Locked. Frees the forms of values in halves up to `no`. */
+static void log_bury(uint64_t no)
+{
+	list_for_each_safe (n, &g.dead) {
+		struct log_form *f = container_of(n, struct log_form, link);
+
+		if (f->no > no)
+			continue;
+		list_remove(n);
+		log_form_free(f);
+	}
 }
 
 static void *log_thread(_unused_ void *arg)
@@ -85,7 +126,7 @@ static void *log_thread(_unused_ void *arg)
 		g.front = TAKE(g.back);
 		no = g.front_no++;
 		reopen = g.reopen;
-		g.urgent = g.reopen = false;
+		g.urgent = g.reopen = g.committed = false;
 		stop = g.stopping;
 		/* From here on lines go to stderr: what came before is in `full`. */
 		if (stop)
@@ -98,6 +139,8 @@ static void *log_thread(_unused_ void *arg)
 		pthread_mutex_lock(&g.lock);
 		g.back = full;
 		g.written_no = no;
+		g.full_ns = MAX(g.full_ns, clock_now_ns()) + g.gather_ns;
+		log_bury(no);
 		pthread_cond_broadcast(&g.written);
 	}
 	pthread_mutex_unlock(&g.lock);
@@ -131,7 +174,9 @@ int log_start(const struct log_config *c)
 	pthread_mutex_lock(&g.lock);
 	g.front = log_half_create(LOG_HALF);
 	g.back = log_half_create(LOG_HALF);
-	g.stopping = g.urgent = g.reopen = false;
+	g.stopping = g.urgent = g.reopen = g.commits = g.committed = g.idle = false;
+	g.gather_ns = (c->gather_ms ? c->gather_ms : LOG_GATHER_MS) * NS_PER_MS;
+	g.full_ns = 0;
 	g.front_no = 1;
 	g.written_no = 0;
 	r = log_start_thread();
@@ -166,8 +211,11 @@ void log_stop(void)
 	pthread_mutex_unlock(&g.lock);
 	pthread_join(g.thread, NULL);
 	log_writer_finish(&g.writer);
+	pthread_mutex_lock(&g.lock);
 	g.front = log_half_destroy(g.front);
 	g.back = log_half_destroy(g.back);
+	log_bury(UINT64_MAX);
+	pthread_mutex_unlock(&g.lock);
 }
 
 void log_reopen(void)
@@ -176,6 +224,18 @@ void log_reopen(void)
 	if (g.running) {
 		g.reopen = true;
 		pthread_cond_signal(&g.work);
+	}
+	pthread_mutex_unlock(&g.lock);
+}
+
+void log_commit(void)
+{
+	pthread_mutex_lock(&g.lock);
+	g.commits = true;
+	if (g.running && g.front->n && !g.committed) {
+		g.committed = true;
+		if (g.idle)
+			pthread_cond_signal(&g.work);
 	}
 	pthread_mutex_unlock(&g.lock);
 }
@@ -218,25 +278,93 @@ static void log_to_stderr(const struct line *l)
 	}
 }
 
+/* Locked. After lines have been put, or have not fitted. */
+static void log_put_done(bool was_empty, bool urgent)
+{
+	bool wake = was_empty && !g.commits;
+
+	urgent |= g.front->n > LOG_HALF / 2;
+	wake |= urgent && !g.urgent;
+	g.urgent |= urgent;
+	if (wake)
+		pthread_cond_signal(&g.work);
+}
+
 static void log_put(enum log_file file, const struct line *l)
 {
-	bool running, wake, urgent;
+	bool running, was_empty;
 
 	pthread_mutex_lock(&g.lock);
 	running = g.running;
 	if (running) {
-		wake = !g.front->n;
-		if (!log_half_put(g.front, file, l))
+		was_empty = !g.front->n;
+		if (!log_half_put(g.front, file, slice_make(l->p, l->n), l->tail))
 			atomic_fetch_add(&g.lost, 1);
-		urgent = file == LOG_SERVER || g.front->n > LOG_HALF / 2;
-		wake |= urgent && !g.urgent;
-		g.urgent |= urgent;
-		if (wake)
-			pthread_cond_signal(&g.work);
+		log_put_done(was_empty, file == LOG_SERVER);
 	}
 	pthread_mutex_unlock(&g.lock);
 	if (!running)
 		log_to_stderr(l);
+}
+
+static void log_values_to_stderr(const struct log_values_head *h, const struct log_value *values,
+				 const char *thread, struct slice ids)
+{
+	struct line l;
+
+	for (unsigned i = 0; i < h->n; i++) {
+		line_begin(&l, LOG_INFO, slice_make(thread, h->thread_n),
+			   slice_str(values[i].form->logger), h->wall_ns);
+		log_form_put(&l, values[i].form, values[i].value, ids, h->wall_ns);
+		log_to_stderr(&l);
+	}
+}
+
+void log_values(const char *thread, const struct log_value *values, unsigned n, struct slice ids)
+{
+	struct log_values_head h = { .wall_ns = clock_wall_ns(),
+				     .ids_n = (uint32_t)MIN(ids.n, LOG_IDS_MAX),
+				     .n = (uint16_t)n };
+	bool running, was_empty;
+
+	assert(n && n <= LOG_VALUES_MAX);
+	thread = thread ? thread : "main";
+	h.thread_n = (uint16_t)MIN(strlen(thread), LINE_NAME_MAX);
+	pthread_mutex_lock(&g.lock);
+	running = g.running;
+	if (running) {
+		was_empty = !g.front->n;
+		if (!log_half_put_values(g.front, &h, values, thread, ids.p))
+			atomic_fetch_add(&g.lost, n);
+		log_put_done(was_empty, false);
+	}
+	pthread_mutex_unlock(&g.lock);
+	if (!running)
+		log_values_to_stderr(&h, values, thread, ids);
+}
+
+void log_value_once(enum log_file file, const char *logger, struct slice head, struct slice tail,
+		    const char *thread, double value, struct slice ids)
+{
+	uint64_t wall_ns = clock_wall_ns();
+	struct line l;
+
+	line_begin(&l, LOG_INFO, slice_str(thread ? thread : "main"), slice_str(logger), wall_ns);
+	log_form_put_once(&l, head, tail, value, ids, wall_ns);
+	log_put(file, &l);
+}
+
+struct log_form *log_form_destroy(struct log_form *f)
+{
+	if (!f)
+		return NULL;
+	pthread_mutex_lock(&g.lock);
+	f->no = g.front_no;
+	list_push_back(&g.dead, &f->link);
+	if (!g.front)
+		log_bury(UINT64_MAX); /* there is no writer */
+	pthread_mutex_unlock(&g.lock);
+	return NULL;
 }
 
 static bool log_wanted(enum log_file file, enum log_level level)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "log/writer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,17 +11,12 @@
 #include "base/mem.h"
 #include "base/util.h"
 
+#define LOG_PIECE ((size_t)128 << 10) /* of lines, written at a time; then a record more */
+/* What one item may become: lines of values, or a long one. */
+#define LOG_ITEM_MAX                                                                               \
+	MAX(LOG_VALUES_MAX *(LINE_ROOM + LOG_HALF_SLACK),                                          \
+	    LINE_HEAD + LINE_LONG_MAX + LOG_HALF_SLACK)
 #define LOG_REPORT_NS NS_PER_S /* lost lines are reported at most this often */
-
-/* What stands before each line in a half. */
-struct log_record {
-	uint32_t n;
-	uint16_t tail;
-	uint16_t file;
-};
-
-static_assert(LINE_HEAD <= UINT16_MAX, "a tail fits its field");
-static_assert(LINE_HEAD + LINE_LONG_MAX <= UINT32_MAX, "and a line its own");
 
 static const struct {
 	const char *name;
@@ -33,33 +29,6 @@ static const struct {
 	[LOG_SERVER_METRICS] = { "ts_metrics.log", .metrics = true, .brief = true },
 	[LOG_MODEL_METRICS] = { "model_metrics.log", .metrics = true, .brief = true },
 };
-
-struct log_half *log_half_create(size_t room)
-{
-	struct log_half *h = mem_alloc(sizeof(*h) + room);
-
-	h->n = 0;
-	h->room = room;
-	return h;
-}
-
-struct log_half *log_half_destroy(struct log_half *h)
-{
-	free(h);
-	return NULL;
-}
-
-bool log_half_put(struct log_half *h, enum log_file file, const struct line *l)
-{
-	struct log_record r = { (uint32_t)l->n, (uint16_t)l->tail, (uint16_t)file };
-
-	if (l->n + sizeof(r) > h->room - h->n)
-		return false;
-	memcpy(h->p + h->n, &r, sizeof(r));
-	memcpy(h->p + h->n + sizeof(r), l->p, l->n);
-	h->n += sizeof(r) + l->n;
-	return true;
-}
 
 static int log_make_folder(const char *path)
 {
@@ -101,6 +70,7 @@ int log_writer_init(struct log_writer *w, const struct log_config *c)
 		outlet_open(&w->files[i]);
 		w->has_file[i] = true;
 	}
+	w->lines = log_half_create(LOG_PIECE + LOG_ITEM_MAX);
 	if (w->has_console)
 		outlet_init_console(&w->console, STDOUT_FILENO);
 	log_writer_check_console(w);
@@ -116,6 +86,7 @@ void log_writer_finish(struct log_writer *w)
 	if (w->has_console)
 		outlet_finish(&w->console);
 	w->has_console = false;
+	w->lines = log_half_destroy(w->lines);
 	memset(w->has_file, 0, sizeof(w->has_file));
 }
 
@@ -146,20 +117,61 @@ static void log_writer_put_console(struct log_writer *w, unsigned file, struct s
 }
 
 /* All lines to their files, or all to the console: a stalled console must not delay a file. */
-static void log_writer_pass(struct log_writer *w, const struct log_half *h, bool console)
+static void log_writer_pass(struct log_writer *w, bool console)
 {
-	struct log_record r;
+	struct log_item i;
 
-	for (size_t at = 0; at < h->n; at += sizeof(r) + r.n) {
-		struct slice l;
-
-		memcpy(&r, h->p + at, sizeof(r));
-		l = slice_make(h->p + at + sizeof(r), r.n);
+	for (size_t at = 0; log_half_next(w->lines, &at, &i);)
 		if (console)
-			log_writer_put_console(w, r.file, l, r.tail);
+			log_writer_put_console(w, i.file, i.line, i.tail);
 		else
-			log_writer_put_file(w, r.file, l, r.tail);
+			log_writer_put_file(w, i.file, i.line, i.tail);
+}
+
+static void log_writer_add(struct log_writer *w, enum log_file file, struct slice line, size_t tail)
+{
+	bool fits = log_half_put(w->lines, file, line, tail);
+
+	assert(fits); /* LOG_ITEM_MAX is left when one begins */
+	(void)fits;
+}
+
+static void log_writer_add_values(struct log_writer *w, const struct log_item *i)
+{
+	enum log_file file = LOG_FILES;
+	struct log_value v;
+	struct line *l = &w->line;
+	size_t text = 0;
+
+	for (unsigned k = 0; k < i->head.n; k++) {
+		memcpy(&v, i->values + k * sizeof(v), sizeof(v));
+		if (v.form->file != file) {
+			file = v.form->file;
+			line_begin(l, LOG_INFO, i->thread, slice_str(v.form->logger),
+				   i->head.wall_ns);
+			text = l->n;
+		}
+		l->n = text;
+		l->cut = false;
+		log_form_put(l, v.form, v.value, i->ids, i->head.wall_ns);
+		log_writer_add(w, file, slice_make(l->p, l->n), l->tail);
 	}
+}
+
+/* Makes lines of a piece of the half; how far that went. */
+static size_t log_writer_expand(struct log_writer *w, const struct log_half *h, size_t at)
+{
+	struct log_item i;
+
+	w->lines->n = 0;
+	while (w->lines->n < LOG_PIECE && log_half_next(h, &at, &i)) {
+		if (!i.line.p) {
+			log_writer_add_values(w, &i);
+			continue;
+		}
+		log_writer_add(w, i.file, i.line, i.tail);
+	}
+	return at;
 }
 
 static void log_writer_flush(struct log_writer *w)
@@ -211,16 +223,22 @@ static void log_writer_report(struct log_writer *w, uint64_t unfit)
 
 void log_writer_write(struct log_writer *w, const struct log_half *h, bool reopen, uint64_t unfit)
 {
+	size_t at = 0;
+
 	for (unsigned i = 0; reopen && i < LOG_FILES; i++)
 		if (w->has_file[i])
 			outlet_reopen(&w->files[i]);
-	log_writer_pass(w, h, false);
-	log_writer_flush(w);
-	log_writer_report(w, unfit);
-	if (w->has_console)
-		log_writer_pass(w, h, true);
-	log_writer_flush(w);
-	log_writer_check_console(w);
+	do {
+		at = log_writer_expand(w, h, at);
+		log_writer_pass(w, false);
+		log_writer_flush(w);
+		if (at == h->n)
+			log_writer_report(w, unfit);
+		if (w->has_console)
+			log_writer_pass(w, true);
+		log_writer_flush(w);
+		log_writer_check_console(w);
+	} while (at < h->n);
 }
 
 uint64_t log_writer_lost(const struct log_writer *w)

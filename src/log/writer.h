@@ -5,21 +5,11 @@
 
 #include <stdatomic.h>
 
+#include "log/half.h"
 #include "log/json_line.h"
 #include "log/line.h"
 #include "log/log.h"
 #include "log/outlet.h"
-
-/* Lines with their destinations, one after the other. One owner at a time. */
-struct log_half {
-	size_t n, room;
-	char p[];
-};
-
-struct log_half *log_half_create(size_t room);
-struct log_half *log_half_destroy(struct log_half *h);
-/* False when it does not fit. */
-bool log_half_put(struct log_half *h, enum log_file file, const struct line *l);
 
 /* One thread, except log_writer_lost(). */
 struct log_writer {
@@ -30,6 +20,8 @@ struct log_writer {
 	bool as_json;
 	int lines_error, numbers_error; /* 0, or the -errno for which these files are off */
 	struct json_line json;
+	struct line line;          /* in the making */
+	struct log_half *lines;    /* of a piece of what is written */
 	uint64_t lost_before;      /* by a console that has gone */
 	atomic_uint_fast64_t lost; /* of all outlets */
 	uint64_t reported;         /* lost lines that were told */

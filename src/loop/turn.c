@@ -106,6 +106,7 @@ static void turn_end(uv_prepare_t *h)
 
 	if (!t->name)
 		return;
+	log_commit();
 	took_ns = turn_leave(t, now_ns);
 	if (t->ended)
 		t->ended(t->arg, took_ns);

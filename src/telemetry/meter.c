@@ -2,7 +2,6 @@
 #include "telemetry/meter.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/util.h"
@@ -29,16 +28,14 @@ void meter_family_init(struct meter_family *f, const struct catalogue_metric *m,
 	f->named = NULL;
 }
 
-static struct buf *meter_scratch(void)
-{
-	static struct buf scratch = BUF_INIT(METER_LINE_MAX);
-
-	buf_clear(&scratch);
-	return &scratch;
-}
+/* The two parts of a line around its value, see log/form.h. */
+struct meter_text {
+	struct buf head, tail;
+};
 
 static void meter_put_head(struct buf *b, const struct catalogue_metric *m)
 {
+	buf_clear(b);
 	buf_puts(b, m->name);
 	buf_putc(b, '.');
 	buf_puts(b, m->unit);
@@ -51,6 +48,7 @@ static void meter_put_tail(struct buf *b, const struct catalogue_metric *m,
 {
 	unsigned last = m->n_dimensions - 1;
 
+	buf_clear(b);
 	buf_append(b, "|#", 2);
 	for (unsigned i = 0; i < last; i++) {
 		buf_puts(b, i ? "," : "");
@@ -62,58 +60,70 @@ static void meter_put_tail(struct buf *b, const struct catalogue_metric *m,
 	buf_put_slice(b, values[last]);
 }
 
-static void meter_log(struct buf *b, enum log_file file, const char *thread, struct slice ids)
+static const char *meter_logger(enum log_file file)
 {
-	if (ids.n) {
-		buf_append(b, ",requestID:", 11);
-		buf_put_slice(b, ids);
-	}
-	buf_append(b, ",timestamp:", 11);
-	buf_put_u64(b, clock_wall_ns() / NS_PER_S);
-	log_text(file, LOG_INFO, thread, file == LOG_MODEL_METRICS ? "MODEL_METRICS" : "TS_METRICS",
-		 buf_slice(b));
+	return file == LOG_MODEL_METRICS ? "MODEL_METRICS" : "TS_METRICS";
+}
+
+/* Kept, so that an update of a series without a meter allocates nothing. */
+static const struct meter_text *meter_text(const struct catalogue_metric *m,
+					   const struct slice *values)
+{
+	static struct meter_text text = { BUF_INIT(METER_LINE_MAX), BUF_INIT(METER_LINE_MAX) };
+
+	meter_put_head(&text.head, m);
+	meter_put_tail(&text.tail, m, values);
+	return &text;
+}
+
+static struct log_form *meter_form(const struct meter_family *f, const struct slice *values)
+{
+	const struct meter_text *t = meter_text(f->named, values);
+
+	return log_form_create(f->file, meter_logger(f->file), buf_slice(&t->head),
+			       buf_slice(&t->tail));
 }
 
 void meter_init(struct meter *m, const struct meter_family *f, const struct slice *values)
 {
-	struct buf b = BUF_INIT(METER_LINE_MAX);
-
-	*m = (struct meter){ .file = f->file };
+	*m = (struct meter){ 0 };
 	if (!f->named)
 		return;
 	m->type = f->named->type;
-	if (f->published) {
+	if (f->published)
 		m->metric = metric_get(f->published, values);
-		return;
-	}
-	meter_put_head(&b, f->named);
-	m->head = buf_steal(&b);
-	meter_put_tail(&b, f->named, values);
-	m->tail = buf_steal(&b);
+	else
+		m->form = meter_form(f, values);
 }
 
 void meter_finish(struct meter *m)
 {
-	free(TAKE(m->head));
-	free(TAKE(m->tail));
+	m->form = log_form_destroy(m->form);
 }
 
-void meter_write(const struct meter *m, const char *thread, double v, struct slice ids)
+void meter_update_all(const struct meter_change *c, unsigned n, const char *thread,
+		      struct slice ids)
 {
-	struct buf *b = meter_scratch();
+	struct log_value logged[METER_CHANGES];
+	unsigned k = 0;
 
-	if (!m->head)
-		return;
-	buf_puts(b, m->head);
-	metric_write_double(b, v);
-	buf_puts(b, m->tail);
-	meter_log(b, m->file, thread, ids);
+	assert(n <= METER_CHANGES);
+	for (unsigned i = 0; i < n; i++) {
+		const struct meter *m = c[i].meter;
+
+		if (m->metric)
+			meter_publish(m->metric, m->type, c[i].value);
+		else if (m->form)
+			logged[k++] = (struct log_value){ m->form, c[i].value };
+	}
+	if (k)
+		log_values(thread, logged, k, ids);
 }
 
 void meter_family_update(const struct meter_family *f, const struct slice *values,
 			 const char *thread, double v, struct slice ids)
 {
-	struct buf *b = meter_scratch();
+	const struct meter_text *t;
 
 	if (!f->named)
 		return;
@@ -121,8 +131,7 @@ void meter_family_update(const struct meter_family *f, const struct slice *value
 		meter_publish(metric_get(f->published, values), f->named->type, v);
 		return;
 	}
-	meter_put_head(b, f->named);
-	metric_write_double(b, v);
-	meter_put_tail(b, f->named, values);
-	meter_log(b, f->file, thread, ids);
+	t = meter_text(f->named, values);
+	log_value_once(f->file, meter_logger(f->file), buf_slice(&t->head), buf_slice(&t->tail),
+		       thread, v, ids);
 }

@@ -4,12 +4,14 @@
 /*
  * A metric of the catalogue, and where its updates go: to the registry (prometheus), as a line into
  * a log (log), or nowhere, because the catalogue does not name it. A meter is one series of such a
- * family, made once; an update of it is an addition, or one line whose constant parts are ready.
+ * family, made once; an update of it is an addition, or a form of the log that is filled in.
  * Loop thread only.
  */
 
 #include "telemetry/catalogue.h"
-#include "log/log.h"
+#include "log/form.h"
+
+#define METER_CHANGES 4
 
 struct meter_family {
 	const struct catalogue_metric *named; /* NULL: updates go nowhere */
@@ -21,8 +23,13 @@ struct meter_family {
 struct meter {
 	enum metric_type type;
 	struct metric *metric; /* NULL: not published */
-	enum log_file file;
-	char *head, *tail; /* of the line; NULL: not logged */
+	struct log_form *form; /* NULL: not logged */
+};
+
+/* An update. */
+struct meter_change {
+	const struct meter *meter;
+	double value;
 };
 
 /* `m` must outlive the family; its last label is the host name. With `metrics` it is published
@@ -33,8 +40,11 @@ void meter_family_init(struct meter_family *f, const struct catalogue_metric *m,
 void meter_init(struct meter *m, const struct meter_family *f, const struct slice *values);
 void meter_finish(struct meter *m);
 
-/* `ids` are the requests it is about, comma separated, may be empty; `thread` as in log.h. */
-void meter_write(const struct meter *m, const char *thread, double v, struct slice ids);
+/* Updates that happen together, at most METER_CHANGES: they share a time, and cost one lock of the
+ * log. `ids` are the requests they are about, comma separated, may be empty; `thread` as in log.h.
+ */
+void meter_update_all(const struct meter_change *c, unsigned n, const char *thread,
+		      struct slice ids);
 /* An update of a series that is met rarely. */
 void meter_family_update(const struct meter_family *f, const struct slice *values,
 			 const char *thread, double v, struct slice ids);
@@ -52,8 +62,5 @@ static inline void meter_publish(struct metric *m, enum metric_type type, double
 
 static inline void meter_update(const struct meter *m, const char *thread, double v)
 {
-	if (m->metric)
-		meter_publish(m->metric, m->type, v);
-	else if (m->head)
-		meter_write(m, thread, v, SLICE_NULL);
+	meter_update_all(&(struct meter_change){ m, v }, 1, thread, SLICE_NULL);
 }
