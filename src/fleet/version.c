@@ -173,6 +173,7 @@ static void version_too_few_gpus(struct version *v, version_done *done, void *ar
 
 	snprintf(text, sizeof(text), "parallelLevel %u needs more GPUs than the %u there are",
 		 v->devices.level, v->devices.n);
+	log_error("Model %s version %s: %s", v->model_name, v->name, text);
 	if (done)
 		done(arg, &(struct version_outcome){ VERSION_WORKER_FAILED, 500, text });
 }
