@@ -135,23 +135,32 @@ static void child_deliver(uv_timer_t *t)
 	child_end(c, c->stray_status);
 }
 
+/* How a process that is no more has ended, as far as that is still known. */
+static int children_stray_status(struct children *cs, pid_t pid)
+{
+	for (unsigned i = 0; i < CHILDREN_STRAYS; i++) {
+		if (cs->strays[i].pid != pid)
+			continue;
+		cs->strays[i].pid = 0;
+		return cs->strays[i].status;
+	}
+	return CHILD_STATUS_UNKNOWN;
+}
+
 void child_adopt(struct children *cs, struct child *c, pid_t pid,
 		 void (*exited)(struct child *c, int status))
 {
 	*c = (struct child){ .children = cs, .pid = pid, .exited = exited };
 	list_push_back(&cs->all, &c->link);
-	for (unsigned i = 0; i < CHILDREN_STRAYS; i++) {
-		/* One that is alive only has the number of one that was abandoned. */
-		if (cs->strays[i].pid != pid || kill(pid, 0) == 0)
-			continue;
-		cs->strays[i].pid = 0;
-		c->stray_status = cs->strays[i].status;
-		c->deliver = mem_new(uv_timer_t);
-		uv_timer_init(cs->sigchld.loop, c->deliver);
-		c->deliver->data = c;
-		uv_timer_start(c->deliver, child_deliver, 0, 0);
+	/* One that is there, or not reaped yet, will be reaped. Another's end may be kept under its
+	 * number. */
+	if (kill(pid, 0) == 0 || errno != ESRCH)
 		return;
-	}
+	c->stray_status = children_stray_status(cs, pid);
+	c->deliver = mem_new(uv_timer_t);
+	uv_timer_init(cs->sigchld.loop, c->deliver);
+	c->deliver->data = c;
+	uv_timer_start(c->deliver, child_deliver, 0, 0);
 }
 
 void child_kill(const struct child *c, int signal)

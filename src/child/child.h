@@ -15,12 +15,14 @@
 #include "base/list.h"
 
 #define CHILDREN_STRAYS 64
+#define CHILD_STATUS_UNKNOWN (255 << 8) /* as if it had exited with 255 */
 
 struct children {
 	struct list all;
 	uv_signal_t sigchld;
 	/* Ends of processes nobody has claimed yet: a worker forked by the zygote may die before
-	 * its pid has reached us. Oldest is overwritten. */
+	 * its pid has reached us. Oldest is overwritten, for any process that a handler leaves
+	 * behind ends here, too: then it is only known that it has ended, no longer how. */
 	struct {
 		pid_t pid;
 		int status;

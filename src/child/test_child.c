@@ -113,6 +113,27 @@ static void adopts_a_process_that_has_already_ended(void **state)
 	assert_int_equal(WEXITSTATUS(s.status), 7);
 }
 
+/* Handlers may leave any number of processes behind, whose ends come to us. */
+static void adopts_one_whose_end_was_seen_long_ago(void **state)
+{
+	struct children *cs = *state;
+	struct seen other, s = { .loop = cs->sigchld.loop };
+	pid_t pids[CHILDREN_STRAYS + 8];
+
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			_exit(0);
+		waitid(P_PID, (id_t)pids[i], &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
+	}
+	run(cs, &other, "exit 0");
+	turn(cs);
+	child_adopt(cs, &s.child, pids[0], ended);
+	turn(cs);
+	assert_true(s.ended);
+	assert_int_equal(s.status, CHILD_STATUS_UNKNOWN);
+}
+
 static void ends_belong_to_one_process_not_to_its_number(void **state)
 {
 	struct children *cs = *state;
@@ -155,6 +176,7 @@ int main(void)
 		cmocka_unit_test(says_127_for_a_missing_program),
 		cmocka_unit_test(kills_the_whole_group),
 		cmocka_unit_test(adopts_a_process_that_has_already_ended),
+		cmocka_unit_test(adopts_one_whose_end_was_seen_long_ago),
 		cmocka_unit_test(ends_belong_to_one_process_not_to_its_number),
 	};
 
