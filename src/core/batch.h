@@ -46,7 +46,7 @@ struct batch {
  * took; if 0 (nothing queued, or waiting pays), nothing changes before *ret_wake_ns (UINT64_MAX:
  * until a request arrives). A retried request and a DESCRIBE travel alone; a batch never mixes
  * operations. A first request of more than bytes_max is not taken at all: what is larger than a
- * whole frame never comes here, and a frame that holds something already is sent first. Cancelled
- * and expired requests are never taken: the caller removes them first with queue_expire(). */
+ * whole frame never comes here, and a frame that holds something already is sent first. Expired
+ * requests are never taken: the caller removes them first with queue_expire(). */
 unsigned batch_take(const struct batch_policy *p, const struct batch_cost *cost, struct queue *q,
 		    uint64_t now_ns, struct batch *out, uint64_t *ret_wake_ns);

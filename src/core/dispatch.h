@@ -46,7 +46,7 @@ struct dispatch_death {
 	uint64_t now_ns;
 	bool concurrent; /* batches ran side by side: any that was begun may be the culprit */
 	bool retry;      /* what was begun may be run again */
-	bool timed_out; /* this batch was not answered in time: it had its turn */
+	bool timed_out;  /* this batch was not answered in time: it had its turn */
 };
 
 enum dispatch_fate dispatch_after_death(const struct request *r, const struct dispatch_death *d);

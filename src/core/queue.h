@@ -13,6 +13,7 @@
 struct queue {
 	struct list requests;
 	unsigned n, max;
+	uint64_t expires_ns; /* no deadline of these passes before; not always the first one's */
 };
 
 enum { QUEUE_FULL = 1 };
@@ -25,6 +26,6 @@ int queue_push(struct queue *q, struct request *r);
 void queue_return(struct queue *q, struct request *r);
 void queue_remove(struct queue *q, struct request *r);
 struct request *queue_first(const struct queue *q);
-/* Removes and returns the next request that was cancelled or whose deadline has passed; NULL when
- * there is none. */
+/* Removes and returns the next request whose deadline has passed; NULL when there is none. Costs
+ * nothing as long as no deadline can have passed. Who cancels a request removes it. */
 struct request *queue_expire(struct queue *q, uint64_t now_ns);

@@ -62,6 +62,7 @@ struct request {
 	bool retried;         /* was begun once on a worker that died: runs alone */
 	bool answered;        /* some bytes of the answer went out: never retried */
 	bool cancelled;       /* nobody waits for it */
+	bool failing;         /* taken out of where it waited, about to be answered with an error */
 	bool spoiled;         /* its worker said what HTTP cannot say: it will fail */
 	uint64_t streamed;    /* bytes of the pieces that its worker has sent before the last … */
 	uint64_t taken;       /* … how many of them have gone to the client, or nowhere … */

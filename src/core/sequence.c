@@ -9,8 +9,9 @@
 
 void sequences_init(struct sequences *s, const struct sequence_policy *policy)
 {
-	*s = (struct sequences){ .policy = *policy };
+	*s = (struct sequences){ .policy = *policy, .deadline_ns = UINT64_MAX };
 	map_init(&s->all);
+	map_init(&s->expired);
 	list_init(&s->ready);
 }
 
@@ -33,16 +34,6 @@ static struct sequence *sequence_open(struct sequences *s, struct slice id, uint
 	return q;
 }
 
-static void sequence_free(struct sequences *s, struct sequence *q)
-{
-	assert(!q->n && !q->running);
-	list_remove(&q->ready);
-	map_remove(&s->all, sequence_id(q));
-	if (s->freed && q->place && q->touched)
-		s->freed(s->arg, q);
-	free(q);
-}
-
 void sequences_finish(struct sequences *s)
 {
 	map_for_each (e, &s->all) {
@@ -52,6 +43,63 @@ void sequences_finish(struct sequences *s)
 		free(q);
 	}
 	map_finish(&s->all);
+	map_finish(&s->expired);
+}
+
+/* ---- those whose time was over ---- */
+
+/* An id may be as long as a header: what is kept of it has a fixed size. */
+struct sequence_mark {
+	uint64_t hash;
+};
+
+static struct slice sequence_mark(struct sequence_mark *m, struct slice id)
+{
+	m->hash = map_hash(id);
+	return slice_make((const char *)&m->hash, sizeof(m->hash));
+}
+
+static void sequences_remember(struct sequences *s, struct slice id)
+{
+	struct sequence_mark m;
+	struct slice key = sequence_mark(&m, id);
+
+	map_remove(&s->expired, key); /* it becomes the youngest */
+	if (s->expired.n >= SEQUENCES_REMEMBERED) {
+		const struct map_entry *oldest = map_next(&s->expired, NULL);
+		uint64_t hash;
+
+		memcpy(&hash, oldest->key, sizeof(hash));
+		map_remove(&s->expired, slice_make((const char *)&hash, sizeof(hash)));
+	}
+	map_set(&s->expired, key, s);
+}
+
+static bool sequences_remembers(const struct sequences *s, struct slice id)
+{
+	struct sequence_mark m;
+
+	return s->expired.n && map_get(&s->expired, sequence_mark(&m, id));
+}
+
+static void sequences_forget(struct sequences *s, struct slice id)
+{
+	struct sequence_mark m;
+
+	if (s->expired.n)
+		map_remove(&s->expired, sequence_mark(&m, id));
+}
+
+static void sequence_free(struct sequences *s, struct sequence *q)
+{
+	assert(!q->n && !q->running);
+	list_remove(&q->ready);
+	map_remove(&s->all, sequence_id(q));
+	if (q->touched && !q->ending)
+		sequences_remember(s, sequence_id(q));
+	if (s->freed && q->place && q->touched)
+		s->freed(s->arg, q);
+	free(q);
 }
 
 /* When it is over if nothing more happens in it. */
@@ -155,7 +203,9 @@ int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns)
 	struct sequence *q = sequences_find(s, r->sequence_id, now_ns);
 	int refused;
 
-	assert(s->policy.max_waiting > 0);
+	assert(s->policy.max_waiting > 0 && !r->sequence && !r->cancelled);
+	if (!q && !r->sequence_start && sequences_remembers(s, r->sequence_id))
+		return SEQUENCE_CLOSED;
 	if (!q && !sequences_room(s, now_ns))
 		return SEQUENCE_TOO_MANY;
 	if (!q)
@@ -163,6 +213,10 @@ int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns)
 	refused = sequence_admits(s, q, r, now_ns);
 	if (refused)
 		return refused;
+	if (r->sequence_start)
+		sequences_forget(s, r->sequence_id);
+	if (r->deadline_ns)
+		s->deadline_ns = MIN(s->deadline_ns, r->deadline_ns);
 	r->sequence = q;
 	q->used_ns = now_ns;
 	q->ending = r->sequence_end;
@@ -186,7 +240,9 @@ void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns)
 
 struct request *sequences_overdue(struct sequences *s, uint64_t now_ns)
 {
-	if (!s->n_waiting)
+	uint64_t next_ns = UINT64_MAX;
+
+	if (now_ns < s->deadline_ns)
 		return NULL;
 	map_for_each (e, &s->all) {
 		struct sequence *q = e->value;
@@ -194,12 +250,15 @@ struct request *sequences_overdue(struct sequences *s, uint64_t now_ns)
 		list_for_each (n, &q->requests) {
 			struct request *r = container_of(n, struct request, link);
 
-			if (!r->cancelled && (!r->deadline_ns || r->deadline_ns > now_ns))
-				continue;
-			sequences_remove(s, r, now_ns);
-			return r;
+			if (r->deadline_ns && r->deadline_ns <= now_ns) {
+				sequences_remove(s, r, now_ns);
+				return r;
+			}
+			if (r->deadline_ns)
+				next_ns = MIN(next_ns, r->deadline_ns);
 		}
 	}
+	s->deadline_ns = next_ns;
 	return NULL;
 }
 
@@ -240,38 +299,30 @@ unsigned sequences_at(const struct sequences *s, const void *place)
 }
 
 static void sequence_lose(struct sequences *s, struct sequence *q, uint64_t now_ns,
-			  void (*fail)(void *arg, struct request *r), void *arg)
+			  struct list *failed)
 {
-	struct list failed = LIST_INIT(failed);
-	struct list *n;
-
+	list_for_each (n, &q->requests)
+		container_of(n, struct request, link)->sequence = NULL;
+	list_splice_back(failed, &q->requests);
+	s->n_waiting -= q->n;
+	q->n = 0;
 	q->place = NULL;
 	q->lost = true;
 	q->touched = false;
 	q->used_ns = now_ns;
-	s->n_waiting -= q->n;
-	q->n = 0;
-	/* fail() may do anything, also start it anew. */
-	list_splice_back(&failed, &q->requests);
 	sequence_settle(s, q, now_ns);
-	while ((n = list_pop(&failed))) {
-		struct request *r = container_of(n, struct request, link);
-
-		r->sequence = NULL;
-		fail(arg, r);
-	}
 }
 
-void sequences_leave(struct sequences *s, const void *place, uint64_t now_ns,
-		     void (*fail)(void *arg, struct request *r), void *arg)
+void sequences_leave(struct sequences *s, const void *place, uint64_t now_ns, struct list *failed)
 {
+	/* Losing one may free it, and no other. */
 	map_for_each (e, &s->all) {
 		struct sequence *q = e->value;
 
 		if (q->place != place)
 			continue;
 		if (q->touched)
-			sequence_lose(s, q, now_ns, fail, arg);
+			sequence_lose(s, q, now_ns, failed);
 		else
 			q->place = NULL;
 	}
@@ -318,11 +369,13 @@ void sequences_return(struct sequences *s, struct request *r)
 {
 	struct sequence *q = r->sequence;
 
-	assert(q->running > 0);
+	assert(q->running > 0 && !r->cancelled);
 	q->running--;
 	q->busy = false;
 	q->n++;
 	s->n_waiting++;
+	if (r->deadline_ns)
+		s->deadline_ns = MIN(s->deadline_ns, r->deadline_ns);
 	list_push_front(&q->requests, &r->link);
 	/* It was the first in line. */
 	list_remove(&q->ready);

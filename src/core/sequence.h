@@ -9,9 +9,12 @@
  *     push ─► waiting ─take─► running ─answered─► (the next may go)
  *
  * A lane is freed when its end was asked for, when nothing happened in it for idle_ns, or
- * timeout_ns after it was opened; never while a request of it waits or runs. When its place goes
- * away, its state is lost: it refuses requests, so that nobody is given an answer that was made
- * without the state, until a request starts it anew or idle_ns is over. Pure: time is an argument.
+ * timeout_ns after it was opened; never while a request of it waits or runs. One that was freed for
+ * its time is remembered (the last SEQUENCES_REMEMBERED of them): its handler may still have the
+ * state, which nobody shall reach, so it refuses requests until one starts it anew. When its place
+ * goes away, its state is lost: the same, so that nobody is given an answer that was made without
+ * the state, until idle_ns is over. Nothing here calls anybody back while it walks. Pure: time is
+ * an argument.
  */
 
 #include "base/map.h"
@@ -37,9 +40,13 @@ struct sequence {
 	char id[];
 };
 
+#define SEQUENCES_REMEMBERED 16384
+
 struct sequences {
 	struct sequence_policy policy;
-	struct map all; /* id → struct sequence */
+	struct map all;       /* id → struct sequence */
+	struct map expired;   /* hashes of ids, oldest first */
+	uint64_t deadline_ns; /* no waiting request's passes before */
 	struct list ready;
 	unsigned n_waiting;
 	uint64_t sweep_ns; /* nothing expires before */
@@ -54,7 +61,7 @@ void sequences_finish(struct sequences *s); /* nothing waits or runs */
 enum {
 	SEQUENCE_TOO_MANY = 1, /* policy.max_sequences are open */
 	SEQUENCE_FULL,         /* policy.max_waiting requests wait in it */
-	SEQUENCE_CLOSED,       /* it has ended or expired, and still runs */
+	SEQUENCE_CLOSED,       /* it has ended and still runs, or has expired */
 	SEQUENCE_LOST,         /* its worker is gone, and its state with it */
 };
 
@@ -63,8 +70,8 @@ enum {
 int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns);
 /* Takes a waiting request out. */
 void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns);
-/* Takes out and returns the next waiting request that was cancelled or is past its deadline; NULL
- * when there is none. */
+/* Takes out and returns the next waiting request that is past its deadline; NULL when there is
+ * none. As queue_expire(). */
 struct request *sequences_overdue(struct sequences *s, uint64_t now_ns);
 
 /* The next ready sequence without a place; NULL when there is none. */
@@ -87,10 +94,9 @@ void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns,
 /* The handler says that a sequence is over. Nothing happens if there is none of that id. */
 void sequences_end(struct sequences *s, struct slice id, uint64_t now_ns);
 
-/* `place` goes away. Sequences without state there wait for another place; of the others every
- * waiting request is handed to fail(), and they are lost. */
-void sequences_leave(struct sequences *s, const void *place, uint64_t now_ns,
-		     void (*fail)(void *arg, struct request *r), void *arg);
+/* `place` goes away. Sequences without state there wait for another place; the others are lost, and
+ * every waiting request of them is moved to `failed`, without a lane. */
+void sequences_leave(struct sequences *s, const void *place, uint64_t now_ns, struct list *failed);
 /* Frees what has expired. */
 void sequences_sweep(struct sequences *s, uint64_t now_ns);
 /* Takes out and returns any waiting request; NULL when none waits. */

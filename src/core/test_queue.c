@@ -48,17 +48,27 @@ static void returned_requests_go_first_and_beyond_the_bound(void **state)
 	assert_null(queue_first(&q));
 }
 
-static void expires_what_is_late_or_unwanted(void **state)
+static void expires_what_is_late(void **state)
 {
 	(void)state;
 	requests[0].deadline_ns = 100;
-	requests[1].cancelled = true;
-	queue_push(&q, &requests[0]);
-	queue_push(&q, &requests[1]);
-	assert_ptr_equal(queue_expire(&q, 50), &requests[1]);
-	assert_null(queue_expire(&q, 50));
+	requests[2].deadline_ns = 80;
+	requests[3].deadline_ns = 60;
+	q.max = 4;
+	for (unsigned i = 0; i < 3; i++)
+		queue_push(&q, &requests[i]);
+	queue_return(&q, &requests[3]);
+	assert_int_equal(q.expires_ns, 60);
+	assert_null(queue_expire(&q, 59));
+	assert_ptr_equal(queue_expire(&q, 80), &requests[3]);
+	assert_ptr_equal(queue_expire(&q, 80), &requests[2]);
+	assert_null(queue_expire(&q, 80));
+	/* It has looked at all of them, and needs not look again before this. */
+	assert_int_equal(q.expires_ns, 100);
 	assert_ptr_equal(queue_expire(&q, 100), &requests[0]);
-	assert_int_equal(q.n, 0);
+	assert_null(queue_expire(&q, 100));
+	assert_true(q.expires_ns == UINT64_MAX);
+	assert_int_equal(q.n, 1);
 }
 
 int main(void)
@@ -66,7 +76,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(is_bounded_and_in_order, set_up),
 		cmocka_unit_test_setup(returned_requests_go_first_and_beyond_the_bound, set_up),
-		cmocka_unit_test_setup(expires_what_is_late_or_unwanted, set_up),
+		cmocka_unit_test_setup(expires_what_is_late, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

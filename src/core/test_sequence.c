@@ -26,11 +26,17 @@ static void note_freed(void *arg, const struct sequence *q)
 	n_freed++;
 }
 
-static void note_failed(void *arg, struct request *r)
+/* Counts those that are lost, and leaves them nowhere. */
+static void leave(const void *place)
 {
-	(void)arg;
-	assert_null(r->sequence);
-	n_failed++;
+	struct list failed = LIST_INIT(failed);
+	struct list *n;
+
+	sequences_leave(&s, place, NOW, &failed);
+	while ((n = list_pop(&failed))) {
+		assert_null(container_of(n, struct request, link)->sequence);
+		n_failed++;
+	}
 }
 
 static void set_up_with(bool overlap)
@@ -227,6 +233,7 @@ static void an_idle_sequence_expires(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		requests[0].sequence_start = i > 0;
 		push(0, "a");
 		place_all(&here);
 		take(1, &here);
@@ -254,9 +261,13 @@ static void an_expired_one_makes_room_without_a_sweep(void **state)
 	assert_int_equal(push_at(3, "d", NOW + IDLE - 1), SEQUENCE_TOO_MANY);
 	assert_int_equal(push_at(3, "d", NOW + IDLE), 0);
 	assert_int_equal(s.all.n, 3);
-	/* The same id after its time is a new sequence, without a place. */
+	/* The same id after its time has to be started, and is a new sequence, without a place. */
+	assert_int_equal(push_at(4, "b", NOW + IDLE + 1), SEQUENCE_CLOSED);
+	requests[4].sequence_start = true;
 	assert_int_equal(push_at(4, "b", NOW + IDLE + 1), 0);
 	assert_null(requests[4].sequence->place);
+	/* What was lost on the way is no reason to refuse the next one. */
+	assert_int_equal(push_at(5, "b", NOW + IDLE + 1), 0);
 }
 
 static void the_whole_time_is_bounded(void **state)
@@ -274,7 +285,29 @@ static void the_whole_time_is_bounded(void **state)
 	assert_string_equal(take(1, &here), "1 ");
 	answer(1, late_ns);
 	assert_int_equal(s.all.n, 0);
+	assert_int_equal(push_at(2, "a", late_ns), SEQUENCE_CLOSED);
+	requests[2].sequence_start = true;
 	assert_int_equal(push_at(2, "a", late_ns), 0);
+}
+
+static void what_has_expired_is_remembered_within_a_bound(void **state)
+{
+	char id[16];
+
+	(void)state;
+	for (unsigned i = 0; i < SEQUENCES_REMEMBERED + 10; i++) {
+		snprintf(id, sizeof(id), "s%u", i);
+		assert_int_equal(push_at(0, id, NOW), 0);
+		place_all(&here);
+		take(1, &here);
+		answer(0, NOW);
+		sequences_sweep(&s, NOW + IDLE);
+		s.sweep_ns = 0;
+	}
+	assert_int_equal(s.all.n, 0);
+	assert_int_equal(s.expired.n, SEQUENCES_REMEMBERED);
+	assert_int_equal(push_at(0, id, NOW), SEQUENCE_CLOSED);
+	assert_int_equal(push_at(0, "s0", NOW), 0);
 }
 
 static void a_lost_sequence_refuses_until_it_is_started_anew(void **state)
@@ -286,7 +319,7 @@ static void a_lost_sequence_refuses_until_it_is_started_anew(void **state)
 	place_all(&here);
 	take(1, &here);
 	answer(0, NOW);
-	sequences_leave(&s, &here, NOW, note_failed, NULL);
+	leave(&here);
 	assert_int_equal(n_failed, 1);
 	assert_int_equal(n_freed, 0);
 	assert_int_equal(push(3, "a"), SEQUENCE_LOST);
@@ -304,7 +337,7 @@ static void a_lost_sequence_is_forgotten_in_the_end(void **state)
 	place_all(&here);
 	take(1, &here);
 	answer(0, NOW);
-	sequences_leave(&s, &here, NOW, note_failed, NULL);
+	leave(&here);
 	assert_int_equal(push_at(1, "a", NOW + IDLE - 1), SEQUENCE_LOST);
 	assert_int_equal(push_at(1, "a", NOW + IDLE), 0);
 	/* And earlier, where its room is needed. */
@@ -313,7 +346,7 @@ static void a_lost_sequence_is_forgotten_in_the_end(void **state)
 	place_all(&here);
 	take(1, &here);
 	answer(1, NOW);
-	sequences_leave(&s, &here, NOW, note_failed, NULL);
+	leave(&here);
 	assert_int_equal(push(2, "c"), 0);
 	assert_int_equal(push(3, "d"), 0);
 	assert_int_equal(push(4, "e"), SEQUENCE_TOO_MANY);
@@ -328,7 +361,7 @@ static void what_was_not_begun_goes_back_to_its_head(void **state)
 	place_all(&here);
 	assert_string_equal(take(1, &here), "0 ");
 	sequences_return(&s, &requests[0]);
-	sequences_leave(&s, &here, NOW, note_failed, NULL);
+	leave(&here);
 	assert_int_equal(n_failed, 0);
 	place_all(&there);
 	assert_string_equal(take(2, &there), "0 2 ");
@@ -344,6 +377,7 @@ static void overdue_requests_are_found(void **state)
 	assert_ptr_equal(sequences_overdue(&s, NOW + 5), &requests[1]);
 	assert_null(requests[1].sequence);
 	assert_null(sequences_overdue(&s, NOW + 5));
+	assert_true(s.deadline_ns == UINT64_MAX); /* nothing to look for */
 	assert_int_equal(s.n_waiting, 1);
 }
 
@@ -379,6 +413,7 @@ int main(void)
 		SEQUENCE_TEST(an_idle_sequence_expires),
 		SEQUENCE_TEST(an_expired_one_makes_room_without_a_sweep),
 		SEQUENCE_TEST(the_whole_time_is_bounded),
+		SEQUENCE_TEST(what_has_expired_is_remembered_within_a_bound),
 		SEQUENCE_TEST(a_lost_sequence_refuses_until_it_is_started_anew),
 		SEQUENCE_TEST(a_lost_sequence_is_forgotten_in_the_end),
 		SEQUENCE_TEST(what_was_not_begun_goes_back_to_its_head),

@@ -141,13 +141,32 @@ void version_settle(struct version *v, const struct version_outcome *o)
 
 void version_check_scaled(struct version *v)
 {
-	static const struct version_outcome scaled = { .result = VERSION_SCALED };
-	unsigned ready = version_ready_workers(v);
+	metric_set(v->metrics.workers_ready, version_ready_workers(v));
+	v->scaled = true;
+	version_touch(v);
+}
 
-	metric_set(v->metrics.workers_ready, ready);
+/* Told at the end of the turn, never from inside a change: who is told may want another one. */
+static void version_tell_scaled(struct version *v)
+{
+	static const struct version_outcome scaled = { .result = VERSION_SCALED };
+
+	if (!v->scaled)
+		return;
+	v->scaled = false;
 	/* One that is being taken away wants no workers, and has nobody who waits for some. */
-	if (v->state < VERSION_DRAINING && ready >= v->min_workers)
+	if (v->state < VERSION_DRAINING && version_ready_workers(v) >= v->min_workers)
 		version_settle(v, &scaled);
+}
+
+/* Those that are to stay. */
+static unsigned version_places(const struct version *v)
+{
+	unsigned n = 0;
+
+	list_for_each (l, &v->workers)
+		n += container_of(l, struct worker, link)->state != WORKER_STOPPING;
+	return n;
 }
 
 /* The worker whose end costs least: one that is not serving, else one with the least to do. */
@@ -164,6 +183,7 @@ static struct worker *version_spare(struct version *v)
 		    (best->state == w->state && w->n_flights <= best->n_flights))
 			best = w;
 	}
+	assert(best); /* there are some to spare */
 	return best;
 }
 
@@ -198,23 +218,17 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 		list_push_back(&v->waiters, &w->link);
 	}
 	/* TorchServe starts `min` and ends what is beyond `max`. */
-	while (v->n_workers > MAX(min, max)) {
-		v->n_workers--;
+	while (version_places(v) > MAX(min, max))
 		worker_stop(version_spare(v), grace);
-	}
 	/* A place that was given up on gets another chance when somebody asks for workers. */
 	list_for_each_safe (n, &v->workers) {
 		struct worker *failed = container_of(n, struct worker, link);
 
-		if (failed->state == WORKER_FAILED) {
-			v->n_workers--;
+		if (failed->state == WORKER_FAILED)
 			worker_destroy(failed);
-		}
 	}
-	while (v->n_workers < min) {
-		v->n_workers++;
+	while (version_places(v) < min)
 		version_add_worker(v);
-	}
 	fleet_changed(v->fleet);
 	fleet_retune(v->fleet);
 	version_check_scaled(v);
@@ -284,7 +298,10 @@ bool version_cancel(struct version *v, struct request *r)
 		worker_cancel(r->place, r);
 		return false;
 	}
-	version_dequeue(v, r);
+	if (r->failing)
+		list_remove(&r->link);
+	else
+		version_dequeue(v, r);
 	version_release(v);
 	return true;
 }
@@ -324,7 +341,8 @@ static void version_refuse_queued(struct version *v)
 
 	while ((r = version_any_waiting(v))) {
 		version_release(v);
-		worker_reply_error(r, 503, v->n_workers ? "Worker died." : "Worker scaled down.");
+		worker_reply_error(r, 503,
+				   version_places(v) ? "Worker died." : "Worker scaled down.");
 	}
 }
 
@@ -401,6 +419,7 @@ void version_dispatch(struct version *v, uint64_t now_ns)
 {
 	uint64_t wake_ns;
 
+	version_tell_scaled(v);
 	version_expire(v, now_ns);
 	if (version_waiting(v) && !version_has_prospect(v))
 		version_refuse_queued(v);
@@ -488,9 +507,8 @@ static void version_maybe_stopped(struct version *v)
 		version_refuse_queued(v);
 	if (version_waiting(v) || (v->pending && !late))
 		return;
-	if (v->n_workers) {
+	if (version_places(v)) {
 		v->min_workers = v->max_workers = 0;
-		v->n_workers = 0;
 		list_for_each_safe (n, &v->workers)
 			worker_stop(container_of(n, struct worker, link), late ? 0 : 5000);
 	}

@@ -60,7 +60,7 @@ struct version {
 	struct dispatch_policy dispatch;
 	struct sizes sizes;
 	struct list workers; /* struct worker */
-	unsigned n_workers;
+	bool scaled;         /* who waits for workers is to be told, if there are enough */
 	uint64_t pending;
 	uv_timer_t *wake; /* for a batch that is being waited for */
 	struct version_metrics metrics;

@@ -159,25 +159,23 @@ void version_sequence_answered(struct version *v, struct request *r, const struc
 
 /* ---- a worker goes ---- */
 
-struct sequence_loss {
-	struct version *version;
-	int status;
-	const char *message;
-};
-
-static void version_sequence_lost(void *arg, struct request *r)
-{
-	struct sequence_loss *l = arg;
-
-	version_release(l->version);
-	worker_reply_error(r, l->status, l->message);
-}
-
 void version_worker_leaves(struct version *v, const struct worker *w, int status,
 			   const char *message)
 {
-	struct sequence_loss l = { v, status, message };
+	struct list failed = LIST_INIT(failed);
+	struct list *n;
 
-	if (v->manifest.sequence_batching)
-		sequences_leave(&v->sequences, w, clock_now_ns(), version_sequence_lost, &l);
+	if (!v->manifest.sequence_batching)
+		return;
+	sequences_leave(&v->sequences, w, clock_now_ns(), &failed);
+	list_for_each (m, &failed)
+		container_of(m, struct request, link)->failing = true;
+	/* An answer may cancel others of these: see version_cancel(). */
+	while ((n = list_pop(&failed))) {
+		struct request *r = container_of(n, struct request, link);
+
+		r->failing = false;
+		version_release(v);
+		worker_reply_error(r, status, message);
+	}
 }

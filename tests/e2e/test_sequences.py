@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from e2e.archives import HANDLERS, make_mar
+from e2e.client import encode
 from e2e.gate import Gate, background
 from e2e.server import assert_error, eventually
 
@@ -121,6 +122,18 @@ def test_a_sequence_ends_when_its_time_is_over(serve, tmp_path):
     eventually(lambda: "a" in add(server, 1, seq="watch", start=True).json()["over"])
 
 
+@pytest.mark.parametrize("key", ["sequenceMaxIdleMSec", "sequenceTimeoutMSec"])
+def test_the_state_of_an_expired_sequence_is_out_of_reach(serve, tmp_path, key):
+    make_ledger(tmp_path, **{key: 100})
+    server = serve(store=tmp_path)
+    add(server, 1, seq="a", start=True)
+    eventually(lambda: "a" in add(server, 1, seq="watch", start=True).json()["over"])
+    for _ in range(2):
+        assert_error(add(server, 1, seq="a"), 503, "ServiceUnavailableException", REFUSED)
+    assert add(server, 5, seq="a", start=True).json()["sum"] == 5
+    assert add(server, 1, seq="never seen").json()["sum"] == 1, "as TorchServe has it"
+
+
 def test_the_handler_ends_a_sequence(serve, tmp_path):
     make_ledger(tmp_path, batchSize=1, maxNumSequence=1)
     server = serve(store=tmp_path)
@@ -164,6 +177,24 @@ def test_killed_worker_takes_only_its_sequences_along(serve, tmp_path):
     answer = eventually(lambda: (lambda r: r.status_code == 200 and r)(
         add(server, 5, seq="a", start=True)))
     assert answer.json()["sum"] == 5
+
+
+def test_requests_that_are_lost_together(serve, tmp_path, gate):
+    """The answer to the first closes the connection, on which the others are waiting, too."""
+    make_ledger(tmp_path, batchSize=1)
+    server = serve(store=tmp_path)
+    pid = add(server, 1, seq="a", start=True).json()["pid"]
+    running = background(add, server, gate.body(add=1), seq="a")
+    gate.wait_entered()
+    with server.raw() as raw:
+        raw.send(b"".join(encode("POST", "/predictions/ledger", b"1",
+                                 headers={NAMES["seq"]: "a", "Connection": last})
+                          for last in ("close", "keep-alive", "keep-alive")))
+        eventually(lambda: server.metric("sconce_queue_depth", model_name="ledger") >= 1)
+        os.kill(pid, signal.SIGKILL)
+        assert raw.response().status == 507
+    assert running.result().status_code == 507
+    eventually(lambda: add(server, 5, seq="a", start=True).status_code == 200)
 
 
 def test_scaled_down_worker_leaves_its_sequences_to_be_started_anew(serve, tmp_path):
