@@ -233,8 +233,8 @@ static void describe_customized(struct call *c, struct version *v)
 
 static void describe_all(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *list)
 {
-	struct model *m = store_model(&c->api->fleet->store, c->segments[1]);
-	struct describe_coming d = { .model = c->segments[1], .doc = doc, .list = list };
+	struct model *m = store_model(&c->api->fleet->store, c->model);
+	struct describe_coming d = { .model = c->model, .doc = doc, .list = list };
 
 	if (m)
 		list_for_each (n, &m->versions)
@@ -243,14 +243,14 @@ static void describe_all(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *li
 	if (m || d.found)
 		describe_send(c, doc, 200, NULL);
 	else if (!call_too_early(c))
-		call_model_not_found(c, c->segments[1]);
+		call_model_not_found(c, c->model);
 }
 
 static void describe_one(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *list,
 			 struct slice version, bool customized)
 {
-	struct describe_coming d = { c->segments[1], version, doc, list, false };
-	struct model *m = store_model(&c->api->fleet->store, c->segments[1]);
+	struct describe_coming d = { c->model, version, doc, list, false };
+	struct model *m = store_model(&c->api->fleet->store, c->model);
 	struct version *v = m ? model_version(m, version) : NULL;
 
 	if (v && customized) {
@@ -264,12 +264,12 @@ static void describe_one(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *li
 	if (v || d.found)
 		describe_send(c, doc, 200, NULL);
 	else if (!call_too_early(c))
-		call_find_version(c, c->segments[1], version);
+		call_find_version(c, c->model, version);
 }
 
 void management_describe(struct call *c)
 {
-	struct slice version = c->n_segments > 2 ? c->segments[2] : SLICE_NULL;
+	struct slice version = c->version_name;
 	struct args args;
 	bool customized;
 	yyjson_mut_doc *doc;

@@ -14,11 +14,6 @@
 #define LIST_LIMIT_MAX 100
 #define WORKERS_MAX 4096
 
-static struct slice management_version(const struct call *c)
-{
-	return c->n_segments > 2 ? c->segments[2] : SLICE_NULL;
-}
-
 /* A call that waits for something: the call stays when its client leaves. */
 struct waiting {
 	struct call *call;
@@ -249,7 +244,7 @@ static void scale_done(void *arg, const struct version_outcome *o)
 static void scale_run(struct call *c, struct version *v, struct slice version, int64_t min,
 		      int64_t max, bool synchronous)
 {
-	struct waiting *w = waiting_create(c, c->segments[1], version);
+	struct waiting *w = waiting_create(c, c->model, version);
 
 	if (!synchronous) {
 		version_scale(v, (unsigned)min, (unsigned)max, NULL, NULL);
@@ -262,7 +257,7 @@ static void scale_run(struct call *c, struct version *v, struct slice version, i
 
 void management_scale(struct call *c)
 {
-	struct slice version = management_version(c);
+	struct slice version = c->version_name;
 	struct version *v;
 	struct args args;
 	int64_t min, max;
@@ -276,7 +271,7 @@ void management_scale(struct call *c)
 	if (!version.p)
 		version = args_text(&args, "model_version");
 	args_finish(&args);
-	v = call_find_version(c, c->segments[1], version);
+	v = call_find_version(c, c->model, version);
 	if (!v)
 		return;
 	if (max < min)
@@ -293,22 +288,22 @@ void management_scale(struct call *c)
 
 void management_set_default(struct call *c)
 {
-	struct model *m = store_model(&c->api->fleet->store, c->segments[1]);
-	struct version *v = m ? model_version(m, c->segments[2]) : NULL;
+	struct model *m = store_model(&c->api->fleet->store, c->model);
+	struct version *v = m ? model_version(m, c->version_name) : NULL;
 
 	if (!m) {
-		call_model_not_found(c, c->segments[1]);
+		call_model_not_found(c, c->model);
 		return;
 	}
 	if (!v) {
 		call_error(c, 404, "ModelVersionNotFoundException",
 			   "Model version %.*s does not exist for model %.*s",
-			   SLICE_ARG(c->segments[2]), SLICE_ARG(c->segments[1]));
+			   SLICE_ARG(c->version_name), SLICE_ARG(c->model));
 		return;
 	}
 	model_set_default(m, v);
 	fleet_changed(c->api->fleet);
-	waiting_tell(waiting_create(c, c->segments[1], c->segments[2]), 200,
+	waiting_tell(waiting_create(c, c->model, c->version_name), 200,
 		     "Default version successfully updated for model \"%s\" to \"%s\"", m->name,
 		     v->name);
 }
@@ -329,14 +324,14 @@ static void unregister_done(void *arg, bool in_time)
 void management_unregister(struct call *c)
 {
 	uint64_t timeout_ms = c->api->settings->unregister_model_timeout * 1000;
-	struct slice version = management_version(c);
+	struct slice version = c->version_name;
 	struct version *v;
 
 	if (!c->api->settings->enable_model_api) {
 		call_not_allowed(c);
 		return;
 	}
-	v = call_find_version(c, c->segments[1], version);
+	v = call_find_version(c, c->model, version);
 	if (!v)
 		return;
 	if (v->model->default_version == v &&
@@ -345,5 +340,5 @@ void management_unregister(struct call *c)
 			   "Cannot remove default version for model %s", v->model_name);
 		return;
 	}
-	version_retire(v, timeout_ms, unregister_done, waiting_create(c, c->segments[1], version));
+	version_retire(v, timeout_ms, unregister_done, waiting_create(c, c->model, version));
 }

@@ -220,11 +220,11 @@ void openapi_model_management(struct call *c)
 {
 	static const char prefix[] = "/models/{model_name}";
 	char *title = region_printf(&c->region, "RESTful Management API for: %.*s",
-				    SLICE_ARG(c->segments[1]));
-	struct slice version = c->n_segments > 2 ? c->segments[2] : SLICE_NULL;
+				    SLICE_ARG(c->model));
+	struct slice version = c->version_name;
 	struct openapi o;
 
-	if (!call_find_version(c, c->segments[1], version))
+	if (!call_find_version(c, c->model, version))
 		return;
 	openapi_begin(&o, title, NULL, API_TORCHSERVE_VERSION);
 	for (size_t i = 0; i < openapi_operations_n; i++)
