@@ -51,8 +51,7 @@ struct registering {
 	char *downloaded;        /* the archive that was fetched for it */
 	struct version *version; /* made, but not in the store yet */
 	int status;              /* what to tell, see registering_finish() */
-	const char *type;
-	char *text;
+	char *type, *text;
 };
 
 static void registering_free(struct registering *g)
@@ -72,6 +71,7 @@ static void registering_free(struct registering *g)
 	free(g->runtime);
 	free(g->version_model);
 	free(g->version_name);
+	free(g->type);
 	free(g->text);
 	free(g);
 	fleet_maybe_stopped(f);
@@ -112,7 +112,7 @@ static void registering_finish(struct registering *g, int status, const char *ty
 	va_end(ap);
 	assert(!g->text);
 	g->status = status;
-	g->type = type;
+	g->type = type ? mem_strdup(type) : NULL;
 	g->text = mem_strdup(text);
 	registering_known(g);
 	if (!type) {
