@@ -6,11 +6,13 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PYTHON ?= python3
 FUZZ_SECONDS ?= 60
+SEED ?= $(shell date +%s)
+HOURS ?=
 BUILD_OPTIONS ?=
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := all
-.PHONY: all build install demo test test-asan test-compat bench fuzz format tidy clean help
+.PHONY: all build install demo test test-asan test-compat bench sim fuzz format tidy clean help
 export PYTHON
 
 all: build ## build into build/ (installs what is missing first)
@@ -47,6 +49,14 @@ bench: build ## measure beside TorchServe (ROUNDS=5 ONLY=noop1,ping SERVERS=scon
 	@tools/setup.sh $(if $(filter sconce,$(SERVERS)),bench-sconce,bench)
 	@.venv-demo/bin/python bench/run.py $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--server $(SERVERS))
+
+sim: ## run the front in a simulator (SEED=7 VERBOSE=1: this one again; HOURS=1: fresh seeds)
+	@tools/setup.sh build
+	@test -f build-asan/build.ninja || meson setup build-asan -Dtests=enabled $(SANITIZERS)
+	@ninja -C build-asan tests/sim/sim
+	@build-asan/tests/sim/sim --seed $(SEED) $(if $(STEPS),--steps $(STEPS)) \
+		$(if $(HOURS),--hours $(HOURS)) \
+		$(if $(filter-out 0,$(VERBOSE)),--verbose)
 
 fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
 	@tools/setup.sh fuzz

@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".cache" / "tests"
 MINUTES = 15    # no step may take longer
+SIM_SEEDS, SIM_SECONDS = 32, 60
 
 # Sanitizers make gcc see what is not there, so only the plain build has warnings as errors.
 BUILDS = {
@@ -183,6 +184,20 @@ def compat():
     return counts
 
 
+def sim():
+    """The front in a simulator: the same seeds every time, then some that nobody has seen."""
+    program = str(ROOT / "build-asan" / "tests" / "sim" / "sim")
+    broken = build("build-asan", "tests/sim/sim")
+    if broken:
+        return broken
+    counts = one([program, "--seed", "1", "--seeds", str(SIM_SEEDS)], SANITIZER_ENV)
+    fresh = one([program, "--seed", str(int(time.time())), "--seconds", str(SIM_SECONDS)],
+                SANITIZER_ENV)
+    counts.add(fresh)
+    counts.report += fresh.report
+    return counts
+
+
 # ---- the steps, in order ----
 
 def tidy():
@@ -212,6 +227,7 @@ STEPS = {
     "wheel": lambda: pytest("wheel", "tests/wheel"),
     "compat": compat,
     "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),
+    "sim": sim,
     "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
     "tsan-log": tsan_log,
 }

@@ -216,7 +216,8 @@ unsigned h1_gather(struct conn *c, uv_buf_t *bufs, unsigned max)
 		for (struct piece *k = e->x.out.first; k && k != e->x.out.unframed && n + 3 <= max;
 		     k = k->next)
 			n += piece_buffers(k, bufs + n);
-		if (!e->ended || e->close || n + 3 > max)
+		/* Behind one that broke off nothing may follow. */
+		if (!e->ended || e->close || e->x.out.aborted || n + 3 > max)
 			break;
 	}
 	return n;

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim_process.h"
+
+/* What a process sends when it is honest: the answer that the request asks for. */
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "sim.h"
+
+bool process_send(struct process *p, struct slice packet)
+{
+	return send(p->fd, packet.p, packet.n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+}
+
+bool process_say(struct process *p, enum frame_type type, uint64_t arg, const char *json)
+{
+	char packet[1024];
+	struct frame_writer fw;
+
+	frame_begin(&fw, packet, sizeof(packet), type, arg);
+	frame_put_bytes(&fw, slice_str(json));
+	return process_send(p, frame_end(&fw));
+}
+
+static bool process_need(struct process *p, struct process_job *j, size_t n)
+{
+	char packet[FRAME_HEAD + 16];
+	struct frame_writer fw;
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_NEED, j->id);
+	frame_put_u64(&fw, n);
+	j->asked = process_send(p, frame_end(&fw));
+	return false;
+}
+
+/* Sends one reply. True: it is out. */
+static bool process_reply(struct process *p, const struct frame_reply *fr)
+{
+	static char packet[FRAME_MAX];
+	struct frame_writer fw;
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_CHUNK, 1000);
+	if (frame_put_reply(&fw, fr) < 0)
+		return false;
+	return process_send(p, frame_end(&fw));
+}
+
+static bool process_reply_text(struct process *p, struct process_job *j, int status, bool error,
+			       const char *text)
+{
+	struct frame_reply fr = {
+		.status = (uint16_t)status,
+		.flags = (uint16_t)(FRAME_REPLY_FINAL | (error ? FRAME_REPLY_ERROR : 0)),
+		.id = j->id,
+		.length = strlen(text),
+		.type = SLICE("text/plain"),
+		.body = slice_str(text),
+	};
+
+	if (!process_reply(p, &fr))
+		return false;
+	process_job_free(p, j);
+	return true;
+}
+
+/* The bytes of piece i of an answer. */
+static void process_piece(const struct ask_plan *plan, unsigned i, struct buf *b)
+{
+	size_t from = plan->size * i / plan->pieces, to = plan->size * (i + 1) / plan->pieces;
+
+	if (i == 0)
+		buf_printf(b, "%016llx ", (unsigned long long)plan->token);
+	token_put(b, plan->token, from, to - from);
+}
+
+static bool process_send_piece(struct process *p, struct process_job *j,
+			       const struct ask_plan *plan, struct slice bytes)
+{
+	bool last = j->pieces_sent + 1 >= plan->pieces, inline_ = bytes.n <= FRAME_INLINE_MAX;
+	struct frame_reply fr = { .status = (uint16_t)plan->status,
+				  .flags = last ? FRAME_REPLY_FINAL : 0,
+				  .id = j->id,
+				  .length = bytes.n,
+				  .type = SLICE("text/plain"),
+				  .body = inline_ ? bytes : SLICE_NULL };
+
+	if (!last && j->window >= FRAME_WINDOW_BYTES)
+		return false;
+	if (!inline_) {
+		if (j->grant.length < bytes.n)
+			return process_need(p, j, bytes.n);
+		memcpy(p->outbound + j->grant.offset, bytes.p, bytes.n);
+		fr.flags |= FRAME_REPLY_GRANTED;
+		fr.offset = j->grant.offset;
+	}
+	if (!process_reply(p, &fr))
+		return false;
+	if (!inline_)
+		j->grant = (struct span){ 0 };
+	j->pieces_sent++;
+	j->window += bytes.n;
+	if (last)
+		process_job_free(p, j);
+	return true;
+}
+
+bool process_answer(struct sim *s, struct process *p, struct process_job *j)
+{
+	struct slice body = process_body(s, p, j), rest = body;
+	struct buf bytes = BUF_INIT(2 * SIM_REQUEST_MAX);
+	struct ask_plan plan;
+	bool sent;
+
+	if (j->asked)
+		return false;
+	if (j->run_flags & FRAME_RUN_DESCRIBE)
+		return process_reply_text(p, j, 200, false, "{\"simulated\":true}");
+	if (!body.n)
+		return process_reply_text(p, j, 200, false, "empty");
+	if (!plan_read(&rest, &plan) || !token_check(plan.token, 0, rest))
+		sim_fail(s, "process %u: the body of request %llu is not what was sent (%zu bytes)",
+			 p->number, (unsigned long long)j->id, body.n);
+	if (j->refused || (j->cancelled && random_chance(&s->random, 300)))
+		return process_reply_text(p, j, 507, true, "there is no memory");
+	process_piece(&plan, j->pieces_sent, &bytes);
+	sent = process_send_piece(p, j, &plan, buf_slice(&bytes));
+	buf_finish(&bytes);
+	return sent;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim_process.h"
+
+/* What a process sends when it is hostile. Each must end it, and nothing else. */
+
+#include <string.h>
+
+#include "sim.h"
+
+static struct frame_reply lie_reply(const struct process *p)
+{
+	struct list *l = list_first(&p->jobs);
+
+	return (struct frame_reply){
+		.status = 200,
+		.flags = FRAME_REPLY_FINAL,
+		.id = l ? container_of(l, struct process_job, link)->id : 1,
+		.length = 3,
+		.type = SLICE("text/plain"),
+		.body = SLICE("lie"),
+	};
+}
+
+static void lie_send(struct process *p, const struct frame_reply *fr, unsigned times)
+{
+	static char packet[FRAME_MAX];
+	struct frame_writer fw;
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_CHUNK, UINT64_MAX);
+	while (times--)
+		frame_put_reply(&fw, fr);
+	process_send(p, frame_end(&fw));
+}
+
+static void lie_unknown_id(struct sim *s, struct process *p)
+{
+	struct frame_reply fr = lie_reply(p);
+
+	fr.id = random_next(&s->random) | UINT64_C(1) << 63;
+	lie_send(p, &fr, 1);
+}
+
+static void lie_outside_grant(struct sim *s, struct process *p)
+{
+	struct frame_reply fr = lie_reply(p);
+
+	fr.flags |= FRAME_REPLY_GRANTED;
+	fr.body = SLICE_NULL;
+	fr.offset = random_chance(&s->random, 500) ? random_next(&s->random) : 0;
+	fr.length = random_chance(&s->random, 500) ? random_next(&s->random) : 1 << 20;
+	lie_send(p, &fr, 1);
+}
+
+static void lie_header(struct sim *s, struct process *p)
+{
+	struct frame_reply fr = lie_reply(p);
+	char block[128];
+	size_t n = frame_header_put(block, sizeof(block), SLICE("x-lie"),
+				    SLICE("a\r\nContent-Length: 0\r\n\r\n"));
+
+	(void)s;
+	fr.headers = slice_make(block, n);
+	lie_send(p, &fr, 1);
+}
+
+static void lie_status(struct sim *s, struct process *p)
+{
+	struct frame_reply fr = lie_reply(p);
+
+	fr.status = (uint16_t)(random_chance(&s->random, 500) ? 0 : 1000);
+	lie_send(p, &fr, 1);
+}
+
+/* The first answers, the second is one too many. */
+static void lie_twice(struct sim *s, struct process *p)
+{
+	struct frame_reply fr = lie_reply(p);
+
+	(void)s;
+	fr.status = 500;
+	fr.flags |= FRAME_REPLY_ERROR;
+	lie_send(p, &fr, 2);
+}
+
+static void lie_garbage(struct sim *s, struct process *p)
+{
+	char packet[256];
+
+	for (size_t i = 0; i < sizeof(packet); i++)
+		packet[i] = (char)random_next(&s->random);
+	process_send(p, slice_make(packet, 1 + random_below(&s->random, sizeof(packet))));
+}
+
+static void lie_type(struct sim *s, struct process *p)
+{
+	process_say(p, (enum frame_type)random_below(&s->random, 60), random_next(&s->random),
+		    "{}");
+}
+
+static void lie_need(struct sim *s, struct process *p)
+{
+	char packet[FRAME_HEAD + 16];
+	struct frame_writer fw;
+
+	if (p->n_jobs)
+		container_of(list_first(&p->jobs), struct process_job, link)->asked = true;
+	frame_begin(&fw, packet, sizeof(packet), FRAME_NEED, lie_reply(p).id);
+	frame_put_u64(&fw, random_next(&s->random));
+	process_send(p, frame_end(&fw));
+}
+
+/* Asks and asks, and reads no answer. */
+static void lie_flood(struct sim *s, struct process *p)
+{
+	(void)s;
+	p->deaf = true;
+	p->lie--;
+	p->fate_in = 0;
+	for (unsigned i = 0; i < 2000; i++)
+		if (!process_say(p, FRAME_CALL, i, "{}"))
+			return;
+}
+
+static void lie_again(struct sim *s, struct process *p)
+{
+	(void)s;
+	process_say(p, FRAME_LOADED, 200, "{\"credits\":1000000}");
+}
+
+static void lie_metrics(struct sim *s, struct process *p)
+{
+	(void)s;
+	process_say(p, FRAME_METRIC, 0, "[{\"name\":\"x\",\"value\":1e999},17,{}]");
+}
+
+static void (*const lies[])(struct sim *s, struct process *p) = {
+	lie_unknown_id, lie_outside_grant, lie_header, lie_status, lie_twice,   lie_garbage,
+	lie_type,       lie_need,          lie_flood,  lie_again,  lie_metrics,
+};
+
+void process_lie(struct sim *s, struct process *p)
+{
+	unsigned which = p->lie++ % ARRAY_LEN(lies);
+
+	sim_say(s, "process %u lies: %u", p->number, which);
+	p->fate_in = random_below(&s->random, 10);
+	lies[which](s, p);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim.h"
+
+/* What must hold at any time, and what must be left of a run: nothing. */
+
+#include <malloc.h>
+
+#include "base/clock.h"
+
+#define QUIET_MS 100      /* a step of time when all is calm */
+#define QUIET_STEPS 12000 /* 20 minutes */
+#define QUIET_TURNS_PER_STEP 2
+/* What a run may hold besides the budget. */
+#define ORACLE_HEAP ((size_t)256 << 20)
+
+/* Of whatever allocator there is: a sanitizer's says it by this name. */
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+static size_t oracle_heap(void)
+{
+	if (__sanitizer_get_current_allocated_bytes)
+		return __sanitizer_get_current_allocated_bytes();
+	return mallinfo2().uordblks;
+}
+
+static void oracle_watch_version(struct sim *s, const struct version *v)
+{
+	unsigned waiting = version_waiting(v);
+
+	if (waiting > v->pending)
+		sim_fail(s, "model %s: %u wait, but only %llu are pending", v->model_name, waiting,
+			 (unsigned long long)v->pending);
+}
+
+void oracle_watch(struct sim *s)
+{
+	size_t heap = oracle_heap();
+
+	if (s->front.budget.used > s->front.budget.limit)
+		sim_fail(s, "the budget is overdrawn: %llu of %llu",
+			 (unsigned long long)s->front.budget.used,
+			 (unsigned long long)s->front.budget.limit);
+	s->figures.heap_max = MAX(s->figures.heap_max, heap);
+	if (heap > ORACLE_HEAP + s->front.budget.limit)
+		sim_fail(s, "%zu MB of memory", heap >> 20);
+	map_for_each (e, &s->front.fleet.store.models) {
+		const struct model *m = e->value;
+
+		list_for_each (l, &m->versions)
+			oracle_watch_version(s, container_of(l, struct version, link));
+	}
+}
+
+/* Time goes on and everybody does what he should, until `done`. */
+static void oracle_wait(struct sim *s, bool (*done)(const struct sim *s), const char *what)
+{
+	for (unsigned i = 0; i < QUIET_STEPS; i++) {
+		if (done(s))
+			return;
+		clients_step(s);
+		processes_step(s);
+		for (unsigned k = 0; k < QUIET_TURNS_PER_STEP; k++)
+			sim_turn(s);
+		if (i > 100)
+			system_advance(QUIET_MS * NS_PER_MS);
+		else
+			system_advance(NS_PER_MS);
+		oracle_watch(s);
+	}
+	list_for_each (l, &s->clients) {
+		const struct sim_client *c = container_of(l, struct sim_client, link);
+
+		printf("client %u: %u requests, asking %u (%zu bytes sent), answered %u\n",
+		       c->number, c->n_asks, c->asking, c->sent, c->answered);
+		if (c->answered < c->n_asks)
+			printf("    waits for: %.*s\n", (int)MIN(c->asks[c->answered].bytes.n, 200),
+			       c->asks[c->answered].bytes.p);
+	}
+	sim_fail(s, "after a quarter of an hour of calm %s", what);
+}
+
+static bool oracle_no_clients(const struct sim *s)
+{
+	return !s->n_clients;
+}
+
+static bool oracle_no_connections(const struct sim *s)
+{
+	return !net_stats(s->front.net)->connections_now;
+}
+
+static bool oracle_stopped(const struct sim *s)
+{
+	return s->front.stopped && list_empty(&s->processes);
+}
+
+static void oracle_pool(struct sim *s)
+{
+	struct pool_stats st;
+
+	pool_stats(s->front.pool, &st);
+	if (st.blocks || st.used_bytes)
+		sim_fail(s, "%llu blocks of the pool are never given back",
+			 (unsigned long long)st.blocks);
+}
+
+/* Requests that were given up may still be with workers. */
+static bool oracle_no_requests(const struct sim *s)
+{
+	map_for_each (e, &s->front.fleet.store.models) {
+		const struct model *m = e->value;
+
+		list_for_each (l, &m->versions) {
+			const struct version *v = container_of(l, struct version, link);
+
+			if (v->pending || version_waiting(v))
+				return false;
+			list_for_each (k, &v->workers) {
+				const struct worker *w = container_of(k, struct worker, link);
+
+				if (w->n_flights || w->n_frames || !list_empty(&w->flights))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+void oracle_quiet(struct sim *s)
+{
+	static const struct system_faults none;
+
+	s->calm = true;
+	system_set_faults(&none);
+	oracle_wait(s, oracle_no_clients, "clients are not answered");
+	oracle_wait(s, oracle_no_connections, "connections are left");
+	oracle_wait(s, oracle_no_requests, "requests are with models that nobody asks");
+	oracle_pool(s);
+	if (s->front.budget.used)
+		sim_fail(s, "%llu bytes of the budget are in use, for nobody",
+			 (unsigned long long)s->front.budget.used);
+	client_probe(s, "/livez", 200);
+	oracle_wait(s, oracle_no_clients, "it does not answer any more");
+	front_stop(s);
+	oracle_wait(s, oracle_stopped, "it does not stop");
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "config/settings.h"
+#include "sim.h"
+
+#define PROCESS_PID 1000000000 /* beyond any real one: nobody may signal it */
+#define PROCESS_FDS 4
+
+static struct sim *processes_of;
+
+/* ---- memory ---- */
+
+static struct process_segment *process_segment(struct process *p, uint32_t id)
+{
+	for (unsigned i = 0; i < p->n_segments; i++)
+		if (p->segments[i].id == id)
+			return &p->segments[i];
+	return NULL;
+}
+
+static void process_map(struct sim *s, struct process *p, uint32_t id, uint64_t size, int fd)
+{
+	struct process_segment *g = process_segment(p, id);
+	void *at = MAP_FAILED;
+
+	if (!size) {
+		if (!g)
+			sim_fail(s, "process %u is to forget a segment it was not sent", p->number);
+		munmap(g->p, g->size);
+		*g = p->segments[--p->n_segments];
+		return;
+	}
+	if (g || fd < 0)
+		sim_fail(s, "process %u is sent segment %u twice, or without memory", p->number,
+			 id);
+	at = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		sim_fail(s, "process %u cannot map segment %u", p->number, id);
+	if (mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED)
+		sim_fail(s, "inbound memory can be mapped for writing");
+	p->segments = mem_realloc(p->segments, (p->n_segments + 1) * sizeof(*p->segments));
+	p->segments[p->n_segments++] = (struct process_segment){ id, at, size };
+}
+
+struct slice process_body(struct sim *s, struct process *p, const struct process_job *j)
+{
+	struct process_segment *g;
+
+	if (!j->body.length)
+		return SLICE_NULL;
+	g = process_segment(p, j->body.segment);
+	if (!g || j->body.offset > g->size || j->body.length > g->size - j->body.offset)
+		sim_fail(s, "process %u has a request outside the segments it was sent", p->number);
+	return slice_make(g->p + j->body.offset, j->body.length);
+}
+
+/* ---- jobs ---- */
+
+static struct process_job *process_job(struct process *p, uint64_t id)
+{
+	list_for_each (l, &p->jobs) {
+		struct process_job *j = container_of(l, struct process_job, link);
+
+		if (j->id == id)
+			return j;
+	}
+	return NULL;
+}
+
+void process_job_free(struct process *p, struct process_job *j)
+{
+	list_remove(&j->link);
+	p->n_jobs--;
+	free(j);
+}
+
+static void process_read_sequence(struct process_job *j, struct slice headers)
+{
+	struct slice name, value;
+
+	while (frame_header_next(&headers, &name, &value) > 0)
+		if (slice_ieq(name, SLICE("ts_request_sequence_id")))
+			snprintf(j->sequence, sizeof(j->sequence), "%.*s", SLICE_ARG(value));
+}
+
+static void process_take_run(struct sim *s, struct process *p, const struct frame *f)
+{
+	struct slice rest = f->body;
+	struct frame_request fr;
+	struct frame_part part;
+
+	for (unsigned i = 0; i < f->count; i++) {
+		struct process_job *j = mem_new(struct process_job);
+
+		if (frame_request_next(&rest, &fr) < 0)
+			sim_fail(s, "process %u got a malformed RUN", p->number);
+		if (process_job(p, fr.id))
+			sim_fail(s, "process %u got request %llu twice", p->number,
+				 (unsigned long long)fr.id);
+		j->id = fr.id;
+		j->seq = f->arg + fr.batch;
+		j->run_flags = fr.flags;
+		j->grant = fr.grant;
+		process_read_sequence(j, fr.headers);
+		while (frame_part_next(&fr, &part) == 0)
+			j->body = part.span;
+		list_push_back(&p->jobs, &j->link);
+		p->n_jobs++;
+	}
+}
+
+static void process_take_grant(struct sim *s, struct process *p, const struct frame *f)
+{
+	struct process_job *j = process_job(p, f->arg);
+	struct slice rest = f->body;
+
+	if (!j || !j->asked)
+		sim_fail(s, "process %u is granted memory it did not ask for", p->number);
+	j->asked = false;
+	if (frame_u64(&rest, &j->grant.offset) < 0 || frame_u64(&rest, &j->grant.length) < 0)
+		sim_fail(s, "process %u got a malformed GRANT", p->number);
+	j->refused = !j->grant.length;
+}
+
+static void process_take_window(struct sim *s, struct process *p, const struct frame *f)
+{
+	struct process_job *j = process_job(p, f->arg);
+	struct slice rest = f->body;
+	uint64_t n;
+
+	if (frame_u64(&rest, &n) < 0)
+		sim_fail(s, "process %u got a malformed WINDOW", p->number);
+	if (!j)
+		return; /* its last piece has gone meanwhile */
+	if (n > j->window)
+		sim_fail(s, "process %u has a window opened that is larger than all it sent",
+			 p->number);
+	j->window -= n;
+}
+
+/* ---- frames ---- */
+
+/* Its memory for replies, and a document that says what it is to be. */
+static void process_take_load(struct sim *s, struct process *p, const struct frame *f,
+			      const int *fds)
+{
+	struct stat st, doc;
+
+	if (p->state != PROCESS_GREETED || fstat(fds[0], &st) < 0 || fstat(fds[1], &doc) < 0 ||
+	    (uint64_t)doc.st_size < f->arg)
+		sim_fail(s, "process %u is told to load out of turn, or not what", p->number);
+	p->outbound_size = (size_t)st.st_size;
+	p->outbound = mmap(NULL, p->outbound_size, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
+	if (p->outbound == MAP_FAILED)
+		sim_fail(s, "process %u cannot map its memory", p->number);
+	p->state = PROCESS_LOADING;
+}
+
+static void process_take(struct sim *s, struct process *p, const struct frame *f, const int *fds)
+{
+	struct process_job *j = process_job(p, f->arg);
+	struct slice rest = f->body;
+	uint64_t size = 0;
+
+	sim_say(s, "process %u gets frame %u arg %llu", p->number, f->type,
+		(unsigned long long)f->arg);
+	switch (f->type) {
+	case FRAME_LOAD:
+		process_take_load(s, p, f, fds);
+		return;
+	case FRAME_RUN:
+		process_take_run(s, p, f);
+		return;
+	case FRAME_GRANT:
+		process_take_grant(s, p, f);
+		return;
+	case FRAME_WINDOW:
+		process_take_window(s, p, f);
+		return;
+	case FRAME_CANCEL:
+		if (j)
+			j->cancelled = true;
+		return;
+	case FRAME_SEGMENT:
+		frame_u64(&rest, &size);
+		process_map(s, p, (uint32_t)f->arg, size, fds[0]);
+		return;
+	case FRAME_STOP:
+		p->leaving = true;
+		return;
+	case FRAME_TUNE:
+	case FRAME_SEQUENCE_OVER:
+		return;
+	default:
+		sim_fail(s, "process %u got a frame of type %u", p->number, f->type);
+	}
+}
+
+/* The next frame. False: there is none. */
+static bool process_hear(struct sim *s, struct process *p)
+{
+	static _Alignas(8) char packet[FRAME_MAX];
+	union {
+		char buf[CMSG_SPACE(sizeof(int) * PROCESS_FDS)];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { packet, sizeof(packet) };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.buf,
+			    .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(p->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	int fds[PROCESS_FDS] = { -1, -1, -1, -1 };
+	struct frame f;
+
+	if (n == 0)
+		p->leaving = true;
+	if (n <= 0)
+		return false;
+	if (h)
+		memcpy(fds, CMSG_DATA(h), MIN(h->cmsg_len - CMSG_LEN(0), sizeof(fds)));
+	if (frame_read(slice_make(packet, (size_t)n), &f) < 0)
+		sim_fail(s, "process %u got what is not a frame", p->number);
+	process_take(s, p, &f, fds);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		closep(&fds[i]);
+	return true;
+}
+
+/* ---- work ---- */
+
+/* Whose turn it is: the first batch's, or anybody's. */
+static struct process_job *process_next_job(struct sim *s, struct process *p)
+{
+	struct list *l = list_first(&p->jobs);
+	unsigned skip = 0, n = 0;
+	uint64_t seq;
+
+	if (!l)
+		return NULL;
+	seq = container_of(l, struct process_job, link)->seq;
+	list_for_each (m, &p->jobs)
+		n += p->async || container_of(m, struct process_job, link)->seq == seq;
+	skip = random_below(&s->random, n);
+	while (skip--)
+		l = l->next;
+	return container_of(l, struct process_job, link);
+}
+
+static void process_work(struct sim *s, struct process *p)
+{
+	struct process_job *j = process_next_job(s, p);
+
+	if (!j)
+		return;
+	memcpy(p->outbound, &j->seq, sizeof(j->seq));
+	process_answer(s, p, j);
+}
+
+static void process_load(struct sim *s, struct process *p)
+{
+	char json[128];
+
+	if (p->fate == FATE_CANNOT_LOAD && !s->calm) {
+		if (process_say(p, FRAME_LOADED, random_chance(&s->random, 500) ? 507 : 500,
+				"{\"message\":\"it does not fit\"}"))
+			p->fated = true;
+		return;
+	}
+	snprintf(json, sizeof(json), "{\"message\":\"\",\"credits\":%d,\"async\":%s}",
+		 p->async ? 8 : 1, p->async ? "true" : "false");
+	if (process_say(p, FRAME_LOADED, 200, json))
+		p->state = PROCESS_READY;
+}
+
+/* ---- its life ---- */
+
+static void process_end(struct sim *s, struct process *p, int status)
+{
+	struct worker *w = p->worker;
+	struct list *l;
+
+	sim_say(s, "process %u ends with %d", p->number, status);
+	while ((l = list_first(&p->jobs)))
+		process_job_free(p, container_of(l, struct process_job, link));
+	close(p->fd);
+	close(p->out);
+	close(p->err);
+	if (p->outbound)
+		munmap(p->outbound, p->outbound_size);
+	for (unsigned i = 0; i < p->n_segments; i++)
+		munmap(p->segments[i].p, p->segments[i].size);
+	free(p->segments);
+	list_remove(&p->link);
+	free(p);
+	system_enter();
+	worker_ended(w, status, NULL);
+	system_leave();
+}
+
+/* Its fate comes. True: it is gone, or does nothing more. */
+static bool process_meets_fate(struct sim *s, struct process *p)
+{
+	bool unborn = p->fate == FATE_DIES_UNBORN;
+
+	if (p->fated || p->fate == FATE_HONEST)
+		return p->fated;
+	if (s->calm)
+		return false;
+	if (!unborn && p->fate != FATE_MUTE && p->state != PROCESS_READY)
+		return false;
+	if (p->fate_in) {
+		p->fate_in--;
+		return false;
+	}
+	switch (p->fate) {
+	case FATE_DIES_UNBORN:
+	case FATE_DIES:
+		s->figures.deaths++;
+		process_end(s, p, random_chance(&s->random, 300) ? SIGKILL : 1 << 8);
+		return true;
+	case FATE_LIES:
+		process_lie(s, p);
+		return false;
+	default:
+		p->fated = true;
+		p->deaf = p->fate == FATE_DEAF;
+		return true;
+	}
+}
+
+static void process_act(struct sim *s, struct process *p)
+{
+	switch (p->state) {
+	case PROCESS_BORN:
+		if (process_say(p, FRAME_HELLO, 0,
+				"{\"protocol\":1,\"pid\":1,\"runtime\":\"sim\",\"version\":\"1\"}"))
+			p->state = PROCESS_GREETED;
+		return;
+	case PROCESS_GREETED:
+		return; /* LOAD has to come */
+	case PROCESS_LOADING:
+		process_load(s, p);
+		return;
+	case PROCESS_READY:
+		if (!p->n_jobs && p->leaving)
+			process_end(s, p, 0);
+		else
+			process_work(s, p);
+	}
+}
+
+void process_step(struct sim *s, struct process *p)
+{
+	unsigned hear = 1 + random_below(&s->random, 4);
+
+	if (p->killed) {
+		if (!p->end_in)
+			process_end(s, p, SIGKILL);
+		else
+			p->end_in--;
+		return;
+	}
+	if (!p->deaf)
+		while (hear-- && process_hear(s, p))
+			;
+	/* What failed to load ends by itself; so does what has not got so far. */
+	if (p->fated && p->fate == FATE_CANNOT_LOAD) {
+		process_end(s, p, 1 << 8);
+		return;
+	}
+	if (p->leaving && p->state != PROCESS_READY && !p->fated) {
+		process_end(s, p, 0);
+		return;
+	}
+	if (!process_meets_fate(s, p))
+		process_act(s, p);
+}
+
+struct process *process_pick(struct sim *s)
+{
+	unsigned n = 0, at;
+	struct list *l = list_first(&s->processes);
+
+	list_for_each (m, &s->processes)
+		n++;
+	if (!n)
+		return NULL;
+	for (at = random_below(&s->random, n); at; at--)
+		l = l->next;
+	return container_of(l, struct process, link);
+}
+
+void processes_step(struct sim *s)
+{
+	list_for_each_safe (l, &s->processes)
+		process_step(s, container_of(l, struct process, link));
+}
+
+/* ---- its making ---- */
+
+static enum process_fate process_draw_fate(struct sim *s)
+{
+	const struct weather *w = &s->weather;
+	struct sim_random *r = &s->random;
+
+	/* Those of the first models all get to work. */
+	if (s->calm && s->step)
+		return FATE_HONEST;
+	if (w->bad_starts && s->step && random_chance(r, 250))
+		return FATE_DIES_UNBORN + random_below(r, 3);
+	if (w->deaths && random_chance(r, 600))
+		return FATE_DIES;
+	if (w->stalls && random_chance(r, 400))
+		return random_chance(r, 500) ? FATE_STALLS : FATE_DEAF;
+	if (w->lies && random_chance(r, 600))
+		return FATE_LIES;
+	return FATE_HONEST;
+}
+
+static int process_start(struct worker *w, const int ends[4])
+{
+	struct sim *s = processes_of;
+	struct process *p = mem_new(struct process);
+
+	p->worker = w;
+	p->number = ++s->next_process;
+	p->fd = fcntl(ends[3], F_DUPFD_CLOEXEC, 3);
+	p->out = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
+	p->err = fcntl(ends[2], F_DUPFD_CLOEXEC, 3);
+	p->fate = process_draw_fate(s);
+	p->fate_in = (unsigned)random_size(&s->random, 200);
+	p->async = w->model.manifest->async_communication;
+	p->lie = random_below(&s->random, 1000);
+	list_init(&p->jobs);
+	list_push_back(&s->processes, &p->link);
+	sim_say(s, "process %u is %s, fate %d", p->number, w->label, p->fate);
+	worker_started(w, (pid_t)(PROCESS_PID + p->number));
+	return 0;
+}
+
+static void process_kill(struct worker *w)
+{
+	struct sim *s = processes_of;
+
+	list_for_each (l, &s->processes) {
+		struct process *p = container_of(l, struct process, link);
+
+		if (p->worker == w && !p->killed) {
+			sim_say(s, "process %u is killed", p->number);
+			p->killed = true;
+			p->end_in = random_below(&s->random, 5);
+		}
+	}
+}
+
+static const struct worker_maker sim_maker = {
+	.name = "simulated",
+	.start = process_start,
+	.kill = process_kill,
+};
+
+const struct worker_maker *const sim_makers[] = { &sim_maker, NULL };
+
+void processes_init(struct sim *s)
+{
+	processes_of = s;
+	list_init(&s->processes);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The worker processes, as the front sees them: the other end of a channel, memory that it maps,
+ * and an end that somebody reports. Instead of a process there is a struct that is stepped. It
+ * echoes: a request's body says what its answer shall be (sim_ask.h).
+ */
+
+#include "fleet/maker.h"
+
+struct sim;
+
+/* Memory of the front's that it was sent. */
+struct process_segment {
+	uint32_t id;
+	char *p;
+	size_t size;
+};
+
+/* A request that it has. */
+struct process_job {
+	struct list link;
+	uint64_t id, seq; /* seq: of its batch */
+	unsigned run_flags;
+	struct span body;      /* in an inbound segment */
+	struct span grant;     /* where a long piece may go */
+	char sequence[64];     /* its id; empty: none */
+	bool cancelled, asked; /* asked: for memory, and no GRANT yet */
+	bool refused;          /* there was none */
+	unsigned pieces_sent;
+	uint64_t window; /* bytes of pieces that its client has not taken */
+};
+
+/* What will become of it. */
+enum process_fate {
+	FATE_HONEST,
+	FATE_DIES_UNBORN, /* before HELLO */
+	FATE_MUTE,        /* never says HELLO, or never LOADED */
+	FATE_CANNOT_LOAD, /* LOADED 500 or 507 */
+	FATE_DIES,        /* at some time later */
+	FATE_STALLS,      /* stops working, but reads */
+	FATE_DEAF,        /* stops reading, too */
+	FATE_LIES,
+};
+
+enum process_state { PROCESS_BORN, PROCESS_GREETED, PROCESS_LOADING, PROCESS_READY };
+
+struct process {
+	struct list link; /* in the simulator */
+	struct worker *worker;
+	unsigned number;
+	int fd, out, err;
+	enum process_state state;
+	enum process_fate fate;
+	unsigned fate_in; /* steps with work until its fate */
+	bool fated;       /* it has come */
+	bool killed, leaving, deaf;
+	unsigned end_in; /* steps until the kill works */
+	bool async;
+	char *outbound;
+	size_t outbound_size;
+	struct process_segment *segments;
+	unsigned n_segments;
+	struct list jobs; /* struct process_job, in order */
+	unsigned n_jobs;
+	unsigned lie;
+};
+
+/* Which makers the front's workers have. */
+extern const struct worker_maker *const sim_makers[];
+/* The simulator that new processes belong to. */
+void processes_init(struct sim *s);
+/* One of them does something. May end it. */
+void process_step(struct sim *s, struct process *p);
+struct process *process_pick(struct sim *s);
+/* All of them, a little. */
+void processes_step(struct sim *s);
+
+/* ---- sim_frames.c: what it sends ---- */
+
+/* False: the front does not read at present; say it again later. */
+bool process_send(struct process *p, struct slice packet);
+bool process_say(struct process *p, enum frame_type type, uint64_t arg, const char *json);
+/* A piece of an answer, or a whole one; or asks for memory for it. False: later. */
+bool process_answer(struct sim *s, struct process *p, struct process_job *j);
+/* ---- sim_lies.c ---- */
+void process_lie(struct sim *s, struct process *p);
+/* ---- sim_process.c ---- */
+void process_job_free(struct process *p, struct process_job *j);
+/* Its body; fails when it is not where it should be. */
+struct slice process_body(struct sim *s, struct process *p, const struct process_job *j);
