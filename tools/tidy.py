@@ -41,7 +41,7 @@ LADDER = {folder: {folder, "sconce", *below.split()} for folder, below in LADDER
 FLEET_INTERNAL = {"channel.h", "environment.h", "python.h", "unpack.h", "zygote.h"}
 
 # Its callbacks are the loop's own.
-UNMEASURED = {"loop", "net"}
+UNMEASURED = {"loop"}
 
 BANNED_C = {
     "strcpy": "buf_append() or memcpy() with a length",

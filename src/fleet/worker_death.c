@@ -83,8 +83,7 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 			fate = FATE_REQUEUE;
 		worker_settle_request(w, r, fate, status);
 	}
-	fl->left = 0;
-	worker_flight_done(w, fl);
+	list_remove(&fl->link);
 	flight_free(fl);
 }
 
@@ -106,6 +105,7 @@ void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
 		death.timed_out = fl->late;
 		worker_settle_flight(w, fl, &death, code);
 	}
-	assert(list_empty(&w->flights));
+	w->n_flights = w->n_frames = 0;
+	w->exclusive = false;
 	w->ops->leaves(w->owner, w, code, "Worker died.");
 }

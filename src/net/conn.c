@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "loop/turn.h"
 
 /* ---- waiting ---- */
 
@@ -96,7 +97,7 @@ static void conn_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 
 	(void)hint;
 	h1_room(h->data, &p, &n);
-	*buf = uv_buf_init(p, (unsigned)MIN(n, (size_t)1 << 30));
+	*buf = uv_buf_init(p, (unsigned)MIN(n, NET_READ_BYTES));
 }
 
 static void conn_ended(struct conn *c, ssize_t why)
@@ -115,10 +116,25 @@ static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *c = s->data;
 
+	TURN(s);
 	if (n < 0)
 		conn_ended(c, n);
 	else if (n > 0)
 		h1_arrived(c, buf->base, (size_t)n);
+	c->net->turn_read += n > 0 ? (size_t)n : 0;
+	/* The rest in the next turn: libuv would go on while there is more, and others wait. */
+	if (c->net->turn_read < NET_TURN_BYTES || !c->reading)
+		return;
+	c->paused = true;
+	uv_read_stop(s);
+	conn_touch(c);
+}
+
+static void conn_unpause(struct conn *c)
+{
+	if (c->paused && c->reading)
+		c->reading = uv_read_start(&c->h.stream, conn_alloc, conn_read) == 0;
+	c->paused = false;
 }
 
 static void conn_start_reading(struct conn *c)
@@ -271,6 +287,7 @@ static void conn_go_on(struct conn *c)
 void conn_turn(struct conn *c)
 {
 	assert(c->net->turning && !c->closed);
+	conn_unpause(c);
 	if (!c->doomed && !c->writing && !output_send(c))
 		c->doomed = true;
 	if (c->doomed)

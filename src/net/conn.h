@@ -15,6 +15,8 @@
 #include "net/net.h"
 
 #define NET_RECEIVE ((size_t)65536)
+#define NET_READ_BYTES ((size_t)1 << 20) /* read at a time, into memory that may be new … */
+#define NET_TURN_BYTES ((size_t)4 << 20) /* … and in one turn of the loop */
 #define NET_IOV 64
 #define NET_TAIL_COPY ((size_t)4096) /* a remainder this small is copied: its memory goes back */
 #define NET_LINGER_BYTES ((uint64_t)32 << 20) /* read and dropped of what nobody wants any more */
@@ -44,7 +46,8 @@ struct net {
 	uv_prepare_t *turn; /* before the loop waits for events */
 	struct list waits[WAIT_KINDS];
 	uint64_t wait_ms[WAIT_KINDS];
-	bool turning; /* in net_turn(): connections may be closed */
+	size_t turn_read; /* bytes, in this turn */
+	bool turning;     /* in net_turn(): connections may be closed */
 	bool draining;
 	void (*drained)(void *arg);
 	void *drained_arg;
@@ -82,6 +85,7 @@ struct conn {
 	uint64_t dropped; /* input thrown away while lingering */
 	uv_write_t write;
 	bool writing, reading, eof;
+	bool paused;      /* reading goes on in the next turn */
 	bool close_after; /* no further requests: close when all answers are out */
 	bool linger;      /* the client may still be sending: drop that for a moment first */
 	bool lingering;

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "loop/turn.h"
 #include "net/conn.h"
 
 #define NET_BACKLOG 1024
@@ -77,6 +78,7 @@ static void listener_incoming(uv_stream_t *s, int status)
 	bool room = listener_has_room(l);
 	struct conn *c;
 
+	TURN(s);
 	if (status < 0)
 		return;
 	c = conn_create(l->net, l->handler, l->h.stream.type == UV_NAMED_PIPE);

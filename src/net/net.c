@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "log/log.h"
+#include "loop/turn.h"
 #include "net/conn.h"
 
 #define NET_TICK_MS 100
@@ -21,10 +23,16 @@ static void net_turn(uv_prepare_t *p)
 	struct list *l;
 
 	assert(!n->turning);
+	if (!list_empty(&n->due)) {
+		TURN(p);
+		/* Lines about answers are being written before these are. */
+		log_commit();
+	}
 	n->turning = true;
 	while ((l = list_pop(&n->due)))
 		conn_turn(container_of(l, struct conn, due));
 	n->turning = false;
+	n->turn_read = 0;
 	uv_unref((uv_handle_t *)p);
 	if (!n->draining || !done || !list_empty(&n->conns))
 		return;
@@ -69,6 +77,7 @@ void net_check_times(struct net *n)
 
 static void net_tick(uv_timer_t *t)
 {
+	TURN(t);
 	net_check_times(t->data);
 }
 

@@ -8,6 +8,7 @@
  */
 
 #include "base/clock.h"
+#include "loop/turn.h"
 
 static size_t output_total(const uv_buf_t *bufs, unsigned n)
 {
@@ -22,6 +23,7 @@ static void output_written(uv_write_t *w, int status)
 {
 	struct conn *c = w->data;
 
+	TURN(w->handle);
 	c->writing = false;
 	if (c->closed)
 		return;
