@@ -234,6 +234,41 @@ def check_listed(names):
             yield f"{name}:1: unlisted: '{noun}' is not among the tests of its meson.build"
 
 
+def python_imports(name, modules):
+    """The modules of `modules` (name: path) that this one imports anywhere, also in functions."""
+    tree = ast.parse((ROOT / modules[name]).read_text())
+    for node in ast.walk(tree):
+        found = []
+        if isinstance(node, ast.Import):
+            found = [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.append((inner if inner in modules else node.module, node.lineno))
+        yield from ((target, line) for target, line in found if target in modules)
+
+
+def check_circles(names):
+    """Modules of the workers that import each other, in however many steps."""
+    modules = {name[len("python/"):-len(".py")].replace("/", ".").removesuffix(".__init__"): name
+               for name in names if name.startswith(("python/sconce/", "python/ts/"))
+               and name.endswith(".py")}
+    graph = {name: dict(python_imports(name, modules)) for name in modules}
+    for name in sorted(graph):
+        reached, ahead = {}, [(target, name) for target in graph[name]]
+        while ahead:
+            target, before = ahead.pop(0)
+            if target not in reached:
+                reached[target] = before
+                ahead += [(further, target) for further in graph[target]]
+        if name in reached:
+            way = [name]
+            while len(way) == 1 or way[-1] != name:
+                way.append(reached[way[-1]])
+            line = graph[name][way[-2]]
+            yield f"{modules[name]}:{line}: circle: {' imports '.join(reversed(way))}"
+
+
 def check_file(name):
     data = (ROOT / name).read_bytes()
     if b"\0" in data or name.startswith("tests/fuzz/corpus/"):
@@ -254,6 +289,7 @@ def main():
     names = tracked_files()
     breaches = [line for name in names for line in check_file(name)]
     breaches += check_listed(names)
+    breaches += check_circles(names)
     for line in breaches:
         print(line)
     if breaches:
