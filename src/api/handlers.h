@@ -44,5 +44,8 @@ void management_describe(struct call *c);
 void openapi_listener(struct call *c);
 void openapi_model(struct call *c, struct slice model);
 void openapi_model_management(struct call *c);
+/* page.c, page_calls.c: for browsers */
+void page_show(struct call *c);
+void page_calls(struct call *c);
 /* scrape.c */
 void scrape_metrics(struct call *c);

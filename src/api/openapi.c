@@ -5,6 +5,7 @@
 
 #include "api/handlers.h"
 #include "api/call.h"
+#include "api/html.h"
 #include "api/openapi_table.h"
 #include "wire/json.h"
 
@@ -178,6 +179,10 @@ void openapi_listener(struct call *c)
 {
 	struct openapi o;
 
+	if (html_wanted(c)) {
+		page_calls(c);
+		return;
+	}
 	openapi_begin(&o, "TorchServe APIs", "What can be asked of this listener.",
 		      API_TORCHSERVE_VERSION);
 	for (size_t i = 0; i < openapi_operations_n; i++)

@@ -89,6 +89,7 @@ static const struct route routes[] = {
 	{ API_METRICS, "GET", "metrics", ROUTE_NO_BODY, NULL, scrape_metrics, .at_once = true },
 	{ API_METRICS, "HEAD", "metrics", ROUTE_NO_BODY, NULL, scrape_metrics, .at_once = true },
 	{ API_METRICS, NULL, "metrics", ROUTE_NO_BODY, NULL, call_not_allowed, .at_once = true },
+	{ API_INFERENCE, "GET", "", ROUTE_NO_BODY, NULL, page_show, .at_once = true },
 	{ API_ALL, NULL, "", ROUTE_NO_BODY, NULL, call_not_allowed, .at_once = true },
 };
 

@@ -91,24 +91,33 @@ int buf_put_u64(struct buf *b, uint64_t v)
 	return buf_append(b, digits + at, sizeof(digits) - at);
 }
 
-int buf_printf(struct buf *b, const char *fmt, ...)
+int buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
-	va_list ap;
+	va_list again;
 	char *at;
 	int n;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
 	assert(n >= 0);
 	at = buf_reserve(b, (size_t)n + 1);
 	if (!at)
 		return -ENOBUFS;
-	va_start(ap, fmt);
 	vsnprintf(at, (size_t)n + 1, fmt, ap);
-	va_end(ap);
 	b->n += (size_t)n;
 	return 0;
+}
+
+int buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = buf_vprintf(b, fmt, ap);
+	va_end(ap);
+	return r;
 }
 
 void buf_drop(struct buf *b, size_t n)

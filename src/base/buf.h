@@ -7,6 +7,7 @@
  * One owner, no locking.
  */
 
+#include <stdarg.h>
 #include "base/slice.h"
 #include "base/util.h"
 
@@ -31,6 +32,7 @@ int buf_putc(struct buf *b, char c);
 int buf_put_slice(struct buf *b, struct slice s);
 int buf_put_u64(struct buf *b, uint64_t v); /* decimal; much cheaper than printf */
 int buf_printf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
+int buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 /* Makes room for n more bytes and returns where they go; NULL at the bound. Call buf_added()
  * with what was written. */
 char *buf_reserve(struct buf *b, size_t n);
