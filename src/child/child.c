@@ -167,6 +167,7 @@ void child_kill(const struct child *c, int signal)
 {
 	if (!c->pid)
 		return;
+	assert(c->pid > 1); /* -1 would be everybody */
 	/* The group may not exist yet: the child calls setsid() itself. */
 	if (kill(-c->pid, signal) < 0)
 		kill(c->pid, signal);

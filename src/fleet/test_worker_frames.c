@@ -79,12 +79,12 @@ static void test_what_http_cannot_say_fails_its_request_only(void **state)
 	rig_answers(7, "end");
 	assert_int_equal(rig.replies, 1);
 	assert_true(rig.last.final && rig.last.error);
-	assert_int_equal(rig.last.status, 503);
+	assert_int_equal(rig.last.status, 500);
 	rig_begins(&next);
 	bad = (struct frame_reply){ .status = 42, .flags = FRAME_REPLY_FINAL, .id = 8 };
 	rig_sends(&bad, 10);
 	assert_int_equal(rig.replies, 2);
-	assert_int_equal(rig.last.status, 503);
+	assert_int_equal(rig.last.status, 500);
 	assert_int_equal(rig.released, 2);
 	assert_int_equal(rig.kills, 0);
 }

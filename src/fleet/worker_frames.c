@@ -256,11 +256,11 @@ static bool worker_reply_spoiled(struct worker *w, struct request *r, struct rep
 		worker_stream_taken(w, r);
 		return false;
 	}
-	*reply = (struct reply){ .status = 503,
+	*reply = (struct reply){ .status = 500,
 				 .final = true,
 				 .error = true,
-				 .body = SLICE("The model gave a status, content type or header "
-					       "that HTTP does not allow.") };
+				 .body = SLICE("The handler's answer cannot be sent: its status, "
+					       "content type or a header is none of HTTP's.") };
 	return true;
 }
 

@@ -91,7 +91,8 @@ static int zygote_received(struct channel *c, const struct frame *f)
 		if (o->token != (uint64_t)token)
 			continue;
 		z->failures = 0;
-		zygote_settle(o, f->arg <= INT32_MAX ? (pid_t)f->arg : 0);
+		/* Nothing that is killed as a group may be everybody. */
+		zygote_settle(o, f->arg > 1 && f->arg <= INT32_MAX ? (pid_t)f->arg : 0);
 		return 0;
 	}
 	return 0;

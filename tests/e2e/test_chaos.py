@@ -189,8 +189,9 @@ def test_what_http_cannot_say_fails_one_request(serve, tmp_path, mistake):
     server, _ = rogue_server(serve, tmp_path, mistake)
     pids = server.worker_pids("lied")
     for _ in range(2):
-        assert_error(server.predict("lied", b"x"), 503, "InternalServerException",
-                     "The model gave a status, content type or header that HTTP does not allow.")
+        assert_error(server.predict("lied", b"x"), 500, "InternalServerException",
+                     "The handler's answer cannot be sent: its status, content type or a header "
+                     "is none of HTTP's.")
     assert server.worker_pids("lied") == pids, "the worker must survive this"
 
 
