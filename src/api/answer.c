@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "api/dialect.h"
+#include "base/clock.h"
 #include "wire/frame.h"
 #include "wire/json.h"
 
@@ -67,6 +68,22 @@ static void answer_cors(void *arg, struct slice name, struct slice value)
 		answer_line(l->b, name, value);
 }
 
+/* Where the time went, for who asks: server-timing as browsers read it, in milliseconds. */
+static void answer_timing(const struct call *c, struct buf *b)
+{
+	const struct request *r = &c->request;
+	uint64_t now_ns = clock_now_ns();
+
+	if (!r->sent_ns || !http_head_get(&c->x->head, "x-sconce-timing").p)
+		return;
+	buf_printf(b,
+		   "server-timing: read;dur=%.3f, queue;dur=%.3f, batch;desc=\"%u\", "
+		   "handler;dur=%.3f, total;dur=%.3f\r\n",
+		   (double)(r->queued_ns - c->x->began_ns) / 1e6,
+		   (double)(r->sent_ns - r->queued_ns) / 1e6, r->batched,
+		   (double)(now_ns - r->sent_ns) / 1e6, (double)(now_ns - c->x->began_ns) / 1e6);
+}
+
 /* `block`: the handler's own headers, which win over ours. */
 static void answer_headers(struct call *c, struct buf *b, struct slice type, struct slice block)
 {
@@ -80,6 +97,7 @@ static void answer_headers(struct call *c, struct buf *b, struct slice type, str
 		if (!block.n || !answer_overrides(block, answer_standard[i].name))
 			buf_put_slice(b, answer_standard[i].line);
 	cors_each(&c->api->cors, &c->x->head, &lines, answer_cors);
+	answer_timing(c, b);
 	if (c->retry_after_s)
 		buf_printf(b, "Retry-After: %u\r\n", c->retry_after_s);
 	if (type.n && !answer_overrides(block, SLICE("content-type")))

@@ -14,7 +14,7 @@
 #define CLIENT_ANSWER_MAX ((size_t)64 << 20)
 #define CLIENT_KEYS_MAX ((size_t)64 << 10)
 #define CLIENT_CONNECT_MS 5000L
-#define CLIENT_ERROR "sconce models: error: "
+#define CLIENT_HEAD_MAX ((size_t)1 << 20)
 
 /* ---- where, and with which key ---- */
 
@@ -25,7 +25,7 @@ static int client_no_flags(struct settings *s, void *arg, struct buf *why)
 }
 
 /* What a server that was started in this folder would listen on. */
-static char *client_configured_address(void)
+static char *client_configured_address(bool inference)
 {
 	static const struct sources from = { .flags = client_no_flags };
 	struct buf why = BUF_INIT(65536); /* warnings are the server's business */
@@ -34,10 +34,12 @@ static char *client_configured_address(void)
 
 	settings_init(&s);
 	if (sources_load(&s, &from, &why) == 0)
-		address = mem_strdup(s.management_address);
+		address = mem_strdup(inference ? s.inference_address : s.management_address);
 	settings_finish(&s);
 	buf_finish(&why);
-	return address ? address : mem_strdup("http://127.0.0.1:8081");
+	if (!address)
+		address = mem_printf("http://127.0.0.1:%d", inference ? 8080 : 8081);
+	return address;
 }
 
 static char *client_filed_token(const char *key)
@@ -62,15 +64,22 @@ static char *client_find_token(const struct client_options *o)
 	return variable && *variable ? mem_strdup(variable) : client_filed_token(o->key);
 }
 
-static int client_check_address(const char *address)
+/* Begins a complaint. */
+static void client_complain(const struct client *c)
+{
+	fprintf(stderr, "%s: error: ", c->options.program ? c->options.program : "sconce models");
+}
+
+static int client_check_address(const struct client *c)
 {
 	static const char *const schemes[] = { "http://", "https://", "unix:" };
 
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
-		if (slice_istarts(slice_str(address), slice_str(schemes[i])))
+		if (slice_istarts(slice_str(c->address), slice_str(schemes[i])))
 			return CLIENT_OK;
-	fputs(CLIENT_ERROR "the address is http://HOST:PORT or unix:PATH, not ", stderr);
-	printable_print(stderr, address);
+	client_complain(c);
+	fputs("the address is http://HOST:PORT or unix:PATH, not ", stderr);
+	printable_print(stderr, c->address);
 	fputc('\n', stderr);
 	return CLIENT_USAGE;
 }
@@ -79,19 +88,24 @@ int client_init(struct client *c, const struct client_options *options)
 {
 	struct buf why = BUF_INIT(4096);
 
-	*c = (struct client){ .options = *options, .body = BUF_INIT(CLIENT_ANSWER_MAX) };
+	*c = (struct client){ .options = *options,
+			      .body = BUF_INIT(CLIENT_ANSWER_MAX),
+			      .head = BUF_INIT(CLIENT_HEAD_MAX) };
 	c->curl = curl_load(&why);
 	c->easy = c->curl ? c->curl->easy_init() : NULL;
-	if (!c->easy)
-		printable_printf(stderr, CLIENT_ERROR "%s\n", buf_cstr(&why));
+	if (!c->easy) {
+		client_complain(c);
+		printable_printf(stderr, "%s\n", buf_cstr(&why));
+	}
 	buf_finish(&why);
-	c->address = options->address ? mem_strdup(options->address) : client_configured_address();
+	c->address = options->address ? mem_strdup(options->address)
+				      : client_configured_address(options->inference);
 	for (size_t n = strlen(c->address); n && c->address[n - 1] == '/'; n--)
 		c->address[n - 1] = '\0';
 	c->token = client_find_token(options);
 	if (!c->easy)
 		return CLIENT_SILENT;
-	return client_check_address(c->address);
+	return client_check_address(c);
 }
 
 void client_finish(struct client *c)
@@ -101,6 +115,7 @@ void client_finish(struct client *c)
 	free(c->address);
 	free(c->token);
 	buf_finish(&c->body);
+	buf_finish(&c->head);
 }
 
 /* ---- targets ---- */
@@ -124,12 +139,51 @@ void client_put_query(struct client *c, struct buf *target, const char *key, con
 	c->curl->free(escaped);
 }
 
+void client_put_model(struct client *c, struct buf *target, const char *before, const char *model,
+		      const char *version)
+{
+	const char *colon = version ? NULL : strchr(model, ':');
+	_cleanup_(freep) char *name = colon ? mem_strndup(model, (size_t)(colon - model))
+					    : mem_strdup(model);
+
+	buf_puts(target, before);
+	client_put_name(c, target, name);
+	client_put_name(c, target, colon ? colon + 1 : version);
+}
+
 /* ---- a call ---- */
+
+struct slice client_header(const struct client *c, const char *name)
+{
+	struct slice rest = buf_slice(&c->head);
+
+	while (rest.n) {
+		struct slice value = slice_cut(&rest, '\n'), key = slice_cut(&value, ':');
+
+		if (!value.p || !slice_ieq(key, slice_str(name)))
+			continue;
+		while (value.n && value.p[value.n - 1] == '\r')
+			value.n--;
+		return slice_trim(value);
+	}
+	return SLICE_NULL;
+}
+
+static size_t client_on_head(char *data, size_t size, size_t n, void *userdata)
+{
+	struct client *c = userdata;
+
+	return buf_append(&c->head, data, size * n) == 0 ? size * n : 0;
+}
 
 static size_t client_on_body(char *data, size_t size, size_t n, void *userdata)
 {
 	struct client *c = userdata;
 
+	if (c->piece && client_header(c, "ts_stream_next").p) {
+		c->piece(slice_make(data, size * n));
+		return size * n;
+	}
 	return buf_append(&c->body, data, size * n) == 0 ? size * n : 0;
 }
 
@@ -142,19 +196,39 @@ static int client_on_tick(void *userdata, curl_off_t a, curl_off_t b, curl_off_t
 	return 0;
 }
 
+static struct curl_slist *client_lines(const struct client *c)
+{
+	_cleanup_(freep) char *token = mem_printf("Authorization: Bearer %s",
+						  c->token ? c->token : "");
+	struct curl_slist *list = c->token ? c->curl->slist_append(NULL, token) : NULL;
+
+	for (size_t i = 0; c->lines && c->lines[i]; i++)
+		list = c->curl->slist_append(list, c->lines[i]);
+	return list;
+}
+
+static void client_upload(const struct client *c)
+{
+	const struct curl *curl = c->curl;
+
+	curl->easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->upload->n);
+	curl->easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->upload->n ? c->upload->p : "");
+}
+
 static CURLcode client_perform(struct client *c, const char *method, const char *target)
 {
 	const struct curl *curl = c->curl;
 	struct slice address = slice_str(c->address);
 	bool local = slice_starts(address, SLICE("unix:"));
 	_cleanup_(freep) char *url = mem_printf("%s%s", local ? "http://localhost" : c->address,
-						target),
-			      *header = mem_printf("Authorization: Bearer %s",
-						   c->token ? c->token : "");
-	struct curl_slist *headers = c->token ? curl->slist_append(NULL, header) : NULL;
+						target);
+	struct curl_slist *headers = client_lines(c);
 	CURLcode r;
 
 	buf_clear(&c->body);
+	buf_clear(&c->head);
+	if (c->upload)
+		client_upload(c);
 	curl->easy_setopt(c->easy, CURLOPT_URL, url);
 	if (local)
 		curl->easy_setopt(c->easy, CURLOPT_UNIX_SOCKET_PATH, c->address + 5);
@@ -164,6 +238,8 @@ static CURLcode client_perform(struct client *c, const char *method, const char 
 	curl->easy_setopt(c->easy, CURLOPT_HTTPHEADER, headers);
 	curl->easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, client_on_body);
 	curl->easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
+	curl->easy_setopt(c->easy, CURLOPT_HEADERFUNCTION, client_on_head);
+	curl->easy_setopt(c->easy, CURLOPT_HEADERDATA, c);
 	curl->easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, CLIENT_CONNECT_MS);
 	curl->easy_setopt(c->easy, CURLOPT_TIMEOUT, c->options.timeout_s);
 	curl->easy_setopt(c->easy, CURLOPT_NOPROGRESS, c->tick ? 0L : 1L);
@@ -211,12 +287,12 @@ static int client_refused(const struct client *c)
 	const char *type = yyjson_get_str(yyjson_obj_get(root, "type"));
 
 	if (message) {
-		fputs(CLIENT_ERROR, stderr);
+		client_complain(c);
 		printable_print(stderr, message);
 		fputc('\n', stderr);
 	} else {
-		printable_printf(stderr, CLIENT_ERROR "%s answered with status %ld\n", c->address,
-				 c->status);
+		client_complain(c);
+		printable_printf(stderr, "%s answered with status %ld\n", c->address, c->status);
 	}
 	client_advise(c, type ? type : "");
 	yyjson_doc_free(doc);
@@ -225,12 +301,13 @@ static int client_refused(const struct client *c)
 
 static int client_silent(const struct client *c, CURLcode r)
 {
-	printable_printf(stderr, CLIENT_ERROR "no answer from %s: %s\n", c->address,
-			 c->curl->easy_strerror(r));
+	client_complain(c);
+	printable_printf(stderr, "no answer from %s: %s\n", c->address, c->curl->easy_strerror(r));
 	if (r == CURLE_COULDNT_CONNECT)
-		fputs("Is the server running, and is this its management_address? --address names "
-		      "another.\n",
-		      stderr);
+		fprintf(stderr,
+			"Is the server running, and is this its %s_address? --address names "
+			"another.\n",
+			c->options.inference ? "inference" : "management");
 	else if (r == CURLE_OPERATION_TIMEDOUT)
 		fputs("It may still be at work; --timeout waits longer.\n", stderr);
 	return CLIENT_SILENT;

@@ -22,6 +22,8 @@ struct client_options {
 	const char *token;   /* NULL: SCONCE_TOKEN, or key_file.json in this folder */
 	const char *key;     /* which key of the file: "management", "API" */
 	long timeout_s;      /* 0: none */
+	const char *program; /* who complains; NULL: "sconce models" */
+	bool inference;      /* calls models: the other address */
 };
 
 struct client {
@@ -30,7 +32,13 @@ struct client {
 	void *easy; /* CURL */
 	char *address, *token;
 	struct buf body; /* of the last answer */
+	struct buf head; /* of the last answer: its header lines */
 	long status;     /* of the last answer */
+	/* What the next calls send; NULL: nothing. The lines end with NULL. */
+	const struct slice *upload;
+	const char *const *lines;
+	/* Takes pieces of an answer that is streamed as they come, instead of `body`; or NULL. */
+	void (*piece)(struct slice data);
 	/* Called about once a second while waiting; NULL: nobody is. */
 	void (*tick)(void *userdata);
 	void *userdata;
@@ -44,6 +52,11 @@ void client_finish(struct client *c);
 int client_call(struct client *c, const char *method, const char *target);
 /* The same, silently: 0 when it answered at all. */
 int client_ask(struct client *c, const char *method, const char *target);
+/* The value of a header of the last answer, without blanks around it; SLICE_NULL: it has none. */
+struct slice client_header(const struct client *c, const char *name);
+/* Appends "<before>/<model>[/<version>]": `model` may be "name:version". */
+void client_put_model(struct client *c, struct buf *target, const char *before, const char *model,
+		      const char *version);
 /* Appends "/<name>" or "<separator><key>=<value>" to a target; nothing for a value of NULL. */
 void client_put_name(struct client *c, struct buf *target, const char *name);
 void client_put_query(struct client *c, struct buf *target, const char *key, const char *value);

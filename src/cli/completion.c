@@ -14,6 +14,8 @@
 #include "cli/torchserve_options.h"
 #include "config/settings.h"
 
+#define OPERANDS_COMPLETED 9 /* of those that may be any number */
+
 struct completion_args {
 	const char *shell;
 };
@@ -182,9 +184,11 @@ static void script_options(struct script *s, const struct place *p, const struct
 		char number[16];
 
 		snprintf(number, sizeof(number), "%u", operands + 1);
-		if (k->kind == OPTION_OPERAND) {
+		if (option_is_operand(k)) {
 			put_values(&s->values, p, number, option_values(k));
 			operands++;
+			if (k->kind == OPTION_OPERANDS && operands < OPERANDS_COMPLETED)
+				i--; /* and the one behind it */
 			continue;
 		}
 		buf_printf(&s->flags, " '%s'", k->name);
@@ -223,6 +227,17 @@ static void script_settings(struct script *s, const struct place *p)
 	buf_puts(&s->flags, " '--config' '--help' '--version' ;;\n");
 }
 
+/* What `help` explains. */
+static void script_explained(struct script *s, const struct place *p, const struct commands *c)
+{
+	_cleanup_(buf_finish) struct buf names = BUF_INIT(4096);
+
+	for (size_t i = 0; i < c->n; i++)
+		if (c->rows[i].options || c->rows[i].sub || c->rows[i].main == serve_main)
+			buf_printf(&names, "%s%s", names.n ? "|" : "", c->rows[i].name);
+	put_values(&s->values, p, "1", buf_cstr(&names));
+}
+
 static void script_commands(struct script *s, const struct place *p, const struct commands *c)
 {
 	put_case(&s->commands, p, "");
@@ -247,8 +262,7 @@ static void script_commands(struct script *s, const struct place *p, const struc
 		else if (strcmp(k->name, "serve") == 0)
 			script_settings(s, &place);
 		else if (strcmp(k->name, "help") == 0)
-			put_values(&s->values, &place, "1",
-				   "serve|models|archive|torchserve|settings|completion");
+			script_explained(s, &place, c);
 	}
 }
 

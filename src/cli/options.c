@@ -52,14 +52,14 @@ static int parse_error(const struct options *o, const struct option *k, const ch
 
 static bool option_is(const struct option *k, struct slice name)
 {
-	return k->kind != OPTION_OPERAND && (slice_eq(slice_str(k->name), name) ||
-					     (k->other && slice_eq(slice_str(k->other), name)));
+	return !option_is_operand(k) && (slice_eq(slice_str(k->name), name) ||
+					 (k->other && slice_eq(slice_str(k->other), name)));
 }
 
 static bool option_begins(const struct option *k, struct slice name)
 {
-	return k->kind != OPTION_OPERAND && (slice_starts(slice_str(k->name), name) ||
-					     (k->other && slice_starts(slice_str(k->other), name)));
+	return !option_is_operand(k) && (slice_starts(slice_str(k->name), name) ||
+					 (k->other && slice_starts(slice_str(k->other), name)));
 }
 
 /* What argparse does not take for a flag: with a blank, unless a flag of ours comes before it. */
@@ -216,11 +216,29 @@ static int parse_unknown(struct parse *p)
 	return 0;
 }
 
+/* One more of the last operands: they move together, over words that were read. */
+static int parse_operands(struct parse *p, const struct option *k)
+{
+	struct option_list list;
+
+	memcpy(&list, p->fields + k->offset, sizeof(list));
+	if (!list.n)
+		list.values = p->argv + p->at;
+	list.values[list.n++] = p->argv[p->at++];
+	memcpy(p->fields + k->offset, &list, sizeof(list));
+	return parse_mark(p, k);
+}
+
 static int parse_operand(struct parse *p)
 {
-	for (size_t i = 0; i < p->o->n; i++)
-		if (p->o->rows[i].kind == OPTION_OPERAND && !(p->seen & UINT64_C(1) << i))
-			return parse_store(p, &p->o->rows[i], p->argv[p->at++]);
+	for (size_t i = 0; i < p->o->n; i++) {
+		const struct option *k = &p->o->rows[i];
+
+		if (k->kind == OPTION_OPERANDS)
+			return parse_operands(p, k);
+		if (k->kind == OPTION_OPERAND && !(p->seen & UINT64_C(1) << i))
+			return parse_store(p, k, p->argv[p->at++]);
+	}
 	return parse_unknown(p);
 }
 

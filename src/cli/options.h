@@ -12,10 +12,11 @@
 #include <stdio.h>
 
 enum option_kind {
-	OPTION_FLAG,    /* bool */
-	OPTION_TEXT,    /* const char * */
-	OPTION_LIST,    /* struct option_list: one value or more */
-	OPTION_OPERAND, /* const char *, without a flag; in the order of the table */
+	OPTION_FLAG,     /* bool */
+	OPTION_TEXT,     /* const char * */
+	OPTION_LIST,     /* struct option_list: one value or more */
+	OPTION_OPERAND,  /* const char *, without a flag; in the order of the table */
+	OPTION_OPERANDS, /* struct option_list: all that are left; the last operand of a table */
 };
 
 struct option_list {
@@ -50,5 +51,10 @@ void options_help(const struct options *o);
 /* Usage and "program: error: …", on stderr. Returns 2. */
 int options_error(const struct options *o, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Is it given without a flag? */
+static inline bool option_is_operand(const struct option *k)
+{
+	return k->kind == OPTION_OPERAND || k->kind == OPTION_OPERANDS;
+}
 /* Whether all the values there are stand in the row's `value`. */
 bool option_has_choices(const struct option *k);

@@ -28,6 +28,8 @@ static void usage_put(struct buf *b, const struct option *k)
 	if (!k->required)
 		buf_putc(b, '[');
 	buf_puts(b, name);
+	if (k->kind == OPTION_OPERANDS)
+		buf_puts(b, " ...");
 	if (k->kind == OPTION_TEXT || k->kind == OPTION_LIST)
 		buf_printf(b, " %s%s", option_value(k), k->kind == OPTION_LIST ? " ..." : "");
 	if (!k->required)
@@ -43,7 +45,7 @@ static void usage_print(const struct options *o, FILE *out)
 		for (size_t i = 0; i < o->n; i++) {
 			_cleanup_(buf_finish) struct buf word = BUF_INIT(4096);
 
-			if ((o->rows[i].kind == OPTION_OPERAND) != (pass == 1))
+			if (option_is_operand(&o->rows[i]) != (pass == 1))
 				continue;
 			usage_put(&word, &o->rows[i]);
 			if (column + 1 + word.n > WIDTH) {
@@ -117,6 +119,6 @@ void options_help(const struct options *o)
 	help_wrap("print this text", 12);
 	for (size_t pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < o->n; i++)
-			if ((o->rows[i].kind == OPTION_OPERAND) == (pass == 0))
+			if (option_is_operand(&o->rows[i]) == (pass == 0))
 				help_row(&o->rows[i]);
 }

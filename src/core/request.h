@@ -55,6 +55,8 @@ struct request {
 	unsigned n_parts;
 	struct slice headers; /* header block for the handler */
 	uint64_t queued_ns;   /* first time in the queue */
+	uint64_t sent_ns;     /* to a worker, the last time; 0: never */
+	unsigned batched;     /* how many requests its batch had then */
 	uint64_t deadline_ns; /* 0: none */
 	uint64_t batch;       /* sequence number of the batch it runs in */
 	struct span grant;    /* reply memory it holds on its worker */

@@ -203,6 +203,8 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		worker_grant(w, r);
 		r->place = w;
 		r->batch = fl->seq;
+		r->sent_ns = now_ns;
+		r->batched = fl->n;
 		worker_put_request(fw, r, index);
 		w->exclusive = w->exclusive || (w->async && r->retried);
 		metric_observe(w->model.metrics->queue_seconds,

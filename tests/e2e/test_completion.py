@@ -51,8 +51,9 @@ def complete(request, tmp_path):
 
 
 def test_commands(complete):
-    assert complete("sconce", "") == ["serve", "models", "archive", "torchserve", "settings",
-                                      "completion", "version", "help"]
+    assert complete("sconce", "") == [
+        "serve", "models", "call", "archive", "torchserve", "settings", "completion", "version",
+        "help"]
     assert complete("/some/where/sconce", "mo") == ["models"]
     assert complete("sconce", "models", "s") == ["scale", "set-default"]
     assert complete("sconce", "completion", "") == ["bash", "zsh"]

@@ -3,9 +3,7 @@
 
 import json
 import os
-import pty
 import re
-import select
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +12,7 @@ import pytest
 
 from e2e.archives import make_mar
 from e2e.server import BIN, eventually, free_ports
+from e2e.terminal import Terminal
 
 
 class Client:
@@ -117,26 +116,6 @@ class Slow:
     def handle(self, data, context):
         return ["x"] * len(data)
 """
-
-
-class Terminal:
-    """A terminal for a program's complaints, and what was written to it so far."""
-
-    def __init__(self):
-        self.master, self.slave = pty.openpty()
-        self.text = ""
-
-    def read(self):
-        while select.select([self.master], [], [], 0)[0]:
-            try:
-                piece = os.read(self.master, 65536)
-            except OSError:     # the other side is closed
-                break
-            self.text += piece.decode()
-        return self.text
-
-    def close(self):
-        os.close(self.master)
 
 
 def test_progress_on_a_terminal(client, server, gate):
