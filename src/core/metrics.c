@@ -177,6 +177,14 @@ static void metric_key(const struct metric_family *f, const struct slice *values
 
 struct metric *metric_get(struct metric_family *f, const struct slice *values)
 {
+	struct metric *s = metric_prepare(f, values);
+
+	s->silent = false;
+	return s;
+}
+
+struct metric *metric_prepare(struct metric_family *f, const struct slice *values)
+{
 	struct buf key = BUF_INIT((size_t)1 << 20);
 	struct metric *s;
 
@@ -189,12 +197,41 @@ struct metric *metric_get(struct metric_family *f, const struct slice *values)
 		s = f->dummy;
 	} else if (!s) {
 		s = metric_new(f, values);
+		s->silent = true;
 		map_set(&f->index, buf_slice(&key), s);
 		list_push_back(&f->series, &s->link);
 		f->n_series++;
 	}
 	buf_finish(&key);
 	return s;
+}
+
+static void metric_remove(struct metric *s)
+{
+	struct buf key = BUF_INIT((size_t)1 << 20);
+	struct slice values[METRIC_LABELS_MAX];
+	struct metric_family *f = s->family;
+
+	for (unsigned i = 0; i < f->n_labels; i++)
+		values[i] = slice_str(s->labels[i]);
+	metric_key(f, values, &key);
+	map_remove(&f->index, buf_slice(&key));
+	buf_finish(&key);
+	list_remove(&s->link);
+	metric_free(s);
+	f->n_series--;
+}
+
+void metric_drop(struct metric_family *f, const struct slice *values)
+{
+	struct buf key = BUF_INIT((size_t)1 << 20);
+	struct metric *s;
+
+	metric_key(f, values, &key);
+	s = map_get(&f->index, buf_slice(&key));
+	buf_finish(&key);
+	if (s)
+		metric_remove(s);
 }
 
 void metric_family_forget(struct metric_family *f, const char *label, struct slice value)
@@ -207,19 +244,9 @@ void metric_family_forget(struct metric_family *f, const char *label, struct sli
 		return;
 	list_for_each_safe (n, &f->series) {
 		struct metric *s = container_of(n, struct metric, link);
-		struct slice values[METRIC_LABELS_MAX];
-		struct buf key = BUF_INIT((size_t)1 << 20);
 
-		if (!slice_eq(slice_str(s->labels[at]), value))
-			continue;
-		for (unsigned i = 0; i < f->n_labels; i++)
-			values[i] = slice_str(s->labels[i]);
-		metric_key(f, values, &key);
-		map_remove(&f->index, buf_slice(&key));
-		buf_finish(&key);
-		list_remove(n);
-		metric_free(s);
-		f->n_series--;
+		if (slice_eq(slice_str(s->labels[at]), value))
+			metric_remove(s);
 	}
 }
 
@@ -233,6 +260,7 @@ void metric_observe(struct metric *m, double v)
 		i++;
 	m->histogram->counts[i]++;
 	m->histogram->sum += v;
+	m->silent = false;
 }
 
 /* ---- text ---- */
@@ -332,6 +360,8 @@ static void metric_family_write(struct buf *out, const struct metric_family *f,
 		const struct metric *m = container_of(l, struct metric, link);
 		bool whole = metric_wanted(names, n, f->name, NULL);
 
+		if (m->silent)
+			continue;
 		if (histogram)
 			metric_write_histogram(out, m, names, whole ? 0 : n);
 		else

@@ -26,6 +26,7 @@ struct metric_family;
 /* A series. Counters and gauges are `value`; histograms use metric_observe(). */
 struct metric {
 	double value;
+	bool silent; /* has had no value yet, and is not exported */
 	struct metric_family *family;
 	struct metric_histogram *histogram;
 	struct list link;
@@ -44,17 +45,24 @@ void metric_family_buckets(struct metric_family *f, const double *bounds, unsign
 /* Finds or makes the series with these label values (n as in the family). At the bound returns a
  * dummy that is not exported: never NULL. */
 struct metric *metric_get(struct metric_family *f, const struct slice *values);
+/* The same for a series that is there from its first value on: no gauge is 0 because nobody has set
+ * it. */
+struct metric *metric_prepare(struct metric_family *f, const struct slice *values);
+/* Removes the series with these label values, if there is one: nobody may have its handle. */
+void metric_drop(struct metric_family *f, const struct slice *values);
 /* Removes every series whose label `label` has this value (a model was unregistered). */
 void metric_family_forget(struct metric_family *f, const char *label, struct slice value);
 
 static inline void metric_add(struct metric *m, double v)
 {
 	m->value += v;
+	m->silent = false;
 }
 
 static inline void metric_set(struct metric *m, double v)
 {
 	m->value = v;
+	m->silent = false;
 }
 
 void metric_observe(struct metric *m, double v);

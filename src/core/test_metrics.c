@@ -135,6 +135,37 @@ static void series_are_bounded_and_forgotten(void **state)
 	metrics_destroy(m);
 }
 
+static void a_series_without_a_value_is_not_there(void **state)
+{
+	struct metrics *m = metrics_create(10);
+	struct metric_family *f = metrics_family(m, "a", METRIC_GAUGE, "", labels, 2);
+	struct slice quiet[] = { SLICE("Host"), SLICE("quiet") },
+		     set[] = { SLICE("Host"), SLICE("set") };
+	struct metric *later = metric_prepare(f, quiet);
+	struct buf out = BUF_INIT(1 << 20);
+
+	(void)state;
+	metric_set(metric_prepare(f, set), 0);
+	metrics_write(m, NULL, 0, &out);
+	assert_non_null(strstr(buf_cstr(&out), "# TYPE a gauge\n"));
+	assert_non_null(strstr(buf_cstr(&out), "\"set\",} 0.0\n"));
+	assert_null(strstr(buf_cstr(&out), "quiet"));
+	metric_set(later, 2);
+	assert_ptr_equal(metric_prepare(f, quiet), later); /* it stays */
+	buf_clear(&out);
+	metrics_write(m, NULL, 0, &out);
+	assert_non_null(strstr(buf_cstr(&out), "\"quiet\",} 2.0\n"));
+
+	metric_drop(f, quiet);
+	metric_drop(f, quiet);
+	buf_clear(&out);
+	metrics_write(m, NULL, 0, &out);
+	assert_null(strstr(buf_cstr(&out), "quiet"));
+	assert_non_null(strstr(buf_cstr(&out), "\"set\""));
+	buf_finish(&out);
+	metrics_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +174,7 @@ int main(void)
 		cmocka_unit_test(doubles_look_like_javas),
 		cmocka_unit_test(families_do_not_change_their_shape),
 		cmocka_unit_test(series_are_bounded_and_forgotten),
+		cmocka_unit_test(a_series_without_a_value_is_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

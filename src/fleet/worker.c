@@ -50,6 +50,7 @@ struct worker *worker_destroy(struct worker *w)
 		return NULL;
 	assert(list_empty(&w->flights) && !w->maker && !w->pid);
 	list_remove(&w->link);
+	telemetry_worker_gone(w->shared->telemetry, w->label);
 	channel_close(&w->channel);
 	output_close(&w->out);
 	output_close(&w->err);

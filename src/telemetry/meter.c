@@ -91,9 +91,21 @@ void meter_init(struct meter *m, const struct meter_family *f, const struct slic
 		return;
 	m->type = f->named->type;
 	if (f->published)
-		m->metric = metric_get(f->published, values);
+		m->metric = metric_prepare(f->published, values);
 	else
 		m->form = meter_form(f, values);
+}
+
+void meter_show(const struct meter *m)
+{
+	if (m->metric)
+		m->metric->silent = false;
+}
+
+void meter_family_drop(const struct meter_family *f, const struct slice *values)
+{
+	if (f->published)
+		metric_drop(f->published, values);
 }
 
 void meter_finish(struct meter *m)

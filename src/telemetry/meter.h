@@ -36,8 +36,12 @@ struct meter_change {
  * there; where that is impossible, a warning says so and updates go nowhere. */
 void meter_family_init(struct meter_family *f, const struct catalogue_metric *m,
 		       struct metrics *metrics, enum log_file file);
-/* Label values as many as the family's dimensions. */
+/* Label values as many as the family's dimensions. It is listed from its first update on. */
 void meter_init(struct meter *m, const struct meter_family *f, const struct slice *values);
+/* Lists it before that, at 0. */
+void meter_show(const struct meter *m);
+/* The series goes; no meter may be one of it. */
+void meter_family_drop(const struct meter_family *f, const struct slice *values);
 void meter_finish(struct meter *m);
 
 /* Updates that happen together, at most METER_CHANGES: they share a time, and cost one lock of the

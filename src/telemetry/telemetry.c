@@ -71,6 +71,9 @@ static void telemetry_init_torchserve(struct telemetry *t)
 	telemetry_init_host(t, &t->requests_2xx, "Requests2XX");
 	telemetry_init_host(t, &t->requests_4xx, "Requests4XX");
 	telemetry_init_host(t, &t->requests_5xx, "Requests5XX");
+	meter_show(&t->requests_2xx);
+	meter_show(&t->requests_4xx);
+	meter_show(&t->requests_5xx);
 	telemetry_init_host(t, &t->queue_time, "QueueTime");
 	telemetry_init_host(t, &t->worker_thread_time, "WorkerThreadTime");
 	for (size_t i = 0; i < HOST_METRICS; i++)
@@ -221,6 +224,13 @@ void telemetry_worker_loaded(struct telemetry *t, const char *worker, double ms)
 	struct slice labels[] = { slice_str(worker), SLICE("Host"), slice_str(t->hostname) };
 
 	meter_family_update(&t->worker_load_time, labels, worker, ms, SLICE_NULL);
+}
+
+void telemetry_worker_gone(struct telemetry *t, const char *worker)
+{
+	struct slice labels[] = { slice_str(worker), SLICE("Host"), slice_str(t->hostname) };
+
+	meter_family_drop(&t->worker_load_time, labels);
 }
 
 void telemetry_host(struct telemetry *t, enum host_metric which, double v)

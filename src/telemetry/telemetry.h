@@ -66,6 +66,8 @@ void telemetry_version(struct telemetry *t, struct version_metrics *ret, struct 
 /* A version is gone for good; finishes its meters. */
 void telemetry_forget(struct version_metrics *m);
 void telemetry_worker_loaded(struct telemetry *t, const char *worker, double ms);
+/* Its place is gone, and so are its series. */
+void telemetry_worker_gone(struct telemetry *t, const char *worker);
 void telemetry_host(struct telemetry *t, enum host_metric which, double v);
 void telemetry_gpu(struct telemetry *t, enum gpu_metric which, unsigned id, double v);
 /* A turn of the loop, from its first callback until it polled again. */

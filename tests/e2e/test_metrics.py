@@ -71,6 +71,46 @@ def test_torchserve_names(server, name, kind, unit, labels):
     assert re.search(f"^{name}\\{{{labels}\\}} {NUMBER}$", text, re.M), text
 
 
+def test_series_are_there_from_their_first_value_on(serve, tmp_path):
+    """As in TorchServe: no gauge is 0 because nobody has set it."""
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path)
+    names = ("PredictionTime", "QueueTime", "WorkerThreadTime", "ts_inference_requests_total",
+             "ts_inference_latency_microseconds", "ts_queue_latency_microseconds")
+    text = metrics(server).text
+    assert not [name for name in names if name + "{" in text]
+    assert "WorkerLoadTime{" in text and "Requests5XX{" in text
+    server.predict("echo", b"x")
+    text = metrics(server).text
+    assert [name for name in names if name + "{" in text] == list(names)
+    assert 'model_version="1.0"' not in "".join(
+        line for line in text.splitlines(True) if line.startswith("ts_"))
+    server.predict("echo/1.0", b"x")
+    assert 'ts_inference_requests_total{model_name="echo",model_version="1.0"' in \
+        metrics(server).text
+
+
+def test_series_of_a_worker_go_with_its_place(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path)
+
+    def scale(workers):
+        response = server.manage("PUT", f"/models/echo?min_worker={workers}&max_worker={workers}"
+                                 "&synchronous=true")
+        assert response.status_code == 200, response.text
+
+    def series():
+        return metrics(server).text.count("\nWorkerLoadTime{")
+
+    for _ in range(3):
+        scale(3)
+        assert series() >= 3
+        scale(1)
+        eventually(lambda: series() == 1, "as many as there are workers")
+    assert server.manage("DELETE", "/models/echo").status_code == 200
+    assert series() == 0
+
+
 def test_requests_are_counted_by_class(server):
     host = {"Level": "Host"}
     before = [server.metric(f"Requests{c}XX", **host) for c in (4, 5)]
@@ -88,6 +128,7 @@ def test_inference_counters(server):
     def count(version):
         return server.metric("ts_inference_requests_total", model_name="gate",
                              model_version=version)
+    server.predict("gate", '{"calls": "/dev/null"}')
     before = count("default")
     for _ in range(3):
         server.predict("gate", '{"calls": "/dev/null"}')
