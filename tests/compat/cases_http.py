@@ -42,8 +42,6 @@ TAKEN = [
     seen("chunked with an extension", CHUNKED + b"3;name=value\r\nabc\r\n0\r\n\r\n"),
     seen("chunked with trailers", CHUNKED + b"3\r\nabc\r\n0\r\nX-Trailer: yes\r\n\r\n"),
     seen("chunked in capitals", SEE + b"Transfer-Encoding: CHUNKED\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
-    seen("no host", b"GET /predictions/see HTTP/1.1\r\n\r\n"),
-    seen("two hosts", b"GET /predictions/see HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
     seen("expectation", SEE + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\nab"),
     sent("other expectation", SEE + b"Content-Length: 2\r\nExpect: other\r\n\r\nab",
          {"bare-errors": "body, header connection, header content-type"}),
@@ -80,6 +78,8 @@ LIMITS = [
 STRICT = [
     refused("length and chunked", SEE + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"0\r\n\r\n" + SMUGGLED),
+    refused("no host", b"GET /predictions/see HTTP/1.1\r\n\r\n"),
+    refused("two hosts", b"GET /predictions/see HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
     refused("negative length", SEE + b"Content-Length: -1\r\n\r\n"),
     refused("signed length", SEE + b"Content-Length: +2\r\n\r\nab"),
     refused("bare LF", b"GET /ping HTTP/1.1\nHost: x\n\n"),
