@@ -279,11 +279,27 @@ static void serve_loaded(void *arg)
 	snapshots_begin(&s->snapshots);
 }
 
+static bool serve_is_end(const struct server *s, const uv_handle_t *h)
+{
+	return h == (const uv_handle_t *)&s->terminate || h == (const uv_handle_t *)&s->interrupt;
+}
+
 static void serve_close_handle(uv_handle_t *h, void *arg)
 {
-	(void)arg;
-	if (!uv_is_closing(h))
+	if (serve_is_end(arg, h))
+		uv_unref(h);
+	else if (!uv_is_closing(h))
 		uv_close(h, NULL);
+}
+
+/* Who asks again while we tidy up must not kill us in the middle of that: these go last. */
+static void serve_close_ends(struct server *s)
+{
+	uv_close((uv_handle_t *)&s->terminate, NULL);
+	uv_close((uv_handle_t *)&s->interrupt, NULL);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
 static void serve_take_apart(struct server *s)
@@ -292,8 +308,9 @@ static void serve_take_apart(struct server *s)
 	api_destroy(s->api);
 	fleet_finish(&s->fleet);
 	turn_finish(&s->turn);
-	uv_walk(&s->loop, serve_close_handle, NULL);
+	uv_walk(&s->loop, serve_close_handle, s);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
+	serve_close_ends(s);
 	uv_loop_close(&s->loop);
 	snapshots_finish(&s->snapshots);
 	pool_destroy(s->pool);
