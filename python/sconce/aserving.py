@@ -8,6 +8,7 @@ ids, headers and statuses. CANCEL cancels the task when nobody waits for any of 
 import asyncio
 import copy
 import warnings
+from _thread import get_ident
 from time import monotonic_ns
 
 from sconce import frame as wire
@@ -44,12 +45,12 @@ class AsyncLoop:
         loop = asyncio.get_running_loop()
         channel = self.session.channel
         self.done = asyncio.Event()
-        # A frame that came while a reply waited for its grant makes the socket readable no more.
-        channel.on_kept = lambda: loop.call_soon_threadsafe(self._readable)
+        # What a thread of the handler takes in, while it waits, makes the socket readable no more.
+        channel.on_aside = lambda: loop.call_soon_threadsafe(self._readable)
         loop.add_reader(channel.fileno(), self._readable)
         await self.done.wait()
         loop.remove_reader(channel.fileno())
-        channel.on_kept = None
+        channel.on_aside = None
 
     def _readable(self):
         try:
@@ -59,6 +60,7 @@ class AsyncLoop:
             pass
         except Exception as e:
             self._give_up(e)
+        self._maybe_done()
 
     def _got(self, got):
         if got[0] == wire.RUN:
@@ -67,7 +69,6 @@ class AsyncLoop:
             self._cancel(got[2])
         elif not self.session.housekeeping(got):
             self.stopping = True
-            self._maybe_done()
 
     def _run_frame(self, got):
         _, count, number, data, size, _ = got
@@ -130,7 +131,7 @@ class AsyncLoop:
             asyncio.get_running_loop().call_soon(task.cancel)
 
     def _maybe_done(self):
-        if self.stopping and not self.tasks:
+        if self.stopping and not self.tasks and not self.session.replies.waiting():
             self.done.set()
 
 
@@ -149,4 +150,5 @@ def event_loop():
 def serve(session):
     """Runs until the front says STOP or is gone."""
     serving.session = session
+    session.replies.hurried = get_ident()
     event_loop().run_until_complete(AsyncLoop(session).run())

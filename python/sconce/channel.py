@@ -3,7 +3,7 @@
 
 import os
 import socket
-from _thread import RLock   # threading itself is not needed, and not small
+from _thread import allocate_lock
 from array import array
 from collections import deque
 
@@ -17,10 +17,16 @@ class Closed(Exception):
     """The front is gone: so is the reason to run."""
 
 
-class Channel:
-    """One thread receives; others may ask for memory and look for frames meanwhile, and send.
+# What these say is acted upon by whoever receives them: others may wait for it.
+_FLOW = frozenset((wire.GRANT, wire.WINDOW, wire.CANCEL))
 
-    Whoever finds a frame that is not for it keeps it for receive(), in order."""
+
+class Channel:
+    """One thread serves what it receives; others may wait for memory and for slow clients, look
+    for clients that have left, and send. They take turns in receiving: what is for the first one
+    is kept for it, in order."""
+
+    mute = False    # does nobody want to hear more than whether the model is loaded?
 
     def __init__(self, fd):
         self._socket = socket.socket(fileno=fd)
@@ -28,9 +34,11 @@ class Channel:
         # For frames that receive() has not asked for.
         self._aside = memoryview(bytearray(wire.FRAME_MAX))
         self._kept = deque()
-        self._granted = {}     # request id → (offset, length)
-        self._reading = RLock()
-        self.on_kept = None    # called when a frame was kept: its socket tells of it no more
+        self._lock = allocate_lock()
+        self._receiving = False
+        self._turn = None      # a condition, as soon as a thread has to wait for its turn
+        self.on_flow = None    # called with a GRANT, WINDOW or CANCEL frame as soon as it is there
+        self.on_aside = None   # called when another thread than the first has taken frames in
         self.send = self._socket.send
 
     def fileno(self):
@@ -38,54 +46,73 @@ class Channel:
 
     def receive(self, flags=0):
         """Returns (type, count, arg, data, size, fds). `data` may be reused by the next call."""
-        if self._kept:
-            return self._kept.popleft()
-        if not self._reading.acquire(not flags & NOWAIT):
-            raise BlockingIOError()
+        with self._lock:
+            while not self._kept and self._receiving:
+                if flags & NOWAIT:
+                    raise BlockingIOError()
+                self._sleep()
+            if self._kept:
+                return self._kept.popleft()
+            self._receiving = True
         try:
-            # While we waited for the lock, its owner may have kept one.
-            while not self._kept:
-                got = self._receive(flags, self._buffer)
-                if got[0] != wire.GRANT:
-                    return got
-                self._keep(got)
-            return self._kept.popleft()
+            got = self._receive(flags, self._buffer)
+            self._act(got)
+            return got
         finally:
-            self._reading.release()
+            self._pass_turn()
 
-    def receive_grant(self, ident):
-        """Waits for the memory that NEED asked for; returns (offset, length)."""
-        with self._reading:
-            while ident not in self._granted:
-                self._keep(self._receive(0, self._aside))
-            return self._granted.pop(ident)
+    def wait(self, over):
+        """Receives until over() is true, which must be an effect of on_flow()."""
+        while True:
+            with self._lock:
+                while self._receiving and not over():
+                    self._sleep()
+                if over():
+                    return
+                self._receiving = True
+            try:
+                self._take_in(0)
+            finally:
+                self._pass_turn()
 
-    def take(self, kind):
-        """The args of the frames of this kind that are there already, without waiting."""
-        args = []
-        if not self._reading.acquire(False):
-            return args
+    def poll(self):
+        """Receives what is there already."""
+        with self._lock:
+            if self._receiving:
+                return
+            self._receiving = True
         try:
             while True:
-                got = self._receive(NOWAIT, self._aside)
-                if got[0] == kind:
-                    args.append(got[2])
-                else:
-                    self._keep(got)
+                self._take_in(NOWAIT)
         except BlockingIOError:
-            return args
+            pass
         finally:
-            self._reading.release()
+            self._pass_turn()
 
-    def _keep(self, got):
+    def _sleep(self):
+        if self._turn is None:
+            import threading     # hardly any worker needs it, and it is not small
+
+            self._turn = threading.Condition(self._lock)
+        self._turn.wait()
+
+    def _pass_turn(self):
+        with self._lock:
+            self._receiving = False
+            if self._turn is not None:
+                self._turn.notify_all()
+
+    def _act(self, got):
+        if got[0] in _FLOW and self.on_flow:
+            self.on_flow(got)
+
+    def _take_in(self, flags):
+        got = self._receive(flags, self._aside)
+        self._act(got)
         kind, count, arg, data, size, fds = got
-        if kind == wire.GRANT:
-            self._granted[arg] = (wire.read_u64(data, wire.HEAD, size),
-                                  wire.read_u64(data, wire.HEAD + 8, size))
-            return
         self._kept.append((kind, count, arg, bytes(data[:size]), size, fds))
-        if self.on_kept:
-            self.on_kept()
+        if self.on_aside:
+            self.on_aside()
 
     def _receive(self, flags, buffer):
         size, ancillary, flags, _ = self._socket.recvmsg_into([buffer], _ANCILLARY, flags)

@@ -6,6 +6,7 @@ the others have an empty row. After a step `context.stopping_criteria[i](output)
 request i is finished; until then its outputs are pieces of a streamed answer.
 """
 
+from _thread import get_ident
 from time import monotonic_ns
 
 from sconce import frame as wire
@@ -33,7 +34,7 @@ class ContinuousLoop:
     def _admit(self):
         """Returns when there is something to step, or nothing more to come."""
         receive = self.session.channel.receive
-        while self.active or not self.stopping:
+        while self.active or not self.stopping or self.session.replies.waiting():
             try:
                 self._got(receive(NOWAIT if self.active else 0))
             except BlockingIOError:
@@ -51,7 +52,7 @@ class ContinuousLoop:
             self.stopping = True
 
     def _drop_cancelled(self):
-        """Of some the handler has learnt before us: see Session.is_cancelled()."""
+        """Also those of which the handler has learnt first: see Session.is_cancelled()."""
         for ident in self.active.keys() & self.session.cancelled.keys():
             self.session.replies.fail(self.active.pop(ident), 499, "The client has left.")
             self.session.replies.flush()
@@ -116,6 +117,7 @@ def _goes_on(context, idx, value, processor):
 def serve(session):
     """Runs until the front says STOP or is gone."""
     serving.session = session
+    session.replies.hurried = get_ident()
     try:
         ContinuousLoop(session).run()
     except Closed:

@@ -41,7 +41,7 @@ class Lead(Channel):
     def _receive(self, flags, buffer):
         got = super()._receive(flags, buffer)
         kind, count, arg, data, size, fds = got
-        # A later frame may need it before this one is handled: see receive_grant().
+        # A later frame may need it before this one is handled: see Channel.wait().
         if kind == wire.SEGMENT and len(fds) == 1:
             self._memory.add_segment(arg, wire.read_u64(data, wire.HEAD, size), os.dup(fds[0]))
         elif kind == wire.PEER and len(fds) == 1:
@@ -116,6 +116,8 @@ class Lead(Channel):
 class Peer(Channel):
     """The socket of another rank, to rank 0: only whether it has loaded is told."""
 
+    mute = True
+
     def __init__(self, fd, memory):
         super().__init__(fd)
         self._memory = memory
@@ -139,10 +141,6 @@ class Peer(Channel):
             os.ftruncate(fd, 4096)
             got = got[:5] + ((fd, *fds),)
         return got
-
-    def receive_grant(self, ident):
-        """The memory that a large reply asks for: none is needed."""
-        return 0, 0
 
 
 class PeerMemory(Memory):

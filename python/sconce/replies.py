@@ -5,9 +5,14 @@ replies.
 What a handler answers is not to be trusted more than what clients send, of which it often is an
 echo: whatever of it cannot be sent fails its own request, with an exception for none. A request
 has one final reply; what comes behind that, from a thread that was left over, is dropped.
+
+A large body waits for memory, and a piece of a stream for a client that is slower than its handler.
+A thread of the handler waits with it. The one that runs many requests does not: what it gives is
+put in a queue of the request's, up to a bound.
 """
 
-from _thread import RLock
+from _thread import RLock, get_ident
+from collections import deque
 
 from sconce import frame as wire
 from sconce import logs, metrics
@@ -15,7 +20,21 @@ from sconce.encode import Unsupported, encode
 
 _FINAL = wire.REPLY_FINAL
 _FINAL_ERROR = wire.REPLY_FINAL | wire.REPLY_ERROR
+_CANCELLED_MAX = 4096
 _reply = wire.reply
+
+
+class _Stream:
+    """A request whose replies may have to wait."""
+
+    __slots__ = ("request", "window", "asked", "waiting", "size")
+
+    def __init__(self, request):
+        self.request = request
+        self.window = wire.WINDOW_BYTES    # that pieces may have before the client takes some
+        self.asked = False                 # NEED was sent and not answered yet
+        self.waiting = deque()             # (body, head, flags), in order
+        self.size = 0                      # of their bodies
 
 
 class Replies:
@@ -28,7 +47,10 @@ class Replies:
         self._entries = []
         self._size = wire.HEAD
         self._lock = RLock()
+        self._streams = {}     # request id → _Stream
+        self.cancelled = {}    # ids of requests whose clients have left, the latest
         self.busy_ns = 0
+        self.hurried = None    # the thread that is never to wait for a single request
 
     def _add(self, entry):
         if self._size + len(entry) > wire.FRAME_SOFT and self._entries:
@@ -66,8 +88,15 @@ class Replies:
             body = body[:wire.INLINE_MAX].decode("utf-8", "ignore").encode()
         with self._lock:
             if not request.over:
-                request.over = True
-                self._add(_reply(request.id, status, _FINAL_ERROR, body))
+                self._end(request, status, body)
+
+    def _end(self, request, status, body):
+        """Whatever waits is dropped: a stream that fails ends at once."""
+        request.over = True
+        stream = self._streams.pop(request.id, None)
+        if stream is not None:
+            stream.waiting.clear()
+        self._add(_reply(request.id, status, _FINAL_ERROR, body))
 
     def _refuse(self, request, error):
         """The handler has answered, with something that cannot be sent."""
@@ -80,18 +109,9 @@ class Replies:
         else:
             self.fail(request, 500, "The handler's answer cannot be sent: %s" % text)
 
-    def _grant(self, request, length):
-        """Memory for a large body: the grant the request came with, or a new one."""
-        if length <= request.grant[1]:
-            return request.grant
-        self.flush()
-        self._channel.send(wire.frame(wire.NEED, request.id, wire.pack_u64(length)))
-        return self._channel.receive_grant(request.id)
-
     def put(self, request, value, processor, flags):
-        """One reply, of what the handler gave for it. `processor` holds the handler's status and
-        headers; see ts.context. False: it became an error reply instead, which is final, or there
-        has been a final one before."""
+        """One reply, of what the handler gave for it; an error reply, which is final, if that
+        cannot be sent. `processor` holds the handler's status and headers; see ts.context."""
         try:
             body = value if type(value) is bytes else encode(value)
             head = processor.reply_head()
@@ -100,33 +120,125 @@ class Replies:
                 raise ValueError("its headers have %d bytes more than fit a frame" % -left)
         except Exception as e:
             self._refuse(request, e)
-            return False
+            return
         with self._lock:
-            return self._put(request, body, head, flags, left)
+            if request.over:
+                return
+            stream = self._streams.get(request.id)
+            if flags & _FINAL and stream is None and len(body) <= min(wire.INLINE_MAX, left):
+                request.over = True
+                self._add(_reply(request.id, head[0], flags, body, head[2], head[1], head[3]))
+                return
+            stream = self._append(request, stream, body, head, flags)
+        if stream is not None:
+            self._channel.wait(lambda: not stream.waiting)
 
-    def _put(self, request, body, head, flags, left):
-        status, phrase, content_type, headers = head
+    def _append(self, request, stream, body, head, flags):
+        """Returns the stream if the caller has to wait until nothing of it waits."""
         length = len(body)
-        if request.over:
-            return False
-        if length <= wire.INLINE_MAX and length <= left:
+        if self._channel.mute or (not flags & _FINAL and request.id in self.cancelled):
             request.over = bool(flags & _FINAL)
-            self._add(_reply(request.id, status, flags, body, content_type, phrase, headers))
-            return True
+            return None
         if length > self._max:
             self.fail(request, 507, "The response has %d bytes, max_response_size allows %d."
                       % (length, self._max))
-            return False
-        grant = self._grant(request, length)
-        if length > grant[1]:
-            self.fail(request, 507, "There is no memory for a response of %d bytes now." % length)
-            return False
-        self._memory.write(grant, body)
-        request.grant = (0, 0)
+            return None
+        if stream is None:
+            stream = self._streams[request.id] = _Stream(request)
         request.over = bool(flags & _FINAL)
-        self._add(wire.granted_reply(request.id, status, flags, grant[0], length, content_type,
-                                     phrase, headers))
-        return True
+        stream.waiting.append((body, head, flags))
+        stream.size += length
+        self._advance(stream)
+        if not stream.waiting:
+            return None
+        if get_ident() != self.hurried:
+            return stream
+        if len(stream.waiting) > 1 and stream.size > self._max:
+            self._end(request, 507, b"The client takes its stream too slowly.")
+        elif type(body) is bytearray:     # which the handler may use again
+            stream.waiting[-1] = bytes(body), head, flags
+        return None
+
+    def _advance(self, stream):
+        """Sends what may be sent."""
+        request = stream.request
+        while stream.waiting:
+            body, (status, phrase, content_type, headers), flags = stream.waiting[0]
+            length = len(body)
+            if not flags & _FINAL and stream.window <= 0:
+                return
+            if length <= wire.INLINE_MAX and (
+                    length + len(phrase) + len(content_type) + len(headers) <= wire.REPLY_HEAD_MAX):
+                entry = _reply(request.id, status, flags, body, content_type, phrase, headers)
+            elif length <= request.grant[1]:
+                entry = wire.granted_reply(request.id, status, flags, request.grant[0], length,
+                                           content_type, phrase, headers)
+                self._memory.write(request.grant, body)
+                request.grant = (0, 0)
+            else:
+                self._ask(stream, length)
+                return
+            self._add(entry)
+            stream.waiting.popleft()
+            stream.size -= length
+            if flags & _FINAL:
+                del self._streams[request.id]
+            else:
+                stream.window -= length
+
+    def _ask(self, stream, length):
+        if not stream.asked:
+            stream.asked = True
+            self.flush()
+            self._channel.send(wire.frame(wire.NEED, stream.request.id, wire.pack_u64(length)))
+
+    # What the front says of a request.
+
+    def granted(self, ident, grant):
+        """GRANT: (offset, length) for the reply that waits; no length: there is none."""
+        with self._lock:
+            stream = self._streams.get(ident)
+            if stream is None:
+                return
+            stream.asked = False
+            stream.request.grant = grant
+            length = len(stream.waiting[0][0]) if stream.waiting else 0
+            if length > grant[1]:
+                self._end(stream.request, 507,
+                          b"There is no memory for a response of %d bytes now." % length)
+            self._advance(stream)
+            self.flush()
+
+    def opened(self, ident, length):
+        """WINDOW: the client has taken so many bytes of its stream."""
+        with self._lock:
+            stream = self._streams.get(ident)
+            if stream is not None:
+                stream.window += length
+                self._advance(stream)
+                self.flush()
+
+    def left(self, ident):
+        """CANCEL: nobody wants the rest. Of ids that are in no batch yet the oldest are forgotten
+        first: most are over."""
+        with self._lock:
+            self.cancelled[ident] = True
+            if len(self.cancelled) > _CANCELLED_MAX:
+                del self.cancelled[next(iter(self.cancelled))]
+            stream = self._streams.get(ident)
+            if stream is None or not stream.waiting:
+                return
+            if stream.request.over:
+                self._end(stream.request, 499, b"The client has left.")
+                self.flush()
+            else:
+                stream.waiting.clear()
+                stream.size = 0
+
+    def waiting(self):
+        """Is there anything that is still to be sent?"""
+        with self._lock:
+            return any(stream.waiting for stream in self._streams.values())
 
     def fits(self, requests, values):
         """Is it an answer for each request of a batch? If not, they are all failed."""

@@ -12,7 +12,6 @@ from sconce.replies import Replies
 
 # Replies wait for the rest of their frame only while handlers are this short.
 _HOLD_NS = 100_000
-_CANCELLED_MAX = 4096
 
 tuned = 0        # threads, as the front said last
 session = None   # the one session of this process, for handlers that stream
@@ -29,9 +28,10 @@ class Session:
         self.batch_size = load["batch_size"]
         self.fields = make_decoder(memory, load.get("decode_input_request", True))
         self.replies = Replies(channel, memory, load["max_response_size"])
-        self.cancelled = {}    # ids of requests whose clients have left, the latest
+        self.cancelled = self.replies.cancelled
         self.running = ()      # the requests of the batch the handler has now
         self.own = ()          # and their processors
+        channel.on_flow = self._flow
 
     def begin(self, requests):
         """The handler's next batch."""
@@ -42,7 +42,7 @@ class Session:
         self.running = self.own = logs.running = ()
 
     def housekeeping(self, got):
-        """Handles any frame but RUN. False: it is time to stop."""
+        """Handles any frame but RUN and those of _flow(). False: it is time to stop."""
         kind, _count, arg, data, size, fds = got
         if kind == wire.SEGMENT:
             length = wire.read_u64(data, wire.HEAD, size)
@@ -50,8 +50,6 @@ class Session:
                 self.memory.add_segment(arg, length, fds[0])
             else:
                 self.memory.drop_segment(arg)
-        elif kind == wire.CANCEL:
-            self.note_cancelled(arg)
         elif kind == wire.TUNE:
             tune(arg)
         elif kind == wire.SEQUENCE_OVER:
@@ -67,11 +65,16 @@ class Session:
         except Exception as e:
             logs.complain("The handler failed at the end of sequence %s" % ident, e)
 
-    def note_cancelled(self, ident):
-        """Of those that are in no batch yet the oldest are forgotten first: most are over."""
-        self.cancelled[ident] = True
-        if len(self.cancelled) > _CANCELLED_MAX:
-            del self.cancelled[next(iter(self.cancelled))]
+    def _flow(self, got):
+        """What decides whether replies are sent, whichever thread hears of it."""
+        kind, _count, arg, data, size, _ = got
+        if kind == wire.CANCEL:
+            self.replies.left(arg)
+        elif kind == wire.WINDOW:
+            self.replies.opened(arg, wire.read_u64(data, wire.HEAD, size))
+        else:
+            self.replies.granted(arg, (wire.read_u64(data, wire.HEAD, size),
+                                       wire.read_u64(data, wire.HEAD + 8, size)))
 
     def send_intermediate(self, values, ids):
         """A piece of a streamed answer for each of the requests with these ids that the handler
@@ -80,8 +83,7 @@ class Session:
 
     def is_cancelled(self, ident):
         """Has the client of this running request left?"""
-        for left in self.channel.take(wire.CANCEL):
-            self.note_cancelled(left)
+        self.channel.poll()
         return any(r.uuid == ident and r.id in self.cancelled for r in self.running)
 
 

@@ -193,14 +193,14 @@ def test_one_request_of_a_step_fails_alone(front, what, media, code):
 
 
 def make_session():
-    return Session(None, Memory(), {"batch_size": 1, "max_response_size": 1}, None,
+    return Session(SimpleNamespace(), Memory(), {"batch_size": 1, "max_response_size": 1}, None,
                    SimpleNamespace(stopping_criteria=None, begin_batch=lambda requests: ()))
 
 
 def test_cancelled_requests_are_not_remembered_without_bound():
     session = make_session()
     for ident in range(100000):
-        assert session.housekeeping((wire.CANCEL, 0, ident, b"", 0, ()))
+        session.channel.on_flow((wire.CANCEL, 0, ident, b"", 0, ()))
     assert len(session.cancelled) <= 4096 and 99999 in session.cancelled
 
 
@@ -224,3 +224,119 @@ def test_every_rank_asks_the_criteria(criteria):
     requests = {i: SimpleNamespace(id=i, flags=0) for i in (1, 2)}
     ranks._follow(session, requests, {"active": [1, 2], "chosen": [1, 2]})
     assert asked == ["out 0", "out 1"]
+
+
+SLOW = """
+import asyncio
+import threading
+from ts.handler_utils.utils import send_intermediate_predict_response as send
+def pieces(context, n, size):
+    for i in range(n):
+        send([bytes([i %% 256]) * size], context.request_ids, "", 200, context)
+%s handle(data, context):
+    if data is None:
+        return None
+    if data[0]["body"] == b"other":
+        return ["other"]
+    n, size = map(int, bytes(data[0]["body"]).split())
+    %s
+    return ["end"]
+"""
+IN_LOOP = ("async def", "pieces(context, n, size)")
+IN_THREAD = ("async def", "await asyncio.get_running_loop().run_in_executor(None, pieces, context, "
+             "n, size)")
+
+
+def taken(f, replies, most):
+    """Reads on until that many bytes of pieces are there, without opening the window."""
+    while sum(len(r.body) for r in replies) < most:
+        kind, count, ident, data = f.receive_any()
+        if kind == wire.NEED:
+            f.grant(ident, wire.read_u64(data, wire.HEAD, len(data)))
+        elif kind == wire.CHUNK:
+            replies += f.read_replies(data, count)
+
+
+@pytest.mark.parametrize("how,run", [("def", "pieces(context, n, size)"), IN_LOOP, IN_THREAD])
+@pytest.mark.parametrize("size", [8000, 100000])
+def test_a_client_that_does_not_read_is_waited_for(front, how, run, size):
+    f = front(SLOW % (how, run))
+    n = 2 * wire.WINDOW_BYTES // size
+    f.run([b"%d %d" % (n, size)], uuids=True)
+    replies = []
+    taken(f, replies, wire.WINDOW_BYTES)
+    assert not any(r.final for r in replies)
+    assert sum(len(r.body) for r in replies[:-1]) < wire.WINDOW_BYTES
+    if "async" in how:     # it keeps nobody else
+        f.run([b"other"], first=2, uuids=True)
+        assert [(r.id, r.body) for r in f.replies(1)] == [(2, b"other")]
+    f.send(wire.WINDOW, 1, wire.pack_u64(sum(len(r.body) for r in replies)))
+    replies += f.replies(1)
+    assert replies.pop().body == b"end"
+    assert [r.body for r in replies] == [bytes([i % 256]) * size for i in range(n)]
+
+
+@pytest.mark.parametrize("how,run", [("def", "pieces(context, n, size)"), IN_LOOP, IN_THREAD])
+def test_a_client_that_leaves_is_not_waited_for(front, how, run):
+    f = front(SLOW % (how, run))
+    f.run([b"30 100000"], uuids=True)
+    replies = []
+    taken(f, replies, wire.WINDOW_BYTES)
+    f.send(wire.CANCEL, 1)
+    assert [r.id for r in f.replies(1)] == [1]
+    f.run([b"other"], first=2, uuids=True)
+    assert [r.body for r in f.replies(1)] == [b"other"]
+
+
+def test_what_waits_for_a_client_has_a_bound(front):
+    f = front(SLOW % IN_LOOP)
+    f.run([b"100 100000"], uuids=True)
+    replies = []
+    while not any(r.final for r in replies):
+        taken(f, replies, sum(len(r.body) for r in replies) + 1)
+    last = replies[-1]
+    assert (last.status, last.body) == (507, b"The client takes its stream too slowly.")
+    f.run([b"other"], first=2, uuids=True)
+    assert [r.body for r in f.replies(1)] == [b"other"]
+
+
+def test_stopping_waits_for_a_client_that_is_slow(front):
+    f = front(SLOW % IN_LOOP)
+    f.run([b"15 100000"], uuids=True)
+    replies = []
+    taken(f, replies, wire.WINDOW_BYTES)
+    f.send(wire.STOP, 0)
+    f.send(wire.WINDOW, 1, wire.pack_u64(wire.WINDOW_BYTES))
+    replies += f.replies(1)
+    assert len(replies) == 16 and replies[-1].body == b"end"
+    assert f.process.wait(30) == 0
+
+
+def test_a_slow_client_does_not_hold_the_steps_of_others(front):
+    f = front("""
+class Steps:
+    def initialize(self, context):
+        self.left = {}
+    def handle(self, data, context):
+        for i, row in enumerate(data):
+            if row:
+                self.left[context.get_request_id(i)] = list(
+                    map(int, bytes(row["body"]).split()))
+        rows = [self.left[context.get_request_id(i)] for i in range(len(data))]
+        for row in rows:
+            row[0] -= 1
+        context.stopping_criteria = [lambda out, row=row: row[0] == 0 for row in rows]
+        return [b"x" * row[1] for row in rows]
+""", continuous_batching=True)
+    f.run([b"15 100000", b"40 1"], uuids=True)
+    replies = []
+    while not any(r.id == 2 and r.final for r in replies) or (
+            sum(len(r.body) for r in replies if r.id == 1) < wire.WINDOW_BYTES):
+        taken(f, replies, sum(len(r.body) for r in replies) + 1)
+    mine = [r for r in replies if r.id == 1]
+    assert len(mine) == 11 and not mine[-1].final
+    f.send(wire.STOP, 0)
+    f.send(wire.WINDOW, 1, wire.pack_u64(wire.WINDOW_BYTES))
+    mine += f.replies(1)
+    assert [len(r.body) for r in mine] == [100000] * 15
+    assert f.process.wait(30) == 0

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams that are larger than what may be on its way, and echoes of what cannot be sent."""
+
+import threading
+
+import pytest
+
+from e2e.archives import make_mar
+from e2e.client import encode
+from e2e.gate import background
+
+STREAM = """
+from ts.handler_utils.utils import send_intermediate_predict_response as send
+def pieces(data, context):
+    for row in data:
+        if bytes(row["body"]) == b"short":
+            continue
+        for i in range(int(row["body"])):
+            send([bytes([65 + i % 26]) * 200000] * len(data), context.request_ids, "", 200, context)
+"""
+FUNCTION = STREAM + """
+def handle(data, context):
+    if data is None:
+        return None
+    pieces(data, context)
+    return ["end"] * len(data)
+"""
+COROUTINE = STREAM + """
+import asyncio
+async def handle(data, context):
+    if data is None:
+        return None
+    await asyncio.get_running_loop().run_in_executor(None, pieces, data, context)
+    return ["end"] * len(data)
+"""
+ECHO = """
+import json
+def handle(data, context):
+    if data is None:
+        return None
+    for i, row in enumerate(data):
+        header = context.get_request_header(i, "X-Echo")
+        if header:
+            context.set_response_header(i, "X-Back", json.loads(header))
+    return [row["body"]["text"] for row in data]
+"""
+
+
+@pytest.fixture(scope="module")
+def server(module_serve, module_tmp):
+    store = module_tmp / "store"
+    for name, handler in (("function", FUNCTION), ("coroutine", COROUTINE), ("echo", ECHO)):
+        make_mar(store, name, handler, config="minWorkers: 1\nmaxWorkers: 1\n")
+    return module_serve(store=store)
+
+
+@pytest.mark.parametrize("model", ["function", "coroutine"])
+def test_a_long_stream_to_a_client_that_is_late(server, model):
+    pid = server.worker_pids(model)
+    with server.raw() as raw:
+        raw.send(encode("POST", f"/predictions/{model}", "60"))
+        if model == "coroutine":     # while nobody reads that one
+            assert server.predict(model, "short").text == "end"
+        raw.head()
+        body = b"".join(iter(raw.chunk, b""))
+    assert body == b"".join(bytes([65 + i % 26]) * 200000 for i in range(60)) + b"end"
+    assert server.worker_pids(model) == pid
+
+
+def test_echoes_that_cannot_be_sent_cost_no_worker(server):
+    pid = server.worker_pids("echo")
+    stop = threading.Event()
+    good = []
+
+    def ask():
+        while not stop.is_set():
+            good.append(server.predict("echo", '{"text": "fine"}',
+                                       headers={"Content-Type": "application/json"}).text)
+
+    others = background(ask)
+    for body, header in (('{"text": "\\ud800"}', ""), ('{"text": "x"}', '"a\\r\\nb"'),
+                         ('{"text": "x"}', '"\\ud800"')) * 5:
+        answer = server.predict("echo", body, headers={
+            "Content-Type": "application/json", "X-Echo": header})
+        assert answer.status_code == 500 and "cannot be sent" in answer.text
+    stop.set()
+    others.result()
+    assert set(good) == {"fine"} and server.worker_pids("echo") == pid
