@@ -39,11 +39,12 @@ enum dispatch_fate dispatch_after_death(const struct request *r, const struct di
 
 	if (r->cancelled)
 		return FATE_DROP;
-	if (d->timed_out)
+	/* Whatever the worker has noted: what has begun to answer had begun. */
+	if (d->timed_out || r->answered)
 		return FATE_FAIL;
 	if (r->batch > d->started_batch)
 		return FATE_REQUEUE;
-	if (!d->retry || r->answered || late || (suspect && r->retried))
+	if (!d->retry || late || (suspect && r->retried))
 		return FATE_FAIL;
 	/* A batch before the last had come to its end; only its answers were lost. */
 	return suspect ? FATE_RETRY_ALONE : FATE_REQUEUE;

@@ -57,6 +57,7 @@ static void death_decides_by_what_was_begun(void **state)
 		{ { .batch = 5 }, true, true, false, FATE_FAIL },
 		{ { .batch = 5, .retried = true }, true, false, false, FATE_FAIL },
 		{ { .batch = 5, .answered = true }, true, false, false, FATE_FAIL },
+		{ { .batch = 6, .answered = true }, true, false, false, FATE_FAIL },
 		{ { .batch = 5, .deadline_ns = 99 }, true, false, false, FATE_FAIL },
 		{ { .batch = 5, .deadline_ns = 101 }, true, false, false, FATE_RETRY_ALONE },
 		{ { .batch = 4 }, true, false, false, FATE_REQUEUE },

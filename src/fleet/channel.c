@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/util.h"
@@ -14,7 +15,10 @@
 
 #define CHANNEL_FDS_MAX 4
 #define CHANNEL_BURST 64 /* frames read per wake-up, so that one worker cannot starve the loop */
-#define CHANNEL_DRAIN_MAX 8192
+#define CHANNEL_BURST_NS (2 * NS_PER_MS) /* … nor with few that take long */
+/* More than the kernel keeps for a socket: what comes beyond is written while we read. */
+#define CHANNEL_DRAIN_FRAMES 8192
+#define CHANNEL_DRAIN_BYTES ((size_t)4 << 20)
 
 struct channel_packet {
 	struct list link;
@@ -187,7 +191,7 @@ static void channel_flush(struct channel *c)
 	uv_poll_start(c->poll, UV_READABLE, channel_ready);
 }
 
-/* 1: a frame was delivered, 0: nothing there, < 0: stop. */
+/* > 0: bytes of the frame that was delivered, 0: nothing there, < 0: stop. */
 static int channel_receive(struct channel *c)
 {
 	static _Alignas(8) char buffer[FRAME_MAX];
@@ -209,12 +213,13 @@ static int channel_receive(struct channel *c)
 		c->broken(c, "it sent a packet that is not a frame");
 		return -EBADMSG;
 	}
-	return c->received(c, &f) < 0 ? -EBADMSG : 1;
+	return c->received(c, &f) < 0 ? -EBADMSG : (int)n;
 }
 
 static void channel_ready(uv_poll_t *p, int status, int events)
 {
 	struct channel *c = p->data;
+	uint64_t began_ns = clock_now_ns();
 
 	TURN(p);
 	if (status < 0)
@@ -222,12 +227,17 @@ static void channel_ready(uv_poll_t *p, int status, int events)
 	if (events & UV_WRITABLE)
 		channel_flush(c);
 	for (int i = 0; i < CHANNEL_BURST && c->poll == p; i++)
-		if (channel_receive(c) <= 0)
+		if (channel_receive(c) <= 0 || clock_now_ns() - began_ns > CHANNEL_BURST_NS)
 			return;
 }
 
 void channel_drain(struct channel *c)
 {
-	for (int i = 0; i < CHANNEL_DRAIN_MAX && c->poll && channel_receive(c) > 0; i++)
-		;
+	size_t bytes = 0;
+	int n = 1;
+
+	for (int i = 0; i < CHANNEL_DRAIN_FRAMES && n > 0 && bytes < CHANNEL_DRAIN_BYTES; i++) {
+		n = c->poll ? channel_receive(c) : 0;
+		bytes += (size_t)MAX(n, 0);
+	}
 }

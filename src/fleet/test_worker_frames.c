@@ -46,6 +46,22 @@ static void test_a_stream_has_a_window(void **state)
 	rig_ends(SIGKILL);
 }
 
+/* Without having noted that it began: such a request may not be run again. */
+static void test_a_stream_that_breaks_is_not_run_again(void **state)
+{
+	struct frame_reply piece = { .status = 200, .id = 7 };
+	struct request r = rig_asked(7, NULL);
+
+	(void)state;
+	rig_loads();
+	rig_begins(&r);
+	rig_sends(&piece, 10);
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.replies, 2);
+	assert_true(rig.last.final && rig.last.error);
+	assert_null(queue_first(&rig.queue));
+}
+
 static void test_a_last_reply_needs_no_window(void **state)
 {
 	struct frame_reply piece = { .status = 200, .id = 7 };
@@ -175,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORKER_TEST(test_a_stream_has_a_window),
+		WORKER_TEST(test_a_stream_that_breaks_is_not_run_again),
 		WORKER_TEST(test_a_last_reply_needs_no_window),
 		WORKER_TEST(test_what_http_cannot_say_fails_its_request_only),
 		WORKER_TEST(test_a_worker_that_never_reads_is_ended),

@@ -63,6 +63,21 @@ struct worker *worker_destroy(struct worker *w)
 	return NULL;
 }
 
+/* What must be true between any two things that happen to it. */
+void worker_check(const struct worker *w)
+{
+	bool running = w->state == WORKER_STARTING || w->state == WORKER_LOADING ||
+		       w->state == WORKER_READY || w->state == WORKER_STOPPING;
+
+	assert(running ? w->maker || w->doomed : !w->maker && !w->pid && !w->doomed);
+	assert(!w->doomed || !w->pid);
+	assert(list_empty(&w->flights) == !w->n_flights && w->n_frames <= w->n_flights);
+	/* Only what has loaded may have been given anything, and into its own memory. */
+	assert(!w->n_flights || (w->memory && w->state >= WORKER_READY && running));
+	assert(!w->n_flights || w->n_flights <= w->next_seq);
+	assert(!w->exclusive || w->n_flights);
+}
+
 void worker_memory_unref(struct worker_memory *m)
 {
 	if (!m || --m->refs)
@@ -183,6 +198,7 @@ void worker_ended(struct worker *w, int status, const char *how)
 	char described[96];
 
 	assert(was_loading || w->state == WORKER_READY || w->state == WORKER_STOPPING);
+	worker_check(w);
 	if (!how) {
 		child_describe(status, described, sizeof(described));
 		how = described;
@@ -296,6 +312,7 @@ void worker_tick(struct worker *w, uint64_t now_ns)
 	uint64_t limit = w->model.response_timeout_s * NS_PER_S;
 	bool late = false;
 
+	worker_check(w);
 	if (!limit || w->killed)
 		return;
 	list_for_each (n, &w->flights) {

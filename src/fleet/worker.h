@@ -197,6 +197,8 @@ void worker_forget_segment(struct worker *w, uint32_t id);
 void worker_tune(struct worker *w, unsigned threads);
 /* Checks the response timeout: of each batch that runs. */
 void worker_tick(struct worker *w, uint64_t now_ns);
+/* Asserts its invariants. */
+void worker_check(const struct worker *w);
 /* Kills the process with a line that says why; the rest follows from its death. */
 void worker_kill(struct worker *w, const char *why);
 

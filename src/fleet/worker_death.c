@@ -83,7 +83,8 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 			fate = FATE_REQUEUE;
 		worker_settle_request(w, r, fate, status);
 	}
-	list_remove(&fl->link);
+	fl->left = 0;
+	worker_flight_done(w, fl);
 	flight_free(fl);
 }
 
@@ -105,7 +106,6 @@ void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
 		death.timed_out = fl->late;
 		worker_settle_flight(w, fl, &death, code);
 	}
-	w->n_flights = w->n_frames = 0;
-	w->exclusive = false;
+	assert(list_empty(&w->flights));
 	w->ops->leaves(w->owner, w, code, "Worker died.");
 }

@@ -361,7 +361,8 @@ static int worker_chunk(struct worker *w, const struct frame *f)
 		return worker_refuse(w, "it sent replies before it had loaded");
 	w->progress_ns = clock_now_ns();
 	r = worker_replies(w, f, &finished);
-	worker_finish_flights(w, &finished, f->arg);
+	/* It cannot have been busy for longer than it has been there. */
+	worker_finish_flights(w, &finished, MIN(f->arg, w->progress_ns - w->began_ns));
 	if (!r)
 		w->ops->touch(w->owner);
 	return r;
@@ -424,6 +425,7 @@ int worker_received(struct channel *c, const struct frame *f)
 {
 	struct worker *w = container_of(c, struct worker, channel);
 
+	worker_check(w);
 	/* What a liar still has in the pipe is not looked at; a late answer is. */
 	if (w->killed && !w->timed_out)
 		return -EBADMSG;

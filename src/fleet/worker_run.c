@@ -205,6 +205,10 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		r->batch = fl->seq;
 		r->sent_ns = now_ns;
 		r->batched = fl->n;
+		/* Nothing of an earlier run has gone out, or it would not be run again. */
+		assert(!r->answered);
+		r->streamed = r->taken = r->opened = 0;
+		r->spoiled = false;
 		worker_put_request(fw, r, index);
 		w->exclusive = w->exclusive || (w->async && r->retried);
 		metric_observe(w->model.metrics->queue_seconds,
@@ -229,6 +233,8 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 	struct frame_writer fw;
 	unsigned sent = 0, done = 0;
 
+	assert(worker_has_credit(w));
+	worker_check(w);
 	frame_begin(&fw, packet, sizeof(packet), FRAME_RUN, w->next_seq + 1);
 	*ret_wake_ns = UINT64_MAX;
 	while (done < batches && (done == 0 || worker_goes_on(w, &fw))) {
@@ -248,6 +254,7 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 	}
 	if (!done)
 		return 0;
+	assert(!w->async || w->n_flights <= w->credits);
 	container_of(list_last(&w->flights), struct flight, link)->last_of_frame = true;
 	w->n_frames++;
 	if (channel_send(&w->channel, frame_end(&fw), NULL, 0) < 0)
