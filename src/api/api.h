@@ -41,6 +41,8 @@ struct api *api_destroy(struct api *a);
  * one wait, and /ping is not healthy. */
 void api_starts(struct api *a);
 void api_started(struct api *a);
+/* The server stops: who still waits for that is told so. */
+void api_stops(struct api *a);
 /* Where start-up says what it could not load. */
 struct ready *api_ready(struct api *a);
 /* Fills in a door. */

@@ -106,12 +106,22 @@ static bool call_split_path(struct call *c)
 	return true;
 }
 
+static void call_stopping(struct call *c)
+{
+	call_error(c, 503, "ServiceUnavailableException", "The server is stopping");
+}
+
 bool call_too_early(struct call *c)
 {
-	if (!c->api->starting)
+	struct api *a = c->api;
+
+	if (!a->starting)
 		return false;
 	assert(!list_linked(&c->link));
-	list_push_back(&c->api->early, &c->link);
+	if (a->stopping)
+		call_stopping(c);
+	else
+		list_push_back(&a->early, &c->link);
 	return true;
 }
 
@@ -233,7 +243,10 @@ static void call_begin_some(uv_timer_t *t)
 	for (unsigned i = 0; i < CALLS_BEGUN && (n = list_pop(&a->early)); i++) {
 		struct call *c = container_of(n, struct call, link);
 
-		c->route->run(c);
+		if (a->starting)
+			call_stopping(c);
+		else
+			c->route->run(c);
 	}
 	if (list_empty(&a->early))
 		uv_timer_stop(t);
@@ -249,11 +262,22 @@ void api_starts(struct api *a)
 	a->starting = true;
 }
 
+static void call_begin_early(struct api *a)
+{
+	if (!list_empty(&a->early))
+		uv_timer_start(a->begin, call_begin_some, 0, 1);
+}
+
 void api_started(struct api *a)
 {
 	a->starting = false;
-	if (!list_empty(&a->early))
-		uv_timer_start(a->begin, call_begin_some, 0, 1);
+	call_begin_early(a);
+}
+
+void api_stops(struct api *a)
+{
+	a->stopping = true;
+	call_begin_early(a);
 }
 
 struct ready *api_ready(struct api *a)

@@ -29,6 +29,7 @@ struct api {
 		*pool_mapped, *pool_used, *log_dropped;
 	struct budget *budget;
 	struct tokens *tokens; /* NULL: no authorization */
+	bool stopping;         /* nobody needs to wait for the start any more */
 	bool starting;         /* the models of the start are not known yet … */
 	struct list early;     /* … and calls wait until they are */
 	uv_timer_t *begin;     /* runs them then, some at a time */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -142,6 +143,30 @@ static void honours_allowed_urls(void **state)
 	settings.allowed_urls = all_urls;
 }
 
+static void a_download_claims_its_name(void **state)
+{
+	_cleanup_(freep) char *folder = mem_printf("%s/downloads", store_dir);
+	struct settings without = { .allowed_urls = all_urls };
+	struct source s;
+
+	(void)state;
+	source_resolve(&settings, "http://models.example/b.mar", "/downloads", &s);
+	source_claim(&s, false);
+	assert_true(!s.path && !s.download && s.status == 500);
+	assert_string_equal(s.type, "InternalServerException");
+	assert_string_equal(s.message, "Model file already exists b.mar");
+	source_finish(&s);
+	source_resolve(&settings, "http://models.example/b.mar", "/downloads", &s);
+	source_claim(&s, true);
+	assert_true(s.path && !s.download && slice_ends(slice_str(s.path), SLICE("/b.mar")));
+	source_finish(&s);
+	source_resolve(&without, "http://models.example/b.mar", folder, &s);
+	source_claim(&s, false);
+	assert_true(s.download && slice_starts(slice_str(s.download), slice_str(folder)));
+	assert_int_equal(rmdir(folder), 0); /* it was made */
+	source_finish(&s);
+}
+
 static void lists_archives_only(void **state)
 {
 	size_t n;
@@ -165,6 +190,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_leaves_the_store),
 		cmocka_unit_test(refuses_what_is_no_url),
 		cmocka_unit_test(honours_allowed_urls),
+		cmocka_unit_test(a_download_claims_its_name),
 		cmocka_unit_test(lists_archives_only),
 	};
 

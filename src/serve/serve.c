@@ -99,6 +99,7 @@ static void serve_signalled(uv_signal_t *h, int signal)
 	s->draining = true;
 	log_info("Got signal %d: finishing the requests in flight", signal);
 	uv_timer_start(&s->patience, serve_out_of_patience, s->settings->drain_timeout * 1000, 0);
+	api_stops(s->api);
 	net_drain(s->net, serve_drained, s);
 }
 

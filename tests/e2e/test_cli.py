@@ -296,7 +296,7 @@ def test_newest_snapshot_goes_before_config_properties(shell, torchserve):
     # The port, the store, the models and the flags: everything comes from the snapshot.
     shell.config.write_text("inference_address=nonsense\n")
     torchserve()
-    eventually(lambda: models(shell) == ["mine"])
+    assert models(shell) == ["mine"]    # it is started when its models are known
     shell.run("torchserve", "--stop", "--foreground")
     code, output = shell.run("torchserve", "--ncs", "--model-store", str(shell.store))
     assert code == 1 and "Invalid configuration: " in output
