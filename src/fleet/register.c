@@ -28,7 +28,7 @@
 #include "loop/work.h"
 
 #define REGISTER_UNDO_MS 5000
-#define REGISTERING_MAX 1000 /* at once: nobody waits that long */
+#define REGISTERING_MAX 256 /* at once: the last of more would wait for ever */
 
 enum registering_step { STEP_LOOK_UP, STEP_DOWNLOAD, STEP_UNPACK, STEP_INSTALL, STEP_KNOWN };
 

@@ -198,6 +198,23 @@ def test_local_archives_do_not_wait_for_downloads(serve, tmp_path, files):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["here.mar", "other.mar"]
 
 
+def test_registrations_in_progress_are_bounded(serve, tmp_path, files):
+    make_mar(tmp_path, "here", "echo.py")
+    server = serve(store=tmp_path, load_models="")
+    stuck = [Stuck(server, files.url(f"stalls/{i}/echo.mar")) for i in range(256)]
+
+    def coming():
+        return len(server.manage("GET", "/models?registering=true").json()["registering"])
+
+    eventually(lambda: coming() == 256, coming)
+    assert_error(server.register("here.mar"), 503, "ServiceUnavailableException",
+                 "256 models are being registered; try again when some of them are there")
+    for client in stuck:
+        client.leave()
+    eventually(lambda: coming() == 0, coming)
+    assert server.register("here.mar").status_code == 200
+
+
 def test_a_download_that_trickles_is_given_up(serve, tmp_path, files):
     server = serve(store=tmp_path, load_models="", download_stall_timeout=1,
                    download_rate_min="10m")
