@@ -21,6 +21,8 @@ from sconce.encode import Unsupported, encode
 _FINAL = wire.REPLY_FINAL
 _FINAL_ERROR = wire.REPLY_FINAL | wire.REPLY_ERROR
 _CANCELLED_MAX = 4096
+_INLINE_MAX = wire.INLINE_MAX
+_HEAD_MAX = wire.REPLY_HEAD_MAX
 _reply = wire.reply
 
 
@@ -114,26 +116,28 @@ class Replies:
         cannot be sent. `processor` holds the handler's status and headers; see ts.context."""
         try:
             body = value if type(value) is bytes else encode(value)
-            head = processor.reply_head()
-            left = wire.REPLY_HEAD_MAX - len(head[1]) - len(head[2]) - len(head[3])
-            if left < 0:
-                raise ValueError("its headers have %d bytes more than fit a frame" % -left)
+            head = status, phrase, content_type, headers = processor.reply_head()
+            size = len(phrase) + len(content_type) + len(headers)
+            if size > _HEAD_MAX:
+                raise ValueError("its headers have %d bytes more than fit a frame"
+                                 % (size - _HEAD_MAX))
         except Exception as e:
             self._refuse(request, e)
             return
+        length = len(body)
         with self._lock:
             if request.over:
                 return
-            stream = self._streams.get(request.id)
-            if flags & _FINAL and stream is None and len(body) <= min(wire.INLINE_MAX, left):
+            if (length <= _INLINE_MAX and flags & _FINAL and length + size <= _HEAD_MAX
+                    and request.id not in self._streams):
                 request.over = True
-                self._add(_reply(request.id, head[0], flags, body, head[2], head[1], head[3]))
+                self._add(_reply(request.id, status, flags, body, content_type, phrase, headers))
                 return
-            stream = self._append(request, stream, body, head, flags)
+            stream = self._append(request, body, head, flags)
         if stream is not None:
             self._channel.wait(lambda: not stream.waiting)
 
-    def _append(self, request, stream, body, head, flags):
+    def _append(self, request, body, head, flags):
         """Returns the stream if the caller has to wait until nothing of it waits."""
         length = len(body)
         if self._channel.mute or (not flags & _FINAL and request.id in self.cancelled):
@@ -143,6 +147,7 @@ class Replies:
             self.fail(request, 507, "The response has %d bytes, max_response_size allows %d."
                       % (length, self._max))
             return None
+        stream = self._streams.get(request.id)
         if stream is None:
             stream = self._streams[request.id] = _Stream(request)
         request.over = bool(flags & _FINAL)
@@ -167,8 +172,8 @@ class Replies:
             length = len(body)
             if not flags & _FINAL and stream.window <= 0:
                 return
-            if length <= wire.INLINE_MAX and (
-                    length + len(phrase) + len(content_type) + len(headers) <= wire.REPLY_HEAD_MAX):
+            if length <= _INLINE_MAX and (
+                    length + len(phrase) + len(content_type) + len(headers) <= _HEAD_MAX):
                 entry = _reply(request.id, status, flags, body, content_type, phrase, headers)
             elif length <= request.grant[1]:
                 entry = wire.granted_reply(request.id, status, flags, request.grant[0], length,
