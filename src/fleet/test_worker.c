@@ -138,6 +138,34 @@ static void test_a_kill_that_nobody_reports_yet_keeps_the_place(void **state)
 	assert_int_equal(rig.gone, 1);
 }
 
+/* It is read when the process is gone already. */
+static void test_a_last_word_that_is_a_lie(void **state)
+{
+	(void)state;
+	rig_loads();
+	assert_int_equal(send(rig.peer, "garbage", 7, 0), 7);
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.w->state, WORKER_WAITING);
+	worker_check(rig.w);
+	rig_turn();
+	assert_int_equal(rig.starts, 2);
+	rig_loads();
+}
+
+static void test_one_that_is_not_made_yet_can_be_ended(void **state)
+{
+	(void)state;
+	rig_ends(SIGKILL);
+	rig.slow = true;
+	rig_turn();
+	assert_int_equal(rig.starts, 2);
+	assert_int_equal(rig.w->pid, 0);
+	worker_stop(rig.w, 1000);
+	rig_turn();
+	rig_turn();
+	assert_int_equal(rig.gone, 1);
+}
+
 static void test_a_start_that_fails_is_reported_from_the_loop(void **state)
 {
 	(void)state;
@@ -171,6 +199,8 @@ int main(void)
 		WORKER_TEST(test_what_cannot_be_handed_over_waits_again),
 		WORKER_TEST(test_a_large_configuration_can_be_loaded),
 		WORKER_TEST(test_a_kill_that_nobody_reports_yet_keeps_the_place),
+		WORKER_TEST(test_a_last_word_that_is_a_lie),
+		WORKER_TEST(test_one_that_is_not_made_yet_can_be_ended),
 		WORKER_TEST(test_a_start_that_fails_is_reported_from_the_loop),
 	};
 

@@ -203,7 +203,8 @@ void worker_ended(struct worker *w, int status, const char *how)
 		child_describe(status, described, sizeof(described));
 		how = described;
 	}
-	w->doomed = NULL;
+	/* So that nothing it still says makes anybody end it once more. */
+	w->doomed = how;
 	w->pid = 0;
 	if (w->maker && w->maker->clear)
 		w->maker->clear(w);
@@ -213,6 +214,7 @@ void worker_ended(struct worker *w, int status, const char *how)
 	output_drain(&w->out);
 	output_drain(&w->err);
 	uv_timer_stop(w->timer);
+	w->doomed = NULL;
 	w->maker = NULL;
 	if (w->state != WORKER_STOPPING) {
 		w->deaths++;

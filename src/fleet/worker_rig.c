@@ -111,14 +111,16 @@ static int fake_start(struct worker *w, const int ends[4])
 	if (rig.off)
 		return -EAGAIN;
 	rig.peer = fcntl(ends[3], F_DUPFD_CLOEXEC, 3);
-	worker_started(w, FAKE_PID);
+	if (!rig.slow)
+		worker_started(w, FAKE_PID);
 	return 0;
 }
 
 static void fake_kill(struct worker *w)
 {
-	(void)w;
 	rig.kills++;
+	if (!w->pid)
+		worker_end_soon(w, "was not made"); /* as a zygote's */
 }
 
 static const struct worker_maker fake_maker = {

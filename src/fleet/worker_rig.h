@@ -31,7 +31,8 @@ struct rig {
 	int peer; /* what the process would hold; -1: none */
 	unsigned starts, kills, loaded, gone, released, lost;
 	int load_code;
-	bool off; /* the maker is */
+	bool off;  /* the maker is */
+	bool slow; /* it has not made the process yet */
 	struct reply last;
 	char body[256];
 	unsigned replies;
