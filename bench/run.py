@@ -62,6 +62,7 @@ def run(name, options):
             for server in servers[first:] + servers[:first]:
                 results.add(server.name, scenario.measure(server, options.seconds))
     finally:
+        scenario.end()
         for server in servers:
             server.stop()
     return results

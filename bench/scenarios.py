@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import measure
 import models
-from servers import every
+from servers import SconcePrometheus, every
 
 BOTH, BEST = ("torchserve-tuned", "torchserve"), ("torchserve-tuned",)
 STORES = models.CACHE / "stores"
@@ -40,6 +40,9 @@ class Scenario:
 
     def measure(self, server, seconds):
         raise NotImplementedError
+
+    def end(self):
+        """Stops what it started besides the servers it was given."""
 
 
 class Load(Scenario):
@@ -78,6 +81,30 @@ class Load(Scenario):
 
     def measure(self, server, seconds):
         return measure.calm(server, lambda: self.load(server, seconds))
+
+
+class LogMode(Load):
+    """What the default, metrics_mode=log, costs: beside a server that publishes them."""
+
+    peers = ()
+    beside = None
+
+    def begin(self, server):
+        super().begin(server)
+        self.beside = SconcePrometheus()
+        super().begin(self.beside)
+
+    def measure(self, server, seconds):
+        found = super().measure(server, seconds)
+        beside = super().measure(self.beside, seconds)
+        return {**found, "failed": found["failed"] + beside["failed"],
+                "disturbed": found["disturbed"] or beside["disturbed"],
+                "rate_beside": beside["rate"], "cpu_beside": beside["cpu"],
+                "share": found["rate"] / beside["rate"]}
+
+    def end(self):
+        if self.beside:
+            self.beside.stop()
 
 
 class Image(Load):
@@ -204,6 +231,11 @@ AGAIN = "worker killed to next answer, s"
 SCENARIOS = {
     "noop1": Load("a handler that does nothing, 1 KB, 1 worker, 16 clients",
                   (rate(30000), cpu())),
+    "logmode": LogMode("noop1, metrics in the log, beside metrics_mode=prometheus",
+                       (rate(), Metric("rate_beside", "… prometheus", more=True), cpu(),
+                        Metric("cpu_beside", "… prometheus", digits=3),
+                        Metric("share", "share of its requests/s", more=True, wanted=0.95,
+                               digits=3))),
     "noop8": Load("the same, batches of 8, 64 clients", (rate(), cpu()), clients=64, batch=8),
     "noop32": Load("the same, batches of 32, 64 clients", (rate(40000), cpu()), clients=64,
                    batch=32),

@@ -167,6 +167,7 @@ class Sconce(Server):
     """This project's build, with the settings it has when nobody sets any."""
 
     name = "sconce"
+    settings = {}
     binary = Path(os.environ.get("SCONCE_BIN_DIR", ROOT / "build" / "bin")) / "sconce"
 
     @classmethod
@@ -178,11 +179,18 @@ class Sconce(Server):
         settings = {"model-store": store, "load-models": ",".join(load) or None,
                     "default-workers-per-model": 1, "disable-token-authorization": "true",
                     "enable-model-api": "true", "no-config-snapshots": "true",
-                    "python": python if python.exists() else None}
+                    "python": python if python.exists() else None, **self.settings}
         for kind, port in zip(("inference", "management", "metrics"), self.ports):
             settings[f"{kind}-address"] = f"http://127.0.0.1:{port}"
         flags = [(f"--{key}", str(value)) for key, value in settings.items() if value is not None]
         return [str(self.binary), "serve", *(word for flag in flags for word in flag)]
+
+
+class SconcePrometheus(Sconce):
+    """The same, but TorchServe's metrics are published and not written to its logs."""
+
+    name = "sconce-prometheus"
+    settings = {"metrics-mode": "prometheus"}
 
 
 class TorchServe(Server):
