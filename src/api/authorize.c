@@ -1,28 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/authorize.h"
 
+#include <string.h>
+
 #include "api/args.h"
 #include "api/handlers.h"
 #include "api/route.h"
 #include "auth/tokens.h"
 #include "base/clock.h"
 
+/* TorchServe's sentence. */
+#define AUTHORIZE_FAILED                                                                           \
+	"Token %s failed. Token either incorrect, expired, or not provided correctly"
+
+/* And what to do. The folder of the file is not a stranger's business; the log has it. */
+static void authorize_refuse(struct call *c, const char *what, enum token_verdict verdict,
+			     enum token_kind kind)
+{
+	static const char *const faults[] = {
+		[TOKEN_MISSING] = "There is no Authorization header",
+		[TOKEN_MALFORMED] = "The Authorization header is not 'Bearer KEY'",
+		[TOKEN_OTHER] = "That is the key for something else",
+		[TOKEN_WRONG] = "That is no key of this server",
+	};
+	const char *path = tokens_path(c->api->tokens), *slash = strrchr(path, '/');
+	const char *file = slash ? slash + 1 : path, *name = token_kind_name(kind);
+
+	if (verdict == TOKEN_EXPIRED)
+		call_error(c, 400, "InvalidKeyException",
+			   AUTHORIZE_FAILED ". The %s key has expired: /token?type=%s of the "
+					    "management address, called with the API key, writes "
+					    "a new one into the server's %s",
+			   what, name, name, file);
+	else
+		call_error(c, 400, "InvalidKeyException",
+			   AUTHORIZE_FAILED ". %s: send 'Authorization: Bearer KEY' with the %s "
+					    "key of the server's %s",
+			   what, faults[verdict], name, file);
+}
+
 bool authorize_call(struct call *c)
 {
 	unsigned roles = c->route->roles;
 	enum token_kind kind = roles & API_INFERENCE ? TOKEN_INFERENCE : TOKEN_MANAGEMENT;
-	struct slice header;
+	enum token_verdict verdict;
 
 	/* On a shared listener each route asks for the key of its own kind. */
 	if (!c->api->tokens || (roles & API_METRICS) || c->route->run == authorize_renew ||
 	    c->route->run == page_show)
 		return true;
-	header = http_head_get(&c->x->head, "authorization");
-	if (tokens_check(c->api->tokens, kind, header, clock_wall_ns()))
+	verdict = tokens_judge(c->api->tokens, kind, http_head_get(&c->x->head, "authorization"),
+			       clock_wall_ns());
+	if (verdict == TOKEN_GOOD)
 		return true;
-	call_error(c, 400, "InvalidKeyException",
-		   "Token Authorization failed. Token either incorrect, expired, or not provided "
-		   "correctly");
+	authorize_refuse(c, "Authorization", verdict, kind);
 	return false;
 }
 
@@ -48,6 +79,7 @@ static void authorize_renewed(void *arg, int r)
 void authorize_renew(struct call *c)
 {
 	struct slice header = http_head_get(&c->x->head, "authorization");
+	enum token_verdict verdict;
 	enum token_kind kind;
 	struct args args;
 	bool known;
@@ -60,10 +92,16 @@ void authorize_renew(struct call *c)
 		return;
 	known = authorize_kind(args_text(&args, "type"), &kind);
 	args_finish(&args);
-	if (!known || !tokens_check(c->api->tokens, TOKEN_API, header, clock_wall_ns())) {
+	verdict = tokens_judge(c->api->tokens, TOKEN_API, header, clock_wall_ns());
+	if (verdict != TOKEN_GOOD) {
+		authorize_refuse(c, "Authentication", verdict, TOKEN_API);
+		return;
+	}
+	if (!known) {
 		call_error(c, 400, "InvalidKeyException",
-			   "Token Authentication failed. Token either incorrect, expired, or not "
-			   "provided correctly");
+			   AUTHORIZE_FAILED ". Say which key: /token?type=management or "
+					    "/token?type=inference",
+			   "Authentication");
 		return;
 	}
 	c->waiting = c;

@@ -71,7 +71,8 @@ static void keys_expire_but_not_the_api_key(void **state)
 	key = key_of(path, "management");
 	api = key_of(path, "API");
 	assert_true(tokens_check(t, TOKEN_MANAGEMENT, slice_str(key), NOW + 59 * NS_PER_S));
-	assert_false(tokens_check(t, TOKEN_MANAGEMENT, slice_str(key), NOW + 60 * NS_PER_S));
+	assert_int_equal(tokens_judge(t, TOKEN_MANAGEMENT, slice_str(key), NOW + 60 * NS_PER_S),
+			 TOKEN_EXPIRED);
 	assert_true(tokens_check(t, TOKEN_API, slice_str(api), NOW + 1000000 * NS_PER_S));
 	tokens_destroy(t, true);
 }
@@ -148,11 +149,16 @@ static void only_bearer_headers_count(void **state)
 	key = key_of(path, "inference");
 	basic = mem_printf("Basic %s", key + 7);
 	longer = mem_printf("%sx", key);
-	assert_false(tokens_check(t, TOKEN_INFERENCE, SLICE_NULL, NOW));
-	assert_false(tokens_check(t, TOKEN_INFERENCE, SLICE("Bearer"), NOW));
-	assert_false(tokens_check(t, TOKEN_INFERENCE, slice_str(key + 7), NOW));
-	assert_false(tokens_check(t, TOKEN_INFERENCE, slice_str(basic), NOW));
-	assert_false(tokens_check(t, TOKEN_INFERENCE, slice_str(longer), NOW));
+	assert_int_equal(tokens_judge(t, TOKEN_INFERENCE, SLICE_NULL, NOW), TOKEN_MISSING);
+	assert_int_equal(tokens_judge(t, TOKEN_INFERENCE, SLICE(" "), NOW), TOKEN_MISSING);
+	assert_int_equal(tokens_judge(t, TOKEN_INFERENCE, SLICE("Bearer"), NOW), TOKEN_MALFORMED);
+	assert_int_equal(tokens_judge(t, TOKEN_INFERENCE, slice_str(key + 7), NOW),
+			 TOKEN_MALFORMED);
+	assert_int_equal(tokens_judge(t, TOKEN_INFERENCE, slice_str(basic), NOW), TOKEN_MALFORMED);
+	assert_int_equal(tokens_judge(t, TOKEN_INFERENCE, slice_str(longer), NOW), TOKEN_MALFORMED);
+	assert_int_equal(tokens_judge(t, TOKEN_INFERENCE, SLICE("Bearer ~~~~~~~~"), NOW),
+			 TOKEN_WRONG);
+	assert_int_equal(tokens_judge(t, TOKEN_MANAGEMENT, slice_str(key), NOW), TOKEN_OTHER);
 	tokens_destroy(t, true);
 }
 

@@ -110,7 +110,8 @@ int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64
 	if (r) {
 		buf_printf(why,
 			   "%s: the keys for token authorization cannot be written: %s. Start in a "
-			   "folder that is writable, or with --disable-token-auth",
+			   "folder that is writable, name another place with key_file "
+			   "(--key-file), or do without keys with --disable-token-auth",
 			   path, strerror(-r));
 		tokens_destroy(t, false);
 		return err_trace(r);
@@ -146,18 +147,37 @@ static bool token_from_header(struct slice header, char ret[TOKEN_CHARS])
 	return true;
 }
 
-bool tokens_check(const struct tokens *t, enum token_kind kind, struct slice authorization,
-		  uint64_t now_ns)
+const char *token_kind_name(enum token_kind kind)
+{
+	assert(kind < TOKEN_KINDS);
+	return token_names[kind];
+}
+
+const char *tokens_path(const struct tokens *t)
+{
+	return t->path;
+}
+
+enum token_verdict tokens_judge(const struct tokens *t, enum token_kind kind,
+				struct slice authorization, uint64_t now_ns)
 {
 	const struct token *want = &t->all[kind];
 	char got[TOKEN_CHARS];
-	unsigned differ = 0;
+	unsigned differ[TOKEN_KINDS] = { 0 };
 
+	if (!slice_trim(authorization).n)
+		return TOKEN_MISSING;
 	if (!token_from_header(authorization, got))
-		return false;
-	for (int i = 0; i < TOKEN_CHARS; i++)
-		differ |= (unsigned char)got[i] ^ (unsigned char)want->key[i];
-	return !differ && (!want->expires_ns || now_ns < want->expires_ns);
+		return TOKEN_MALFORMED;
+	for (int k = 0; k < TOKEN_KINDS; k++)
+		for (int i = 0; i < TOKEN_CHARS; i++)
+			differ[k] |= (unsigned char)got[i] ^ (unsigned char)t->all[k].key[i];
+	if (!differ[kind])
+		return !want->expires_ns || now_ns < want->expires_ns ? TOKEN_GOOD : TOKEN_EXPIRED;
+	for (int k = 0; k < TOKEN_KINDS; k++)
+		if (!differ[k])
+			return TOKEN_OTHER;
+	return TOKEN_WRONG;
 }
 
 /* Reads the keys while the loop checks calls against them; only renewal_done() changes them, and

@@ -15,6 +15,16 @@
 
 enum token_kind { TOKEN_MANAGEMENT, TOKEN_INFERENCE, TOKEN_API, TOKEN_KINDS };
 
+/* Why a key is not taken. */
+enum token_verdict {
+	TOKEN_GOOD,
+	TOKEN_MISSING,   /* there is no header */
+	TOKEN_MALFORMED, /* it is not "Bearer <word>" */
+	TOKEN_EXPIRED,
+	TOKEN_OTHER, /* a key of another kind */
+	TOKEN_WRONG,
+};
+
 struct tokens;
 
 /* Makes three fresh keys and writes the file (mode 0600, replaced atomically), at once: this is for
@@ -23,10 +33,19 @@ int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64
 		  uint64_t now_ns, struct buf *why);
 /* No renewal is under way. Forgets the keys; the file stays unless `remove_file`. */
 struct tokens *tokens_destroy(struct tokens *t, bool remove_file);
-/* `authorization` is the header's value: "Bearer <key>". Takes the same time for every wrong key.
- */
-bool tokens_check(const struct tokens *t, enum token_kind kind, struct slice authorization,
-		  uint64_t now_ns);
+/* `authorization` is the header's value: "Bearer <key>"; SLICE_NULL: there is none. Takes the same
+ * time for every wrong key. */
+enum token_verdict tokens_judge(const struct tokens *t, enum token_kind kind,
+				struct slice authorization, uint64_t now_ns);
+static inline bool tokens_check(const struct tokens *t, enum token_kind kind,
+				struct slice authorization, uint64_t now_ns)
+{
+	return tokens_judge(t, kind, authorization, now_ns) == TOKEN_GOOD;
+}
+/* The name in the file: "management", "inference", "API". */
+const char *token_kind_name(enum token_kind kind);
+/* The file's path, as it was given. */
+const char *tokens_path(const struct tokens *t);
 /* 0, or -errno when the file could not be written: then the old key stays valid. */
 typedef void tokens_renewed(void *arg, int r);
 /* A new key for `kind` (not TOKEN_API). It is written (and synced) by a thread of libuv's pool;

@@ -5,14 +5,13 @@
 #include <stdlib.h>
 
 #include "base/curl.h"
-#include "base/file.h"
 #include "base/mem.h"
+#include "cli/key.h"
 #include "cli/printable.h"
 #include "cli/sources.h"
 #include "wire/json.h"
 
 #define CLIENT_ANSWER_MAX ((size_t)64 << 20)
-#define CLIENT_KEYS_MAX ((size_t)64 << 10)
 #define CLIENT_CONNECT_MS 5000L
 #define CLIENT_HEAD_MAX ((size_t)1 << 20)
 
@@ -24,44 +23,39 @@ static int client_no_flags(struct settings *s, void *arg, struct buf *why)
 	return 0;
 }
 
-/* What a server that was started in this folder would listen on. */
-static char *client_configured_address(bool inference)
+/* What a server that was started in this folder would listen on and write its keys to. */
+static void client_configured(bool inference, char **address, char **key_file)
 {
 	static const struct sources from = { .flags = client_no_flags };
 	struct buf why = BUF_INIT(65536); /* warnings are the server's business */
 	struct settings s;
-	char *address = NULL;
 
 	settings_init(&s);
-	if (sources_load(&s, &from, &why) == 0)
-		address = mem_strdup(inference ? s.inference_address : s.management_address);
+	if (sources_load(&s, &from, &why) == 0) {
+		*address = mem_strdup(inference ? s.inference_address : s.management_address);
+		*key_file = mem_strdup(s.key_file);
+	}
 	settings_finish(&s);
 	buf_finish(&why);
-	if (!address)
-		address = mem_printf("http://127.0.0.1:%d", inference ? 8080 : 8081);
-	return address;
+	if (!*address)
+		*address = mem_printf("http://127.0.0.1:%d", inference ? 8080 : 8081);
+	if (!*key_file)
+		*key_file = mem_strdup("key_file.json");
 }
 
-static char *client_filed_token(const char *key)
+/* The server that listens there knows best where its keys are. */
+static char *client_find_token(const struct client *c, const char *key_file)
 {
-	struct buf text = BUF_INIT(CLIENT_KEYS_MAX);
-	yyjson_doc *doc = file_read("key_file.json", &text) == 0 ? yyjson_read(text.p, text.n, 0)
-								 : NULL;
-	yyjson_val *entry = yyjson_obj_get(yyjson_doc_get_root(doc), key);
-	char *token = mem_strdup(yyjson_get_str(yyjson_obj_get(entry, "key")));
-
-	yyjson_doc_free(doc);
-	buf_finish(&text);
-	return token;
-}
-
-static char *client_find_token(const struct client_options *o)
-{
+	const struct client_options *o = &c->options;
 	const char *variable = getenv("SCONCE_TOKEN");
+	char *token;
 
 	if (o->token)
 		return mem_strdup(o->token);
-	return variable && *variable ? mem_strdup(variable) : client_filed_token(o->key);
+	if (variable && *variable)
+		return mem_strdup(variable);
+	token = key_of_server(c->address, o->key);
+	return token ? token : key_of_file(key_file, o->key);
 }
 
 /* Begins a complaint. */
@@ -86,6 +80,7 @@ static int client_check_address(const struct client *c)
 
 int client_init(struct client *c, const struct client_options *options)
 {
+	_cleanup_(freep) char *address = NULL, *key_file = NULL;
 	struct buf why = BUF_INIT(4096);
 
 	*c = (struct client){ .options = *options,
@@ -98,11 +93,11 @@ int client_init(struct client *c, const struct client_options *options)
 		printable_printf(stderr, "%s\n", buf_cstr(&why));
 	}
 	buf_finish(&why);
-	c->address = options->address ? mem_strdup(options->address)
-				      : client_configured_address(options->inference);
+	client_configured(options->inference, &address, &key_file);
+	c->address = options->address ? mem_strdup(options->address) : TAKE(address);
 	for (size_t n = strlen(c->address); n && c->address[n - 1] == '/'; n--)
 		c->address[n - 1] = '\0';
-	c->token = client_find_token(options);
+	c->token = client_find_token(c, key_file);
 	if (!c->easy)
 		return CLIENT_SILENT;
 	return client_check_address(c);
@@ -142,13 +137,13 @@ void client_put_query(struct client *c, struct buf *target, const char *key, con
 void client_put_model(struct client *c, struct buf *target, const char *before, const char *model,
 		      const char *version)
 {
-	const char *colon = version ? NULL : strchr(model, ':');
+	const char *colon = version ? NULL : strrchr(model, ':');
 	_cleanup_(freep) char *name = colon ? mem_strndup(model, (size_t)(colon - model))
 					    : mem_strdup(model);
 
 	buf_puts(target, before);
 	client_put_name(c, target, name);
-	client_put_name(c, target, colon ? colon + 1 : version);
+	client_put_name(c, target, colon && colon[1] ? colon + 1 : version);
 }
 
 /* ---- a call ---- */
@@ -259,17 +254,19 @@ int client_ask(struct client *c, const char *method, const char *target)
 
 /* ---- what went wrong ---- */
 
-static void client_advise(const struct client *c, const char *type)
+static void client_advise(struct client *c, const char *type)
 {
 	const char *advice = NULL;
 	bool key = strcmp(type, "InvalidKeyException") == 0;
 
 	if (key && c->token)
 		advice = "The token is not valid here, or has expired: `sconce models token` "
-			 "renews it where the server's key_file.json is.";
+			 "renews it where the server's key file is.";
 	else if (key)
-		advice = "The server wants a token: give --token, set SCONCE_TOKEN, or run this in "
-			 "the folder with the server's key_file.json.";
+		advice = "Give --token, set SCONCE_TOKEN, or run this as the server's user on its "
+			 "machine, or in the folder of its key file.";
+	else if (c->status == 404 && c->missing)
+		c->missing(c, type);
 	else if (c->status == 404)
 		advice = "`sconce models list` shows what is there.";
 	else if (c->status == 405)
@@ -279,7 +276,7 @@ static void client_advise(const struct client *c, const char *type)
 		fprintf(stderr, "%s\n", advice);
 }
 
-static int client_refused(const struct client *c)
+static int client_refused(struct client *c)
 {
 	yyjson_doc *doc = yyjson_read(c->body.p, c->body.n, 0);
 	yyjson_val *root = yyjson_doc_get_root(doc);

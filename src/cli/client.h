@@ -19,7 +19,7 @@ enum client_exit {
 
 struct client_options {
 	const char *address; /* NULL: of the configuration in this folder, or the default */
-	const char *token;   /* NULL: SCONCE_TOKEN, or key_file.json in this folder */
+	const char *token;   /* NULL: SCONCE_TOKEN, or of the server's key file (key.h) */
 	const char *key;     /* which key of the file: "management", "API" */
 	long timeout_s;      /* 0: none */
 	const char *program; /* who complains; NULL: "sconce models" */
@@ -39,6 +39,9 @@ struct client {
 	const char *const *lines;
 	/* Takes pieces of an answer that is streamed as they come, instead of `body`; or NULL. */
 	void (*piece)(struct slice data);
+	/* Advises when the answer is 404, with its type; may call the server. NULL: nothing is. */
+	void (*missing)(struct client *c, const char *type);
+	const void *asked; /* for it */
 	/* Called about once a second while waiting; NULL: nobody is. */
 	void (*tick)(void *userdata);
 	void *userdata;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/models.h"
 
+#include <string.h>
+
 #include "base/slice.h"
 #include "base/util.h"
 #include "cli/cli.h"
@@ -32,6 +34,18 @@ int models_main(int argc, char **argv)
 	return commands_run(&models_commands, argc, argv);
 }
 
+/* "echo:2.0" is the version 2.0 of "echo". An empty version is the default one, so that "a:b:" is a
+ * model whose name has a colon. The text is argv's, which may be written to. */
+static void models_split(struct models_args *a)
+{
+	char *colon = a->model && !a->version ? strrchr(a->model, ':') : NULL;
+
+	if (!colon)
+		return;
+	*colon = '\0';
+	a->version = colon[1] ? colon + 1 : NULL;
+}
+
 int models_begin(const struct options *o, struct models_args *a, struct client *c, int argc,
 		 char **argv, long timeout_s)
 {
@@ -43,6 +57,7 @@ int models_begin(const struct options *o, struct models_args *a, struct client *
 	r = options_parse(o, a, argc, argv);
 	if (r >= 0)
 		return r;
+	models_split(a);
 	options.address = a->address;
 	options.token = a->token;
 	if (o == &models_token_command)
@@ -50,6 +65,8 @@ int models_begin(const struct options *o, struct models_args *a, struct client *
 	if (slice_u64(slice_str(a->timeout), &seconds))
 		options.timeout_s = (long)MIN(seconds, (uint64_t)1 << 20);
 	r = client_init(c, &options);
+	c->missing = models_missing;
+	c->asked = a;
 	if (r == CLIENT_OK)
 		return -1;
 	client_finish(c);

@@ -19,6 +19,8 @@ struct models_args {
 };
 
 #define MODELS_AT(field) offsetof(struct models_args, field)
+#define MODELS_OPERAND_HELP "the model, or MODEL:VERSION"
+#define MODELS_STRAY "A version is named MODEL:VERSION, or with --version."
 
 /* The rows that every command ends with. */
 #define MODELS_ROWS                                                                                \
@@ -29,9 +31,13 @@ struct models_args {
 	  "URL",                                                                                   \
 	  "management address, also unix:PATH (default: management_address of "                    \
 	  "config.properties here, or http://127.0.0.1:8081)" },                                   \
-		{ "--token",   NULL,                                                               \
-		  OPTION_TEXT, MODELS_AT(token),                                                   \
-		  "TOKEN",     "management key (default: SCONCE_TOKEN, or key_file.json here)" },  \
+		{ "--token",                                                                       \
+		  NULL,                                                                            \
+		  OPTION_TEXT,                                                                     \
+		  MODELS_AT(token),                                                                \
+		  "TOKEN",                                                                         \
+		  "management key (default: SCONCE_TOKEN, or the server's "                        \
+		  "key file)" },                                                                   \
 		{ "--timeout",        NULL, OPTION_TEXT,                                           \
 		  MODELS_AT(timeout), "N",  "seconds to wait for an answer (0: for ever)" },       \
 	{                                                                                          \
@@ -51,10 +57,12 @@ int models_set_default_main(int argc, char **argv);
 int models_unregister_main(int argc, char **argv);
 int models_token_main(int argc, char **argv);
 
-/* Parses and opens the client. -1: go on, finish the client; else the exit code. */
+/* Parses and opens the client, which keeps `a`. -1: go on, finish the client; else the exit code.
+ * What stands behind the last colon of MODEL is the version, unless --version is given. */
 int models_begin(const struct options *o, struct models_args *a, struct client *c, int argc,
 		 char **argv, long timeout_s);
-/* Of one version as it was described. */
+/* What to do when the server does not have it: names that there are (models_missing.c). */
+void models_missing(struct client *c, const char *type);
 /* "UNPACKING, 12.5 of 40.0 MiB" of a model that is not there yet, into `out`; empty: it is there.
  */
 void models_put_status(struct buf *out, yyjson_val *version);

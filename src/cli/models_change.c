@@ -15,7 +15,9 @@
 		.name = name_, .kind = kind_, .offset = MODELS_AT(field), .value = value_,         \
 		.help = help_, __VA_ARGS__                                                         \
 	}
-#define MODEL_ROW ROW("MODEL", OPTION_OPERAND, model, "MODEL", "the model", .required = true)
+#define MODEL_ROW                                                                                  \
+	ROW("MODEL", OPTION_OPERAND, model, "MODEL", MODELS_OPERAND_HELP, .required = true)
+#define VERSION_ROW(help_) ROW("--version", OPTION_TEXT, version, "VERSION", help_)
 #define BACKGROUND_ROW                                                                             \
 	ROW("--async", OPTION_FLAG, background, NULL, "do not wait until the workers are ready")
 
@@ -24,6 +26,7 @@
 		.program = "sconce models " name,                                                  \
 		.about = about_,                                                                   \
 		.rows = command##_rows,                                                            \
+		.stray = MODELS_STRAY,                                                             \
 		.n = ARRAY_LEN(command##_rows),                                                    \
 	}
 
@@ -47,7 +50,7 @@ COMMAND(register, "register", "Loads an archive and starts its workers.");
 static const struct option scale_rows[] = {
 	MODEL_ROW,
 	ROW("WORKERS", OPTION_OPERAND, workers, "N", "workers to run", .required = true),
-	ROW("--version", OPTION_TEXT, version, "VERSION", "of this version, not the default one"),
+	VERSION_ROW("of this version, not the default one"),
 	ROW("--max-workers", OPTION_TEXT, max_workers, "N", "at most so many (default: WORKERS)"),
 	BACKGROUND_ROW,
 	MODELS_ROWS,
@@ -56,15 +59,14 @@ COMMAND(scale, "scale", "Changes the number of a model's workers.");
 
 static const struct option set_default_rows[] = {
 	MODEL_ROW,
-	ROW("VERSION", OPTION_OPERAND, version, NULL, "the version", .required = true),
+	VERSION_ROW("the version"),
 	MODELS_ROWS,
 };
 COMMAND(set_default, "set-default", "Chooses the version that calls without one get.");
 
 static const struct option unregister_rows[] = {
 	MODEL_ROW,
-	ROW("VERSION", OPTION_OPERAND, version, NULL,
-	    "this version only (default: the default one)"),
+	VERSION_ROW("this version only (default: the default one)"),
 	MODELS_ROWS,
 };
 COMMAND(unregister, "unregister", "Unloads a model, or one of its versions.");
@@ -75,7 +77,7 @@ static const struct option token_rows[] = {
 };
 COMMAND(token, "token",
 	"Replaces a token that has expired: the server writes the new one into its\n"
-	"key_file.json. --token is the API key here.");
+	"key file. --token is the API key here.");
 
 /* The server's sentence, or all it said. */
 static int change_print(const struct client *c, const struct models_args *a)
@@ -173,6 +175,11 @@ int models_set_default_main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
+	if (!a.version) {
+		client_finish(&c);
+		return options_error(&models_set_default_command,
+				     "the version is missing: MODEL:VERSION, or --version VERSION");
+	}
 	buf_puts(&target, "/models");
 	client_put_name(&c, &target, a.model);
 	client_put_name(&c, &target, a.version);
@@ -208,8 +215,7 @@ int models_token_main(int argc, char **argv)
 	client_put_query(&c, &target, "type", a.type ? a.type : "management");
 	r = client_call(&c, "GET", buf_cstr(&target));
 	if (!r)
-		printf("The server's key_file.json has a new %s key.\n",
-		       a.type ? a.type : "management");
+		printf("The server's key file has a new %s key.\n", a.type ? a.type : "management");
 	client_finish(&c);
 	return r;
 }

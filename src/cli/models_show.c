@@ -19,14 +19,15 @@ static const struct option list_rows[] = {
 
 const struct options models_list_command = {
 	.program = "sconce models list",
-	.about = "Lists the models: default version, workers ready of those wanted, archive.",
+	.about = "Lists the versions of all models: workers ready of those wanted, archive.",
 	.rows = list_rows,
 	.n = ARRAY_LEN(list_rows),
 };
 
 static const struct option describe_rows[] = {
-	{ "MODEL", NULL, OPTION_OPERAND, MODELS_AT(model), "MODEL", "the model", .required = true },
-	{ "VERSION", NULL, OPTION_OPERAND, MODELS_AT(version), NULL,
+	{ "MODEL", NULL, OPTION_OPERAND, MODELS_AT(model), "MODEL", MODELS_OPERAND_HELP,
+	  .required = true },
+	{ "--version", NULL, OPTION_TEXT, MODELS_AT(version), "VERSION",
 	  "one version, or all (default: the default version)" },
 	{ "--customized", NULL, OPTION_FLAG, MODELS_AT(customized), NULL,
 	  "with what the handler says of itself" },
@@ -38,6 +39,7 @@ const struct options models_describe_command = {
 	.about = "Shows a model with its settings and its workers.",
 	.rows = describe_rows,
 	.n = ARRAY_LEN(describe_rows),
+	.stray = MODELS_STRAY,
 };
 
 static const char *text_of(yyjson_val *object, const char *key)
@@ -82,27 +84,47 @@ static int show_body(const struct client *c)
 
 /* ---- list ---- */
 
-static void list_row(struct client *c, struct printable_table *t, const char *name, const char *url)
+/* The versions of a model as the server describes them, or NULL: it may have gone since it was
+ * listed. `version` NULL: the default one. */
+static yyjson_doc *list_ask(struct client *c, const char *name, const char *version)
 {
 	_cleanup_(buf_finish) struct buf target = BUF_INIT(65536);
-	yyjson_doc *doc;
-	yyjson_val *version;
 
 	buf_puts(&target, "/models");
 	client_put_name(c, &target, name);
-	/* It may have gone since it was listed. */
+	client_put_name(c, &target, version);
 	if (client_ask(c, "GET", buf_cstr(&target)) || c->status != 200)
-		return;
-	doc = yyjson_read(c->body.p, c->body.n, 0);
-	version = yyjson_arr_get_first(yyjson_doc_get_root(doc));
-	if (version) {
+		return NULL;
+	return yyjson_read(c->body.p, c->body.n, 0);
+}
+
+/* A row for each version; of several the default one is marked. */
+static void list_row(struct client *c, struct printable_table *t, const char *name)
+{
+	yyjson_doc *all = list_ask(c, name, "all"), *one = NULL;
+	yyjson_val *versions = yyjson_doc_get_root(all), *version;
+	const char *chosen = "";
+	size_t i, n;
+
+	if (yyjson_arr_size(versions) > 1) {
+		one = list_ask(c, name, NULL);
+		chosen = text_of(yyjson_arr_get_first(yyjson_doc_get_root(one)), "modelVersion");
+	}
+	yyjson_arr_foreach(versions, i, n, version)
+	{
+		const char *called = text_of(version, "modelVersion");
+		bool is_default = *chosen && strcmp(called, chosen) == 0;
+
+		if (*text_of(version, "status"))
+			continue; /* it is on its way: list_coming() has it */
 		printable_table_put(t, "%s", name);
-		printable_table_put(t, "%s", text_of(version, "modelVersion"));
+		printable_table_put(t, "%s%s", called, is_default ? " (default)" : "");
 		printable_table_put(t, "%zu/%lld", models_workers_ready(version),
 				    number_of(version, "minWorkers"));
-		printable_table_put(t, "%s", url);
+		printable_table_put(t, "%s", text_of(version, "modelUrl"));
 	}
-	yyjson_doc_free(doc);
+	yyjson_doc_free(one);
+	yyjson_doc_free(all);
 }
 
 /* Models that are not there yet. */
@@ -138,7 +160,7 @@ static void list_page(struct client *c, const struct models_args *a, yyjson_val 
 			printable_print(stdout, text_of(model, "modelName"));
 			putchar('\n');
 		} else {
-			list_row(c, t, text_of(model, "modelName"), text_of(model, "modelUrl"));
+			list_row(c, t, text_of(model, "modelName"));
 		}
 	}
 }

@@ -321,6 +321,8 @@ static int parse_refuse_unknown(struct parse *p)
 	options_error(p->o, "unrecognized arguments: %s", buf_cstr(&p->unknown));
 	if (best)
 		fprintf(stderr, "Did you mean %s?\n", best->name);
+	else if (!p->mistyped.p && p->o->stray)
+		fprintf(stderr, "%s\n", p->o->stray);
 	return 2;
 }
 

@@ -42,6 +42,7 @@ struct options {
 	const char *about;   /* one sentence */
 	const struct option *rows;
 	size_t n;
+	const char *stray; /* what to do about an operand too many; NULL: nothing is said */
 };
 
 /* -1: go on; else the exit code: help was printed, or what is wrong with the usage (2). Fields that

@@ -309,7 +309,8 @@ static int torchserve_stop(struct settings *s, struct torchserve_options *o)
 		puts("TorchServe already stopped.");
 		return 0;
 	}
-	unlink("key_file.json");
+	if (s->key_file)
+		unlink(s->key_file);
 	if (!torchserve_wait(s, pid)) {
 		puts("Stopping TorchServe took too long.");
 		return 1;

@@ -73,6 +73,7 @@ struct settings {
 	uint64_t install_py_dep_timeout;                   /* s */
 	char *tmp_dir;                                     /* default: $TEMP, $TMPDIR, /tmp */
 	bool no_config_snapshots;
+	char *key_file;
 	/* the other keys of TorchServe */
 	char *workflow_store; /* default: model_store */
 	char *model_snapshot; /* JSON; goes before load_models */

@@ -8,6 +8,7 @@
 #define ARCHIVES "Limits of archives"
 #define MEMORY "Memory"
 #define METRICS "Metrics and logs"
+#define SECURITY "Security"
 #define FILES "Start, stop and files"
 
 #define ROW(section, kind, name, ...) SETTING_ROW(section, kind, name, #name, __VA_ARGS__)
@@ -92,6 +93,10 @@ const struct setting settings_own[] = {
 	       "milliseconds, and say what kept it"),
 	BOOL(METRICS, access_log, "true", "Log every request"),
 	BOOL(METRICS, log_console, "true", "Write the logs to standard output, too"),
+
+	ROW(SECURITY, SETTING_TEXT, key_file, "key_file.json", NULL,
+	    "File that the keys are written to at the start, readable for its owner only; two "
+	    "servers in one folder need two"),
 
 	NUMBER(FILES, drain_timeout, "30", "0..86400",
 	       "Seconds that stopping waits for requests in progress"),

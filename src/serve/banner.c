@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -118,10 +119,24 @@ static void banner_ignored(const struct settings *s)
 	}
 }
 
+/* As TorchServe says it, and how to do it. */
+static void banner_keys(const struct settings *s)
+{
+	_cleanup_(freep) char *path = realpath(s->key_file, NULL);
+
+	if (s->disable_token_authorization)
+		return;
+	log_info("Token authorization is enabled: calls need the header Authorization: Bearer KEY, "
+		 "with the inference key for predictions and the management key for models. "
+		 "--disable-token-auth (disable_token_authorization=true) does without");
+	log_info("Key file located at %s", path ? path : s->key_file);
+}
+
 void banner_log(const struct fleet *f)
 {
 	banner_surroundings(f);
 	banner_places(f->settings);
 	banner_settings(f->settings);
+	banner_keys(f->settings);
 	banner_ignored(f->settings);
 }

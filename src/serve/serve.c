@@ -30,7 +30,6 @@
 #include "serve/startup.h"
 
 #define SERVE_DOORS 3
-#define SERVE_KEY_FILE "key_file.json" /* in the working directory, as TorchServe writes it */
 #define SERVE_WORKER_GRACE_MS 10000
 #define SERVE_CATALOGUE_MAX ((size_t)1 << 20)
 
@@ -185,7 +184,8 @@ static int serve_make_tokens(struct server *s, struct buf *why)
 
 	if (s->settings->disable_token_authorization)
 		return 0;
-	return tokens_create(&s->tokens, &s->loop, SERVE_KEY_FILE, life_ns, clock_wall_ns(), why);
+	return tokens_create(&s->tokens, &s->loop, s->settings->key_file, life_ns, clock_wall_ns(),
+			     why);
 }
 
 static int serve_read_catalogue(struct server *s, struct buf *why)

@@ -6,6 +6,7 @@ aspect "answer" says that the two have nothing in common: one refuses what the o
 """
 
 import difflib
+import json
 
 # Reading has checked that the length is the body's.
 IGNORED = {"header date", "header server", "header content-length"}
@@ -21,7 +22,26 @@ def open_after_errors(name, theirs, ours):
     return name == "header connection" and (theirs, ours) == ("close", "keep-alive")
 
 
-RULES = {"reason-phrase": reason_phrase, "open-after-errors": open_after_errors}
+def remedy_after_message(name, theirs, ours):
+    """The same error in TorchServe's words, and behind them what to do."""
+    documents = [document(text) for text in (theirs, ours)] if name == "body" else [None]
+    if not all(documents):
+        return False
+    a, b = (one.pop("message", None) for one in documents)
+    return documents[0] == documents[1] and bool(a and b) and b.startswith(a.rstrip(".") + ". ")
+
+
+def document(text):
+    """A JSON object that is one error, or None."""
+    try:
+        value = json.loads(text or "")
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and "code" in value else None
+
+
+RULES = {"reason-phrase": reason_phrase, "open-after-errors": open_after_errors,
+         "remedy-after-message": remedy_after_message}
 
 
 def differences(theirs, ours):

@@ -10,6 +10,7 @@ pytest.register_assert_rewrite("e2e.server", "e2e.client", "e2e.gate")
 
 from e2e.gate import Gate                       # noqa: E402
 from e2e.server import BIN, PYTHON, Server      # noqa: E402
+from e2e.shell import Shell                     # noqa: E402
 
 
 def pytest_configure(config):
@@ -81,3 +82,10 @@ def module_tmp(tmp_path_factory):
 @pytest.fixture
 def gate(tmp_path):
     return Gate(tmp_path)
+
+
+@pytest.fixture
+def shell(tmp_path):
+    s = Shell(tmp_path)
+    yield s
+    s.clean()

@@ -11,9 +11,19 @@ from e2e.archives import make_mar
 from e2e.server import assert_error, eventually, free_ports
 
 REFUSED = ("Token Authorization failed. Token either incorrect, expired, or not provided "
-           "correctly")
+           "correctly. ")
 NOT_RENEWED = ("Token Authentication failed. Token either incorrect, expired, or not provided "
-               "correctly")
+               "correctly. ")
+MISSING = "There is no Authorization header"
+MALFORMED = "The Authorization header is not 'Bearer KEY'"
+OTHER = "That is the key for something else"
+WRONG = "That is no key of this server"
+
+
+def refused(fault, kind, file="key_file.json"):
+    """TorchServe's sentence, and what to do."""
+    return (f"{NOT_RENEWED if kind == 'API' else REFUSED}{fault}: send 'Authorization: Bearer KEY' "
+            f"with the {kind} key of the server's {file}")
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +72,22 @@ def test_right_keys(server):
     assert server.manage("GET", "/models", headers=bearer(keys(server)["management"])).ok
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic abc",
-                                    "Bearer {management}", "Bearer {API}", "{inference}",
-                                    "Bearer {inference}x", "Bearer {inference} x"])
-def test_wrong_keys(server, header):
+@pytest.mark.parametrize("header,fault", [
+    (None, MISSING), ("", MISSING), ("Bearer", MALFORMED), ("Bearer ", MALFORMED),
+    ("Bearer wrong", MALFORMED), ("Basic abc", MALFORMED), ("{inference}", MALFORMED),
+    ("Bearer {inference}x", MALFORMED), ("Bearer {inference} x", MALFORMED),
+    ("Bearer {management}", OTHER), ("Bearer {API}", OTHER), ("Bearer notakey_", WRONG)])
+def test_wrong_keys(server, header, fault):
     headers = {} if header is None else {"Authorization": header.format(**keys(server))}
     for path in ("/predictions/echo", "/ping", "/predictions/nobody"):
-        assert_error(server.get(path, headers=headers), 400, "InvalidKeyException", REFUSED)
+        assert_error(server.get(path, headers=headers), 400, "InvalidKeyException",
+                     refused(fault, "inference"))
 
 
 def test_management_needs_its_own_key(server):
-    for headers in ({}, bearer(keys(server)["inference"])):
+    for headers, fault in (({}, MISSING), (bearer(keys(server)["inference"]), OTHER)):
         assert_error(server.manage("GET", "/models", headers=headers), 400, "InvalidKeyException",
-                     REFUSED)
+                     refused(fault, "management"))
 
 
 def test_on_a_shared_listener_the_route_says_which_key(serve, tmp_path):
@@ -88,7 +101,8 @@ def test_on_a_shared_listener_the_route_says_which_key(serve, tmp_path):
     for kind, status in (("management", 200), ("inference", 400)):
         response = server.manage("GET", "/models", headers=bearer(keys(server)[kind]))
         assert response.status_code == status
-    assert_error(predict(server, keys(server)["management"]), 400, "InvalidKeyException", REFUSED)
+    assert_error(predict(server, keys(server)["management"]), 400, "InvalidKeyException",
+                 refused(OTHER, "inference"))
 
 
 def test_metrics_are_open(server):
@@ -102,14 +116,67 @@ def test_renewal(server):
     after = keys(server)
     assert after["inference"] != before["inference"]
     assert (after["management"], after["API"]) == (before["management"], before["API"])
-    assert_error(predict(server, before["inference"]), 400, "InvalidKeyException", REFUSED)
+    assert_error(predict(server, before["inference"]), 400, "InvalidKeyException",
+                 refused(WRONG, "inference"))
     assert predict(server, after["inference"]).text == "x"
 
 
-@pytest.mark.parametrize("path,kind", [("/token?type=inference", "management"), ("/token", "API"),
-                                       ("/token?type=API", "API"), ("/token?type=x", "API")])
-def test_failed_renewal(server, path, kind):
+WHICH = NOT_RENEWED + "Say which key: /token?type=management or /token?type=inference"
+
+
+@pytest.mark.parametrize("path,kind,message", [
+    ("/token?type=inference", "management", refused(OTHER, "API")), ("/token", "API", WHICH),
+    ("/token?type=API", "API", WHICH), ("/token?type=x", "API", WHICH)])
+def test_failed_renewal(server, path, kind, message):
     before = keys(server)
     response = server.manage("GET", path, headers=bearer(before[kind]))
-    assert_error(response, 400, "InvalidKeyException", NOT_RENEWED)
+    assert_error(response, 400, "InvalidKeyException", message)
     assert keys(server) == before
+
+
+def test_the_start_says_where_the_keys_are_and_how_to_send_one(server):
+    lines = server.log("ts_log.log")
+    assert ("Token authorization is enabled: calls need the header Authorization: Bearer KEY, with "
+            "the inference key for predictions and the management key for models. "
+            "--disable-token-auth (disable_token_authorization=true) does without\n") in lines
+    assert f"Key file located at {server.root / 'key_file.json'}\n" in lines
+
+
+def test_another_place_for_the_keys(serve, tmp_path):
+    """Two servers in one folder; the folder is not told to strangers. Gone at the end."""
+    make_mar(tmp_path / "store", "echo", "echo.py")
+    place = tmp_path / "elsewhere" / "mine.json"
+    place.parent.mkdir()
+    server = serve(store=tmp_path / "store", disable_token_authorization=None, wait=False,
+                   key_file=place)
+    eventually(lambda: place.exists() and server.answers())
+    assert f"Key file located at {place}\n" in server.log("ts_log.log")
+    assert not (server.root / "key_file.json").exists()
+    assert_error(server.get("/ping"), 400, "InvalidKeyException",
+                 refused(MISSING, "inference", "mine.json"))
+    key = json.loads(place.read_text())["inference"]["key"]
+    eventually(lambda: predict(server, key).status_code == 200)
+    server.stop()
+    assert not place.exists()
+
+
+def test_expired(serve, tmp_path):
+    server = serve(disable_token_authorization=None, wait=False, load_models=None,
+                   token_expiration_min=0)
+    eventually(lambda: (server.root / "key_file.json").exists() and server.answers())
+    assert_error(server.get("/ping", headers=bearer(keys(server)["inference"])), 400,
+                 "InvalidKeyException",
+                 REFUSED + "The inference key has expired: /token?type=inference of the management "
+                 "address, called with the API key, writes a new one into the server's "
+                 "key_file.json")
+
+
+def test_where_keys_cannot_be_written(serve, tmp_path):
+    server = serve(disable_token_authorization=None, wait=False, load_models=None,
+                   key_file=tmp_path / "no" / "keys.json")
+    assert server.wait() == 1
+    server.ended = True
+    assert (f"sconce: cannot start: {tmp_path / 'no' / 'keys.json'}: the keys for token "
+            "authorization cannot be written: No such file or directory. Start in a folder that is "
+            "writable, name another place with key_file (--key-file), or do without keys with "
+            "--disable-token-auth\n") in server.console

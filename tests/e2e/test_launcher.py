@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from e2e.server import BIN, PYTHON, REPOSITORY, eventually, marked_processes
-from e2e.test_cli import Shell
+from e2e.shell import Shell
 
 SCRIPT = """
 import json, sys

@@ -69,10 +69,12 @@ def test_life_of_a_model(client, server):
     assert client.do("scale", "echo", "1") == "Workers scaled to 1 for model: echo\n"
     assert len(server.worker_pids("echo")) == 1
     client.do("register", "echo-2.mar")
-    assert client.do("set-default", "echo", "2.0") == (
+    assert client.do("set-default", "echo:2.0") == (
         'Default version successfully updated for model "echo" to "2.0"\n')
-    assert "echo   2.0 " in client.do("list")
-    assert client.do("unregister", "echo", "1.0") == 'Model "echo" unregistered\n'
+    assert client.do("list") == ("MODEL  VERSION        WORKERS  ARCHIVE\n"
+                                 "echo   1.0            1/1      echo.mar\n"
+                                 "echo   2.0 (default)  1/1      echo-2.mar\n")
+    assert client.do("unregister", "echo", "--version", "1.0") == 'Model "echo" unregistered\n'
     assert client.do("unregister", "echo") == 'Model "echo" unregistered\n'
     assert client.do("list", "--quiet") == ""
 
@@ -80,7 +82,7 @@ def test_life_of_a_model(client, server):
 def test_describe(client, server):
     client.do("register", "echo.mar", "--workers", "2")
     client.do("register", "echo-2.mar", "--workers", "0")
-    text = client.do("describe", "echo", "all")
+    text = client.do("describe", "echo:all")
     pids = server.worker_pids("echo")
     assert text.startswith("echo 1.0\n  archive   echo.mar\n"
                            "  workers   2 ready, 2 wanted, at most 2\n")
@@ -92,7 +94,10 @@ def test_describe(client, server):
     assert {line[column:column + 5] for line in lines[head + 1:head + 3]} == {"READY"}
     assert "\n\necho 2.0\n" in text
     assert "WORKER" not in text.partition("echo 2.0")[2]
-    assert "echo 1.0" not in client.do("describe", "echo", "2.0")
+    for named in (["echo:2.0"], ["echo", "--version", "2.0"], ["--version=2.0", "echo"]):
+        assert client.do("describe", *named).startswith("echo 2.0\n")
+    assert client.do("scale", "echo:2.0", "1") == (
+        "Workers scaled to 1 for model: echo, version: 2.0\n")
 
 
 def test_json(client, server):
@@ -145,12 +150,15 @@ def test_without_a_terminal_there_is_no_progress(client, server, gate):
 
 # ---- what goes wrong ----
 
+NO_MODELS = "There are no models; `sconce models register ARCHIVE` loads one.\n"
+
+
 @pytest.mark.parametrize("arguments,code,complaints", [
-    (["describe", "none"], 1, "Model not found: none\n`sconce models list` shows what is there.\n"),
-    (["scale", "none", "1"], 1,
-     "Model not found: none\n`sconce models list` shows what is there.\n"),
-    (["register", "none.mar"], 1,
-     "Model not found at: none.mar\n`sconce models list` shows what is there.\n"),
+    (["describe", "none"], 1, "Model not found: none\n" + NO_MODELS),
+    (["scale", "none", "1"], 1, "Model not found: none\n" + NO_MODELS),
+    (["unregister", "none:1.0"], 1, "Model not found: none\n" + NO_MODELS),
+    (["register", "none.mar"], 1, "Model not found at: none.mar\nArchives are looked for in the "
+     "server's model_store; from elsewhere they need a URL (http://, file:///).\n"),
     (["register", "broken.mar"], 1, "Failed to start workers for model broken version: 1.0\n")])
 def test_refused(client, arguments, code, complaints):
     result = client.run(*arguments)
@@ -159,7 +167,36 @@ def test_refused(client, arguments, code, complaints):
     assert result[2].endswith(complaints.partition("\n")[2])
 
 
+def test_names_that_are_like_others(client):
+    client.do("register", "echo.mar", "--workers", "0")
+    client.do("register", "echo-2.mar", "--workers", "0")
+    assert client.run("describe", "ecko")[2].endswith(
+        "error: Model not found: ecko\nDid you mean 'echo'?\n")
+    assert client.run("scale", "nothing", "1")[2].endswith(
+        "error: Model not found: nothing\n`sconce models list` shows what is there.\n")
+    assert client.run("describe", "echo:3.0")[2].endswith(
+        "error: Model version: 3.0 does not exist for model: echo\nThere are: 1.0, 2.0.\n")
+
+
+def test_models_with_colons(client):
+    client.do("register", "echo.mar", "--workers", "0", "--name", "a:b")
+    assert client.do("describe", "a:b:").startswith("a:b 1.0\n")
+    assert client.do("describe", "a:b:1.0").startswith("a:b 1.0\n")
+    assert client.do("describe", "a:b", "--version", "1.0").startswith("a:b 1.0\n")
+
+
+def test_list_does_not_recommend_itself(client, server):
+    code, _, complaints = Client(client.root, f"http://127.0.0.1:{server.metrics_port}").run("list")
+    assert code == 1
+    assert complaints.endswith("\nIs this the server's management_address? --address names "
+                               "another.\n")
+
+
 @pytest.mark.parametrize("arguments,message", [
+    (["describe", "echo", "2.0"], "unrecognized arguments: 2.0\n"
+     "A version is named MODEL:VERSION, or with --version."),
+    (["set-default", "echo"],
+     "the version is missing: MODEL:VERSION, or --version VERSION"),
     (["scale", "echo", "many"], "argument WORKERS: invalid int value: 'many'"),
     (["scale", "echo"], "the following arguments are required: WORKERS"),
     (["register", "a.mar", "--batchsize", "3"], "unrecognized arguments: --batchsize 3\n"
@@ -201,26 +238,45 @@ def test_changes_are_not_allowed(serve, tmp_path):
 
 
 def test_tokens(serve, tmp_path):
-    server = serve(disable_token_authorization=False, wait=False, load_models=None)
-    keys_file = server.root / "key_file.json"
+    """A client on the server's machine finds the keys wherever it runs; another is told."""
+    keys_file = tmp_path / "keys.json"
+    server = serve(disable_token_authorization=False, wait=False, load_models=None,
+                   key_file=keys_file)
     address = f"http://127.0.0.1:{server.management}"
-    stranger, neighbour = Client(tmp_path, address), Client(server.root, address)
+    (tmp_path / "else").mkdir()
+    neighbour = Client(tmp_path / "else", address)
     eventually(lambda: neighbour.run("list")[0] == 0)
-    keys = json.loads(keys_file.read_text())
-    code, _, complaints = stranger.run("list")
-    assert code == 1
-    assert "Token Authorization failed" in complaints
-    assert complaints.endswith("give --token, set SCONCE_TOKEN, or run this in the folder with "
-                               "the server's key_file.json.\n")
-    key = keys["management"]["key"]
-    assert stranger.do("list", "--token", key) == "There are no models.\n"
-    assert stranger.do("list", SCONCE_TOKEN=key) == "There are no models.\n"
-    assert neighbour.do("token") == "The server's key_file.json has a new management key.\n"
+    key = json.loads(keys_file.read_text())["management"]["key"]
+    assert neighbour.do("list", "--token", key) == "There are no models.\n"
+    assert neighbour.do("list", SCONCE_TOKEN=key) == "There are no models.\n"
+    assert neighbour.do("token") == "The server's key file has a new management key.\n"
     assert json.loads(keys_file.read_text())["management"]["key"] != key
-    code, _, complaints = stranger.run("list", "--token", key)
+    code, _, complaints = neighbour.run("list", "--token", key)
     assert code == 1
-    assert "`sconce models token` renews it" in complaints
+    assert complaints == (
+        "sconce models: error: Token Authorization failed. Token either incorrect, expired, or not "
+        "provided correctly. That is no key of this server: send 'Authorization: Bearer KEY' with "
+        "the management key of the server's keys.json\n"
+        "The token is not valid here, or has expired: `sconce models token` renews it where the "
+        "server's key file is.\n")
     assert neighbour.do("list") == "There are no models.\n"
+
+
+def test_no_token_is_found(serve, tmp_path):
+    server = serve(disable_token_authorization=False, wait=False, load_models=None)
+    client = Client(tmp_path, f"http://127.0.0.1:{server.management}")
+    eventually(lambda: client.run("list")[0] == 0)
+    (server.root / "key_file.json").rename(server.root / "hidden")
+    code, _, complaints = client.run("list")
+    assert code == 1
+    assert complaints == (
+        "sconce models: error: Token Authorization failed. Token either incorrect, expired, or not "
+        "provided correctly. There is no Authorization header: send 'Authorization: Bearer KEY' "
+        "with the management key of the server's key_file.json\n"
+        "Give --token, set SCONCE_TOKEN, or run this as the server's user on its machine, or in "
+        "the folder of its key file.\n")
+    (server.root / "hidden").rename(tmp_path / "key_file.json")
+    assert client.do("list") == "There are no models.\n"
 
 
 def test_the_address_of_this_folder(server, client, tmp_path):
@@ -233,9 +289,10 @@ def test_the_address_of_this_folder(server, client, tmp_path):
 class Hostile(BaseHTTPRequestHandler):
     def do_GET(self):
         name = "a\x1b]0;owned\x07\u009b31m"
-        body = {"/models?limit=100": {"models": [{"modelName": name, "modelUrl": "u\nv"}]}}.get(
-            self.path, [{"modelName": name, "modelVersion": "1", "minWorkers": "x",
-                         "workers": 7}])
+        lists = self.path.startswith("/models?limit=100")
+        body = {"models": [{"modelName": name, "modelUrl": "u\nv"}]} if lists else [
+            {"modelName": name, "modelVersion": v, "minWorkers": "x", "workers": 7}
+            for v in ("1\x1b[2J", name)]
         text = json.dumps(body).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(text)))
