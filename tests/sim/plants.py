@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Plants faults, one at a time, and shows that the simulator finds each.
+
+Every plant is an edit of one file of a copy of the tree. Most of them are faults that this server
+once had. A plant whose text is no longer there is reported: write it anew, or drop it with the
+code that it was about.
+
+    tests/sim/plants.py [--seconds 60] [NAME …]
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COPY = ROOT / ".cache" / "plants"
+OPTIONS = ["-Dtests=enabled", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
+ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1"}
+
+# name: file, what is there, what is put there
+PLANTS = {
+    "a body becomes the next request": (
+        "src/net/h1_answer.c", "\t\tb->of = NULL;\n",
+        "\t\tb->of = NULL;\n\t\tb->reading = false;\n\t\tc->h1.parser.started = false;\n"),
+    "an answer goes behind a stream that broke off": (
+        "src/net/h1_answer.c", "e->x.out.aborted || n + 3", "n + 3"),
+    "a broken stream looks whole": (
+        "src/net/h1_answer.c", "if (e->chunked && !o->bodiless && !o->aborted)",
+        "if (e->chunked && !o->bodiless)"),
+    "answers of one connection in another order": (
+        "src/net/h1_answer.c", "\tlist_push_back(&c->h1.exchanges, &e->x.link);",
+        "\tlist_push_front(&c->h1.exchanges, &e->x.link);"),
+    "a lateness is never over": (
+        "src/net/conn.c", "\twait_stop(w);\n\tc->net->stats.timeouts_total++;",
+        "\tc->net->stats.timeouts_total++;"),
+    "204 has a length": (
+        "src/net/h1_answer.c", ".no_length = o->answer.status == 204 || o->answer.status == 304 };",
+        ".no_length = false };"),
+    "a connection is never closed": (
+        "src/net/conn.c", "\telse if (c->close_after && !c->h1.n_exchanges)\n\t\tconn_leave(c);\n",
+        ""),
+    "a request's body is never given back": (
+        "src/api/call.c", "\tbody_finish(&c->body);\n", ""),
+    "a piece of a stream is never given back": (
+        "src/api/answer.c", "\t\tbudget_give(k->budget, k->n);\n", "\t\t;\n"),
+    "a release is forgotten": (
+        "src/fleet/worker_death.c", "\t\tw->ops->release(w->owner);\n", ""),
+    "a grant is never given back": (
+        "src/fleet/worker_frames.c", "\toutbound_revoke(l->memory->outbound, l->grant);\n", ""),
+    "a grant is given back twice": (
+        "src/fleet/worker_frames.c", "\tl->grant = r->grant;\n\tr->grant = (struct span){ 0 };\n",
+        "\tl->grant = r->grant;\n"),
+    "an answer for another request": (
+        "src/fleet/worker_frames.c", "\t\t\tif (r->id == id) {\n",
+        "\t\t\tif (r->id >= id) {\n"),
+    "memory of a request given to another": (
+        "src/fleet/worker_frames.c", "\treply->release = lease_release;\n\treply->arg = l;\n",
+        "\tlease_release(l);\n"),
+    "a request that began an answer is run again": (
+        "src/core/dispatch.c", "r->answered", "false"),
+    "a hung worker is waited for": (
+        "src/fleet/version.c", "\t\tworker_tick(container_of(n, struct worker, link), now_ns);\n",
+        "\t\t;\n"),
+    "a worker that is stopped twice": (
+        "src/fleet/version.c", "\t\tif (w->state == WORKER_STOPPING)\n\t\t\tcontinue;\n", ""),
+    "a header may break lines": (
+        "src/fleet/worker_frames.c", "if (!r->spoiled && !worker_reply_valid(fr))",
+        "if (0 && !worker_reply_valid(fr))"),
+    "any memory may be named": (
+        "src/pool/outbound.c", "if (!grant.length || offset < grant.offset || length > grant.length ||",
+        "if (0 ||"),
+    "a worker may stream without end": (
+        "src/fleet/worker_frames.c", "if (!reply->final && r->streamed - r->opened >= FRAME_WINDOW_BYTES)",
+        "if (0)"),
+    "a client that leaves keeps its request": (
+        "src/api/call.c", "\tif (c->running && !c->abandoned && version_cancel(c->version, &c->request))",
+        "\tif (0)"),
+    "a budget without an end": (
+        "src/pool/budget.h", "if (n > b->limit || b->used > b->limit - n) {", "if (0) {"),
+    "part of an answer is sent twice": (
+        "src/net/h1_answer.c", "\tk->p += data;\n\tk->n -= data;\n",
+        "\tk->p += data > 9000 ? data - 1 : data;\n\tk->n -= data > 9000 ? data - 1 : data;\n"),
+    "who waits for workers is forgotten": (
+        "src/fleet/version.c", "\tversion_settle(v, v->fleet->stopping ? &stopping : &unregistered);\n",
+        ""),
+}
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run(command, **more):
+    return subprocess.run(command, cwd=COPY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          **more)
+
+
+def copy_tree():
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT,
+                            check=True, stdout=subprocess.PIPE).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        source, target = ROOT / name, COPY / name
+        if not source.is_file() or name.startswith(("docs/", "bench/", "python/tests")):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            shutil.copyfile(source, target)
+            shutil.copymode(source, target)
+    packages = ROOT / "subprojects" / "packagefiles"
+    shutil.copytree(packages, COPY / "subprojects" / "packagefiles", dirs_exist_ok=True)
+    if not (COPY / "build" / "build.ninja").exists():
+        done = run(["meson", "setup", "build", *OPTIONS])
+        if done.returncode:
+            sys.exit(done.stdout.decode())
+
+
+def build():
+    done = run(["ninja", "-C", "build", "tests/sim/sim"])
+    return "" if done.returncode == 0 else done.stdout.decode()
+
+
+def simulate(seconds):
+    """The line that tells of a failure; empty when there was none."""
+    try:
+        done = run(["build/tests/sim/sim", "--seed", "1", "--seconds", str(seconds)],
+                   env={**os.environ, **ENVIRONMENT}, timeout=seconds + 120)
+    except subprocess.TimeoutExpired:
+        return "a run that does not end"
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    marks = ("FAILED", "Assertion", "ERROR: AddressSanitizer", "runtime error", "LeakSanitizer")
+    told = [line for line in lines if any(mark in line for mark in marks)]
+    if done.returncode == 0:
+        return ""
+    return told[0] if told else "it ended with %d" % done.returncode
+
+
+def try_plant(name, seconds):
+    path, old, new = PLANTS[name]
+    file = COPY / path
+    text = file.read_text()
+    if text.count(old) == 0:
+        return False, "its text is not in %s any more" % path
+    try:
+        file.write_text(text.replace(old, new, 1))
+        broken = build()
+        if broken:
+            return False, "it does not build:\n" + broken[-2000:]
+        began = time.monotonic()
+        found = simulate(seconds)
+        return bool(found), "%.0f s: %s" % (time.monotonic() - began, found[:140])
+    finally:
+        file.write_text(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Plant faults and let the simulator find them.")
+    parser.add_argument("--seconds", type=int, default=60, help="for each (default 60)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only plants with this in their name")
+    wanted = parser.parse_args()
+    names = [n for n in PLANTS if not wanted.names or any(w in n for w in wanted.names)]
+    copy_tree()
+    broken = build()
+    if broken:
+        sys.exit(broken)
+    missed = 0
+    for name in names:
+        found, text = try_plant(name, wanted.seconds)
+        missed += not found
+        say("%s %s (%s)" % ("found " if found else "MISSED", name, text))
+    say("%d of %d plants were found" % (len(names) - missed, len(names)))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
