@@ -123,6 +123,17 @@ static void test_a_large_configuration_can_be_loaded(void **state)
 	assert_int_equal(rig.kills, 0);
 }
 
+static void test_asking_twice_to_stop_leaves_the_time_limit(void **state)
+{
+	(void)state;
+	rig_loads();
+	worker_stop(rig.w, 1000);
+	worker_stop(rig.w, 5000);
+	assert_true(uv_is_active((uv_handle_t *)rig.w->timer));
+	rig_ends(0);
+	assert_int_equal(rig.gone, 1);
+}
+
 static void test_a_kill_that_nobody_reports_yet_keeps_the_place(void **state)
 {
 	(void)state;
@@ -198,6 +209,7 @@ int main(void)
 		WORKER_TEST(test_a_batch_is_as_large_as_a_frame),
 		WORKER_TEST(test_what_cannot_be_handed_over_waits_again),
 		WORKER_TEST(test_a_large_configuration_can_be_loaded),
+		WORKER_TEST(test_asking_twice_to_stop_leaves_the_time_limit),
 		WORKER_TEST(test_a_kill_that_nobody_reports_yet_keeps_the_place),
 		WORKER_TEST(test_a_last_word_that_is_a_lie),
 		WORKER_TEST(test_one_that_is_not_made_yet_can_be_ended),

@@ -278,9 +278,10 @@ void worker_stop(struct worker *w, uint64_t grace_ms)
 	bool running = w->state == WORKER_STARTING || w->state == WORKER_LOADING ||
 		       w->state == WORKER_READY;
 
-	uv_timer_stop(w->timer);
+	/* Its time runs already. */
 	if (w->state == WORKER_STOPPING && grace_ms)
 		return;
+	uv_timer_stop(w->timer);
 	if (!running && w->state != WORKER_STOPPING) {
 		w->state = WORKER_STOPPING;
 		w->ops->gone(w->owner, w);

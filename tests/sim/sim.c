@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
 #define SIM_STEPS 3000
+#define SIM_TURN_S 60 /* of real time, for a machine that is busy: a turn that does not end */
 
 void sim_fail(const struct sim *s, const char *fmt, ...)
 {
@@ -50,8 +52,10 @@ void sim_say(const struct sim *s, const char *fmt, ...)
 void sim_turn(struct sim *s)
 {
 	uint64_t began_ns = system_real_ns(), took_ns;
-	unsigned calls = system_turn();
+	unsigned calls;
 
+	alarm(SIM_TURN_S);
+	calls = system_turn();
 	took_ns = system_real_ns() - began_ns;
 	s->figures.turns++;
 	s->figures.turn_max_ns = MAX(s->figures.turn_max_ns, took_ns);
@@ -258,6 +262,7 @@ int main(int argc, char **argv)
 	sim_options(argc, argv, &o);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGABRT, sim_died);
+	signal(SIGALRM, sim_died);
 	for (uint64_t i = 0; i < o.seeds; i++) {
 		if (o.seconds && system_real_ns() - began_ns > o.seconds * NS_PER_S)
 			break;
