@@ -12,7 +12,7 @@ BUILD_OPTIONS ?=
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := all
-.PHONY: all build install demo test test-asan test-compat bench sim fuzz format tidy clean help
+.PHONY: all build install demo test test-asan test-compat bench sim sim-plants fuzz format tidy clean help
 export PYTHON
 
 all: build ## build into build/ (installs what is missing first)
@@ -57,6 +57,10 @@ sim: ## run the front in a simulator (SEED=7 VERBOSE=1: this one again; HOURS=1:
 	@build-asan/tests/sim/sim --seed $(SEED) $(if $(STEPS),--steps $(STEPS)) \
 		$(if $(HOURS),--hours $(HOURS)) \
 		$(if $(filter-out 0,$(VERBOSE)),--verbose)
+
+sim-plants: ## plant faults, one at a time, and let the simulator find each (a quarter of an hour)
+	@tools/setup.sh build
+	@$(PYTHON) tests/sim/plants.py
 
 fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
 	@tools/setup.sh fuzz
