@@ -263,12 +263,12 @@ void call_reply(struct request *r, const struct reply *reply)
 	if (!c->x || c->abandoned) {
 		if (reply->release)
 			reply->release(reply->arg);
+		if (!reply->final)
+			version_stream_taken(c->version, r, reply->body.n);
 	} else if (!c->streaming && reply->final) {
 		dialect_of(c)->reply(c, reply);
 	} else {
 		dialect_of(c)->piece(c, reply);
 	}
-	if (!reply->final)
-		version_stream_taken(c->version, r, reply->body.n);
 	call_maybe_free(c);
 }

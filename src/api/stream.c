@@ -6,8 +6,10 @@
 
 #include "base/mem.h"
 
-/* A piece of a stream on its way to the client: counted, and given back as it goes. */
+/* A piece of a stream on its way to the client: counted, and given back as it goes, which lets the
+ * worker send more. Its call outlives it. */
 struct stream_piece {
+	struct call *call;
 	struct budget *budget; /* of a copy; NULL: the bytes are the worker's */
 	size_t n;
 	void (*release)(void *arg);
@@ -23,6 +25,8 @@ static void stream_piece_gone(void *arg)
 		budget_give(k->budget, k->n);
 	if (k->release)
 		k->release(k->arg);
+	if (k->call->running)
+		version_stream_taken(k->call->version, &k->call->request, k->n);
 	free(k);
 }
 
@@ -35,7 +39,8 @@ static bool stream_piece_send(struct call *c, const struct reply *reply)
 	if (copies && !budget_take(c->api->budget, reply->body.n))
 		return false;
 	k = mem_alloc(sizeof(*k) + (copies ? reply->body.n : 0));
-	*k = (struct stream_piece){ .budget = copies ? c->api->budget : NULL,
+	*k = (struct stream_piece){ .call = c,
+				    .budget = copies ? c->api->budget : NULL,
 				    .n = reply->body.n,
 				    .release = reply->release,
 				    .arg = reply->arg };
