@@ -29,6 +29,7 @@ struct commands {
 extern const struct commands sconce_commands;
 extern const struct commands models_commands;
 extern const struct options archiver_command;
+extern const struct options bench_command;
 extern const struct options call_command;
 extern const struct options settings_command;
 extern const struct options completion_command;
@@ -37,6 +38,7 @@ extern const struct options completion_command;
 int commands_run(const struct commands *c, int argc, char **argv);
 
 int archiver_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
 int call_main(int argc, char **argv);
 int completion_main(int argc, char **argv);
 int models_main(int argc, char **argv);

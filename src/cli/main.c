@@ -36,6 +36,7 @@ static const struct command rows[] = {
 	{ "models", models_main, "list, register and scale the models of a running server", NULL,
 	  &models_commands },
 	{ "call", call_main, "post files to a model of a running server", &call_command, NULL },
+	{ "bench", bench_main, "measure a model of a running server", &bench_command, NULL },
 	{ "archive", archiver_main, "pack a model archive (as torch-model-archiver)",
 	  &archiver_command, NULL },
 	{ "torchserve", torchserve_main, "the torchserve command, as TorchServe users type it",

@@ -26,6 +26,8 @@ source <("$SCONCE" completion zsh)
 words=("$@") CURRENT=$#
 _sconce
 """
+COMMANDS = ["serve", "models", "call", "bench", "archive", "torchserve", "settings", "completion",
+            "version", "help"]
 SHELLS = {"bash": ["bash", "--norc", "-c", BASH], "zsh": ["zsh", "-f", "-c", ZSH]}
 
 
@@ -51,9 +53,7 @@ def complete(request, tmp_path):
 
 
 def test_commands(complete):
-    assert complete("sconce", "") == [
-        "serve", "models", "call", "archive", "torchserve", "settings", "completion", "version",
-        "help"]
+    assert complete("sconce", "") == COMMANDS
     assert complete("/some/where/sconce", "mo") == ["models"]
     assert complete("sconce", "models", "s") == ["scale", "set-default"]
     assert complete("sconce", "completion", "") == ["bash", "zsh"]
