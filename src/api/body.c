@@ -5,7 +5,11 @@
 #include "wire/http.h"
 
 #define BODY_FIRST ((size_t)16384) /* for bodies of unknown length */
-#define BODY_STEP ((size_t)65536)  /* the least that is taken at once of a known one */
+/* The least that is taken at once of a known one: so much that most bodies are read in few calls,
+ * so little that thousands of clients that send nothing do not use up the budget. */
+#define BODY_STEP_MIN ((size_t)65536)
+#define BODY_STEP_MAX ((size_t)262144)
+#define BODY_STEPS 256 /* that the whole budget has */
 
 static int body_answer(int r)
 {
@@ -18,6 +22,11 @@ static uint64_t body_limit(const struct body *b)
 	return b->length == HTTP_LENGTH_UNKNOWN ? b->max : b->length;
 }
 
+static size_t body_step(const struct body *b)
+{
+	return MIN(MAX(pool_limit(b->pool) / BODY_STEPS, BODY_STEP_MIN), BODY_STEP_MAX);
+}
+
 static int body_begin(struct sink *s, uint64_t length)
 {
 	struct body *b = container_of(s, struct body, sink);
@@ -28,14 +37,14 @@ static int body_begin(struct sink *s, uint64_t length)
 		return SINK_TOO_LARGE;
 	if (length == HTTP_LENGTH_UNKNOWN)
 		return body_answer(pool_alloc(b->pool, MIN(BODY_FIRST, b->max), &b->block));
-	first = MIN(MAX(length, 1), BODY_STEP);
+	first = MIN(MAX(length, 1), body_step(b));
 	return body_answer(pool_reserve(b->pool, MAX(length, 1), first, &b->block));
 }
 
 /* More of the block, or a larger one: what has arrived decides how much. */
 static int body_more(struct body *b)
 {
-	uint64_t wanted = MIN(b->used + MAX(b->used, BODY_STEP), body_limit(b));
+	uint64_t wanted = MIN(b->used + MAX(b->used * 3, body_step(b)), body_limit(b));
 
 	if (b->block.charged == b->block.size)
 		return pool_grow(b->pool, &b->block, b->used, wanted);

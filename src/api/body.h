@@ -4,7 +4,7 @@
 /*
  * A request body in the shared pool: the sink that connections read into. Addresses for a known
  * length are reserved once, so that it is read into its place without a copy; memory is taken from
- * the budget as it arrives, in steps that double. An unknown length grows by doubling. Where the
+ * the budget as it arrives, in steps that grow. An unknown length grows by doubling. Where the
  * budget is used up, a body is refused rather than kept waiting.
  */
 

@@ -176,6 +176,11 @@ static int pool_take(struct pool *p, size_t size, size_t charged, struct block *
 	return 0;
 }
 
+uint64_t pool_limit(const struct pool *p)
+{
+	return p->budget->limit;
+}
+
 int pool_alloc(struct pool *p, size_t n, struct block *ret)
 {
 	size_t size = pool_round(p, MAX(n, 1));

@@ -34,6 +34,8 @@ struct block {
 int pool_create(struct pool **ret, struct budget *budget, size_t segment_size);
 struct pool *pool_destroy(struct pool *p); /* all blocks must have been freed */
 
+uint64_t pool_limit(const struct pool *p); /* the budget's */
+
 enum { POOL_FULL = 1 }; /* the budget is used up */
 /* 0, POOL_FULL, or -errno (no memfd to be had). On anything but 0 *ret is BLOCK_NONE. */
 int pool_alloc(struct pool *p, size_t n, struct block *ret);
