@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
+#include "config/host.h"
 #include "wire/json.h"
 
 #define KEY_FILE_MAX ((size_t)64 << 10)
@@ -104,8 +105,7 @@ static void key_find_unix(struct key_sockets *s, struct slice path)
 
 static bool key_is_here(struct slice host)
 {
-	return slice_ieq(host, SLICE("localhost")) || slice_starts(host, SLICE("127.")) ||
-	       slice_eq(host, SLICE("[::1]"));
+	return host_is_loopback(host) || slice_eq(host, SLICE("[::1]"));
 }
 
 static void key_find_sockets(struct key_sockets *s, struct slice address)

@@ -20,7 +20,7 @@ static int serve_help(void)
 		 "usage: sconce serve [--config FILE] [--<setting> VALUE ...]\n\n"
 		 "Settings come from (later wins): defaults, the file, SCONCE_<SETTING> in the\n"
 		 "environment, flags. Booleans may be given without a value. Without --config\n"
-		 "the file is the newest snapshot, else config.properties.\n"
+		 "the newest snapshot is read, and config.properties, which wins.\n"
 		 "--ncs is --no-config-snapshots; --disable-token-auth and --dt are\n"
 		 "--disable-token-authorization.\n\n");
 	settings_write_help(&b);

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
-/* `sconce settings [--markdown]`: every setting, for people or as docs/settings.md. */
+/* `sconce settings`: every setting, for people or as docs/settings.md; --effective: what counts
+ * here. */
+
+#include <string.h>
 
 #include "base/util.h"
+#include "cli/printable.h"
+#include "cli/serve_flags.h"
+#include "cli/sources.h"
 #include "config/settings.h"
 
 struct settings_args {
-	bool markdown;
+	bool markdown, effective;
 };
 
 static const struct option rows[] = {
 	{ "--markdown", NULL, OPTION_FLAG, offsetof(struct settings_args, markdown), NULL,
 	  "as the page docs/settings.md" },
+	{ "--effective", NULL, OPTION_FLAG, offsetof(struct settings_args, effective), NULL,
+	  "the values that `sconce serve` would have here and who gives them; flags of serve may "
+	  "follow" },
 };
 
 const struct options settings_command = {
@@ -23,7 +32,26 @@ const struct options settings_command = {
 	.n = ARRAY_LEN(rows),
 };
 
-int settings_main(int argc, char **argv)
+/* `argv` without --effective is a command line of `sconce serve`. */
+static int settings_effective(int argc, char **argv)
+{
+	_cleanup_(buf_finish) struct buf b = BUF_INIT((size_t)4 << 20),
+					 why = BUF_INIT((size_t)1 << 20);
+	struct settings s;
+	int r;
+
+	settings_init(&s);
+	r = serve_flags_load(&s, argc, argv, &why);
+	sources_report(&why, stderr);
+	if (!r) {
+		settings_write_effective(&s, &b);
+		printable_document(stdout, buf_slice(&b));
+	}
+	settings_finish(&s);
+	return r ? 2 : 0;
+}
+
+static int settings_list(int argc, char **argv)
 {
 	struct buf b = BUF_INIT((size_t)1 << 20);
 	struct settings_args args = { 0 };
@@ -38,4 +66,17 @@ int settings_main(int argc, char **argv)
 	fwrite(b.p, 1, b.n, stdout);
 	buf_finish(&b);
 	return 0;
+}
+
+int settings_main(int argc, char **argv)
+{
+	int at = 1;
+
+	while (at < argc && strcmp(argv[at], "--effective") != 0)
+		at++;
+	if (at < argc) {
+		memmove(argv + at, argv + at + 1, (size_t)(argc - at) * sizeof(*argv));
+		return settings_effective(argc - 1, argv);
+	}
+	return settings_list(argc, argv);
 }

@@ -12,6 +12,7 @@
 #include "config/snapshot_files.h"
 
 #define WHY_MAX ((size_t)1 << 20)
+#define OWN_FILE "config.properties"
 
 extern char **environ;
 
@@ -31,7 +32,15 @@ static int load_others(struct settings *s, const struct sources *from, struct bu
 
 /* ---- snapshots ---- */
 
-/* The folder of the snapshots, by what is known before any file is read; NULL: they are not wanted.
+/* The file that was named, or NULL. TorchServe: the variable goes before the flag. */
+static const char *sources_file(const struct sources *from)
+{
+	const char *file = getenv("TS_CONFIG_FILE");
+
+	return file && *file ? file : from->file;
+}
+
+/* The folder of the snapshots, by what everybody else says; NULL: they are not wanted.
  * What is wrong there is told when it is read for good. */
 static char *snapshot_folder(const struct sources *from)
 {
@@ -40,6 +49,8 @@ static char *snapshot_folder(const struct sources *from)
 	struct settings s;
 
 	settings_init(&s);
+	if (!sources_file(from) && access(OWN_FILE, F_OK) == 0)
+		settings_load_file(&s, OWN_FILE, &unsaid);
 	load_others(&s, from, &unsaid);
 	if (!s.no_config_snapshots)
 		folder = mem_printf("%s/config", s.log_location ? s.log_location : "logs");
@@ -70,7 +81,7 @@ static int try_snapshot(struct settings *s, const char *path, struct buf *why)
 	int r;
 
 	settings_init(&trial);
-	r = settings_load_file(&trial, path, &problem);
+	r = settings_load_snapshot(&trial, path, &problem);
 	if (!r)
 		r = check_whole(&trial, &problem);
 	if (r) {
@@ -86,7 +97,23 @@ static int try_snapshot(struct settings *s, const char *path, struct buf *why)
 	return 0;
 }
 
-static bool load_newest_snapshot(struct settings *s, const struct sources *from, struct buf *why)
+/* Its path, or NULL. Nobody has looked into it. */
+static char *newest_snapshot(const struct sources *from)
+{
+	_cleanup_(freep) char *folder = snapshot_folder(from);
+	struct snapshot_files f = { 0 };
+	char *path = NULL;
+
+	if (folder)
+		snapshot_files_list(&f, folder);
+	for (size_t i = 0; i < f.n && !path; i++)
+		if (snapshot_name_is(f.names[i]))
+			path = mem_printf("%s/%s", folder, f.names[i]);
+	snapshot_files_finish(&f);
+	return path;
+}
+
+static void load_newest_snapshot(struct settings *s, const struct sources *from, struct buf *why)
 {
 	_cleanup_(freep) char *folder = snapshot_folder(from);
 	struct snapshot_files f = { 0 };
@@ -105,24 +132,26 @@ static bool load_newest_snapshot(struct settings *s, const struct sources *from,
 				   path);
 	}
 	snapshot_files_finish(&f);
-	return found;
 }
 
 /* ---- the file ---- */
 
 int sources_load(struct settings *s, const struct sources *from, struct buf *why)
 {
-	const char *file = getenv("TS_CONFIG_FILE");
+	const char *file = sources_file(from);
 	int r = 0, others;
 
-	/* TorchServe: the variable goes before the flag. */
-	if (!file || !*file)
-		file = from->file;
-	if (!file && !load_newest_snapshot(s, from, why) && access("config.properties", F_OK) == 0)
-		file = "config.properties";
+	if (file)
+		s->snapshot_unused = newest_snapshot(from);
+	else
+		load_newest_snapshot(s, from, why);
+	/* What a person wrote counts more than what a server remembered. */
+	if (!file && access(OWN_FILE, F_OK) == 0)
+		file = OWN_FILE;
 	if (file)
 		r = settings_load_file(s, file, why);
 	others = load_others(s, from, why);
+	settings_warn_withheld(s, why);
 	return r ? r : others;
 }
 

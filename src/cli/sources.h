@@ -13,10 +13,10 @@ struct sources {
 	bool environment_last; /* it wins over the flags, as TorchServe has it */
 };
 
-/* Fills initialised settings from a file, the environment and the flags. The file: TS_CONFIG_FILE,
- * else the one named, else the newest snapshot that is whole (not with no_config_snapshots), else
- * config.properties in the working directory where there is one. 0 or a negative error with `why`.
- */
+/* Fills initialised settings from files, the environment and the flags. The files: the one that
+ * TS_CONFIG_FILE or else the command line names; without one, the newest snapshot that is whole
+ * (not with no_config_snapshots), and over it config.properties in the working directory. 0 or a
+ * negative error with `why`. */
 int sources_load(struct settings *s, const struct sources *from, struct buf *why);
 /* Warnings to stderr, errors to `out`, each with "Invalid configuration: " before it. */
 void sources_report(const struct buf *why, FILE *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/host.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <limits.h>
 #include <string.h>
@@ -205,4 +206,14 @@ unsigned host_gpus(const char *root)
 			n += slice_u64(slice_make(name.p + 6, name.n - 6), &index);
 	}
 	return n;
+}
+
+bool host_is_loopback(struct slice host)
+{
+	_cleanup_(freep) char *text = slice_dup(host);
+	unsigned char address[4];
+
+	if (slice_ieq(host, SLICE("localhost")))
+		return true;
+	return inet_pton(AF_INET, text, address) == 1 && address[0] == 127;
 }

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "base/slice.h"
+
 /* Bytes: the machine's memory or, if smaller, the tightest limit of our control groups (v1 or v2,
  * our own and those above it). 0 when nothing is known. */
 uint64_t host_memory(const char *root);
@@ -13,3 +15,5 @@ uint64_t host_memory(const char *root);
 unsigned host_cpu_quota(const char *root);
 /* NVIDIA devices that are visible here. */
 unsigned host_gpus(const char *root);
+/* "localhost" or 127.x.x.x. */
+bool host_is_loopback(struct slice host);

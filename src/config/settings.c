@@ -13,6 +13,7 @@
 #include "config/model_list.h"
 #include "config/properties.h"
 #include "config/table.h"
+#include "config/withhold.h"
 
 #define ENV_NAME_MAX 96
 #define BUDGET_MIN (UINT64_C(64) << 20)
@@ -51,7 +52,11 @@ void settings_finish(struct settings *s)
 			free(*(char **)setting_field(t, s));
 	for (unsigned i = 0; i < SETTINGS_MAX; i++)
 		free(s->origins[i]);
+	for (unsigned i = 0; i < SETTINGS_MAX; i++)
+		free(s->withheld[i]);
 	free(s->config_file);
+	free(s->snapshot_file);
+	free(s->snapshot_unused);
 	*s = (struct settings){ 0 };
 }
 
@@ -142,8 +147,15 @@ int settings_set(struct settings *s, struct slice key, struct slice value, const
 	return -ENOENT;
 }
 
+/* The models that were there last are the newest word on that. */
+static bool gives_way(const struct settings *s, const struct setting *t, bool snapshot)
+{
+	return !snapshot && s->snapshot_file &&
+	       t->offset == offsetof(struct settings, model_snapshot);
+}
+
 static int load_property(struct settings *s, const struct property *e, const char *path,
-			 struct buf *why)
+			 bool snapshot, struct buf *why)
 {
 	_cleanup_(buf_finish) struct buf value = BUF_INIT(PROPERTIES_TEXT_MAX);
 	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024);
@@ -162,10 +174,18 @@ static int load_property(struct settings *s, const struct property *e, const cha
 			   r == -ENOBUFS ? "too long" : buf_cstr(&problem));
 		return -EINVAL;
 	}
+	if (gives_way(s, t, snapshot)) {
+		buf_printf(why, "warning: %s: %s is not used: the models are those of %s\n", origin,
+			   t->info.key, s->snapshot_file);
+		return 0;
+	}
+	if (snapshot && settings_withhold(s, t, buf_slice(&value), origin))
+		return 0;
 	return set_row_of_java(s, t, buf_slice(&value), origin, why);
 }
 
-static int load_text(struct settings *s, struct slice text, const char *path, struct buf *why)
+static int load_text(struct settings *s, struct slice text, const char *path, bool snapshot,
+		     struct buf *why)
 {
 	_cleanup_(properties_finish) struct properties p;
 	_cleanup_(buf_finish) struct buf problem = BUF_INIT(1024);
@@ -178,7 +198,7 @@ static int load_text(struct settings *s, struct slice text, const char *path, st
 			buf_printf(why, "%s:%u: %s\n", path, e.line, buf_cstr(&problem));
 			buf_clear(&problem);
 		} else {
-			r = load_property(s, &e, path, why);
+			r = load_property(s, &e, path, snapshot, why);
 		}
 		if (r < 0)
 			result = r;
@@ -186,7 +206,7 @@ static int load_text(struct settings *s, struct slice text, const char *path, st
 	return result;
 }
 
-int settings_load_file(struct settings *s, const char *path, struct buf *why)
+static int load_file(struct settings *s, const char *path, bool snapshot, struct buf *why)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(PROPERTIES_TEXT_MAX);
 	int r = file_read_stream(path, &text);
@@ -200,7 +220,21 @@ int settings_load_file(struct settings *s, const char *path, struct buf *why)
 	}
 	free(s->config_file);
 	s->config_file = mem_strdup(path);
-	return load_text(s, buf_slice(&text), path, why);
+	if (snapshot) {
+		free(s->snapshot_file);
+		s->snapshot_file = mem_strdup(path);
+	}
+	return load_text(s, buf_slice(&text), path, snapshot, why);
+}
+
+int settings_load_file(struct settings *s, const char *path, struct buf *why)
+{
+	return load_file(s, path, false, why);
+}
+
+int settings_load_snapshot(struct settings *s, const char *path, struct buf *why)
+{
+	return load_file(s, path, true, why);
 }
 
 /* PREFIX and the key in capitals. */

@@ -5,7 +5,7 @@
  * Every setting of the server, from one table (table_*.c): key, type, default, bounds, help.
  * `sconce serve --help`, the environment, config.properties and docs/settings.md all come from it.
  *
- * Sources, later wins: defaults, a file (config.properties or a snapshot), environment
+ * Sources, later wins: defaults, a snapshot, a file (config.properties), environment
  * (LOG_LOCATION, METRICS_LOCATION; TS_<KEY> when enable_envvars_config=true; SCONCE_<KEY>), command
  * line (--key value). The flags of `torchserve` come before the environment, as TorchServe's do.
  *
@@ -96,10 +96,14 @@ struct settings {
 	bool debug;
 	char *system_metrics_cmd, *model_server_home, *cpp_log_config, *version;
 	char *vmargs, *plugins_path, *num_workers;
-	char *config_file; /* no setting: the file that was loaded, NULL: none */
+	/* No settings: the files that were loaded, the later one too as config_file; NULL: none. */
+	char *config_file, *snapshot_file;
+	char *snapshot_unused; /* the newest, when a file was named instead; NULL: none */
 	/* By row of the table, who gave it ("config.properties:7", "--model-store"); NULL: it is a
 	 * default. */
 	char *origins[SETTINGS_MAX];
+	/* What the snapshot says but did not bring back ("file:line: key=value"). */
+	char *withheld[SETTINGS_MAX];
 };
 
 /*
@@ -111,6 +115,13 @@ void settings_init(struct settings *s); /* defaults */
 void settings_finish(struct settings *s);
 /* 0, or -EINVAL with "file:line: key: what is wrong; allowed: …" in `why`; -errno if unreadable. */
 int settings_load_file(struct settings *s, const char *path, struct buf *why);
+/* The same of a snapshot, but for what would open this run because an earlier one was open: rows
+ * that are `guarded`, with another value than the default, and listeners that others than this
+ * machine reach. allowed_urls and blacklist_env_vars come back: without them more would be allowed.
+ * What the file that is loaded next says counts, except its model_snapshot. */
+int settings_load_snapshot(struct settings *s, const char *path, struct buf *why);
+/* After all sources: warns of what was withheld and nobody else gave. */
+void settings_warn_withheld(const struct settings *s, struct buf *why);
 /* SCONCE_*, and TS_* if enabled; LOG_LOCATION and METRICS_LOCATION; TEMP or TMPDIR for a tmp_dir
  * that is not set. -EINVAL as above. */
 int settings_load_environment(struct settings *s, char *const *environment, struct buf *why);
@@ -142,6 +153,10 @@ void settings_put_head(const struct settings *s, const char *key, struct buf *wh
 /* The table as text: for `--help` (80 columns), and as the page docs/settings.md. */
 void settings_write_help(struct buf *out);
 void settings_write_markdown(struct buf *out);
+/* Each setting with its value and who gave it, a line each. */
+void settings_write_effective(const struct settings *s, struct buf *out);
+/* What was given, a line for each source: "Settings from config.properties: a=1, b=2". */
+void settings_write_sources(const struct settings *s, struct buf *out);
 /* What any source gave, as a properties file that settings_load_file() reads back (for snapshots);
  * defaults, derived ones too, stay defaults. Passwords are left out, and model_snapshot. */
 void settings_write_properties(const struct settings *s, struct buf *out);

@@ -26,6 +26,7 @@ struct setting {
 	const char *env;    /* a variable that always counts */
 	bool keep_empty;    /* "" is not the same as none */
 	bool secret;        /* never written out */
+	bool guarded;       /* a snapshot must not bring it back, see settings_load_snapshot() */
 };
 
 /* Two runs of rows: TorchServe's keys, then ours. */

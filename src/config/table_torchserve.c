@@ -20,7 +20,8 @@
 #define BOOL(section, name, fallback, help, ...)                                                   \
 	ROW(section, SETTING_BOOL, name, fallback, "true|false", help, __VA_ARGS__)
 #define ADDRESS(name, fallback, help)                                                              \
-	ROW(LISTENERS, SETTING_ADDRESS, name, fallback, "http://host[:port]|unix:path", help)
+	ROW(LISTENERS, SETTING_ADDRESS, name, fallback, "http://host[:port]|unix:path", help,      \
+	    .guarded = true)
 #define UNUSED(kind, name, fallback, allowed, help)                                                \
 	ROW(IGNORED, kind, name, fallback, allowed, help, .info.accepted_only = true)
 
@@ -69,7 +70,7 @@ const struct setting settings_torchserve[] = {
 	TEXT(MODELS, service_envelope, NULL,
 	     "Request envelope of all models: body, json or kserve"),
 	BOOL(MODELS, install_py_dep_per_model, "false",
-	     "Install the requirements.txt of an archive for its model"),
+	     "Install the requirements.txt of an archive for its model", .guarded = true),
 	BOOL(MODELS, limit_max_image_pixels, "true",
 	     "Keep Pillow's limit on image sizes in the built-in vision handlers"),
 	BOOL(MODELS, ipex_enable, "false",
@@ -95,7 +96,7 @@ const struct setting settings_torchserve[] = {
 	     "Header that ends a sequence"),
 
 	BOOL(SECURITY, use_env_allowed_urls, "false",
-	     "With enable_envvars_config, let TS_ALLOWED_URLS set allowed_urls"),
+	     "With enable_envvars_config, let TS_ALLOWED_URLS set allowed_urls", .guarded = true),
 	TEXT(SECURITY, allowed_urls, "file://.*|http(s)?://.*",
 	     "Where models may be registered from: a comma list of regular expressions; empty: "
 	     "nowhere",
@@ -103,13 +104,18 @@ const struct setting settings_torchserve[] = {
 	TEXT(SECURITY, blacklist_env_vars, NULL,
 	     "Regular expression of environment variables that workers do not see"),
 	BOOL(SECURITY, enable_model_api, "false",
-	     "Allow registering and unregistering over the API"),
-	BOOL(SECURITY, disable_token_authorization, "false", "Serve requests without a token"),
+	     "Allow registering and unregistering over the API", .guarded = true),
+	BOOL(SECURITY, disable_token_authorization, "false", "Serve requests without a token",
+	     .guarded = true),
 	ROW(SECURITY, SETTING_DECIMAL, token_expiration_min, "60", "0..1000000000",
-	    "Minutes that a token is valid", .ts_env = "TS_TOKEN_EXPIRATION_TIME_MIN"),
-	TEXT(SECURITY, cors_allowed_origin, NULL, "Access-Control-Allow-Origin of answers"),
-	TEXT(SECURITY, cors_allowed_methods, NULL, "Access-Control-Allow-Methods of answers"),
-	TEXT(SECURITY, cors_allowed_headers, NULL, "Access-Control-Allow-Headers of answers"),
+	    "Minutes that a token is valid", .ts_env = "TS_TOKEN_EXPIRATION_TIME_MIN",
+	    .guarded = true),
+	TEXT(SECURITY, cors_allowed_origin, NULL, "Access-Control-Allow-Origin of answers",
+	     .guarded = true),
+	TEXT(SECURITY, cors_allowed_methods, NULL, "Access-Control-Allow-Methods of answers",
+	     .guarded = true),
+	TEXT(SECURITY, cors_allowed_headers, NULL, "Access-Control-Allow-Headers of answers",
+	     .guarded = true),
 
 	ROW(METRICS, SETTING_CHOICE, metrics_mode, "log", "prometheus|log|legacy",
 	    "Where metrics go: to metrics_address, to log files, or (legacy) three counters to "

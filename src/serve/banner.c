@@ -132,11 +132,30 @@ static void banner_keys(const struct settings *s)
 	log_info("Key file located at %s", path ? path : s->key_file);
 }
 
+/* What was given, and by whom: nothing that an earlier run left counts unseen. */
+static void banner_sources(const struct settings *s)
+{
+	_cleanup_(buf_finish) struct buf lines = BUF_INIT((size_t)1 << 20);
+	struct slice rest;
+
+	settings_write_sources(s, &lines);
+	rest = buf_slice(&lines);
+	while (rest.n) {
+		struct slice line = slice_cut(&rest, '\n');
+
+		log_info("%.*s", SLICE_ARG(line));
+	}
+	if (s->snapshot_unused)
+		log_info("The snapshot %s is not used: a configuration file was named",
+			 s->snapshot_unused);
+}
+
 void banner_log(const struct fleet *f)
 {
 	banner_surroundings(f);
 	banner_places(f->settings);
 	banner_settings(f->settings);
+	banner_sources(f->settings);
 	banner_keys(f->settings);
 	banner_ignored(f->settings);
 }

@@ -172,7 +172,9 @@ static void startup_restore_all(struct startup *s)
 	model_list_parse(&l, MODEL_LIST_SNAPSHOT, slice_str(set->model_snapshot),
 			 &(struct buf){ 0 }, NULL);
 	log_info("Started restoring models from snapshot %s",
-		 set->config_file ? set->config_file : "model_snapshot");
+		 set->snapshot_file ? set->snapshot_file
+		 : set->config_file ? set->config_file
+				    : "model_snapshot");
 	if (set->load_models)
 		log_warn("load_models is not used: the snapshot says which models to load. Start "
 			 "with --ncs (no_config_snapshots) to start without it");

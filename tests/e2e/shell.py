@@ -39,8 +39,10 @@ class Shell:
                 "SCONCE_E2E_MARK": self.mark}
 
     def start(self, *command, **options):
+        environment = {**self.environment, **options.pop("environment", {})}
+        environment = {k: v for k, v in environment.items() if v is not None}
         return subprocess.Popen([BIN / command[0], *command[1:]], cwd=self.root, text=True,
-                                env={**self.environment, **options.pop("environment", {})},
+                                env=environment,
                                 stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                                 stdout=options.pop("stdout", subprocess.PIPE), **options)
 

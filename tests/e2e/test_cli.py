@@ -223,23 +223,6 @@ def models(shell):
     return [m["modelName"] for m in response.json()["models"]]
 
 
-def test_newest_snapshot_goes_before_config_properties(shell, torchserve):
-    first = ["--model-store", str(shell.store), "--models", "mine=echo.mar", "--disable-token-auth",
-             "--enable-model-api"]
-    torchserve(*first)
-    folder = shell.root / "logs" / "config"
-    eventually(lambda: list(folder.glob("*.cfg")))
-    assert models(shell) == ["mine"]
-    shell.run("torchserve", "--stop", "--foreground")
-    # The port, the store, the models and the flags: everything comes from the snapshot.
-    shell.config.write_text("inference_address=nonsense\n")
-    torchserve()
-    assert models(shell) == ["mine"]    # it is started when its models are known
-    shell.run("torchserve", "--stop", "--foreground")
-    code, output = shell.run("torchserve", "--ncs", "--model-store", str(shell.store))
-    assert code == 1 and "Invalid configuration: " in output
-
-
 def test_environment_wins_over_flags(shell, torchserve):
     shell.configure("enable_envvars_config=true", "allowed_urls=file://x")
     make_mar(shell.root / "other", "other", "echo.py")
