@@ -158,6 +158,8 @@ def pytest(name, *arguments, env=None, python=sys.executable):
 
 def e2e(name, folder):
     environment = {"SCONCE_BIN_DIR": str(ROOT / folder / "bin")}
+    if folder != "build":
+        environment["SCONCE_E2E_STALL_MS"] = "500"
     return build(folder) or pytest(name, "tests/e2e", "-m", "not torch", env=environment)
 
 

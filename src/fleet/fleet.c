@@ -154,6 +154,36 @@ static void fleet_segment_gone(void *arg, uint32_t id)
 	fleet_each_version(arg, fleet_forget_in, id);
 }
 
+struct closing {
+	struct work work;
+	struct memfd memory;
+	int read_only;
+};
+
+static void closing_run(struct work *w)
+{
+	struct closing *c = container_of(w, struct closing, work);
+
+	memfd_close(&c->memory);
+	close(c->read_only);
+}
+
+static void closing_done(struct work *w)
+{
+	free(container_of(w, struct closing, work));
+}
+
+/* A large body's pages go back on a thread of the pool: some milliseconds for each. */
+static void fleet_segment_close(void *arg, struct memfd memory, int read_only)
+{
+	struct fleet *f = arg;
+	struct closing *c = mem_new(struct closing);
+
+	c->memory = memory;
+	c->read_only = read_only;
+	lane_add(&f->closings, &c->work, closing_run, closing_done);
+}
+
 void fleet_changed(struct fleet *f)
 {
 	if (f->changed && !f->stopping)
@@ -215,6 +245,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	list_init(&f->dirty);
 	list_init(&f->retired);
 	lane_init(&f->removals, loop);
+	lane_init(&f->closings, loop);
 	list_init(&f->registering);
 	jobs_init(&f->jobs, loop, &f->children);
 	store_init(&f->store);
@@ -243,6 +274,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	if (settings->model_store)
 		download_clean(settings->model_store);
 	pool_on_segment_gone(pool, fleet_segment_gone, f);
+	pool_on_segment_close(pool, fleet_segment_close, f);
 	uv_check_init(loop, &f->dispatch);
 	f->dispatch.data = f;
 	uv_check_start(&f->dispatch, fleet_dispatch);
@@ -292,6 +324,7 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 
 void fleet_finish(struct fleet *f)
 {
+	pool_on_segment_close(f->pool, NULL, NULL);
 	zygotes_destroy(f->workers.zygotes);
 	gpus_finish(&f->gpus);
 	children_finish(&f->children);

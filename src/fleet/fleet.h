@@ -39,6 +39,7 @@ struct fleet {
 	struct list retired;  /* versions out of the store that still drain */
 	unsigned leaving;     /* versions that are gone but for their files */
 	struct lane removals; /* of files, see removal.h */
+	struct lane closings; /* of shared memory */
 	struct list dirty;    /* versions with work to hand out, see version_touch() */
 	uv_check_t dispatch;  /* runs once all sockets of a turn have been read … */
 	uv_idle_t again;      /* … and keeps the loop turning when a timer found work */

@@ -31,6 +31,8 @@ struct pool {
 	uint32_t next_id;
 	void (*gone)(void *arg, uint32_t id);
 	void *gone_arg;
+	pool_closer *closer;
+	void *closer_arg;
 	struct pool_stats stats;
 };
 
@@ -41,8 +43,12 @@ static void segment_close(struct pool *p, struct segment *s)
 	list_remove(&s->link);
 	p->stats.segments--;
 	p->stats.mapped_bytes -= s->memory.size;
-	memfd_close(&s->memory);
-	close(s->read_only);
+	if (p->closer) {
+		p->closer(p->closer_arg, s->memory, s->read_only);
+	} else {
+		memfd_close(&s->memory);
+		close(s->read_only);
+	}
 	buddy_finish(&s->buddy);
 	free(s);
 }
@@ -281,6 +287,12 @@ void pool_on_segment_gone(struct pool *p, void (*gone)(void *arg, uint32_t id), 
 {
 	p->gone = gone;
 	p->gone_arg = arg;
+}
+
+void pool_on_segment_close(struct pool *p, pool_closer *closer, void *arg)
+{
+	p->closer = closer;
+	p->closer_arg = arg;
 }
 
 uint64_t pool_trim(struct pool *p, uint64_t bytes_max)

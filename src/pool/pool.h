@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/span.h"
+#include "pool/memfd.h"
 #include "pool/budget.h"
 
 #define POOL_BLOCK_MIN ((size_t)1024)
@@ -56,6 +57,10 @@ uint32_t block_segment_id(const struct block *b);
 bool pool_segment(const struct pool *p, uint32_t id, int *ret_fd, size_t *ret_size);
 /* Called when a private segment goes away, so that workers can be told to forget it. */
 void pool_on_segment_gone(struct pool *p, void (*gone)(void *arg, uint32_t id), void *arg);
+/* Called instead of closing a segment's memory, which takes a millisecond for a few MB: closes
+ * `memory` and `read_only`, now or later. NULL: the pool closes them itself. */
+typedef void pool_closer(void *arg, struct memfd memory, int read_only);
+void pool_on_segment_close(struct pool *p, pool_closer *closer, void *arg);
 
 /* Gives segments that have been empty for some calls back to the system, until that is `bytes_max`.
  * Returns the bytes. (Single pages cannot be given back: see MEMFD_OURS.) Cheap when there is

@@ -213,6 +213,37 @@ static void leases_are_bounded_by_the_budget_only(void **state)
 	outbound_destroy(o);
 }
 
+static void hand_over(void *arg, struct memfd memory, int read_only)
+{
+	struct memfd *got = arg;
+
+	assert_int_equal(got->size, 0);
+	assert_true(read_only >= 0);
+	close(read_only);
+	*got = memory;
+}
+
+static void memory_can_be_closed_by_somebody_else(void **state)
+{
+	struct budget budget = { .limit = 64 << 20 };
+	struct memfd got = { .fd = -1 };
+	struct block b = BLOCK_NONE;
+	struct pool *p;
+
+	(void)state;
+	assert_int_equal(pool_create(&p, &budget, 1 << 20), 0);
+	pool_on_segment_close(p, hand_over, &got);
+	assert_int_equal(pool_alloc(p, 8 << 20, &b), 0);
+	memset(b.p, 'x', 8 << 20);
+	pool_free(p, &b);
+	assert_true(got.size >= 8 << 20);
+	assert_int_equal(got.p[(8 << 20) - 1], 'x'); /* still whole */
+	memfd_close(&got);
+	pool_on_segment_close(p, NULL, NULL);
+	pool_destroy(p);
+	assert_int_equal(budget.used, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +255,7 @@ int main(void)
 		cmocka_unit_test(idle_segments_go_back),
 		cmocka_unit_test(leases_are_bounded_by_the_budget_only),
 		cmocka_unit_test(grants_stay_inside_and_off_the_status_page),
+		cmocka_unit_test(memory_can_be_closed_by_somebody_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

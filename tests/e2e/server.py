@@ -22,7 +22,8 @@ PYTHON = os.environ.get("SCONCE_E2E_PYTHON", sys.executable)
 MARK = "SCONCE_E2E_MARK"
 SANITIZER = re.compile(rb"(ERROR: \w+Sanitizer|runtime error:|Assertion `).*")
 PATIENCE = 20
-STALL_MS = 50        # nothing may keep the server from its sockets longer than that
+# Nothing may keep the server from its sockets longer than that; sanitizers take their time.
+STALL_MS = int(os.environ.get("SCONCE_E2E_STALL_MS", "50"))
 STALL = " sconce.loop - The loop did not poll "
 
 
