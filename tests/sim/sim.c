@@ -61,7 +61,7 @@ void sim_turn(struct sim *s)
 	s->figures.turn_max_ns = MAX(s->figures.turn_max_ns, took_ns);
 	s->figures.calls_max = MAX(s->figures.calls_max, calls);
 	if (calls > SIM_TURN_CALLS_MAX)
-		sim_fail(s, "one turn of the loop made %u writes", calls);
+		sim_fail(s, "one turn of the loop made %u reads and writes", calls);
 }
 
 /* ---- the weather ---- */
@@ -140,8 +140,13 @@ static void sim_time(struct sim *s)
 {
 	struct sim_random *r = &s->random;
 
-	if (s->weather.jumps && random_chance(r, 10))
+	const struct weather *w = &s->weather;
+	bool restarts = w->deaths || w->lies || w->stalls || w->bad_starts;
+
+	if (w->jumps && random_chance(r, 10))
 		system_advance(random_size(r, 15000) * NS_PER_MS);
+	else if (restarts && random_chance(r, 10))
+		system_advance(random_size(r, 2000) * NS_PER_MS);
 	else
 		system_advance(random_size(r, 2000) * NS_PER_US);
 }
@@ -162,8 +167,11 @@ static void sim_step(struct sim *s)
 		if (p)
 			process_step(s, p);
 	}
+	if (!s->weather.bad_writes && random_chance(r, 20))
+		client_probe(s, "/livez", 200);
 	sim_time(s);
 	sim_turn(s);
+	clients_step_probes(s);
 	oracle_watch(s);
 }
 
@@ -210,7 +218,7 @@ static void sim_report(const struct sim *s)
 	const struct sim_figures *f = &s->figures;
 
 	printf("seed %llu: %llu asked, %llu answered (%llu as planned, %llu refused), %llu broken "
-	       "off, %llu deaths; at most %u writes and %.1f ms a turn, %zu MB\n",
+	       "off, %llu deaths; at most %u calls and %.1f ms a turn, %zu MB\n",
 	       (unsigned long long)s->seed, (unsigned long long)f->asked,
 	       (unsigned long long)f->answered, (unsigned long long)f->planned,
 	       (unsigned long long)f->refused, (unsigned long long)f->broken,

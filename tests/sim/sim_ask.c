@@ -130,7 +130,8 @@ static void ask_target(struct sim *s, const struct sim_model *m, char *target, s
 	static const char *const forms[] = { "/predictions/%s/%s", "/predictions/%s/%s",
 					     "/%s/%s/predict", "/explanations/%s/%s" };
 	static const char *const defaults[] = { "/predictions/%s", "/models/%s/invoke",
-						"/%s/predict" };
+						"/%s/predict", "/v1/models/%s:predict",
+						"/invocations?model_name=%s" };
 	const char *name = m->name;
 
 	if (random_chance(&s->random, 700))
@@ -139,6 +140,29 @@ static void ask_target(struct sim *s, const struct sim_model *m, char *target, s
 	else
 		snprintf(target, room, defaults[random_below(&s->random, ARRAY_LEN(defaults))],
 			 name);
+}
+
+static void ask_plan_bytes(struct sim *s, struct sim_ask *a, struct buf *b, size_t max)
+{
+	plan_put(b, &a->plan);
+	token_put(b, a->plan.token, 0, random_size(&s->random, max));
+}
+
+/* The same in a form, among other fields. */
+static void ask_form(struct sim *s, struct sim_ask *a, struct buf *b)
+{
+	unsigned fields = random_below(&s->random, 5);
+
+	buf_puts(&a->bytes, "Content-Type: multipart/form-data; boundary=\"=-simulated\"\r\n");
+	for (unsigned i = 0; i < fields; i++)
+		buf_printf(b,
+			   "--=-simulated\r\nContent-Disposition: form-data; "
+			   "name=\"f%u\"\r\n\r\n%0*d\r\n",
+			   i, 1 + (int)random_size(&s->random, 300), 7);
+	buf_puts(b, "--=-simulated\r\nContent-Disposition: form-data; name=\"plan\"; "
+		    "filename=\"p\"\r\nContent-Type: application/octet-stream\r\n\r\n");
+	ask_plan_bytes(s, a, b, 3000);
+	buf_puts(b, "\r\n--=-simulated--\r\n");
 }
 
 static void ask_predict(struct sim *s, struct sim_ask *a)
@@ -152,7 +176,7 @@ static void ask_predict(struct sim *s, struct sim_ask *a)
 	ask_plan(s, m, &a->plan);
 	ask_target(s, m, target, sizeof(target));
 	ask_head(s, a, "POST", target);
-	if (m->client_timeout_ms >= 0)
+	if (m->client_timeout_ms)
 		ask_allow(a, 504);
 	if (m->job_ticket || m->sequences)
 		ask_allow(a, 503);
@@ -160,9 +184,10 @@ static void ask_predict(struct sim *s, struct sim_ask *a)
 		buf_printf(
 			&a->bytes, "ts_request_sequence_id: s%u\r\n%s", random_below(&s->random, 4),
 			random_chance(&s->random, 100) ? "ts_request_sequence_end: true\r\n" : "");
-	plan_put(&body, &a->plan);
-	token_put(&body, a->plan.token, 0,
-		  random_size(&s->random, big ? SIM_REQUEST_MAX - 128 : 5000));
+	if (random_chance(&s->random, 200))
+		ask_form(s, a, &body);
+	else
+		ask_plan_bytes(s, a, &body, big ? SIM_REQUEST_MAX - 128 : 5000);
 	ask_body(s, a, buf_slice(&body));
 	buf_finish(&body);
 }
@@ -177,7 +202,7 @@ static void ask_empty(struct sim *s, struct sim_ask *a)
 	ask_head(s, a, random_chance(&s->random, 500) ? "GET" : "POST", target);
 	buf_puts(&a->bytes, "\r\n");
 	ask_allow(a, 200);
-	ask_allow(a, m->client_timeout_ms >= 0 ? 504 : 200);
+	ask_allow(a, m->client_timeout_ms ? 504 : 200);
 	ask_allow(a, m->job_ticket || m->sequences ? 503 : 200);
 }
 

@@ -37,8 +37,8 @@ struct sim_client {
 	unsigned end_in; /* steps */
 	bool deaf;       /* nothing more can be sent */
 	bool excused;    /* its connection may end with requests unanswered */
-	bool probe;      /* asked by the oracle: must be answered now */
-	uint64_t began_ns;
+	bool probe;      /* asked by the oracle: must be answered within a few turns */
+	unsigned steps;
 };
 
 struct sim_client *client_create(struct sim *s);
@@ -48,3 +48,4 @@ struct sim_client *client_probe(struct sim *s, const char *path, int status);
 void client_step(struct sim *s, struct sim_client *c);
 struct sim_client *client_pick(struct sim *s);
 void clients_step(struct sim *s);
+void clients_step_probes(struct sim *s);

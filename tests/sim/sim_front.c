@@ -71,6 +71,14 @@ static void front_configure(struct sim *s)
 	front_set(s, "max_request_size", "%zu", SIM_REQUEST_MAX);
 	front_set(s, "max_response_size", "%zu", SIM_REQUEST_MAX);
 	front_set(s, "max_pipelined", "%u", 1 + random_below(&s->random, 6));
+	if (!w->slow_clients && !w->jumps) {
+		/* What comes in time on a machine that is fast enough. */
+		front_set(s, "header_timeout_ms", "120000");
+		front_set(s, "body_timeout_ms", "120000");
+		front_set(s, "write_timeout_ms", "120000");
+		front_set(s, "idle_timeout_ms", "600000");
+		front_set(s, "body_rate_min", "0");
+	}
 	front_set(s, "job_queue_size", w->short_queue ? "3" : "1000");
 	front_set(s, "frame_batching", random_chance(&s->random, 800) ? "true" : "false");
 	front_set(s, "batch_mode", random_chance(&s->random, 500) ? "adaptive" : "fixed");
@@ -161,11 +169,15 @@ void front_finish(struct sim *s)
 
 int front_connect(struct sim *s)
 {
-	int pair[2], r;
+	int pair[2], r, room = 200000;
 
 	if (syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) <
 	    0)
 		sim_fail(s, "no socket pair");
+	/* A small one makes the front wait for its client. */
+	if (random_chance(&s->random, 500))
+		room = (int)random_size(&s->random, 200000);
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	system_enter();
 	r = net_adopt(s->front.net, pair[0], &s->front.door.handler);
 	system_leave();

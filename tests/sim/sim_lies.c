@@ -121,6 +121,34 @@ static void lie_flood(struct sim *s, struct process *p)
 			return;
 }
 
+/* More pieces of a stream than anybody can have taken. */
+static void lie_overfill(struct sim *s, struct process *p)
+{
+	static char bytes[FRAME_INLINE_MAX];
+	struct frame_reply fr = lie_reply(p);
+
+	(void)s;
+	fr.flags = 0;
+	fr.status = 500; /* so that it is nobody's planned answer */
+	fr.length = sizeof(bytes);
+	fr.body = slice_make(bytes, sizeof(bytes));
+	for (unsigned i = 0; i < 4 * FRAME_WINDOW_BYTES / sizeof(bytes); i++)
+		lie_send(p, &fr, 1);
+}
+
+/* No lie, but what HTTP does not allow: only that request fails. */
+static void lie_interim(struct sim *s, struct process *p)
+{
+	struct frame_reply fr = lie_reply(p);
+
+	(void)s;
+	if (!p->n_jobs)
+		return;
+	fr.status = 101;
+	lie_send(p, &fr, 1);
+	process_job_free(p, container_of(list_first(&p->jobs), struct process_job, link));
+}
+
 static void lie_again(struct sim *s, struct process *p)
 {
 	(void)s;
@@ -134,8 +162,9 @@ static void lie_metrics(struct sim *s, struct process *p)
 }
 
 static void (*const lies[])(struct sim *s, struct process *p) = {
-	lie_unknown_id, lie_outside_grant, lie_header, lie_status, lie_twice,   lie_garbage,
-	lie_type,       lie_need,          lie_flood,  lie_again,  lie_metrics,
+	lie_unknown_id, lie_outside_grant, lie_header,  lie_status, lie_twice,
+	lie_garbage,    lie_type,          lie_need,    lie_flood,  lie_again,
+	lie_overfill,   lie_interim,       lie_metrics,
 };
 
 void process_lie(struct sim *s, struct process *p)

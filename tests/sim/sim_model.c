@@ -11,16 +11,51 @@
 #include "loop/work.h"
 #include "sim.h"
 
-/* url, name, version, batch, delay, timeout, async, streams, sequences, ticket */
 static const struct sim_model models_all[] = {
-	{ "echo", "echo", "1.0", 1, 0, -1, false, false, false, false },
-	{ "echo2", "echo", "2.0", 4, 20, -1, false, true, false, false },
-	{ "batch", "batch", "1.0", 8, 50, -1, false, false, false, false },
-	{ "stream", "stream", "1.0", 1, 0, -1, false, true, false, false },
-	{ "async", "async", "1.0", 2, 10, -1, true, true, false, false },
-	{ "hasty", "hasty", "1.0", 2, 5, 400, false, false, false, false },
-	{ "sequence", "sequence", "1.0", 4, 10, -1, false, false, true, false },
-	{ "ticket", "ticket", "1.0", 1, 0, -1, false, false, false, true },
+	{ .url = "echo", .name = "echo", .version = "1.0", .batch_size = 1 },
+	{ .url = "echo2",
+	  .name = "echo",
+	  .version = "2.0",
+	  .batch_size = 4,
+	  .batch_delay_ms = 20,
+	  .streams = true },
+	{ .url = "batch",
+	  .name = "batch",
+	  .version = "1.0",
+	  .batch_size = 8,
+	  .batch_delay_ms = 50 },
+	{ .url = "stream", .name = "stream", .version = "1.0", .batch_size = 1, .streams = true },
+	{ .url = "async",
+	  .name = "async",
+	  .version = "1.0",
+	  .batch_size = 2,
+	  .batch_delay_ms = 10,
+	  .async = true,
+	  .streams = true },
+	{ .url = "hasty",
+	  .name = "hasty",
+	  .version = "1.0",
+	  .batch_size = 2,
+	  .batch_delay_ms = 5,
+	  .client_timeout_ms = 400 },
+	{ .url = "sequence",
+	  .name = "sequence",
+	  .version = "1.0",
+	  .batch_size = 4,
+	  .batch_delay_ms = 10,
+	  .sequences = true },
+	{ .url = "ticket",
+	  .name = "ticket",
+	  .version = "1.0",
+	  .batch_size = 1,
+	  .job_ticket = true },
+	{ .url = "continuous",
+	  .name = "continuous",
+	  .version = "1.0",
+	  .batch_size = 4,
+	  .async = true,
+	  .continuous = true,
+	  .streams = true },
 };
 
 void models_draw(struct sim *s)
@@ -48,10 +83,12 @@ static void model_config(const struct sim_model *m, char *text, size_t room)
 	int n = snprintf(text, room, "batchSize: %d\nmaxBatchDelay: %d\n", m->batch_size,
 			 m->batch_delay_ms);
 
-	if (m->client_timeout_ms >= 0)
+	if (m->client_timeout_ms)
 		n += snprintf(text + n, room - (size_t)n, "clientTimeoutInMills: %d\n",
 			      m->client_timeout_ms);
-	if (m->async)
+	if (m->continuous)
+		n += snprintf(text + n, room - (size_t)n, "continuousBatching: true\n");
+	else if (m->async)
 		n += snprintf(text + n, room - (size_t)n, "asyncCommunication: true\n");
 	if (m->job_ticket)
 		n += snprintf(text + n, room - (size_t)n, "useJobTicket: true\n");

@@ -17,8 +17,9 @@ struct sim_model {
 	const char *url; /* and its name; the version is 1.0 */
 	const char *name, *version;
 	int batch_size, batch_delay_ms;
-	int client_timeout_ms; /* -1: none */
+	int client_timeout_ms; /* 0: none */
 	bool async;            /* its workers take requests side by side */
+	bool continuous;       /* … and make the batches */
 	bool streams;          /* answers come in pieces */
 	bool sequences;
 	bool job_ticket;

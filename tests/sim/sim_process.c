@@ -93,6 +93,29 @@ static void process_read_sequence(struct process_job *j, struct slice headers)
 			snprintf(j->sequence, sizeof(j->sequence), "%.*s", SLICE_ARG(value));
 }
 
+/* Of a sequence one request runs at a time, and at one place. */
+static void process_check_sequence(struct sim *s, const struct process *p,
+				   const struct process_job *j)
+{
+	if (!j->sequence[0] || !p->worker->model.manifest->sequence_batching)
+		return;
+	list_for_each (l, &s->processes) {
+		const struct process *q = container_of(l, struct process, link);
+
+		if (q->worker->owner != p->worker->owner || q->killed)
+			continue;
+		list_for_each (m, &q->jobs) {
+			const struct process_job *k = container_of(m, struct process_job, link);
+
+			if (k != j && strcmp(k->sequence, j->sequence) == 0)
+				sim_fail(s,
+					 "two requests of sequence %s run at once, in processes "
+					 "%u and %u",
+					 j->sequence, q->number, p->number);
+		}
+	}
+}
+
 static void process_take_run(struct sim *s, struct process *p, const struct frame *f)
 {
 	struct slice rest = f->body;
@@ -112,8 +135,11 @@ static void process_take_run(struct sim *s, struct process *p, const struct fram
 		j->run_flags = fr.flags;
 		j->grant = fr.grant;
 		process_read_sequence(j, fr.headers);
+		/* Behind the plan there is nothing; before it there may be fields. */
 		while (frame_part_next(&fr, &part) == 0)
-			j->body = part.span;
+			if (part.kind != FRAME_PART_FIELD)
+				j->body = part.span;
+		process_check_sequence(s, p, j);
 		list_push_back(&p->jobs, &j->link);
 		p->n_jobs++;
 	}
@@ -258,10 +284,25 @@ static struct process_job *process_next_job(struct sim *s, struct process *p)
 	return container_of(l, struct process_job, link);
 }
 
+/* What an honest one says besides. */
+static void process_chats(struct process *p)
+{
+	static const char line[] = "a line that a handler prints\n";
+
+	process_say(p, FRAME_METRIC, 0,
+		    "[{\"name\":\"Echoes\",\"type\":\"counter\",\"unit\":\"Count\","
+		    "\"value\":1,\"dimensions\":[]}]");
+	process_say(p, FRAME_LOG, 2, "what it logs");
+	if (write(p->out, line, sizeof(line) - 1) < 0)
+		return;
+}
+
 static void process_work(struct sim *s, struct process *p)
 {
 	struct process_job *j = process_next_job(s, p);
 
+	if (random_chance(&s->random, 30))
+		process_chats(p);
 	if (!j)
 		return;
 	memcpy(p->outbound, &j->seq, sizeof(j->seq));
@@ -279,7 +320,7 @@ static void process_load(struct sim *s, struct process *p)
 		return;
 	}
 	snprintf(json, sizeof(json), "{\"message\":\"\",\"credits\":%d,\"async\":%s}",
-		 p->async ? 8 : 1, p->async ? "true" : "false");
+		 p->async ? 4 + (int)random_below(&s->random, 8) : 1, p->async ? "true" : "false");
 	if (process_say(p, FRAME_LOADED, 200, json))
 		p->state = PROCESS_READY;
 }
@@ -439,9 +480,10 @@ static int process_start(struct worker *w, const int ends[4])
 	p->fd = fcntl(ends[3], F_DUPFD_CLOEXEC, 3);
 	p->out = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
 	p->err = fcntl(ends[2], F_DUPFD_CLOEXEC, 3);
+	fcntl(p->out, F_SETFL, O_NONBLOCK);
 	p->fate = process_draw_fate(s);
 	p->fate_in = (unsigned)random_size(&s->random, 200);
-	p->async = w->model.manifest->async_communication;
+	p->async = w->model.manifest->async_communication || w->model.manifest->continuous_batching;
 	p->lie = random_below(&s->random, 1000);
 	list_init(&p->jobs);
 	list_push_back(&s->processes, &p->link);

@@ -200,6 +200,18 @@ SYSTEM_SEEN ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 	return syscall(SYS_sendmsg, fd, &less, flags);
 }
 
+SYSTEM_SEEN ssize_t read(int fd, void *p, size_t n)
+{
+	sys.calls += sys.inside;
+	return syscall(SYS_read, fd, p, n);
+}
+
+SYSTEM_SEEN ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+	sys.calls += sys.inside;
+	return syscall(SYS_recvmsg, fd, m, flags);
+}
+
 /* ---- libuv's pool ---- */
 
 struct system_work {
