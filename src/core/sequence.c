@@ -160,7 +160,8 @@ static bool sequences_room(struct sequences *s, uint64_t now_ns)
 	map_for_each (e, &s->all) {
 		struct sequence *q = e->value;
 
-		if (!q->lost)
+		/* What it began may still run at a place that is going away. */
+		if (!q->lost || q->n || q->running)
 			continue;
 		sequence_free(s, q);
 		return true;

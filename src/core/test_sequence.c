@@ -352,6 +352,23 @@ static void a_lost_sequence_is_forgotten_in_the_end(void **state)
 	assert_int_equal(push(4, "e"), SEQUENCE_TOO_MANY);
 }
 
+static void a_lost_sequence_that_runs_keeps_its_room(void **state)
+{
+	(void)state;
+	push(0, "a");
+	push(1, "a");
+	place_all(&here);
+	take(1, &here);
+	answer(0, NOW);
+	assert_string_equal(take(1, &here), "1 ");
+	leave(&here);
+	assert_int_equal(push(2, "b"), 0);
+	assert_int_equal(push(3, "c"), 0);
+	assert_int_equal(push(4, "d"), SEQUENCE_TOO_MANY);
+	answer(1, NOW);
+	assert_int_equal(push(4, "d"), 0);
+}
+
 static void what_was_not_begun_goes_back_to_its_head(void **state)
 {
 	(void)state;
@@ -416,6 +433,7 @@ int main(void)
 		SEQUENCE_TEST(what_has_expired_is_remembered_within_a_bound),
 		SEQUENCE_TEST(a_lost_sequence_refuses_until_it_is_started_anew),
 		SEQUENCE_TEST(a_lost_sequence_is_forgotten_in_the_end),
+		SEQUENCE_TEST(a_lost_sequence_that_runs_keeps_its_room),
 		SEQUENCE_TEST(what_was_not_begun_goes_back_to_its_head),
 		SEQUENCE_TEST(overdue_requests_are_found),
 		cmocka_unit_test_setup_teardown(with_overlap_the_first_answer_lets_the_next_go,

@@ -128,6 +128,8 @@ static void lie_overfill(struct sim *s, struct process *p)
 	struct frame_reply fr = lie_reply(p);
 
 	(void)s;
+	p->lie--; /* again and again, until somebody does something about it */
+	p->fate_in = 0;
 	fr.flags = 0;
 	fr.status = 500; /* so that it is nobody's planned answer */
 	fr.length = sizeof(bytes);
@@ -141,12 +143,17 @@ static void lie_interim(struct sim *s, struct process *p)
 {
 	struct frame_reply fr = lie_reply(p);
 
+	struct process_job *j;
+
 	(void)s;
 	if (!p->n_jobs)
 		return;
+	j = container_of(list_first(&p->jobs), struct process_job, link);
+	if (j->pieces_sent)
+		return; /* then its status is of no account */
 	fr.status = 101;
 	lie_send(p, &fr, 1);
-	process_job_free(p, container_of(list_first(&p->jobs), struct process_job, link));
+	process_job_free(p, j);
 }
 
 static void lie_again(struct sim *s, struct process *p)

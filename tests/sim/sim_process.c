@@ -373,7 +373,7 @@ static bool process_meets_fate(struct sim *s, struct process *p)
 		return true;
 	case FATE_LIES:
 		process_lie(s, p);
-		return false;
+		return true;
 	default:
 		p->fated = true;
 		p->deaf = p->fate == FATE_DEAF;
