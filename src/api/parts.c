@@ -207,6 +207,7 @@ void parts_add_header(struct call *c, struct slice name, struct slice value)
 
 void parts_headers(struct call *c, unsigned extra)
 {
+	struct slice connection = http_head_get(&c->x->head, "connection");
 	size_t room = parts_headers_room(c), n = 0;
 	char *p = region_alloc(&c->region, room);
 	char length[24];
@@ -214,7 +215,7 @@ void parts_headers(struct call *c, unsigned extra)
 	for (size_t i = 0; i < c->x->head.n_headers; i++) {
 		const struct http_header *h = &c->x->head.headers[i];
 
-		if (!http_is_hop_by_hop(&c->x->head, h->name))
+		if (!http_is_hop_by_hop(connection, h->name))
 			n += frame_header_put(p + n, room - n, h->name, h->value);
 	}
 	if (!http_head_get(&c->x->head, "content-length").p) {

@@ -113,6 +113,8 @@ static bool route_name_matches(struct slice *kept, struct slice ending, struct s
 
 static bool route_word_matches(struct call *c, struct slice word, struct slice segment)
 {
+	if (word.p[0] != '{')
+		return slice_eq(word, segment);
 	for (size_t i = 0; i < ARRAY_LEN(route_names); i++) {
 		struct slice name = route_names[i].word;
 

@@ -13,10 +13,8 @@ static char slice_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
-bool slice_ieq(struct slice a, struct slice b)
+bool slice_ieq_same(struct slice a, struct slice b)
 {
-	if (a.n != b.n)
-		return false;
 	for (size_t i = 0; i < a.n; i++)
 		if (slice_lower(a.p[i]) != slice_lower(b.p[i]))
 			return false;

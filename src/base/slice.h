@@ -42,7 +42,12 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.n == b.n && (!a.n || memcmp(a.p, b.p, a.n) == 0);
 }
 
-bool slice_ieq(struct slice a, struct slice b);
+bool slice_ieq_same(struct slice a, struct slice b); /* of two that are equally long */
+/* ASCII letters are equal whatever their case. */
+static inline bool slice_ieq(struct slice a, struct slice b)
+{
+	return a.n == b.n && slice_ieq_same(a, b);
+}
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_istarts(struct slice s, struct slice prefix);
 bool slice_ends(struct slice s, struct slice suffix);

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/util.h"
 
-bool http_is_hop_by_hop(const struct http_head *h, struct slice name)
+bool http_is_hop_by_hop(struct slice connection, struct slice name)
 {
 	static const struct slice known[] = { SLICE_CONST("connection"),
 					      SLICE_CONST("transfer-encoding"),
@@ -19,14 +19,12 @@ bool http_is_hop_by_hop(const struct http_head *h, struct slice name)
 					      SLICE_CONST("proxy-connection"),
 					      SLICE_CONST("proxy-authorization"),
 					      SLICE_CONST("proxy-authenticate") };
-	struct slice listed;
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (slice_ieq(name, known[i]))
 			return true;
-	listed = http_head_get(h, "connection");
-	while (listed.n)
-		if (slice_ieq(slice_trim(slice_cut(&listed, ',')), name))
+	while (connection.n)
+		if (slice_ieq(slice_trim(slice_cut(&connection, ',')), name))
 			return true;
 	return false;
 }

@@ -32,8 +32,9 @@ struct http_head {
 
 /* The first header of that name (ASCII case-insensitive), or SLICE_NULL. */
 struct slice http_head_get(const struct http_head *h, const char *name);
-/* Is it about this connection only (RFC 9110, 7.6.1): Connection, what that names, and its kin? */
-bool http_is_hop_by_hop(const struct http_head *h, struct slice name);
+/* Is a header of this name about one connection only (RFC 9110, 7.6.1): Connection, what that
+ * names (`connection` is its value), and its kin? */
+bool http_is_hop_by_hop(struct slice connection, struct slice name);
 /* The standard phrase ("OK", "Not Found"), or that of its class ("Client Error"). Never NULL. */
 const char *http_status_phrase(int status);
 /* Percent-decodes `s` into the region ('+' becomes a blank when `plus`). Returns false on a bad
