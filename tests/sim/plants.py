@@ -47,7 +47,7 @@ PLANTS = {
     "a request's body is never given back": (
         "src/api/call.c", "\tbody_finish(&c->body);\n", ""),
     "a piece of a stream is never given back": (
-        "src/api/answer.c", "\t\tbudget_give(k->budget, k->n);\n", "\t\t;\n"),
+        "src/api/stream.c", "\t\tbudget_give(k->budget, k->n);\n", "\t\t;\n"),
     "a release is forgotten": (
         "src/fleet/worker_death.c", "\t\tw->ops->release(w->owner);\n", ""),
     "a grant is never given back": (
@@ -82,6 +82,14 @@ PLANTS = {
     "part of an answer is sent twice": (
         "src/net/h1_answer.c", "\tk->p += data;\n\tk->n -= data;\n",
         "\tk->p += data > 9000 ? data - 1 : data;\n\tk->n -= data > 9000 ? data - 1 : data;\n"),
+    "a stop that is asked for twice has no end": (
+        "src/fleet/worker.c", "\tif (w->state == WORKER_STOPPING && grace_ms)\n\t\treturn;\n",
+        "\tif (w->state == WORKER_STOPPING && grace_ms) {\n"
+        "\t\tuv_timer_stop(w->timer);\n\t\treturn;\n\t}\n"),
+    "a lost sequence is freed while it runs": (
+        "src/core/sequence.c", "if (!q->lost || q->n || q->running)", "if (!q->lost)"),
+    "two of a sequence at once": (
+        "src/core/sequence.c", "\t\tq->busy = true;\n", "\t\tq->busy = false;\n"),
     "who waits for workers is forgotten": (
         "src/fleet/version.c",
         "\tversion_settle(v, v->fleet->stopping ? &stopping : &unregistered);\n", ""),

@@ -190,7 +190,7 @@ static void sim_run(struct sim *s)
 	sim_faults(s);
 	for (s->step = 1; s->step <= s->steps; s->step++)
 		sim_step(s);
-	oracle_quiet(s);
+	oracle_end(s);
 	front_finish(s);
 }
 

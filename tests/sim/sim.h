@@ -44,7 +44,8 @@ struct sim {
 	uint64_t seed;
 	unsigned step, steps;
 	bool verbose;
-	bool calm; /* the last part of the run: nothing bad happens any more */
+	bool ending; /* the front is: who is cut off knows why */
+	bool calm;   /* the last part of the run: nothing bad happens any more */
 	struct sim_random random;
 	struct weather weather;
 	struct front front;
@@ -74,5 +75,5 @@ void sim_turn(struct sim *s);
 
 /* Bounds that hold at any time. */
 void oracle_watch(struct sim *s);
-/* Everything has come to its end: nothing may be left of it. */
-void oracle_quiet(struct sim *s);
+/* The weather clears; everything comes to its end in one of three ways, and nothing may be left. */
+void oracle_end(struct sim *s);

@@ -31,14 +31,15 @@ static bool ask_is_in(const int *list, size_t n, int status)
 bool ask_allows(const struct sim *s, const struct sim_ask *a, int status)
 {
 	const struct weather *w = &s->weather;
-	bool workers = w->deaths || w->stalls || w->lies || w->bad_starts || w->no_descriptors ||
-		       w->jumps;
+	bool workers = s->ending || w->deaths || w->stalls || w->lies || w->bad_starts ||
+		       w->no_descriptors || w->jumps;
 
 	if (ask_is_in(a->allowed, ASK_STATUSES, status))
 		return true;
 	switch (status) {
 	case 404:
-		return a->kind != ASK_SIMPLE && (w->manage || w->bad_starts || w->no_descriptors);
+		return a->kind != ASK_SIMPLE &&
+		       (s->ending || w->manage || w->bad_starts || w->no_descriptors);
 	case 408:
 		return w->slow_clients || w->jumps;
 	case 500:

@@ -194,8 +194,8 @@ static bool client_may_break(const struct sim *s)
 {
 	const struct weather *w = &s->weather;
 
-	return w->deaths || w->lies || w->stalls || w->tight_memory || w->jumps || w->bad_writes ||
-	       w->no_descriptors || w->slow_clients || w->manage;
+	return s->ending || w->deaths || w->lies || w->stalls || w->tight_memory || w->jumps ||
+	       w->bad_writes || w->no_descriptors || w->slow_clients || w->manage;
 }
 
 /* The connection has ended. */
@@ -215,7 +215,7 @@ static void client_ended(struct sim *s, struct sim_client *c)
 	else if (c->reader.begun && !c->excused && !client_may_break(s))
 		client_fail(s, c, "an answer breaks off");
 	c->excused = c->excused || c->reader.begun;
-	if (c->answered < c->n_asks && !c->excused && !w->slow_clients && !w->jumps &&
+	if (c->answered < c->n_asks && !c->excused && !s->ending && !w->slow_clients && !w->jumps &&
 	    !w->bad_writes)
 		client_fail(s, c, "the connection ends with a request unanswered");
 	client_go(s, c);

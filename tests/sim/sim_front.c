@@ -124,6 +124,16 @@ void front_start(struct sim *s)
 	api_door_init(&f->door, f->api, API_ALL);
 }
 
+static void front_drained(void *arg)
+{
+	((struct front *)arg)->drained = true;
+}
+
+void front_drain(struct sim *s)
+{
+	net_drain(s->front.net, front_drained, &s->front);
+}
+
 static void front_stopped(void *arg)
 {
 	((struct front *)arg)->stopped = true;
@@ -151,6 +161,8 @@ void front_finish(struct sim *s)
 	fleet_finish(&f->fleet);
 	for (unsigned i = 0; i < 4; i++)
 		system_turn();
+	while (s->n_clients)
+		clients_step(s);
 	system_finish();
 	uv_walk(&f->loop, front_close_left, NULL);
 	uv_run(&f->loop, UV_RUN_DEFAULT);

@@ -25,10 +25,12 @@ struct front {
 	struct net *net;
 	struct api_door door;
 	char folder[32]; /* everything it writes */
-	bool stopped;
+	bool drained, stopped;
 };
 
 void front_start(struct sim *s);
+/* No new requests; front->drained when the last is answered. */
+void front_drain(struct sim *s);
 /* Everything it serves ends, and is gone; workers have to be stepped until front->stopped. */
 void front_stop(struct sim *s);
 void front_finish(struct sim *s);

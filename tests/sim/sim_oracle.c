@@ -94,6 +94,11 @@ static bool oracle_stopped(const struct sim *s)
 	return s->front.stopped && list_empty(&s->processes);
 }
 
+static bool oracle_drained(const struct sim *s)
+{
+	return s->front.drained;
+}
+
 static void oracle_pool(struct sim *s)
 {
 	struct pool_stats st;
@@ -126,12 +131,9 @@ static bool oracle_no_requests(const struct sim *s)
 	return true;
 }
 
-void oracle_quiet(struct sim *s)
+/* All that was asked is over, and nothing is left of it. */
+static void oracle_nothing_left(struct sim *s)
 {
-	static const struct system_faults none;
-
-	s->calm = true;
-	system_set_faults(&none);
 	oracle_wait(s, oracle_no_clients, "clients are not answered");
 	oracle_wait(s, oracle_no_connections, "connections are left");
 	oracle_wait(s, oracle_no_requests, "requests are with models that nobody asks");
@@ -139,8 +141,48 @@ void oracle_quiet(struct sim *s)
 	if (s->front.budget.used)
 		sim_fail(s, "%llu bytes of the budget are in use, for nobody",
 			 (unsigned long long)s->front.budget.used);
+}
+
+/* Everybody comes to his end by himself; the front is there for who comes then. */
+static void oracle_quiet(struct sim *s)
+{
+	oracle_nothing_left(s);
 	client_probe(s, "/livez", 200);
 	oracle_wait(s, oracle_no_clients, "it does not answer any more");
 	front_stop(s);
 	oracle_wait(s, oracle_stopped, "it does not stop");
+}
+
+/* As with SIGTERM: what is being asked is answered first. */
+static void oracle_drain(struct sim *s)
+{
+	s->ending = true;
+	front_drain(s);
+	oracle_wait(s, oracle_drained, "it does not drain");
+	oracle_nothing_left(s);
+	front_stop(s);
+	oracle_wait(s, oracle_stopped, "it does not stop");
+}
+
+/* As with the second SIGTERM: front_finish() cuts off who is left. */
+static void oracle_cut(struct sim *s)
+{
+	s->ending = true;
+	front_stop(s);
+	oracle_wait(s, oracle_stopped, "it does not stop");
+}
+
+void oracle_end(struct sim *s)
+{
+	static const struct system_faults none;
+	unsigned how = random_below(&s->random, 10);
+
+	s->calm = true;
+	system_set_faults(&none);
+	if (how < 7)
+		oracle_quiet(s);
+	else if (how < 9)
+		oracle_drain(s);
+	else
+		oracle_cut(s);
 }

@@ -166,8 +166,8 @@ static void process_take_window(struct sim *s, struct process *p, const struct f
 
 	if (frame_u64(&rest, &n) < 0)
 		sim_fail(s, "process %u got a malformed WINDOW", p->number);
-	if (!j)
-		return; /* its last piece has gone meanwhile */
+	if (!j || p->fate == FATE_LIES)
+		return; /* its last piece has gone meanwhile; or it has counted wrong */
 	if (n > j->window)
 		sim_fail(s, "process %u has a window opened that is larger than all it sent",
 			 p->number);
@@ -225,6 +225,7 @@ static void process_take(struct sim *s, struct process *p, const struct frame *f
 		p->leaving = true;
 		return;
 	case FRAME_TUNE:
+	case FRAME_ANSWER: /* to what only liars ask */
 	case FRAME_SEQUENCE_OVER:
 		return;
 	default:
