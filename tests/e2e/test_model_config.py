@@ -91,7 +91,10 @@ def test_every_type(told):
     assert list(found) == ["minWorkers", "maxWorkers", "nan", "scalars", *MERGED_VALUE]
     assert found["nan"] is None     # evaluated so, above
     for text, value in zip(SCALARS, found["scalars"]):
-        assert (value, repr(value)) == (SCALARS[text], repr(SCALARS[text])), text
+        assert value == SCALARS[text], text
+        # 1, 1.0 and True are equal; the order within a set is nobody's.
+        if not isinstance(value, set):
+            assert repr(value) == repr(SCALARS[text]), text
     assert {name: found[name] for name in MERGED_VALUE} == MERGED_VALUE
     assert repr(found["late"]) == repr(MERGED_VALUE["late"])     # in this order, and 1, not "1"
 

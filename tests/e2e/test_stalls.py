@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop never blocks: what takes long is done elsewhere.
 
-Every other test is a test of this, too: its servers warn of each turn above STALL_MS, and fail it.
+Every other test is a test of this, too: its servers warn of each turn above STALL_MS, and fail it
+for those that Server.stalls() blames.
 """
 
 import re
