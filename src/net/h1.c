@@ -82,6 +82,8 @@ static bool h1_head(struct conn *c)
 	uint64_t length = e->x.head.content_length;
 
 	c->net->stats.requests_total++;
+	/* It arrived in time: the next one has time of its own, and so has the pause before it. */
+	conn_wait(c, WAIT_NONE);
 	h->body = (struct h1_body){ .reading = true,
 				    .known = length != HTTP_LENGTH_UNKNOWN,
 				    .began_ms = clock_now_ns() / NS_PER_MS,

@@ -159,7 +159,7 @@ static struct world *world_new(unsigned timeout_ms)
 				     .pipelined = 4,
 				     .head_timeout_ms = timeout_ms,
 				     .body_timeout_ms = timeout_ms,
-				     .idle_timeout_ms = 0,
+				     .idle_timeout_ms = timeout_ms,
 				     .write_timeout_ms = 0 };
 	struct world *w = mem_new(struct world);
 
@@ -390,6 +390,37 @@ static void test_one_refusal(void **state)
 	clock_source = NULL;
 }
 
+/* Each request, and each pause between two, has time of its own, however they are cut. */
+static void use_longer_than_allowed(const char *first, const char *again)
+{
+	struct world *w;
+
+	clock_source = &test_clock;
+	w = world_new(2);
+	assert_true(sends(w, first));
+	for (unsigned i = 0; i < 10; i++) {
+		assert_true(sends(w, again));
+		time_ns += NS_PER_MS;
+		net_check_times(w->net);
+		assert_true(turns(w));
+	}
+	assert_int_equal(seen(w, "HTTP/1.1 404"), 10);
+	time_ns += 2 * NS_PER_MS;
+	net_check_times(w->net);
+	assert_false(turns(w));
+	world_end(w);
+	clock_source = NULL;
+}
+
+static void test_a_client_that_goes_on_is_not_late(void **state)
+{
+	(void)state;
+	use_longer_than_allowed("", "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+	use_longer_than_allowed("GET / HT", "TP/1.1\r\nHost: h\r\n\r\nGET / HT");
+	use_longer_than_allowed("", "POST /none HTTP/1.1\r\nHost: h\r\n"
+				    "Content-Length: 2\r\n\r\nab");
+}
+
 /* What is wrong with a body whose request the API layer is answering ends the connection only. */
 static void test_refusal_leaves_the_word_to_the_api(void **state)
 {
@@ -559,6 +590,7 @@ int main(void)
 		cmocka_unit_test(test_long_unwanted_body_closes),
 		cmocka_unit_test(test_continue),
 		cmocka_unit_test(test_one_refusal),
+		cmocka_unit_test(test_a_client_that_goes_on_is_not_late),
 		cmocka_unit_test(test_refusal_leaves_the_word_to_the_api),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_stream),
