@@ -37,17 +37,12 @@ static int fields_read(struct call *c)
 
 static void torchserve_reply(struct call *c, const struct reply *reply)
 {
-	if (reply->error) {
-		call_error(c, reply->status, dialect_error_type(reply->status == 504 ? 504 : 500),
-			   "%.*s", SLICE_ARG(reply->body));
-	} else if (reply->status < 200) {
-		call_error(c, 500, dialect_error_type(500),
-			   "The handler set status %d, which announces an answer and is none.",
-			   reply->status);
-	} else {
+	if (!reply->error) {
 		call_send(c, reply);
 		return;
 	}
+	call_error(c, reply->status, dialect_error_type(reply->status == 504 ? 504 : 500), "%.*s",
+		   SLICE_ARG(reply->body));
 	if (reply->release)
 		reply->release(reply->arg);
 }

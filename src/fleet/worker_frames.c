@@ -146,7 +146,8 @@ static bool worker_reply_valid(const struct frame_reply *fr)
 {
 	struct slice rest = fr->headers, name, value;
 
-	if (fr->status < 100 || fr->status > 999)
+	/* One below 200 announces an answer and is none, of an error and of a stream neither. */
+	if (fr->status < 200 || fr->status > 999)
 		return false;
 	if (!http_value_valid(fr->type) || !http_value_valid(fr->phrase))
 		return false;

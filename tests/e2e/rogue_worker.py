@@ -15,7 +15,7 @@ HEAD = struct.Struct("<BBHIQ")
 REPLY = struct.Struct("<IHHQQQHHI")
 HELLO, LOADED, CHUNK, NEED, METRIC, LOG = range(1, 7)
 LOAD, RUN, STOP = 33, 34, 40
-FINAL, GRANTED = 1, 4
+FINAL, ERROR, GRANTED = 1, 2, 4
 
 
 def frame(kind, arg=0, count=0, body=b""):
@@ -70,6 +70,8 @@ MISTAKES = {
     "status 65535": lambda r: chunk(reply(r, status=65535)),
     "split header": lambda r: chunk(reply(r, headers=header(b"X-A", b"b\r\nX-Evil: 1"))),
     "bad header name": lambda r: chunk(reply(r, headers=header(b"X A:", b"b"))),
+    "interim error": lambda r: chunk(reply(r, status=101, flags=FINAL | ERROR)),
+    "interim piece": lambda r: chunk(reply(r, status=101, flags=0), reply(r)),
     "bad piece": lambda r: chunk(reply(r, headers=header(b"X A:", b"b"), flags=0), reply(r)),
 }
 
