@@ -15,6 +15,10 @@ class LoadError(ValueError):
     """The model cannot be loaded; the message says why."""
 
 
+class NoHandler(LoadError, ModuleNotFoundError):
+    """There is no file of the handler's name."""
+
+
 def _split(handler):
     name, _, function = handler.partition(":")
     if name.endswith(".py"):
@@ -22,7 +26,7 @@ def _split(handler):
     return name.rsplit("/", 1)[-1], function or "handle", name
 
 
-def _import(name, whole):
+def _import(name, whole, folder):
     try:
         return importlib.import_module(name)
     except ImportError as first:
@@ -30,9 +34,29 @@ def _import(name, whole):
             return importlib.import_module("ts.torch_handler." + whole.replace("/", "."))
         except ModuleNotFoundError as second:
             # The handler itself may exist and lack something it imports: that is the real cause.
-            if second.name and (second.name + ".").startswith("ts.torch_handler."):
-                raise first from None
-            raise
+            if not second.name or not (second.name + ".").startswith("ts.torch_handler."):
+                raise
+        if getattr(first, "name", None) == name:
+            raise NoHandler(_no_handler(name, folder)) from None
+        raise
+
+
+def _handlers(folder):
+    """Names of files that may be handlers."""
+    try:
+        return [f[:-3] for f in os.listdir(folder) if f.endswith(".py") and f[0] != "_"]
+    except OSError:
+        return []
+
+
+def _no_handler(name, folder):
+    import difflib
+    import ts.torch_handler
+
+    names = _handlers(folder) + _handlers(os.path.dirname(ts.torch_handler.__file__))
+    alike = difflib.get_close_matches(name, sorted(set(names)), 1, 0.75)
+    return ("No module named '%s' is in the archive, and it is no default handler%s"
+            % (name, "; did you mean '%s'?" % alike[0] if alike else ""))
 
 
 def _classes(module):
@@ -106,7 +130,7 @@ def load(handler, model_dir, context, envelope=""):
             sys.path.remove(path)
         sys.path.insert(1, path)
     wrapper = _envelope(envelope) if envelope else None
-    module = _import(name, whole)
+    module = _import(name, whole, folder)
     entry = _entry_of(module, function, context)
     if wrapper is None:
         return entry

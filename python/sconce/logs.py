@@ -4,12 +4,18 @@ What handlers log goes to their standard output as bare lines, INFO and above: t
 model and worker. `logging` itself is left to the first module that wants it; it is not small.
 """
 
+import os
 import sys
 import traceback
 from contextvars import ContextVar
 from importlib.machinery import PathFinder
 
 
+_OWN = (os.path.dirname(os.path.abspath(__file__)) + os.sep, "<frozen importlib",
+        os.path.join(os.path.dirname(os.__file__), "importlib", ""))
+_CAUSE_MAX = 400
+
+model = ""            # its name
 request_ids = False   # does the front want the ids of the requests that a line belongs to?
 running = ()          # the requests of the batch that the handler has now
 of_task = ContextVar("of_task", default=())   # those of a coroutine's batch
@@ -31,7 +37,7 @@ def complain(text, error=None):
         if text:
             print(text, file=sys.stderr)
         if error is not None:
-            traceback.print_exception(type(error), error, error.__traceback__)
+            print(traceback_of(error), end="", file=sys.stderr)
     except Exception:
         pass
 
@@ -42,6 +48,48 @@ def text_of(error):
         return str(error)
     except Exception:
         return ""
+
+
+def _cut(one):
+    """Leaves out the frames of the server and of Python's import. Where there are no others, they
+    say something, unless it is where a syntax error was found, which it says itself."""
+    theirs = [f for f in one.stack if not f.filename.startswith(_OWN)]
+    if theirs or getattr(one, "lineno", None) is not None:
+        one.stack = traceback.StackSummary.from_list(theirs)
+
+
+def traceback_of(error):
+    """As Python prints it, with the frames that its user can do something about."""
+    whole = traceback.TracebackException(type(error), error, error.__traceback__)
+    left = [whole]
+    while left:
+        one = left.pop()
+        _cut(one)
+        left += [e for e in (one.__cause__, one.__context__) if e is not None]
+        left += getattr(one, "exceptions", None) or []
+    return "".join(whole.format())
+
+
+def _place(error, folder):
+    """Where in the files below a folder it was raised, or passed last."""
+    place = ""
+    frame = error.__traceback__
+    while frame is not None:
+        file = frame.tb_frame.f_code.co_filename
+        if folder and file.startswith(folder + os.sep):
+            place = " (%s, line %d)" % (os.path.relpath(file, folder), frame.tb_lineno)
+        frame = frame.tb_next
+    return place
+
+
+def cause_of(error, folder):
+    """One sentence: what was raised, and where in the model's files."""
+    text = " ".join(text_of(error).split())
+    name = type(error).__name__
+    text = "%s: %s" % (name, text) if text else name
+    if len(text) > _CAUSE_MAX:
+        text = text[:_CAUSE_MAX] + "..."
+    return text if isinstance(error, SyntaxError) else text + _place(error, folder)
 
 
 def _basic(logging):

@@ -96,7 +96,7 @@ class Lead(Channel):
             _kind, _count, code = wire.read_head(data, len(data))
             if code != 200:
                 raise LoadError("rank %d could not load the model: %s"
-                                % (rank, data[wire.HEAD:].decode("utf-8", "replace")))
+                                % (rank, json.loads(data[wire.HEAD:])["message"]))
 
     def step(self, active, chosen):
         """When requests join and leave depends on time: peers are told, so that all agree."""

@@ -248,8 +248,13 @@ class Replies:
     def fits(self, requests, values):
         """Is it an answer for each request of a batch? If not, they are all failed."""
         if not isinstance(values, list):
+            logs.complain("model: %s, Invalid return type: %s. A list with an element for each of "
+                          "%d request(s) is expected.%s" % (logs.model, type(values), len(requests),
+                                                            logs.ids(requests)))
             self.fail_all(requests, 503, "Invalid model predict output")
         elif len(values) != len(requests):
+            logs.complain("model: %s, number of batch response mismatched, expect: %d, got: %d.%s"
+                          % (logs.model, len(requests), len(values), logs.ids(requests)))
             self.fail_all(requests, 503, "number of batch response mismatched")
         else:
             return True

@@ -115,6 +115,8 @@ def stream(replies, requests, context, own, values, ids):
         try:
             value = values[index]
         except Exception:
+            logs.complain("model: %s, number of batch response mismatched: there is no piece %s "
+                          "for request %s" % (logs.model, index, ident))
             replies.fail(request, 503, "number of batch response mismatched")
         else:
             replies.put(request, value, processor, 0)

@@ -15,6 +15,7 @@ from sconce.channel import Channel, Closed
 from sconce.memory import Memory
 
 _ASYNC_CREDITS = 64
+_TRACEBACK_MAX = 5000      # characters, which JSON may make six bytes each; a frame holds 64 KiB
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -83,19 +84,32 @@ def _load(load):
     context = _make_context(load)
     serving.tune(load.get("threads") or 0)
     logs.request_ids = load.get("log_request_id", False)
+    logs.model = load["model_name"]
     entry = loader.load(load["handler"], load["model_dir"], context, load.get("envelope") or "")
     return entry, context
 
 
-def _report_failure(channel, error):
-    logs.complain("", error)
+def _traceback(error):
+    """What the front logs, once for all workers that fail alike."""
+    if isinstance(error, loader.LoadError):
+        return ""       # says it all
+    try:
+        text = logs.traceback_of(error)
+    except Exception:
+        return ""
+    return text if len(text) <= _TRACEBACK_MAX else "..." + text[-_TRACEBACK_MAX:]
+
+
+def _report_failure(channel, error, folder):
     text = logs.text_of(error)
     memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "CUDA" in text)
-    reason = "%s: %s" % (type(error).__name__, text) if text else type(error).__name__
-    message = "System out of memory" if memory else reason[:4000]
+    plain = isinstance(error, loader.LoadError)
+    report = {"message": "System out of memory" if memory
+              else text if plain else logs.cause_of(error, folder),
+              "traceback": _traceback(error)}
     # Lone surrogates are not for JSON.
-    message = message.encode("utf-8", "replace").decode()
-    _send_json(channel, wire.LOADED, 507 if memory else 500, {"message": message})
+    report = {key: value.encode("utf-8", "replace").decode() for key, value in report.items()}
+    _send_json(channel, wire.LOADED, 507 if memory else 500, report)
 
 
 def _loop(load, entry, rank):
@@ -140,7 +154,9 @@ def run(fd, rank=None):
         entry, context = _load(load)
         channel.ready()
     except Exception as e:
-        _report_failure(channel, e)
+        if rank:
+            logs.complain("", e)     # what a peer reports goes to rank 0, which tells one sentence
+        _report_failure(channel, e, load["model_dir"])
         return 1
     session = serving.Session(channel, memory, load, entry, context)
     loop, credits = _loop(load, entry, rank)

@@ -106,6 +106,9 @@ static yyjson_mut_val *describe_version(yyjson_mut_doc *doc, yyjson_mut_val *lis
 	describe_limits(doc, o, v);
 	yyjson_mut_obj_add_bool(doc, o, "loadedAtStartup",
 				v->model ? v->model->loaded_at_startup : v->loaded_at_startup);
+	/* Where all is well the document is TorchServe's. */
+	if (v->failure)
+		yyjson_mut_obj_add_str(doc, o, "error", v->failure);
 	workers = yyjson_mut_obj_add_arr(doc, o, "workers");
 	list_for_each (n, &v->workers)
 		describe_worker(doc, workers, container_of(n, struct worker, link));
@@ -207,6 +210,7 @@ static void describe_replied(struct request *r, const struct reply *reply)
 static void describe_customized(struct call *c, struct version *v)
 {
 	struct request *r = &c->request;
+	const char *trouble;
 	int refused;
 
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
@@ -216,6 +220,7 @@ static void describe_customized(struct call *c, struct version *v)
 	parts_headers(c, 0);
 	parts_add_header(c, SLICE("describe"), SLICE("True"));
 	refused = version_submit(v, r);
+	trouble = version_trouble(v);
 	if (refused == VERSION_TOO_LARGE) {
 		parts_refuse_large(c);
 		return;
@@ -223,8 +228,9 @@ static void describe_customized(struct call *c, struct version *v)
 	if (refused) {
 		call_error(c, 503, "ServiceUnavailableException",
 			   "Model \"%s\" has no worker to serve describe request. Please use scale "
-			   "workers API to add workers.",
-			   v->model_name);
+			   "workers API to add workers.%s%s",
+			   v->model_name, trouble ? " It does not load: " : "",
+			   trouble ? trouble : "");
 		return;
 	}
 	c->version = v;

@@ -6,7 +6,7 @@
  * Three questions. /ping is TorchServe's: is anything given up for good? (It says Healthy while
  * workers load, but not before the models of the start are known, when TorchServe does not answer.)
  * /livez: does the server answer? /readyz: do the models? The last two are for orchestrators, which
- * have no token, so none is asked for; they tell names of models, no more.
+ * have no token, so none is asked for; they tell names of models and why one is not there.
  */
 
 #include "wire/json.h"

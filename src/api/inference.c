@@ -29,6 +29,23 @@ static unsigned inference_retry_after_s(const struct version *v)
 	return (unsigned)MIN(batch_ns * batches / workers / NS_PER_S + 1, INFERENCE_RETRY_MAX_S);
 }
 
+/* What goes behind TorchServe's sentence: the cause. */
+static const char *inference_cause(struct call *c, const struct version *v, int why)
+{
+	const char *trouble = version_trouble(v);
+
+	if (why == VERSION_QUEUE_FULL)
+		return region_printf(&c->region,
+				     ". Its queue is full: %u requests wait, which is all that its "
+				     "job_queue_size allows",
+				     v->queue.n);
+	if (why == VERSION_NO_TICKET)
+		return ". No worker is free (useJobTicket)";
+	if (why == VERSION_NO_WORKER && trouble)
+		return region_printf(&c->region, ". It does not load: %s", trouble);
+	return "";
+}
+
 static void inference_refuse(struct call *c, const struct version *v, int why)
 {
 	bool full = why == VERSION_QUEUE_FULL;
@@ -51,9 +68,9 @@ static void inference_refuse(struct call *c, const struct version *v, int why)
 		"Model \"%.*s%s%.*s\" has no worker to serve inference request. Please use scale "
 		"workers API to add workers. If this is a sequence inference, please check if "
 		"it is "
-		"closed, or expired; or exceeds maxSequenceJobQueueSize",
+		"closed, or expired; or exceeds maxSequenceJobQueueSize%s",
 		SLICE_ARG(c->model), c->version_name.p ? "\" Version " : "",
-		SLICE_ARG(c->version_name));
+		SLICE_ARG(c->version_name), inference_cause(c, v, why));
 }
 
 /* The parts are read: off to the queue, or, where only the API is asked for, its description. */

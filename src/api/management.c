@@ -236,8 +236,8 @@ static void scale_done(void *arg, const struct version_outcome *o)
 			   w->version ? w->version : "null", o->message);
 	else
 		call_error(w->call, o->code == 507 ? 507 : 500, "InternalServerException",
-			   "Failed to start workers for model %s version: %s", w->model,
-			   w->version ? w->version : "null");
+			   "Failed to start workers for model %s version: %s. %s", w->model,
+			   w->version ? w->version : "null", o->message);
 	waiting_free(w);
 }
 

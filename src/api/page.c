@@ -49,8 +49,14 @@ static void page_version(struct buf *b, const struct version *v)
 	html_printf(b, "%s", v->name);
 	if (v->model && v->model->default_version == v)
 		buf_puts(b, " <small>default</small>");
-	buf_printf(b, "</td><td class=\"%s\">%u of %u ready</td>", good ? "ok" : "bad", ready,
+	buf_printf(b, "</td><td class=\"%s\">%u of %u ready", good ? "ok" : "bad", ready,
 		   v->min_workers);
+	if (v->failure) {
+		buf_puts(b, "<br><small>");
+		html_printf(b, "%s", v->failure);
+		buf_puts(b, "</small>");
+	}
+	buf_puts(b, "</td>");
 	buf_printf(b, "<td class=\"n\">%u</td><td class=\"n\">%u</td></tr>\n", v->batch_size,
 		   version_waiting(v));
 }

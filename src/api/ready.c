@@ -37,22 +37,31 @@ void ready_failed(struct ready *r, const char *what, const char *why)
 	list_push_back(&r->absent, &a->link);
 }
 
-/* NULL: it answers, or nobody waits for it. */
-static const char *ready_why_not(const struct model *m)
+/* "it does not load: SyntaxError: …". False: it answers, or nobody waits for it. */
+static bool ready_why_not(const struct model *m, struct buf *why)
 {
 	const struct version *v = m->default_version;
+	const char *trouble;
 	unsigned given_up = 0;
 
 	if (!v || !v->min_workers || version_ready_workers(v))
-		return NULL;
+		return false;
 	if (!m->loaded_at_startup && v->state == VERSION_LOADING)
-		return NULL;
+		return false;
+	trouble = version_trouble(v);
 	list_for_each (n, &v->workers)
 		given_up += container_of(n, struct worker, link)->state == WORKER_FAILED;
 	if (given_up == v->min_workers)
-		return "its workers were given up";
-	return v->state == VERSION_LOADING ? "it is being loaded"
-					   : "its workers are being restarted";
+		buf_puts(why, "its workers were given up");
+	else if (trouble)
+		buf_puts(why, "it does not load");
+	else if (v->state == VERSION_LOADING)
+		buf_puts(why, "it is being loaded");
+	else
+		buf_puts(why, "its workers are being restarted");
+	if (trouble)
+		buf_printf(why, ": %s", trouble);
+	return true;
 }
 
 struct ready_telling {
@@ -100,10 +109,11 @@ bool ready_check(const struct ready *r, void *arg,
 	fleet_registering(r->fleet, ready_registering, &t);
 	map_for_each (e, &r->fleet->store.models) {
 		const struct model *m = e->value;
-		const char *why = ready_why_not(m);
+		struct buf why = BUF_INIT(2 * VERSION_FAILURE_MAX);
 
-		if (why)
-			ready_tell(&t, m->name, m->default_version->name, why);
+		if (ready_why_not(m, &why))
+			ready_tell(&t, m->name, m->default_version->name, buf_cstr(&why));
+		buf_finish(&why);
 	}
 	return t.ready;
 }

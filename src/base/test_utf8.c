@@ -65,11 +65,22 @@ static void what_is_no_character(void **state)
 	assert_true(utf8_valid(SLICE_NULL) && utf8_valid(SLICE("a\xc3\xa9")));
 }
 
+static void what_is_cut_ends_with_a_whole_character(void **state)
+{
+	struct slice s = SLICE("a\xc3\xa9\xe2\x82\xac"); /* of 1, 2 and 3 bytes */
+	static const size_t left[] = { 0, 1, 1, 3, 3, 3, 6, 6 };
+
+	(void)state;
+	for (size_t n = 0; n < ARRAY_LEN(left); n++)
+		assert_int_equal(utf8_cut(s, n).n, left[n]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(characters_have_one_form),
 		cmocka_unit_test(what_is_no_character),
+		cmocka_unit_test(what_is_cut_ends_with_a_whole_character),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

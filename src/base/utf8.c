@@ -46,3 +46,12 @@ bool utf8_valid(struct slice s)
 	}
 	return true;
 }
+
+struct slice utf8_cut(struct slice s, size_t n)
+{
+	if (s.n <= n)
+		return s;
+	while (n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+		n--;
+	return slice_make(s.p, n);
+}

@@ -16,3 +16,5 @@
 size_t utf8_char(struct slice s, uint32_t *ret);
 /* Is all of it UTF-8? */
 bool utf8_valid(struct slice s);
+/* The longest beginning of at most n bytes that ends with a whole character. */
+struct slice utf8_cut(struct slice s, size_t n);

@@ -10,6 +10,7 @@
 
 #define SHOW_TIMEOUT_S 30
 #define SHOW_PAGES_MAX 10000
+#define SHOW_NOTES_MAX ((size_t)1 << 20)
 #define SHOW_MIB 1048576.0
 
 static const struct option list_rows[] = {
@@ -84,6 +85,16 @@ static int show_body(const struct client *c)
 
 /* ---- list ---- */
 
+/* "resnet 1.0 does not load: …", for below the table. */
+static void list_note(struct buf *notes, const char *name, yyjson_val *version)
+{
+	const char *error = text_of(version, "error");
+
+	if (*error)
+		buf_printf(notes, "%s %s does not load: %s\n", name,
+			   text_of(version, "modelVersion"), error);
+}
+
 /* The versions of a model as the server describes them, or NULL: it may have gone since it was
  * listed. `version` NULL: the default one. */
 static yyjson_doc *list_ask(struct client *c, const char *name, const char *version)
@@ -99,7 +110,8 @@ static yyjson_doc *list_ask(struct client *c, const char *name, const char *vers
 }
 
 /* A row for each version; of several the default one is marked. */
-static void list_row(struct client *c, struct printable_table *t, const char *name)
+static void list_row(struct client *c, struct printable_table *t, struct buf *notes,
+		     const char *name)
 {
 	yyjson_doc *all = list_ask(c, name, "all"), *one = NULL;
 	yyjson_val *versions = yyjson_doc_get_root(all), *version;
@@ -122,6 +134,7 @@ static void list_row(struct client *c, struct printable_table *t, const char *na
 		printable_table_put(t, "%zu/%lld", models_workers_ready(version),
 				    number_of(version, "minWorkers"));
 		printable_table_put(t, "%s", text_of(version, "modelUrl"));
+		list_note(notes, name, version);
 	}
 	yyjson_doc_free(one);
 	yyjson_doc_free(all);
@@ -149,7 +162,7 @@ static void list_coming(const struct models_args *a, yyjson_val *models, struct 
 }
 
 static void list_page(struct client *c, const struct models_args *a, yyjson_val *models,
-		      struct printable_table *t)
+		      struct printable_table *t, struct buf *notes)
 {
 	yyjson_val *model;
 	size_t i, n;
@@ -160,7 +173,7 @@ static void list_page(struct client *c, const struct models_args *a, yyjson_val 
 			printable_print(stdout, text_of(model, "modelName"));
 			putchar('\n');
 		} else {
-			list_row(c, t, text_of(model, "modelName"));
+			list_row(c, t, notes, text_of(model, "modelName"));
 		}
 	}
 }
@@ -189,9 +202,20 @@ static void list_print(const struct models_args *a, yyjson_mut_doc *all, struct 
 	}
 }
 
+static void list_print_notes(struct slice notes)
+{
+	while (notes.n) {
+		struct slice line = slice_cut(&notes, '\n');
+
+		printable_printf(stdout, "%.*s", SLICE_ARG(line));
+		putchar('\n');
+	}
+}
+
 int models_list_main(int argc, char **argv)
 {
 	_cleanup_(buf_finish) struct buf target = BUF_INIT(65536), next = BUF_INIT(256);
+	_cleanup_(buf_finish) struct buf notes = BUF_INIT(SHOW_NOTES_MAX);
 	static const char *const heads[] = { "MODEL", "VERSION", "WORKERS", "ARCHIVE" };
 	struct printable_table table;
 	yyjson_mut_doc *all;
@@ -223,7 +247,7 @@ int models_list_main(int argc, char **argv)
 		list_add(all, models, yyjson_obj_get(yyjson_doc_get_root(doc), "models"));
 		if (!a.json)
 			list_page(&c, &a, yyjson_obj_get(yyjson_doc_get_root(doc), "models"),
-				  &table);
+				  &table, &notes);
 		if (!page)
 			coming = yyjson_val_mut_copy(
 				all, yyjson_obj_get(yyjson_doc_get_root(doc), "registering"));
@@ -241,6 +265,8 @@ int models_list_main(int argc, char **argv)
 		yyjson_mut_obj_add_val(all, root, "registering", coming);
 	if (!r)
 		list_print(&a, all, &table);
+	if (!r)
+		list_print_notes(buf_slice(&notes));
 	buf_finish(&table.cells);
 	yyjson_mut_doc_free(all);
 	client_finish(&c);
@@ -326,6 +352,10 @@ static void describe_version(yyjson_val *v)
 			    number_of(queue, "remainingCapacity"));
 	printable_table_put(&t, "device");
 	printable_table_put(&t, "%s", text_of(v, "deviceType"));
+	if (*text_of(v, "error")) {
+		printable_table_put(&t, "error");
+		printable_table_put(&t, "%s", text_of(v, "error"));
+	}
 	if (metadata) {
 		printable_table_put(&t, "handler");
 		printable_table_put(&t, "%s", metadata);

@@ -52,6 +52,7 @@ struct registering {
 	struct version *version; /* made, but not in the store yet */
 	int status;              /* what to tell, see registering_finish() */
 	char *type, *text;
+	char *cause; /* why its workers do not load */
 };
 
 static void registering_free(struct registering *g)
@@ -73,6 +74,7 @@ static void registering_free(struct registering *g)
 	free(g->version_name);
 	free(g->type);
 	free(g->text);
+	free(g->cause);
 	free(g);
 	fleet_maybe_stopped(f);
 }
@@ -119,7 +121,9 @@ static void registering_finish(struct registering *g, int status, const char *ty
 		fleet_recorded(g->fleet, registering_tell, g);
 		return;
 	}
-	log_warn("Registering %s failed: %s", g->url, text);
+	/* Those of the start are told of where they are begun. */
+	if (!g->wish.at_startup)
+		log_warn("Registering %s failed: %s", g->url, text);
 	if (!g->version && !g->downloaded) {
 		registering_tell(g);
 		return;
@@ -153,8 +157,8 @@ static struct version *registering_find(const struct registering *g)
 static void registering_failed(struct registering *g)
 {
 	registering_finish(g, g->status, "InternalServerException",
-			   "Failed to start workers for model %s version: %s", g->version_model,
-			   g->version_name);
+			   "Failed to start workers for model %s version: %s. %s", g->version_model,
+			   g->version_name, g->cause);
 }
 
 static void registering_undone(void *arg, bool in_time)
@@ -185,6 +189,7 @@ static void registering_scaled(void *arg, const struct version_outcome *o)
 	/* A registration that failed leaves nothing behind; a model of the start-up list stays and
 	 * is tried again. */
 	g->status = o->code == 507 ? 507 : 500;
+	g->cause = mem_strdup(o->message);
 	if (v && !g->wish.at_startup)
 		version_retire(v, REGISTER_UNDO_MS, registering_undone, g);
 	else

@@ -92,6 +92,7 @@ struct version *version_destroy(struct version *v)
 	if (v->downloaded && !v->fleet->stopping)
 		removal_add(&v->fleet->removals, TAKE(v->downloaded), NULL, NULL);
 	free(v->downloaded);
+	free(v->failure);
 	free(v->python);
 	sequences_finish(&v->sequences);
 	region_finish(&v->region);
@@ -112,6 +113,11 @@ unsigned version_ready_workers(const struct version *v)
 	list_for_each (l, &v->workers)
 		n += container_of(l, struct worker, link)->state == WORKER_READY;
 	return n;
+}
+
+const char *version_trouble(const struct version *v)
+{
+	return version_ready_workers(v) ? NULL : v->failure;
 }
 
 bool version_healthy(const struct version *v)
@@ -194,6 +200,8 @@ static void version_too_few_gpus(struct version *v, version_done *done, void *ar
 	snprintf(text, sizeof(text), "parallelLevel %u needs more GPUs than the %u there are",
 		 v->devices.level, v->devices.n);
 	log_error("Model %s version %s: %s", v->model_name, v->name, text);
+	free(v->failure);
+	v->failure = mem_strdup(text);
 	if (done)
 		done(arg, &(struct version_outcome){ VERSION_WORKER_FAILED, 500, text });
 }
@@ -211,6 +219,8 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 	}
 	min = v->min_workers;
 	max = v->max_workers;
+	if (!min)
+		free(TAKE(v->failure));
 	if (done) {
 		w = mem_new(struct version_wait);
 		w->done = done;
@@ -247,15 +257,12 @@ static bool version_has_ticket(const struct version *v)
 	return places > version_waiting(v);
 }
 
-/* Is there a worker to wait for? None that is ending, or was given up. */
+/* Is there a worker to wait for? None that is ending, was given up, or does not load. */
 static bool version_has_prospect(const struct version *v)
 {
-	list_for_each (n, &v->workers) {
-		enum worker_state state = container_of(n, struct worker, link)->state;
-
-		if (state != WORKER_STOPPING && state != WORKER_FAILED)
+	list_for_each (n, &v->workers)
+		if (worker_is_prospect(container_of(n, struct worker, link)))
 			return true;
-	}
 	return false;
 }
 
@@ -337,13 +344,18 @@ static void version_expire(struct version *v, uint64_t now_ns)
 /* Nobody will ever serve what still waits here. */
 static void version_refuse_queued(struct version *v)
 {
+	struct buf why = BUF_INIT(2 * VERSION_FAILURE_MAX);
+	const char *trouble = version_trouble(v);
 	struct request *r;
 
+	buf_puts(&why, trouble || version_places(v) ? "Worker died." : "Worker scaled down.");
+	if (trouble)
+		buf_printf(&why, " It does not load: %s", trouble);
 	while ((r = version_any_waiting(v))) {
 		version_release(v);
-		worker_reply_error(r, 503,
-				   version_places(v) ? "Worker died." : "Worker scaled down.");
+		worker_reply_error(r, 503, buf_cstr(&why));
 	}
+	buf_finish(&why);
 }
 
 void version_touch(struct version *v)

@@ -26,6 +26,8 @@ struct fleet;
 struct model;
 struct worker;
 
+#define VERSION_FAILURE_MAX ((size_t)1024)
+
 enum version_state { VERSION_LOADING, VERSION_READY, VERSION_DRAINING, VERSION_STOPPED };
 
 struct version {
@@ -60,6 +62,7 @@ struct version {
 	struct dispatch_policy dispatch;
 	struct sizes sizes;
 	struct list workers; /* struct worker */
+	char *failure;       /* why its workers do not load, one sentence; NULL: the last one did */
 	bool scaled;         /* who waits for workers is to be told, if there are enough */
 	uint64_t pending;
 	uv_timer_t *wake; /* for a batch that is being waited for */
@@ -115,6 +118,8 @@ void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *a
 		    void *arg);
 
 unsigned version_ready_workers(const struct version *v);
+/* Why nothing answers: the cause where its workers do not load, or NULL. */
+const char *version_trouble(const struct version *v);
 /* False when fewer workers are healthy (not given up on) than the version should have. */
 bool version_healthy(const struct version *v);
 

@@ -6,26 +6,58 @@
  * what they report.
  */
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "fleet/fleet.h"
 #include "fleet/placement.h"
 #include "log/log.h"
 
 /* ---- what they report ---- */
 
+/* One line for people: bounded, nothing in it that ends a line. */
+static char *version_sentence(const char *text)
+{
+	struct slice front = utf8_cut(slice_str(text), VERSION_FAILURE_MAX);
+	char *copy = mem_strndup(front.p, front.n);
+
+	for (char *p = copy; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+	return copy;
+}
+
+/* All workers of a model fail alike, again and again: what is no news is not told once more. */
+static void version_fails(struct version *v, const struct worker *w, const char *message)
+{
+	_cleanup_(freep) char *failure = version_sentence(message);
+	struct slice rest = slice_str(w->load_traceback);
+
+	if (v->failure && strcmp(v->failure, failure) == 0)
+		return;
+	free(v->failure);
+	v->failure = TAKE(failure);
+	log_error("Workers of model %s version %s failed to start: %s", v->model_name, v->name,
+		  v->failure);
+	while (rest.n)
+		log_text(LOG_MODEL, LOG_WARN, *w->err.label ? w->err.label : w->label, "MODEL_LOG",
+			 slice_cut(&rest, '\n'));
+}
+
 static void version_worker_loaded(void *owner, struct worker *w, int code, const char *message)
 {
 	struct version *v = owner;
-	struct version_outcome failed = { VERSION_WORKER_FAILED, code, message };
 
-	(void)w;
 	metric_set(v->metrics.workers_ready, version_ready_workers(v));
 	if (message) {
-		log_error("Workers of model %s version %s failed to start: %s", v->model_name,
-			  v->name, message);
-		version_settle(v, &failed);
+		version_fails(v, w, message);
+		version_settle(
+			v, &(struct version_outcome){ VERSION_WORKER_FAILED, code, v->failure });
 		return;
 	}
+	free(TAKE(v->failure));
 	if (v->state == VERSION_LOADING)
 		v->state = VERSION_READY;
 	version_check_scaled(v);
@@ -88,6 +120,14 @@ static void version_imports_torch(void *owner)
 	((struct version *)owner)->wants_torch = true;
 }
 
+/* What is being taken away goes on only for what it has accepted, and can still run. */
+static bool version_restarts(void *owner, bool loaded)
+{
+	const struct version *v = owner;
+
+	return v->state < VERSION_DRAINING || (loaded && v->pending);
+}
+
 static unsigned version_worker_threads(void *owner)
 {
 	return fleet_threads_per_worker(((struct version *)owner)->fleet);
@@ -109,6 +149,7 @@ static const struct worker_owner_ops version_owner = {
 	.sequence_answered = version_worker_answered,
 	.leaves = version_worker_leaving,
 	.imports_torch = version_imports_torch,
+	.restarts = version_restarts,
 	.threads = version_worker_threads,
 	.siblings = version_siblings,
 };

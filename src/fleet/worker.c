@@ -58,6 +58,7 @@ struct worker *worker_destroy(struct worker *w)
 	uv_close((uv_handle_t *)w->timer, worker_timer_closed);
 	free(w->segments);
 	free(w->load_message);
+	free(w->load_traceback);
 	free(w->master);
 	free(w);
 	return NULL;
@@ -108,12 +109,13 @@ void worker_start(struct worker *w)
 
 	assert(!w->maker && !w->pid && list_empty(&w->flights));
 	w->state = WORKER_STARTING;
-	w->timed_out = w->killed = w->async = false;
+	w->timed_out = w->killed = w->async = w->resting = false;
 	w->began_ns = clock_now_ns();
 	w->began_wall_ms = clock_wall_ns() / NS_PER_MS;
 	w->n_segments = 0;
 	w->load_code = 0;
 	free(TAKE(w->load_message));
+	free(TAKE(w->load_traceback));
 	uv_update_time(w->shared->loop);
 	uv_timer_start(w->timer, worker_startup_late, w->model.startup_timeout_s * 1000, 0);
 	r = worker_launch(w);
@@ -129,17 +131,22 @@ static void worker_restart(uv_timer_t *t)
 	worker_start(t->data);
 }
 
+bool worker_is_prospect(const struct worker *w)
+{
+	return w->state != WORKER_STOPPING && w->state != WORKER_FAILED && !w->resting;
+}
+
 static bool worker_gave_up(const struct worker *w, uint64_t now_ns)
 {
 	return w->trouble_ns && now_ns - w->trouble_ns > w->model.max_retry_timeout_s * NS_PER_S;
 }
 
 /* The process is gone and its requests are dealt with: what becomes of the place? */
-static void worker_next(struct worker *w, uint64_t now_ns)
+static void worker_next(struct worker *w, bool was_loading, uint64_t now_ns)
 {
 	uint64_t wait_ns;
 
-	if (w->state == WORKER_STOPPING) {
+	if (w->state == WORKER_STOPPING || !w->ops->restarts(w->owner, !was_loading)) {
 		w->ops->gone(w->owner, w);
 		return;
 	}
@@ -166,6 +173,7 @@ static void worker_next(struct worker *w, uint64_t now_ns)
 	}
 	wait_ns = backoff_next_ns(w->failures++);
 	w->state = WORKER_WAITING;
+	w->resting = was_loading && wait_ns;
 	metric_add(w->model.metrics->restarts, 1);
 	log_line(LOG_SERVER, LOG_INFO, w->label, "sconce.worker",
 		 "Retry worker: %u in %llu seconds.", w->id,
@@ -176,13 +184,15 @@ static void worker_next(struct worker *w, uint64_t now_ns)
 
 static void worker_report_load_failure(struct worker *w, const char *how)
 {
-	char text[512];
+	char text[160];
 	int code = w->load_code ? w->load_code : 500;
 
-	if (w->load_message)
-		snprintf(text, sizeof(text), "%s", w->load_message);
-	else if (w->timed_out)
-		snprintf(text, sizeof(text), "it did not load within %llu s (startupTimeout)",
+	if (w->load_message) {
+		w->ops->loaded(w->owner, w, code, w->load_message);
+		return;
+	}
+	if (w->timed_out)
+		snprintf(text, sizeof(text), "it was not ready in %llu s (startupTimeout)",
 			 (unsigned long long)w->model.startup_timeout_s);
 	else
 		snprintf(text, sizeof(text), "the worker process %s while loading", how);
@@ -226,7 +236,7 @@ void worker_ended(struct worker *w, int status, const char *how)
 	worker_memory_unref(TAKE(w->memory));
 	if (was_loading)
 		worker_report_load_failure(w, how);
-	worker_next(w, now_ns); /* may destroy it */
+	worker_next(w, was_loading, now_ns); /* may destroy it */
 	ops->touch(owner);
 }
 
@@ -314,6 +324,7 @@ void worker_tick(struct worker *w, uint64_t now_ns)
 {
 	uint64_t limit = w->model.response_timeout_s * NS_PER_S;
 	bool late = false;
+	char why[64];
 
 	worker_check(w);
 	if (!limit || w->killed)
@@ -332,7 +343,9 @@ void worker_tick(struct worker *w, uint64_t now_ns)
 	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
 		 "Number or consecutive unsuccessful inference %u", w->failures + 1);
 	w->timed_out = true;
-	worker_kill(w, "no reply within responseTimeout");
+	snprintf(why, sizeof(why), "no answer in %llu s (responseTimeout)",
+		 (unsigned long long)w->model.response_timeout_s);
+	worker_kill(w, why);
 }
 
 void worker_tune(struct worker *w, unsigned threads)

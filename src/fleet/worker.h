@@ -95,6 +95,8 @@ struct worker_owner_ops {
 	void (*leaves)(void *owner, struct worker *w, int status, const char *message);
 	/* Its handler imports torch. */
 	void (*imports_torch)(void *owner);
+	/* May a place whose process has ended have another? `loaded`: that one had become ready. */
+	bool (*restarts)(void *owner, bool loaded);
 	/* Threads that a worker should use, so that all of them together fit the CPUs. */
 	unsigned (*threads)(void *owner);
 	/* How many workers the owner wants: those that share its CPUs. */
@@ -163,7 +165,9 @@ struct worker {
 	bool timed_out;              /* we killed it for not answering */
 	bool killed;                 /* we killed it for another reason */
 	int load_code;               /* of a failed LOADED; 0: none */
-	char *load_message;
+	char *load_message;          /* one sentence */
+	char *load_traceback;        /* for the log; "": none */
+	bool resting;                /* it could not load, and is not tried again at once */
 };
 
 /* Makes the place; worker_start() begins its first process, and every later one by itself. */
@@ -180,6 +184,8 @@ void worker_stop(struct worker *w, uint64_t grace_ms);
 /* Sends a frame of at most `batches` batches, as ops->take() gives them; returns how many requests
  * went out. 0: look again at *ret_wake_ns. */
 unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_t *ret_wake_ns);
+/* May an answer come from this place without anybody's help, and soon? */
+bool worker_is_prospect(const struct worker *w);
 /* May it be given work now? */
 bool worker_has_credit(const struct worker *w);
 /* How many batches one that runs them side by side (`async`) could begin now. */

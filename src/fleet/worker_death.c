@@ -8,6 +8,7 @@
  */
 
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -39,7 +40,7 @@ static void worker_report_request(const struct worker *w, const struct request *
 }
 
 static void worker_settle_request(struct worker *w, struct request *r, enum dispatch_fate fate,
-				  int status)
+				  int status, const char *why)
 {
 	struct reply last = { .final = true };
 
@@ -62,7 +63,7 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 		if (r->sequence)
 			w->ops->sequence_answered(w->owner, r, &last, clock_now_ns());
 		w->ops->release(w->owner);
-		worker_reply_error(r, status, "Worker died.");
+		worker_reply_error(r, status, why);
 		return;
 	}
 }
@@ -70,8 +71,11 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 static void worker_settle_flight(struct worker *w, struct flight *fl,
 				 const struct dispatch_death *death, int status)
 {
+	char late[96];
 	struct list *n;
 
+	snprintf(late, sizeof(late), "Worker died. No answer in %llu s (responseTimeout).",
+		 (unsigned long long)w->model.response_timeout_s);
 	/* Each goes to the head of the queue, so the last one first. */
 	while ((n = list_last(&fl->requests))) {
 		struct request *r = container_of(n, struct request, link);
@@ -81,7 +85,7 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 		/* One that we stopped ourselves has nothing against its requests. */
 		if (w->state == WORKER_STOPPING && !fl->late && fate == FATE_RETRY_ALONE)
 			fate = FATE_REQUEUE;
-		worker_settle_request(w, r, fate, status);
+		worker_settle_request(w, r, fate, status, fl->late ? late : "Worker died.");
 	}
 	fl->left = 0;
 	worker_flight_done(w, fl);

@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <yyjson.h>
@@ -99,26 +100,34 @@ static void worker_ready(struct worker *w, yyjson_val *root)
 	w->ops->loaded(w->owner, w, 200, NULL);
 }
 
+/* It exits by itself; its death tells whoever waits. */
+static void worker_cannot_load(struct worker *w, int64_t code, yyjson_val *root)
+{
+	const char *text = yyjson_get_str(yyjson_obj_get(root, "message"));
+	const char *traceback = yyjson_get_str(yyjson_obj_get(root, "traceback"));
+
+	w->load_code = code >= 400 && code < 600 ? (int)code : 500;
+	free(w->load_message);
+	free(w->load_traceback);
+	w->load_message = mem_strdup(text ? text : "unknown");
+	w->load_traceback = mem_strdup(traceback ? traceback : "");
+	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", "Backend worker error: %s",
+		 w->load_message);
+}
+
 static int worker_loaded(struct worker *w, const struct frame *f)
 {
 	yyjson_doc *doc = worker_json(f);
-	yyjson_val *root = yyjson_doc_get_root(doc), *text = yyjson_obj_get(root, "message");
+	yyjson_val *root = yyjson_doc_get_root(doc);
 
 	if (!yyjson_is_obj(root) || w->state == WORKER_STARTING || w->state == WORKER_READY) {
 		yyjson_doc_free(doc);
 		return worker_refuse(w, "it sent LOADED out of turn or without a document");
 	}
-	if (w->state == WORKER_LOADING && f->arg == 200) {
+	if (w->state == WORKER_LOADING && f->arg == 200)
 		worker_ready(w, root);
-	} else if (w->state == WORKER_LOADING) {
-		/* It exits by itself; its death tells whoever waits. */
-		w->load_code = f->arg >= 400 && f->arg < 600 ? (int)f->arg : 500;
-		free(w->load_message);
-		w->load_message = mem_strdup(yyjson_is_str(text) ? yyjson_get_str(text)
-								 : "unknown");
-		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
-			 "Backend worker error: %s", w->load_message);
-	}
+	else if (w->state == WORKER_LOADING)
+		worker_cannot_load(w, (int64_t)MIN(f->arg, (uint64_t)INT_MAX), root);
 	yyjson_doc_free(doc);
 	return 0;
 }

@@ -82,6 +82,13 @@ static void owner_leaves(void *owner, struct worker *w, int status, const char *
 	(void)message;
 }
 
+static bool owner_restarts(void *owner, bool loaded)
+{
+	(void)owner;
+	(void)loaded;
+	return true;
+}
+
 static unsigned owner_one(void *owner)
 {
 	(void)owner;
@@ -99,6 +106,7 @@ static const struct worker_owner_ops owner_ops = {
 	.sequence_answered = owner_answered,
 	.leaves = owner_leaves,
 	.imports_torch = owner_touch,
+	.restarts = owner_restarts,
 	.threads = owner_one,
 	.siblings = owner_one,
 };

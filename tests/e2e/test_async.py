@@ -72,4 +72,5 @@ def test_a_call_that_hangs_beside_traffic_is_timed_out(server, tmp_path):
     eventually((tmp_path / "note.began").exists)
     eventually(lambda: server.predict("hasty", "large a1").text == "a" and hung.done(),
                "it is answered though others go on")
-    assert_error(hung.result(), 500, "InternalServerException", "Worker died.")
+    assert_error(hung.result(), 500, "InternalServerException",
+                 "Worker died. No answer in 1 s (responseTimeout).")

@@ -164,7 +164,8 @@ def test_with_tickets_nothing_waits(serve, tmp_path, gate):
     assert_error(server.predict("gate", gate.body(tag="out")), 503, "ServiceUnavailableException",
                  'Model "gate" has no worker to serve inference request. Please use scale '
                  'workers API to add workers. If this is a sequence inference, please check if '
-                 'it is closed, or expired; or exceeds maxSequenceJobQueueSize')
+                 'it is closed, or expired; or exceeds maxSequenceJobQueueSize. '
+                 'No worker is free (useJobTicket)')
     assert server.describe("gate")[0]["useJobTicket"] is True
     for g in gates:
         g.open()

@@ -134,7 +134,8 @@ def test_what_failed_is_not_in_the_way_of_the_next_try(server, files):
     for _ in range(3):
         assert_error(server.register(files.url("plain/broken.mar"), initial_workers=1), 500,
                      "InternalServerException",
-                     "Failed to start workers for model broken version: 1.0")
+                     "Failed to start workers for model broken version: 1.0. RuntimeError: the "
+                     "weights are not where they should be (bad_init.py, line 7)")
 
 
 @pytest.mark.parametrize("how,requests", [

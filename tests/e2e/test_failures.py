@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every way an inference fails: the exact status, type and message, and that others go on."""
 
+import re
+
 import pytest
 
 from e2e.archives import make_mar
@@ -87,10 +89,13 @@ def test_worker_death(server, body, code):
 
 def test_no_reply_within_the_response_timeout(server):
     before = server.metric("sconce_request_retries_total", model_name="hasty")
-    assert_error(server.predict("hasty", "hang"), 500, INTERNAL, "Worker died.")
+    assert_error(server.predict("hasty", "hang"), 500, INTERNAL,
+                 "Worker died. No answer in 1 s (responseTimeout).")
     assert server.metric("sconce_request_retries_total", model_name="hasty") == before
     assert server.predict("hasty", "again").text == "again"
     eventually(lambda: "Number or consecutive unsuccessful inference 1" in server.log("ts_log.log"))
+    assert re.search(r"W-\d+-hasty_1\.0 .* - Killing the worker: no answer in 1 s "
+                     r"\(responseTimeout\)\n", server.log("ts_log.log"))
 
 
 def test_response_over_the_limit(server):
@@ -120,7 +125,8 @@ def test_queue_full(server, gate):
                for i in range(3)]
     eventually(lambda: server.metric("sconce_queue_depth", model_name="narrow") == 3)
     assert_error(server.predict("narrow", gate.body(tag="too many")), 503,
-                 "ServiceUnavailableException", NO_WORKER.format('Model "narrow"'))
+                 "ServiceUnavailableException", NO_WORKER.format('Model "narrow"') + ". Its queue "
+                 "is full: 3 requests wait, which is all that its job_queue_size allows")
     gate.open()
     assert [f.result().status_code for f in [running, *waiting]] == [200] * 4
     assert sorted(gate.entries()) == ["running", "waiting 0", "waiting 1", "waiting 2"]
@@ -142,4 +148,11 @@ def test_client_timeout(server, gate):
 def test_body_too_large_names_no_handler(server):
     with server.raw() as raw:
         raw.send(encode("POST", "/predictions/trouble", headers={"Content-Length": 6553501}))
-        assert raw.response().status == 413
+        assert_error(raw.response(), 413, "BadRequestException",
+                     "The request body is too large: max_request_size allows 6553500 bytes.")
+
+
+def test_body_too_large_for_a_call_of_the_api(server):
+    assert_error(server.manage("POST", "/models", data=b" " * 1_048_577), 413,
+                 "BadRequestException",
+                 "The request body is too large: this call takes at most 1048576 bytes.")

@@ -102,10 +102,13 @@ def handle(data, context):
 # ---- failures at load ----
 
 @pytest.mark.parametrize("name,source,reason", [
-    ("syntax", "def handle(:\n    pass\n", "SyntaxError"),
-    ("empty", "x = 1\ny = 2\n", None),
-    ("gone", "import os\nos._exit(7)\n", "exited with code 7"),
-    ("memory", "def handle(data, context):\n    raise MemoryError()\n", None),
+    ("syntax", "def handle(:\n    pass\n", "SyntaxError: invalid syntax "
+     "(syntax_handler.py, line 1)"),
+    ("empty", "x = 1\ny = 2\n", "Expected only one class in custom service code or a function "
+     "entry point []: empty_handler has neither a function handle(data, context) nor one class "
+     "with a method handle(self, data, context)"),
+    ("gone", "import os\nos._exit(7)\n", "the worker process exited with code 7 while loading"),
+    ("memory", "def handle(data, context):\n    raise MemoryError()\n", "System out of memory"),
 ])
 def test_what_cannot_load_says_why(server, name, source, reason):
     path = make_mar(server.root, name, source)
@@ -113,17 +116,28 @@ def test_what_cannot_load_says_why(server, name, source, reason):
     path.rename(target)
     response = server.register(target.name, initial_workers=1)
     assert_error(response, 507 if name == "memory" else 500, "InternalServerException",
-                 f"Failed to start workers for model {name} version: 1.0")
-    if reason:
-        eventually(lambda: re.search(rf"W-\d+-{name}_1\.0 .*{reason}", server.log("ts_log.log")))
+                 f"Failed to start workers for model {name} version: 1.0. {reason}")
+    line = f"Workers of model {name} version 1.0 failed to start: {reason}\n"
+    eventually(lambda: line in server.log("ts_log.log"))
     assert name not in server.models()
 
 
 def test_handler_file_that_is_not_there(server):
     path = make_mar(server.store, "absent", "echo.py", entry="nowhere.py")
     assert_error(server.register(path.name, initial_workers=1), 500, "InternalServerException",
-                 "Failed to start workers for model absent version: 1.0")
+                 "Failed to start workers for model absent version: 1.0. No module named "
+                 "'nowhere' is in the archive, and it is no default handler")
     eventually(lambda: re.search(r"absent.*nowhere", server.log("ts_log.log")))
+
+
+@pytest.mark.parametrize("entry,meant", [("image_clasifier", "image_classifier"),
+                                         ("absnt_handler.py", "absent_handler")])
+def test_handler_that_is_mistyped(server, entry, meant):
+    path = make_mar(server.store, "absent", "x = 1\n", entry=entry, files={"absent_handler.py": ""})
+    assert_error(server.register(path.name, initial_workers=1), 500, "InternalServerException",
+                 "Failed to start workers for model absent version: 1.0. No module named "
+                 f"'{entry.removesuffix('.py')}' is in the archive, and it is no default handler; "
+                 f"did you mean '{meant}'?")
 
 
 # ---- metrics ----

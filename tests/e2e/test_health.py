@@ -82,7 +82,8 @@ def test_a_model_that_cannot_be_loaded_keeps_the_server_from_being_ready(serve, 
 def test_workers_that_are_given_up(serve, tmp_path):
     make_mar(tmp_path / "store", "bad", "bad_init.py", config="maxRetryTimeoutInSec: 1\n")
     server = started(serve(store=tmp_path / "store", wait=False))
-    given_up = [{"model": "bad", "version": "1.0", "reason": "its workers were given up"}]
+    given_up = [{"model": "bad", "version": "1.0", "reason": "its workers were given up: "
+                 "RuntimeError: the weights are not where they should be (bad_init.py, line 7)"}]
     eventually(lambda: [m for m in missing(server) if m["model"] == "bad"] == given_up,
                lambda: missing(server), 40)
     assert_status(server.get("/ping"), 500, "Unhealthy")

@@ -158,7 +158,8 @@ def test_response_timeout_replaces_the_worker(serve, tmp_path):
     stuck = background(server.predict, "trouble", "hang")
     behind = background(server.predict, "trouble", "behind")
     assert {stuck.result().status_code, behind.result().status_code} <= {200, 500}
-    assert_error(stuck.result(), 500, "InternalServerException", "Worker died.")
+    assert_error(stuck.result(), 500, "InternalServerException",
+                 "Worker died. No answer in 1 s (responseTimeout).")
     assert behind.result().text == "behind"
     assert server.worker_pids("trouble") != [pid]
 
@@ -176,7 +177,8 @@ def handle(data, context):
     server = serve(store=tmp_path, load_models=None)
     response = server.register("slow.mar", initial_workers=1, startup_timeout=1)
     assert_error(response, 500, "InternalServerException",
-                 "Failed to start workers for model slow version: 1.0")
+                 "Failed to start workers for model slow version: 1.0. "
+                 "it was not ready in 1 s (startupTimeout)")
     # Two lines, one right after the other, as TorchServe writes them.
     eventually(lambda: re.search(
         r"\[ERROR\] W-\d+-slow_1\.0 .* - Backend worker error\n.*"

@@ -159,7 +159,8 @@ NO_MODELS = "There are no models; `sconce models register ARCHIVE` loads one.\n"
     (["unregister", "none:1.0"], 1, "Model not found: none\n" + NO_MODELS),
     (["register", "none.mar"], 1, "Model not found at: none.mar\nArchives are looked for in the "
      "server's model_store; from elsewhere they need a URL (http://, file:///).\n"),
-    (["register", "broken.mar"], 1, "Failed to start workers for model broken version: 1.0\n")])
+    (["register", "broken.mar"], 1, "Failed to start workers for model broken version: 1.0. "
+     "RuntimeError: the weights are not where they should be (bad_init.py, line 7)\n")])
 def test_refused(client, arguments, code, complaints):
     result = client.run(*arguments)
     assert result[:2] == (code, "")

@@ -3,7 +3,10 @@
 
 import json
 import os
+import re
 import struct
+
+import pytest
 
 from sconce import frame as wire
 
@@ -204,11 +207,50 @@ class Handler:
 
 
 def test_a_handler_that_cannot_be_loaded_says_why(front):
-    f = front("import no_such_module_anywhere\n")
+    """One sentence for whoever asks, and a traceback with the frames of the model alone."""
+    f = front("\nimport no_such_module_anywhere\n")
     assert f.loaded_code == 500
-    assert "no_such_module_anywhere" in f.loaded["message"]
+    assert f.loaded["message"] == ("ModuleNotFoundError: No module named "
+                                   "'no_such_module_anywhere' (handler.py, line 2)")
+    assert re.fullmatch(r"""Traceback \(most recent call last\):
+  File ".*/handler.py", line 2, in <module>
+    import no_such_module_anywhere
+ModuleNotFoundError: No module named 'no_such_module_anywhere'
+""", f.loaded["traceback"])
     assert f.process.wait(30) == 1
-    assert "Traceback" in f.close()[1]
+    assert "Traceback" not in f.close()[1], "it is the front that logs it, once"
+
+
+@pytest.mark.parametrize("source,message", [
+    ("def handle(data, context)\n    pass\n", "SyntaxError: expected ':' (handler.py, line 1)"),
+    ("def deep():\n    int('x')\n\ndef handle(data, context):\n    deep()\n",
+     "ValueError: invalid literal for int() with base 10: 'x' (handler.py, line 2)"),
+    ("raise OSError('two\\n  lines')\n", "OSError: two lines (handler.py, line 1)"),
+    ("raise OSError('x' * 1000)\n", "OSError: " + "x" * 391 + "... (handler.py, line 1)"),
+    ("class NoText(Exception):\n    def __str__(self):\n        raise ValueError\nraise NoText\n",
+     "NoText (handler.py, line 4)"),
+    ("import json\njson.loads('{')\n", "JSONDecodeError: Expecting property name enclosed in "
+     "double quotes: line 1 column 2 (char 1) (handler.py, line 2)"),
+    ("class Handler:\n    pass\n", "Expect handle method in class <class 'handler.Handler'>"),
+])
+def test_why_it_cannot_be_loaded_is_one_sentence(front, source, message):
+    assert front(source).loaded["message"] == message
+
+
+def test_a_traceback_has_the_frames_that_its_reader_can_change(front):
+    f = front("""
+def inner():
+    raise KeyError("inner")
+def handle(data, context):
+    try:
+        inner()
+    except KeyError as e:
+        raise RuntimeError("outer") from e
+""")
+    text = f.loaded["traceback"]
+    assert re.findall(r'File ".*/(\w+)\.py", line (\d+)', text) == [
+        ("handler", "6"), ("handler", "3"), ("handler", "8")]
+    assert "direct cause" in text and text.endswith("RuntimeError: outer\n")
 
 
 def test_out_of_memory_at_load_is_told_apart(front):
