@@ -136,15 +136,19 @@ class AsyncLoop:
 
 
 def event_loop():
-    """The loop of this process: what a handler has begun on it while it was loaded goes on."""
+    """The loop of this process: what a handler has begun on it while it was loaded goes on, unless
+    it has closed it."""
+    loop = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")    # that there is none yet is deprecated, not wrong
         try:
-            return asyncio.get_event_loop()
+            loop = asyncio.get_event_loop()
         except RuntimeError:
-            loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
-            return loop
+            pass
+    if loop is None or loop.is_closed():
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+    return loop
 
 
 def serve(session):

@@ -19,6 +19,8 @@ class Closed(Exception):
 
 # What these say is acted upon by whoever receives them: others may wait for it.
 _FLOW = frozenset((wire.GRANT, wire.WINDOW, wire.CANCEL))
+# … and of these nothing else is left to do.
+_WAKING = frozenset((wire.GRANT, wire.WINDOW))
 
 
 class Channel:
@@ -110,7 +112,9 @@ class Channel:
         got = self._receive(flags, self._aside)
         self._act(got)
         kind, count, arg, data, size, fds = got
-        self._kept.append((kind, count, arg, bytes(data[:size]), size, fds))
+        # One of those that only wake somebody is as good as many: a stream has thousands.
+        if not (kind in _WAKING and self._kept and self._kept[-1][0] in _WAKING):
+            self._kept.append((kind, count, arg, bytes(data[:size]), size, fds))
         if self.on_aside:
             self.on_aside()
 

@@ -1,32 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics on their way to the front: collected here, sent along with replies."""
+"""Metrics on their way to the front: collected here, sent along with replies, or earlier where a
+handler makes many."""
 
 import json
+from collections import deque
 
+from sconce import frame as wire
 from sconce import logs
 
-_MAX = 1000
+_MAX = 1000             # that wait for the next reply
 
-connected = False   # is this a worker, with a front that takes them?
+connected = False       # is this a worker, with a front that takes them?
 
-_pending = []
+_channel = None
+_pending = deque()      # any thread adds to it, and any takes from it
+
+
+def connect(channel):
+    global connected, _channel
+    connected, _channel = True, channel
+
+
+def disconnect():
+    global connected, _channel
+    connected, _channel = False, None
 
 
 def emit(name, value, unit, metric_type, dimensions, request_ids=""):
     """Notes an update. `metric_type`: counter, gauge or histogram; `dimensions`: (name, value)
     pairs."""
-    if len(_pending) < _MAX:
-        _pending.append({"name": name, "value": value, "unit": unit, "type": metric_type,
-                         "dimensions": dimensions, "request_ids": request_ids})
+    _pending.append({"name": name, "value": value, "unit": unit, "type": metric_type,
+                     "dimensions": dimensions, "request_ids": request_ids})
+    if len(_pending) >= _MAX and _channel is not None:
+        flush(_channel)
 
 
 def take():
-    """What has been noted since the last call; an empty list mostly."""
-    global _pending
-    if not _pending:
-        return _pending
-    taken, _pending = _pending, []
+    """What has been noted since the last call."""
+    taken = []
+    try:
+        while len(taken) < _MAX:
+            taken.append(_pending.popleft())
+    except IndexError:
+        pass
     return taken
+
+
+def flush(channel):
+    """Sends what has been noted; nothing mostly."""
+    while _pending:
+        _send(channel, take())
+
+
+def _send(channel, updates):
+    payload = encode(updates)
+    if len(payload) <= wire.FRAME_MAX - wire.HEAD:
+        channel.send(wire.frame(wire.METRIC, 0, payload))
+    elif len(updates) > 1:
+        _send(channel, updates[:len(updates) // 2])
+        _send(channel, updates[len(updates) // 2:])
+    else:
+        logs.complain("The metric %.100a is not sent: it is too large" % (updates[0]["name"],))
 
 
 def _dump(document):

@@ -62,23 +62,13 @@ class Replies:
 
     def flush(self):
         with self._lock:
-            updates = metrics.take()
-            if updates:
-                self._send_metrics(updates)
+            metrics.flush(self._channel)
             if self._entries:
                 entries, self._entries = self._entries, []
                 busy_ns, self.busy_ns = self.busy_ns, 0
                 self._size = wire.HEAD
                 self._channel.send(wire.frame(wire.CHUNK, busy_ns, b"".join(entries),
                                               len(entries)))
-
-    def _send_metrics(self, updates):
-        payload = metrics.encode(updates)
-        if len(payload) <= wire.FRAME_MAX - wire.HEAD:
-            self._channel.send(wire.frame(wire.METRIC, 0, payload))
-        elif len(updates) > 1:
-            self._send_metrics(updates[:len(updates) // 2])
-            self._send_metrics(updates[len(updates) // 2:])
 
     def fail(self, request, status, message):
         """An error reply: the front writes the document around the message."""

@@ -134,13 +134,21 @@ def _open(fd, rank):
     return ranks.join(fd, rank)
 
 
+def _leave(channel):
+    """In a process that a handler has forked: it is not the worker, whatever it returns to or
+    raises, and only the worker answers."""
+    metrics.disconnect()
+    channel.close()
+
+
 def run(fd, rank=None):
     """The whole life of a worker; returns its exit code."""
     _prefer_to_die()
     _line_buffered()
     logs.configure()
     channel, memory = _open(fd, rank)
-    metrics.connected = True
+    metrics.connect(channel)
+    os.register_at_fork(after_in_child=lambda: _leave(channel))
     _send_json(channel, wire.HELLO, 0, {
         "protocol": wire.PROTOCOL, "pid": os.getpid(), "runtime": "python",
         "version": "%d.%d.%d" % sys.version_info[:3]})

@@ -8,8 +8,10 @@ import logging
 import os
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
+from sconce import frame as wire
 from sconce import metrics as outgoing
 from ts.context import Context
 from ts.metrics import caching_metric, process_memory_metric, system_metrics
@@ -168,10 +170,14 @@ def test_the_older_update_brings_its_dimensions(cache):
     assert sent() == [("gauge", "n", 2, "Megabytes", [("B", "5")], "r9")]
 
 
-def test_what_is_pending_is_bounded(cache):
-    for _ in range(5000):
-        cache.add_counter("n", 1)
-    assert len(outgoing.take()) == 1000
+def test_what_is_pending_is_bounded_and_none_is_lost(cache, monkeypatch):
+    frames = []
+    monkeypatch.setattr(outgoing, "_channel", SimpleNamespace(send=frames.append))
+    for i in range(5000):
+        cache.add_counter("n", i)
+        assert len(outgoing._pending) < 1000
+    values = [m["value"] for f in frames for m in json.loads(f[wire.HEAD:])]
+    assert values + [m["value"] for m in outgoing.take()] == list(range(5000))
 
 
 def test_the_deprecated_store():

@@ -172,6 +172,23 @@ class Handler:
     assert f.replies(1)[0].body == b"from the loop of initialize()"
 
 
+@pytest.mark.parametrize("close", ["loop.close()", "asyncio.set_event_loop(None)"])
+def test_an_async_handler_may_close_the_loop_it_was_loaded_with(front, close):
+    f = front("""
+import asyncio
+class Handler:
+    def initialize(self, context):
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(asyncio.sleep(0))
+        %s
+    async def handle(self, data, context):
+        return ["x"] * len(data)
+""" % close)
+    f.run([b"x"])
+    assert f.replies(1)[0].body == b"x"
+
+
 def test_async_function_loads_its_model_in_a_first_call(front):
     f = front("""
 model = []

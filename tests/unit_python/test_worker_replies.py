@@ -192,6 +192,47 @@ def handle(data, context):
     assert f.replies(1)[0].body == b"x"
 
 
+def test_all_metrics_of_a_call_arrive_before_its_answer(front):
+    f = front("""
+def handle(data, context):
+    if data is None:
+        return None
+    for _ in range(2500):
+        context.metrics.add_counter("n", 1)
+    return ["x"]
+""")
+    f.run([b""])
+    sent = []
+    while (got := f.receive_any())[0] == wire.METRIC:
+        sent += json.loads(got[3][wire.HEAD:])
+    assert len(sent) == 2500 and f.read_replies(got[3], got[1])[0].body == b"x"
+
+
+@pytest.mark.parametrize("end", ["return ['child']", "raise ValueError('child')",
+                                 "raise SystemExit(3)",
+                                 "send(['child'], context.request_ids, '', 200, context)"])
+def test_only_the_worker_answers_not_what_its_handler_forks(front, end):
+    f = front("""
+import os
+from ts.handler_utils.utils import send_intermediate_predict_response as send
+def handle(data, context):
+    if data is None:
+        return None
+    child = os.fork()
+    if child == 0:
+        context.metrics.add_counter("n", 1)
+        %s
+        os._exit(0)
+    os.waitpid(child, 0)
+    return ["worker"]
+""" % end)
+    for i in (1, 2):
+        f.run([b""], first=i)
+        kind, count, _, data = f.receive_any()
+        assert kind == wire.CHUNK
+        assert [(r.id, r.body) for r in f.read_replies(data, count)] == [(i, b"worker")]
+
+
 def test_a_handler_that_ends_the_process_leaves_no_thread_to_wait_for(front):
     f = front("""
 import threading

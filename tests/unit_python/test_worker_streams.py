@@ -3,12 +3,14 @@
 arrives while one waits for memory."""
 
 import os
+import socket
 from types import SimpleNamespace
 
 import pytest
 
 from sconce import frame as wire
 from sconce import ranks
+from sconce.channel import Channel
 from sconce.memory import Memory
 from sconce.serving import Session
 
@@ -195,6 +197,23 @@ def test_one_request_of_a_step_fails_alone(front, what, media, code):
 def make_session():
     return Session(SimpleNamespace(), Memory(), {"batch_size": 1, "max_response_size": 1}, None,
                    SimpleNamespace(stopping_criteria=None, begin_batch=lambda requests: ()))
+
+
+def test_what_opens_a_window_is_not_remembered_without_bound():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    channel = Channel(theirs.detach())
+    opened = []
+    channel.on_flow = opened.append
+    with ours:
+        for i in range(100):
+            ours.send(wire.frame(wire.WINDOW, i, wire.pack_u64(1)))
+            if i == 50:
+                ours.send(wire.frame(wire.TUNE, 1))
+            channel.poll()
+        kept = [channel.receive()[0] for _ in range(3)]
+        channel.close()
+    assert len(opened) == 100
+    assert kept == [wire.WINDOW, wire.TUNE, wire.WINDOW]
 
 
 def test_cancelled_requests_are_not_remembered_without_bound():
