@@ -101,7 +101,7 @@ def read_requests(data, size, count):
         r.id = ident
         r.deadline_ns = deadline
         r.grant = (grant_offset, grant_length)
-        r.uuid = uuid.decode("ascii", "replace")
+        r.uuid = uuid.rstrip(b"\0").decode("ascii", "replace")
         r.headers = bytes(data[headers:end])
         r.parts = _read_parts(data, records, text, headers, n_parts)
         r.over = False

@@ -91,7 +91,7 @@ static void answer_headers(struct call *c, struct buf *b, struct slice type, str
 	struct answer_lines lines = { b, block };
 
 	buf_append(b, "x-request-id: ", 14);
-	buf_append(b, c->uuid, UUID_LEN);
+	buf_append(b, c->uuid, strlen(c->uuid));
 	buf_append(b, "\r\n", 2);
 	for (size_t i = 0; i < ARRAY_LEN(answer_standard); i++)
 		if (!block.n || !answer_overrides(block, answer_standard[i].name))

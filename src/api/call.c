@@ -6,6 +6,7 @@
 #include "api/authorize.h"
 #include "api/dialect.h"
 #include "api/handlers.h"
+#include "api/ident.h"
 #include "api/route.h"
 #include "api/scrape.h"
 #include "base/clock.h"
@@ -53,7 +54,7 @@ struct call *call_create(struct api_door *d, struct exchange *x)
 	body_init(&c->body, d->api->fleet->pool, d->api->settings->max_request_size);
 	memset(&c->request, 0, sizeof(c->request));
 	list_init(&c->request.link);
-	uuid_make(c->uuid);
+	ident_take(c, &x->head);
 	x->user = c;
 	return c;
 }
@@ -64,6 +65,7 @@ void call_maybe_free(struct call *c)
 
 	if (c->x || c->running || c->waiting)
 		return;
+	ident_return(c);
 	body_finish(&c->body);
 	pool_free(a->fleet->pool, &c->extra);
 	if (a->n_free >= CALLS_KEPT) {
@@ -240,6 +242,7 @@ struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 	a->tokens = tokens;
 	list_init(&a->free_calls);
 	list_init(&a->early);
+	map_init(&a->idents);
 	a->begin = mem_new(uv_timer_t);
 	a->begin->data = a;
 	uv_timer_init(fleet->loop, a->begin);
@@ -314,6 +317,7 @@ struct api *api_destroy(struct api *a)
 		free(c);
 	}
 	assert(list_empty(&a->early));
+	map_finish(&a->idents);
 	uv_close((uv_handle_t *)a->begin, call_begin_closed);
 	ready_finish(&a->ready);
 	cors_finish(&a->cors);

@@ -11,6 +11,7 @@
 #include "api/cors.h"
 #include "api/deadline.h"
 #include "api/ready.h"
+#include "base/map.h"
 #include "fleet/version.h"
 
 #define CALL_SEGMENTS_MAX 32
@@ -34,6 +35,7 @@ struct api {
 	struct list early;     /* … and calls wait until they are */
 	uv_timer_t *begin;     /* runs them then, some at a time */
 	struct ready ready;
+	struct map idents; /* the clients' own that are in use now, to struct call */
 };
 
 struct call {
@@ -60,7 +62,8 @@ struct call {
 	/* Its client has left: ends what nobody waits for any more, and frees nothing of the call;
 	 * NULL: that changes nothing. */
 	void (*left)(struct call *c);
-	char uuid[UUID_LEN + 1];
+	char uuid[UUID_LEN + 1]; /* see ident.h; unused bytes are zero */
+	bool own_ident;          /* it is the client's */
 };
 
 struct call *call_create(struct api_door *d, struct exchange *x);

@@ -53,9 +53,9 @@ static void scrape_refresh(struct api *a)
 	metric_set(a->log_dropped, (double)log_dropped());
 }
 
-/* Legacy mode shows TorchServe's three counters and nothing else. Returns how many names are left,
- * of those that were asked for, or of all. */
-static unsigned scrape_legacy(struct slice *names, unsigned n)
+/* Of TorchServe's families, legacy mode shows three counters. */
+static void scrape_legacy(const struct metrics *m, const struct slice *names, unsigned n,
+			  struct buf *out)
 {
 	static const struct slice counters[] = {
 		SLICE_CONST("ts_inference_requests_total"),
@@ -71,8 +71,8 @@ static unsigned scrape_legacy(struct slice *names, unsigned n)
 				kept[n_kept++] = counters[i];
 				break;
 			}
-	memcpy(names, kept, n_kept * sizeof(*kept));
-	return n_kept;
+	if (n_kept)
+		metrics_write(m, kept, n_kept, out);
 }
 
 void scrape_metrics(struct call *c)
@@ -80,17 +80,21 @@ void scrape_metrics(struct call *c)
 	struct slice names[SCRAPE_NAMES_MAX], rest = c->x->head.query, name, value;
 	struct buf out = BUF_INIT(SCRAPE_TEXT_MAX);
 	enum metrics_mode mode = c->api->fleet->telemetry.mode;
+	const struct metrics *m = c->api->fleet->metrics;
 	unsigned n = 0;
 
 	while (http_query_next(&c->region, &rest, &name, &value) > 0)
 		if (slice_eq(name, SLICE("name[]")) && n < SCRAPE_NAMES_MAX)
 			names[n++] = value;
 	scrape_refresh(c->api);
-	/* TorchServe's default mode writes metrics to its logs and leaves this page empty. */
+	/* TorchServe's default mode writes its metrics to logs and leaves this page empty. Ours are
+	 * nowhere else: they are here in every mode. */
 	if (mode == METRICS_PROMETHEUS)
-		metrics_write(c->api->fleet->metrics, names, n, &out);
-	else if (mode == METRICS_LEGACY && (n = scrape_legacy(names, n)))
-		metrics_write(c->api->fleet->metrics, names, n, &out);
+		metrics_write(m, names, n, &out);
+	if (mode == METRICS_LEGACY)
+		scrape_legacy(m, names, n, &out);
+	if (mode != METRICS_PROMETHEUS)
+		metrics_write_prefixed(m, SLICE("sconce_"), names, n, &out);
 	call_answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&out));
 	buf_finish(&out);
 }

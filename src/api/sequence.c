@@ -2,6 +2,7 @@
 #include "api/sequence.h"
 
 #include "api/parts.h"
+#include "base/uuid.h"
 
 #define SEQUENCE_PREFIX "ts-seq-"
 
@@ -14,6 +15,7 @@ void sequence_read(struct call *c, const struct version *v)
 {
 	const struct settings *s = c->api->settings;
 	struct request *r = &c->request;
+	char fresh[UUID_LEN + 1];
 
 	if (!v->manifest.sequence_batching)
 		return;
@@ -25,7 +27,11 @@ void sequence_read(struct call *c, const struct version *v)
 		r->sequence_id = region_copy(&c->region, r->sequence_id);
 		return;
 	}
-	r->sequence_id = slice_str(region_printf(&c->region, SEQUENCE_PREFIX "%s", c->uuid));
+	/* Never of the client's own id, which may come again. */
+	if (c->own_ident)
+		uuid_make(fresh);
+	r->sequence_id = slice_str(
+		region_printf(&c->region, SEQUENCE_PREFIX "%s", c->own_ident ? fresh : c->uuid));
 	r->sequence_start = true;
 	parts_add_header(c, slice_str(s->ts_header_key_sequence_id), r->sequence_id);
 	parts_add_header(c, slice_str(s->ts_header_key_sequence_start), SLICE("true"));

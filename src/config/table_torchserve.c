@@ -118,8 +118,9 @@ const struct setting settings_torchserve[] = {
 	     .guarded = true),
 
 	ROW(METRICS, SETTING_CHOICE, metrics_mode, "log", "prometheus|log|legacy",
-	    "Where metrics go: to metrics_address, to log files, or (legacy) three counters to "
-	    "metrics_address and all others to log files"),
+	    "Where TorchServe's metrics go: to metrics_address, to log files, or (legacy) three "
+	    "counters to metrics_address and all others to log files; sconce's own (sconce_…) are "
+	    "at metrics_address in every mode"),
 	TEXT(METRICS, metrics_config, NULL, "File that names the metrics; none: the built-in list"),
 	BOOL(METRICS, enable_metrics_api, "true", "Serve metrics at metrics_address"),
 	BOOL(METRICS, model_metrics_auto_detect, "false",

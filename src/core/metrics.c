@@ -374,3 +374,14 @@ void metrics_write(const struct metrics *m, const struct slice *names, unsigned 
 	map_for_each (e, &m->families)
 		metric_family_write(out, e->value, names, n);
 }
+
+void metrics_write_prefixed(const struct metrics *m, struct slice prefix, const struct slice *names,
+			    unsigned n, struct buf *out)
+{
+	map_for_each (e, &m->families) {
+		const struct metric_family *f = e->value;
+
+		if (slice_starts(slice_str(f->name), prefix))
+			metric_family_write(out, f, names, n);
+	}
+}

@@ -68,5 +68,8 @@ static inline void metric_set(struct metric *m, double v)
 void metric_observe(struct metric *m, double v);
 /* Appends the text; only families whose sample names are in `names` (n > 0), or all (n == 0). */
 void metrics_write(const struct metrics *m, const struct slice *names, unsigned n, struct buf *out);
+/* The same of families whose name begins with `prefix`. */
+void metrics_write_prefixed(const struct metrics *m, struct slice prefix, const struct slice *names,
+			    unsigned n, struct buf *out);
 /* A double as Java's Double.toString prints it (shortest form that reads back equal). */
 void metric_write_double(struct buf *out, double v);

@@ -159,7 +159,7 @@ static void worker_note_id(struct flight *fl, const struct request *r)
 {
 	if (fl->ids.n)
 		buf_putc(&fl->ids, ',');
-	buf_append(&fl->ids, r->uuid, UUID_LEN);
+	buf_append(&fl->ids, r->uuid, strlen(r->uuid));
 }
 
 static int worker_send_batch_segments(struct worker *w, const struct list *requests)

@@ -109,7 +109,7 @@ struct frame_request {
 	uint64_t id;           /* unique per server life */
 	uint64_t deadline_ns;  /* CLOCK_MONOTONIC, 0: none */
 	struct span grant;     /* where the reply may go in the outbound memfd; length 0: none */
-	char uuid[FRAME_UUID]; /* what handlers see as the request id */
+	char uuid[FRAME_UUID]; /* what handlers see as the request id; zeros behind it */
 	struct slice headers;  /* see frame_header_next() */
 	struct slice parts;    /* reading: see frame_part_next() */
 	struct slice texts;    /* reading: names, types and dims of the parts */

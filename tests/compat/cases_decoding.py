@@ -172,4 +172,7 @@ METHODS = [case(f"sees {method}", ask(method, "/predictions/see", b"x", look=any
     case("sees BREW", ask("BREW", "/predictions/see", b"x", differs={"methods": "answer"})),
 ]
 
-CASES = TYPES + FORMS + PARTS + QUERIES + INVOCATIONS + HEADERS + METHODS
+IDS = [case("request id of the client", ask("GET", "/ping", None, {"x-request-id": "mine"},
+                                            differs={"own-request-id": "header x-request-id"}))]
+
+CASES = IDS + TYPES + FORMS + PARTS + QUERIES + INVOCATIONS + HEADERS + METHODS

@@ -59,7 +59,7 @@ def test_standard_headers_on_every_answer(server):
     ids = set()
     for path in ("/ping", "/predictions/echo", "/predictions/nobody", "/no/such/thing"):
         with server.raw() as raw:
-            answer = raw.request("GET", path, headers={"x-request-id": "mine"})
+            answer = raw.request("GET", path, headers={"x-request-id": "not mine"})
         assert answer.header("pragma") == "no-cache"
         assert answer.header("cache-control") == "no-cache; no-store, must-revalidate, private"
         assert answer.header("expires") == "Thu, 01 Jan 1970 00:00:00 UTC"
@@ -69,6 +69,22 @@ def test_standard_headers_on_every_answer(server):
         assert answer.header("access-control-allow-headers") == "X-Custom"
         ids.add(answer.header("x-request-id"))
     assert len(ids) == 4
+
+
+def test_a_clients_own_request_id(server):
+    """Where it is a plain word; what is not gets another, and so does what is sent twice."""
+    for own in ("mine", "0" * 36, "Root=1-67891233-abcdef012345678912"):
+        with server.raw() as raw:
+            for path in ("/predictions/echo", "/ping", "/no/such/thing"):
+                assert raw.request("GET", path, headers={"X-Request-ID": own}).header(
+                    "x-request-id") == own
+    for other in ("0" * 37, "a b", "a,b", 'a"b', "n\u00e4h", ""):
+        with server.raw() as raw:
+            answer = raw.request("GET", "/ping", headers={"X-Request-ID": other})
+        assert UUID.match(answer.header("x-request-id")), other
+    with server.raw() as raw:
+        answer = raw.request("GET", "/ping", headers={"X-Request-ID": "a", "x-request-id": "b"})
+    assert UUID.match(answer.header("x-request-id"))
 
 
 def test_connection_close_is_honoured(server):

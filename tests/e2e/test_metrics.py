@@ -331,9 +331,14 @@ def logging_server(module_serve, module_tmp):
     return module_serve(store=store, metrics_mode="log", metric_time_interval=1)
 
 
-def test_log_mode_has_an_empty_page(logging_server):
-    response = metrics(logging_server)
-    assert (response.status_code, response.text) == (200, "")
+def test_log_mode_shows_what_no_log_has(logging_server):
+    """TorchServe's families go to its logs; ours are here in every mode."""
+    text = metrics(logging_server).text
+    families = set(re.findall(r"^# TYPE (\S+) ", text, re.M))
+    assert {"sconce_memory_used_bytes", "sconce_log_lines_dropped_total"} <= families
+    assert all(name.startswith("sconce_") for name in families)
+    named = metrics(logging_server, "?name[]=sconce_pool_segments&name[]=QueueTime").text
+    assert set(re.findall(r"^# TYPE (\S+) ", named, re.M)) == {"sconce_pool_segments"}
 
 
 def test_log_mode_writes_every_update(logging_server):
@@ -378,7 +383,9 @@ def test_legacy_mode(serve, tmp_path):
     server.predict("echo", b"x")
     counters = {"ts_inference_requests_total", "ts_inference_latency_microseconds",
                 "ts_queue_latency_microseconds"}
-    assert set(re.findall(r"^# TYPE (\S+) counter$", metrics(server).text, re.M)) == counters
+    families = set(re.findall(r"^# TYPE (\S+) ", metrics(server).text, re.M))
+    assert {name for name in families if not name.startswith("sconce_")} == counters
+    assert "sconce_memory_used_bytes" in families
     assert server.metric("ts_inference_requests_total", model_name="echo") == 1
     assert set(re.findall(r"^(\w+)\{", metrics(server, "?name[]=QueueTime").text, re.M)) == set()
     eventually(lambda: "Requests2XX.Count:1.0|" in server.log("ts_metrics.log"))
