@@ -262,17 +262,25 @@ static int conn_fd(const struct conn *c)
 	return fd;
 }
 
+/* May there be input that nobody will look at, or is some on its way? */
+static bool conn_has_more(const struct conn *c)
+{
+	return !c->eof && (c->linger || c->net->draining || c->h1.stash.n || !c->reading);
+}
+
 /* All answers are out and no more will come. What the client still sends is dropped for a moment,
  * because closing before it was read would throw away the answer. */
 static void conn_leave(struct conn *c)
 {
-	if (!c->linger || !c->reading) {
-		conn_doom(c);
-	} else if (!c->lingering) {
-		c->lingering = true;
+	if (!c->lingering && conn_has_more(c)) {
+		buf_finish(&c->h1.stash);
+		conn_start_reading(c);
+		c->lingering = c->reading;
 		shutdown(conn_fd(c), SHUT_WR);
 		conn_wait(c, WAIT_LINGER);
 	}
+	if (!c->lingering)
+		conn_doom(c);
 }
 
 static void conn_go_on(struct conn *c)
