@@ -8,6 +8,7 @@
 
 #include "api/dialect.h"
 #include "base/clock.h"
+#include "base/guess.h"
 #include "wire/frame.h"
 #include "wire/json.h"
 
@@ -198,7 +199,18 @@ void call_not_allowed(struct call *c)
 
 void call_model_not_found(struct call *c, struct slice model)
 {
-	call_error(c, 404, "ModelNotFoundException", "Model not found: %.*s", SLICE_ARG(model));
+	struct guess g = guess_begin(model);
+	const char *meant = NULL;
+
+	map_for_each (e, &c->api->fleet->store.models) {
+		const struct model *m = e->value;
+
+		if (guess_next(&g, slice_str(m->name)))
+			meant = m->name;
+	}
+	call_error(c, 404, "ModelNotFoundException", "Model not found: %.*s%s%s%s",
+		   SLICE_ARG(model), meant ? ". Did you mean '" : "", meant ? meant : "",
+		   meant ? "'?" : "");
 }
 
 void call_version_not_found(struct call *c, struct slice model, struct slice version)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/guess.h"
 #include "base/mem.h"
 #include "base/util.h"
 
@@ -173,6 +174,18 @@ static bool collect_is_one_of(const char *name, const char *const *names, size_t
 	return false;
 }
 
+static void collect_guess(struct slice name, const char *const *names, size_t n, struct buf *notes)
+{
+	struct guess g = guess_begin(name);
+	const char *meant = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (guess_next(&g, slice_str(names[i])))
+			meant = names[i];
+	if (meant)
+		buf_printf(notes, "Did you mean the handler %s, which servers have?\n", meant);
+}
+
 /* "file.py", "file", with ":function" or without; nothing for a handler that the server has. */
 static int collect_handler(struct collection *c, const struct archive_spec *s, struct buf *notes)
 {
@@ -187,11 +200,16 @@ static int collect_handler(struct collection *c, const struct archive_spec *s, s
 	_cleanup_(freep) char *path = slice_ends(file, slice_str(ending))
 					      ? slice_dup(file)
 					      : mem_printf("%.*s%s", SLICE_ARG(file), ending);
+	int r;
 
 	if (lsp ? collect_is_one_of(s->handler, native, ARRAY_LEN(native))
 		: collect_is_one_of(s->handler, python, ARRAY_LEN(python)))
 		return 0;
-	return collect_file(c, path, notes);
+	r = collect_file(c, path, notes);
+	if (r < 0)
+		collect_guess(file, lsp ? native : python,
+			      lsp ? ARRAY_LEN(native) : ARRAY_LEN(python), notes);
+	return r;
 }
 
 /* ---- one archive ---- */

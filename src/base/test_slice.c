@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/guess.h"
 #include "base/slice.h"
 #include "base/util.h"
 
@@ -56,9 +57,34 @@ static void likeness(void **state)
 	assert_true(slice_distance(slice_make(longer, 65), SLICE("a")) > 1000);
 }
 
+static const char *guessed(const char *typed)
+{
+	static const char *const names[] = { "resnet", "resnet18", "a", "bert_base" };
+	struct guess g = guess_begin(slice_str(typed));
+	const char *meant = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (guess_next(&g, slice_str(names[i])))
+			meant = names[i];
+	return meant;
+}
+
+static void what_was_meant_is_guessed(void **state)
+{
+	(void)state;
+	assert_string_equal(guessed("resnt"), "resnet");
+	assert_string_equal(guessed("resnet1"), "resnet");
+	assert_string_equal(guessed("resnet-18"), "resnet18");
+	assert_string_equal(guessed("BERT-bas"), "bert_base");
+	assert_null(guessed("b"));
+	assert_null(guessed(""));
+	assert_null(guessed("vgg"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_meant_is_guessed),
 		cmocka_unit_test(numbers_are_strict),
 		cmocka_unit_test(comparing_and_cutting),
 		cmocka_unit_test(likeness),

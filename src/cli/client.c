@@ -254,7 +254,7 @@ int client_ask(struct client *c, const char *method, const char *target)
 
 /* ---- what went wrong ---- */
 
-static void client_advise(struct client *c, const char *type)
+static void client_advise(struct client *c, const char *type, const char *message)
 {
 	const char *advice = NULL;
 	bool key = strcmp(type, "InvalidKeyException") == 0;
@@ -266,7 +266,7 @@ static void client_advise(struct client *c, const char *type)
 		advice = "Give --token, set SCONCE_TOKEN, or run this as the server's user on its "
 			 "machine, or in the folder of its key file.";
 	else if (c->status == 404 && c->missing)
-		c->missing(c, type);
+		c->missing(c, type, message);
 	else if (c->status == 404)
 		advice = "`sconce models list` shows what is there.";
 	else if (c->status == 405)
@@ -291,7 +291,7 @@ static int client_refused(struct client *c)
 		client_complain(c);
 		printable_printf(stderr, "%s answered with status %ld\n", c->address, c->status);
 	}
-	client_advise(c, type ? type : "");
+	client_advise(c, type ? type : "", message ? message : "");
 	yyjson_doc_free(doc);
 	return CLIENT_REFUSED;
 }

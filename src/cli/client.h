@@ -40,7 +40,7 @@ struct client {
 	/* Takes pieces of an answer that is streamed as they come, instead of `body`; or NULL. */
 	void (*piece)(struct slice data);
 	/* Advises when the answer is 404, with its type; may call the server. NULL: nothing is. */
-	void (*missing)(struct client *c, const char *type);
+	void (*missing)(struct client *c, const char *type, const char *message);
 	const void *asked; /* for it */
 	/* Called about once a second while waiting; NULL: nobody is. */
 	void (*tick)(void *userdata);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/guess.h"
 #include "base/mem.h"
 #include "base/slice.h"
 #include "base/util.h"
@@ -21,16 +22,11 @@ static void commands_help(const struct commands *c, FILE *out)
 static int commands_unknown(const struct commands *c, const char *name)
 {
 	const struct command *best = NULL;
-	unsigned least = 3;
+	struct guess g = guess_begin(slice_str(name));
 
-	for (size_t i = 0; i < c->n; i++) {
-		unsigned d = slice_distance(slice_str(name), slice_str(c->rows[i].name));
-
-		if (!c->rows[i].help || d >= least)
-			continue;
-		least = d;
-		best = &c->rows[i];
-	}
+	for (size_t i = 0; i < c->n; i++)
+		if (c->rows[i].help && guess_next(&g, slice_str(c->rows[i].name)))
+			best = &c->rows[i];
 	printable_printf(stderr, "%s: there is no command '%s'", c->program, name);
 	if (best)
 		fprintf(stderr, "; did you mean '%s'?", best->name);

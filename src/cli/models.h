@@ -62,7 +62,7 @@ int models_token_main(int argc, char **argv);
 int models_begin(const struct options *o, struct models_args *a, struct client *c, int argc,
 		 char **argv, long timeout_s);
 /* What to do when the server does not have it: names that there are (models_missing.c). */
-void models_missing(struct client *c, const char *type);
+void models_missing(struct client *c, const char *type, const char *message);
 /* "UNPACKING, 12.5 of 40.0 MiB" of a model that is not there yet, into `out`; empty: it is there.
  */
 void models_put_status(struct buf *out, yyjson_val *version);

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/models.h"
 
-/* What was asked for is not there: which name is like it, which names there are. */
+/* What was asked for is not there: which names there are. The server says which is like it. */
 
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/printable.h"
 
-#define MISSING_DISTANCE 3
 #define MISSING_NAMES_MAX 10
-#define MISSING_PAGES_MAX 100
 
 static const char *missing_text(yyjson_val *object, const char *key)
 {
@@ -26,53 +24,18 @@ static yyjson_doc *missing_ask(struct client *c, struct buf *target)
 	return yyjson_read(c->body.p, c->body.n, 0);
 }
 
-/* The name on a page of the list that is most like `name`, if it is nearer than *least. */
-static void missing_compare(yyjson_val *models, const char *name, unsigned *least, struct buf *best)
+static void missing_model(struct client *c)
 {
-	yyjson_val *model;
-	size_t i, n;
+	_cleanup_(buf_finish) struct buf target = BUF_INIT(256);
+	yyjson_doc *doc;
 
-	yyjson_arr_foreach(models, i, n, model)
-	{
-		const char *there = missing_text(model, "modelName");
-		unsigned d = slice_distance(slice_str(name), slice_str(there));
-
-		if (d >= *least)
-			continue;
-		*least = d;
-		buf_clear(best);
-		buf_puts(best, there);
-	}
-}
-
-static void missing_model(struct client *c, const char *name)
-{
-	_cleanup_(buf_finish) struct buf target = BUF_INIT(65536), best = BUF_INIT(65536);
-	/* Of a short name all is like all. */
-	unsigned least = (unsigned)MIN(strlen(name), (size_t)MISSING_DISTANCE);
-	bool any = false;
-
-	buf_puts(&target, "/models?limit=100");
-	for (unsigned page = 0; page < MISSING_PAGES_MAX && target.n; page++) {
-		yyjson_doc *doc = missing_ask(c, &target);
-		yyjson_val *root = yyjson_doc_get_root(doc);
-		const char *next = missing_text(root, "nextPageToken");
-
-		any |= yyjson_arr_size(yyjson_obj_get(root, "models")) > 0;
-		missing_compare(yyjson_obj_get(root, "models"), name, &least, &best);
-		buf_clear(&target);
-		if (*next) {
-			buf_puts(&target, "/models?limit=100");
-			client_put_query(c, &target, "next_page_token", next);
-		}
-		yyjson_doc_free(doc);
-	}
-	if (best.n)
-		printable_printf(stderr, "Did you mean '%s'?\n", buf_cstr(&best));
-	else if (any)
+	buf_puts(&target, "/models?limit=1");
+	doc = missing_ask(c, &target);
+	if (yyjson_arr_size(yyjson_obj_get(yyjson_doc_get_root(doc), "models")))
 		fputs("`sconce models list` shows what is there.\n", stderr);
 	else
 		fputs("There are no models; `sconce models register ARCHIVE` loads one.\n", stderr);
+	yyjson_doc_free(doc);
 }
 
 static void missing_version(struct client *c, const char *name)
@@ -99,14 +62,16 @@ static void missing_version(struct client *c, const char *name)
 	yyjson_doc_free(doc);
 }
 
-void models_missing(struct client *c, const char *type)
+void models_missing(struct client *c, const char *type, const char *message)
 {
 	const struct models_args *a = c->asked;
 
+	if (strstr(message, ". Did you mean "))
+		return;
 	if (a->model && strcmp(type, "ModelVersionNotFoundException") == 0)
 		missing_version(c, a->model);
 	else if (a->model && strcmp(type, "ModelNotFoundException") == 0)
-		missing_model(c, a->model);
+		missing_model(c);
 	else if (a->archive && strcmp(type, "ModelNotFoundException") == 0)
 		fputs("Archives are looked for in the server's model_store; from elsewhere they "
 		      "need a URL (http://, file:///).\n",

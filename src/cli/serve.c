@@ -34,7 +34,7 @@ static void serve_look_for_store(const struct settings *s, struct buf *why)
 {
 	struct stat st;
 
-	if (!s->model_store || (stat(s->model_store, &st) == 0 && S_ISDIR(st.st_mode)))
+	if (!s->model_store || stat(s->model_store, &st) == 0)
 		return;
 	buf_puts(why, "warning: ");
 	settings_put_head(s, "model_store", why);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "base/guess.h"
 #include "wire/json.h"
 #include "wire/lenient.h"
 
@@ -150,15 +151,16 @@ static bool known_member(const char *name)
 /* The member that was meant, or NULL. */
 static const char *nearest_member(const char *name)
 {
-	struct slice s = slice_str(name);
+	struct guess g = guess_begin(slice_str(name));
+	const char *best = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		if (slice_distance(s, slice_str(numbers[i].name)) <= 2)
-			return numbers[i].name;
+		if (guess_next(&g, slice_str(numbers[i].name)))
+			best = numbers[i].name;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		if (slice_distance(s, slice_str(texts[i].name)) <= 2)
-			return texts[i].name;
-	return slice_distance(s, SLICE("defaultVersion")) <= 2 ? "defaultVersion" : NULL;
+		if (guess_next(&g, slice_str(texts[i].name)))
+			best = texts[i].name;
+	return guess_next(&g, SLICE("defaultVersion")) ? "defaultVersion" : best;
 }
 
 static void doubt_members(struct model_list_reader *r, const struct model_entry *e,

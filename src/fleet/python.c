@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "child/capture.h"
 
-#define PYTHON_PROBE_MS 10000
+#define PYTHON_PROBE_MS 30000
 #define PYTHON_PATH_MAX 65536
 
 /* The interpreter behind `path`, or NULL when it does not work: version managers put a slow script
@@ -110,7 +110,7 @@ void python_find(struct python *p, const char *wanted)
 	if (!p->executable && !given)
 		p->executable = python_search(SLICE("python3"));
 	if (!p->executable && given)
-		p->why = mem_printf("python: '%s' is not a Python 3.9 or newer that runs", wanted);
+		p->why = mem_printf("'%s' is not a Python 3.9 or newer that runs", wanted);
 	else if (!p->executable)
 		p->why = mem_strdup(
 			"No Python 3.9 or newer was found on the PATH: install python3, "

@@ -9,9 +9,13 @@
 
 #include "archive/allowed.h"
 #include "base/file.h"
+#include "base/guess.h"
 #include "base/mem.h"
 
 #define NOT_FOUND "ModelNotFoundException"
+
+/* Of archives' names. */
+static const char *const source_endings[] = { ".mar", ".model", ".tar.gz", ".tgz" };
 
 static void source_refuse(struct source *s, int status, const char *type, const char *fmt,
 			  const char *url)
@@ -21,6 +25,42 @@ static void source_refuse(struct source *s, int status, const char *type, const 
 	s->status = status;
 	s->type = type;
 	s->message = mem_printf("%.*s%s%.*s", SLICE_ARG(head), f.p ? url : "", SLICE_ARG(f));
+}
+
+/* "sub/resnet.mar" is called "resnet". */
+static struct slice source_stem(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	struct slice stem = slice_str(slash ? slash + 1 : name);
+
+	for (size_t i = 0; i < ARRAY_LEN(source_endings); i++)
+		if (slice_ends(stem, slice_str(source_endings[i])))
+			return slice_make(stem.p, stem.n - strlen(source_endings[i]));
+	return stem;
+}
+
+/* It is not in the store: is something there that is called nearly so? */
+static void source_not_found(const struct settings *s, const char *url, struct source *ret)
+{
+	struct guess g = guess_begin(source_stem(url));
+	const char *meant = NULL;
+	char **all;
+	size_t n;
+
+	source_refuse(ret, 404, NOT_FOUND, "Model not found at: %", url);
+	if (strstr(url, "://"))
+		return;
+	all = source_list(s, &n);
+	for (size_t i = 0; i < n; i++)
+		if (guess_next(&g, source_stem(all[i])))
+			meant = all[i];
+	if (meant) {
+		free(ret->message);
+		ret->message = mem_printf("Model not found at: %s. Did you mean '%s'?", url, meant);
+	}
+	for (size_t i = 0; i < n; i++)
+		free(all[i]);
+	free(all);
 }
 
 static char *source_existing(const char *path)
@@ -119,7 +159,7 @@ void source_resolve(const struct settings *s, const char *url, const char *folde
 			source_refuse(ret, 400, "DownloadArchiveException",
 				      "Failed to download archive from: %", url);
 		else if (!ret->path)
-			source_refuse(ret, 404, NOT_FOUND, "Model not found at: %", url);
+			source_not_found(s, url, ret);
 	}
 }
 
@@ -153,12 +193,11 @@ void source_finish(struct source *s)
 
 static int source_wanted(const struct dirent *d)
 {
-	static const char *const endings[] = { ".mar", ".model", ".tar.gz", ".tgz" };
 
 	if (d->d_name[0] == '.')
 		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
-		if (slice_ends(slice_str(d->d_name), slice_str(endings[i])))
+	for (size_t i = 0; i < ARRAY_LEN(source_endings); i++)
+		if (slice_ends(slice_str(d->d_name), slice_str(source_endings[i])))
 			return 1;
 	return d->d_type == DT_DIR || d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
 }

@@ -69,6 +69,9 @@ static void finds_names_in_the_store(void **state)
 	assert_true(slice_ends(slice_str(s.path), SLICE("/b.mar")));
 	source_finish(&s);
 	refused("c.mar", 404, "Model not found at: c.mar");
+	refused("foldr", 404, "Model not found at: foldr. Did you mean 'folder'?");
+	refused("a/b.tgz", 404, "Model not found at: a/b.tgz. Did you mean 'b.mar'?");
+	refused("b", 404, "Model not found at: b. Did you mean 'b.mar'?");
 }
 
 static void the_last_word_of_a_path_counts(void **state)

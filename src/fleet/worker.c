@@ -119,10 +119,8 @@ void worker_start(struct worker *w)
 	uv_update_time(w->shared->loop);
 	uv_timer_start(w->timer, worker_startup_late, w->model.startup_timeout_s * 1000, 0);
 	r = worker_launch(w);
-	if (r < 0) {
-		log_error("%s: cannot start a process: %s", w->label, strerror(-r));
-		worker_end_soon(w, "could not be started");
-	}
+	if (r < 0)
+		worker_not_launched(w, r);
 }
 
 static void worker_restart(uv_timer_t *t)

@@ -211,6 +211,8 @@ void worker_kill(struct worker *w, const char *why);
 /* ---- worker_launch.c ---- */
 /* A process for this place, by the first maker that suits. */
 int worker_launch(struct worker *w);
+/* There is no process; its end is reported from the loop. */
+void worker_not_launched(struct worker *w, int error);
 /* Threads it should use at its start; 0: it knows by itself. */
 unsigned worker_threads(const struct worker *w);
 /* ---- worker_load.c ---- */

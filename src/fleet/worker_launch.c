@@ -48,6 +48,14 @@ int worker_launch(struct worker *w)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+void worker_not_launched(struct worker *w, int error)
+{
+	log_error("%s: cannot start a process: %s", w->label, strerror(-error));
+	if (!w->load_message)
+		w->load_message = mem_printf("its process cannot be started: %s", strerror(-error));
+	worker_end_soon(w, "could not be started");
+}
+
 void worker_launch_again(struct worker *w)
 {
 	int r;
@@ -57,10 +65,8 @@ void worker_launch_again(struct worker *w)
 	output_close(&w->out);
 	output_close(&w->err);
 	r = worker_launch(w);
-	if (r < 0) {
-		log_error("%s: cannot start a process: %s", w->label, strerror(-r));
-		worker_end_soon(w, "could not be started");
-	}
+	if (r < 0)
+		worker_not_launched(w, r);
 }
 
 unsigned worker_threads(const struct worker *w)

@@ -215,6 +215,19 @@ static size_t serve_power_of_two(uint64_t n)
 	return size;
 }
 
+/* Where none was named a server without models may do without. */
+static int serve_check_python(const struct server *s, struct buf *why)
+{
+	const struct python *p = &s->fleet.python;
+
+	if (p->executable ? p->packages != NULL : !s->settings->python)
+		return 0;
+	if (!p->executable)
+		settings_put_head(s->settings, "python", why);
+	buf_puts(why, p->why);
+	return -ENOEXEC;
+}
+
 static int serve_build(struct server *s, struct buf *why)
 {
 	struct net_limits limits;
@@ -238,6 +251,9 @@ static int serve_build(struct server *s, struct buf *why)
 		       &s->catalogue, why);
 	if (r < 0)
 		return err_trace(r);
+	r = serve_check_python(s, why);
+	if (r < 0)
+		return r;
 	snapshots_init(&s->snapshots, &s->fleet);
 	s->api = api_create(&s->fleet, s->tokens);
 	api_starts(s->api);

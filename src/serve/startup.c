@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/startup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "fleet/register.h"
@@ -134,11 +136,31 @@ static bool startup_is_there(const struct settings *s, const struct model_entry 
 	return there;
 }
 
+/* One that is not there may be mounted later. */
+static int startup_check_store(const struct settings *s, struct buf *why)
+{
+	DIR *dir = s->model_store ? opendir(s->model_store) : NULL;
+	int error = errno;
+
+	if (dir)
+		closedir(dir);
+	if (!s->model_store || (dir && access(s->model_store, X_OK) == 0))
+		return 0;
+	error = dir ? errno : error;
+	if (error == ENOENT)
+		return 0;
+	settings_put_head(s, "model_store", why);
+	buf_printf(why, "the folder %s cannot be read: %s", s->model_store, strerror(error));
+	return -error;
+}
+
 int startup_check(const struct settings *s, struct buf *why)
 {
 	_cleanup_(model_list_finish) struct model_list l;
 	int r = model_list_parse(&l, MODEL_LIST_SNAPSHOT, slice_str(s->model_snapshot), why, NULL);
 
+	if (!r)
+		r = startup_check_store(s, why);
 	for (size_t i = 0; i < l.n && !r; i++) {
 		const struct model_entry *e = &l.entries[i];
 

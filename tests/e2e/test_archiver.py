@@ -261,6 +261,9 @@ def test_files_that_cannot_be_packed(bench, flag):
 def test_a_handler_that_is_not_there(bench):
     assert bench.run("--model-name", "m", "--version", "1", "--handler", "none:run") == (
         1, "", "ERROR - Given file none.py cannot be packed: No such file or directory\n")
+    assert bench.run("--model-name", "m", "--version", "1", "--handler", "image_clasifier") == (
+        1, "", "ERROR - Given file image_clasifier.py cannot be packed: No such file or directory\n"
+        "Did you mean the handler image_classifier, which servers have?\n")
 
 
 def test_extra_files_that_are_not_there(bench):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: `sconce` and the `torchserve` that scripts already call."""
 
+import ctypes
 import os
 import re
 import subprocess
@@ -479,17 +480,33 @@ def test_bad_address(shell, address):
     assert address in output or "inference" in output
 
 
-def test_python_that_does_not_run(shell):
-    process = shell.start(*serve_command(shell, "--python", "/bin/false"))
-    log = shell.root / "logs" / "ts_log.log"
-    reason = "'/bin/false' is not a Python 3.9 or newer that runs"
-    try:
-        eventually(lambda: process.poll() is not None
-                   or (log.exists() and reason in log.read_text()))
-    finally:
-        process.terminate()
-        output, _ = process.communicate(timeout=20)
-    assert reason in output + (log.read_text() if log.exists() else "")
+@pytest.mark.parametrize("python", ["/bin/false", "/no/such/python", "no_such_python"])
+def test_python_that_does_not_run(shell, python):
+    code, output = shell.run(*serve_command(shell, "--python", python))
+    assert code == 1
+    assert output.endswith(
+        f"sconce: cannot start: --python: '{python}' is not a Python 3.9 or newer that runs\n")
+
+
+def without_privileges():
+    """root may read everything; a program that it starts then may not."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (1, 2):           # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        libc.prctl(24, capability, 0, 0, 0)     # PR_CAPBSET_DROP
+
+
+@pytest.mark.parametrize("why", ["Not a directory", "Permission denied"])
+def test_model_store_that_cannot_be_read(shell, why):
+    store = shell.root / "closed"
+    if why == "Permission denied":
+        store.mkdir(mode=0)
+    else:
+        store.touch()
+    code, output = shell.run(*serve_command(shell, "--model-store", str(store)),
+                             preexec_fn=without_privileges)
+    assert code == 1
+    assert output.endswith(f"sconce: cannot start: --model-store: the folder {store} cannot be "
+                           f"read: {why}\n")
 
 
 def test_snapshot_is_not_needed(shell):

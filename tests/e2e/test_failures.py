@@ -39,6 +39,8 @@ def server(module_serve, module_tmp):
     ("/models/nobody/invoke", 404, "ModelNotFoundException", "Model not found: nobody"),
     ("/invocations?model_name=nobody", 404, "ModelNotFoundException", "Model not found: nobody"),
     ("/predictions/%C3%A4%22%3C", 404, "ModelNotFoundException", 'Model not found: \u00e4"<'),
+    ("/predictions/ecko", 404, "ModelNotFoundException",
+     "Model not found: ecko. Did you mean 'echo'?"),
     ("/predictions/echo/9.9", 404, "ModelVersionNotFoundException",
      "Model version: 9.9 does not exist for model: echo"),
     ("/predictions", 404, "ResourceNotFoundException",

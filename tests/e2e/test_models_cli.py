@@ -172,7 +172,9 @@ def test_names_that_are_like_others(client):
     client.do("register", "echo.mar", "--workers", "0")
     client.do("register", "echo-2.mar", "--workers", "0")
     assert client.run("describe", "ecko")[2].endswith(
-        "error: Model not found: ecko\nDid you mean 'echo'?\n")
+        "error: Model not found: ecko. Did you mean 'echo'?\n")
+    assert client.run("register", "othr.mar")[2].endswith(
+        "error: Model not found at: othr.mar. Did you mean 'other.mar'?\n")
     assert client.run("scale", "nothing", "1")[2].endswith(
         "error: Model not found: nothing\n`sconce models list` shows what is there.\n")
     assert client.run("describe", "echo:3.0")[2].endswith(

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What was meant by a name that is not there: of the names that there are, the one that is most
+ * like it, if one is alike enough. Of a short name all is like all, so that at least one of its
+ * letters must be right.
+ */
+
+#include "base/slice.h"
+
+struct guess {
+	struct slice typed;
+	unsigned least; /* that the next one must be nearer than */
+};
+
+static inline struct guess guess_begin(struct slice typed)
+{
+	return (struct guess){ typed, (unsigned)(typed.n < 3 ? typed.n : 3) };
+}
+
+/* Is this one more likely than all before? The last one for which it was true was meant. */
+static inline bool guess_next(struct guess *g, struct slice name)
+{
+	unsigned distance = slice_distance(g->typed, name);
+
+	if (distance >= g->least)
+		return false;
+	g->least = distance;
+	return true;
+}
