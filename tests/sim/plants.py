@@ -60,7 +60,7 @@ PLANTS = {
         "\t\t\tif (r->id >= id) {\n"),
     "memory of a request given to another": (
         "src/fleet/worker_frames.c", "\treply->release = lease_release;\n\treply->arg = l;\n",
-        "\tlease_release(l);\n"),
+        "\tlease_release(l);\n\treply->release = free;\n\treply->arg = NULL;\n"),
     "a request that began an answer is run again": (
         "src/core/dispatch.c", "r->answered", "false"),
     "a hung worker is waited for": (
@@ -137,7 +137,8 @@ def simulate(seconds):
     except subprocess.TimeoutExpired:
         return "a run that does not end"
     lines = done.stdout.decode("utf-8", "replace").splitlines()
-    marks = ("FAILED", "Assertion", "ERROR: AddressSanitizer", "runtime error", "LeakSanitizer")
+    marks = ("FAILED", "Assertion", "ERROR: AddressSanitizer", "runtime error", "LeakSanitizer",
+             "ended by signal")
     told = [line for line in lines if any(mark in line for mark in marks)]
     if done.returncode == 0:
         return ""

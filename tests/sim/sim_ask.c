@@ -71,7 +71,13 @@ static void ask_head(struct sim *s, struct sim_ask *a, const char *method, const
 	if (a->last && !a->http10)
 		buf_puts(&a->bytes, "Connection: close\r\n");
 	if (random_chance(r, 100))
-		buf_printf(&a->bytes, "X-Pad: %0*d\r\n", 1 + (int)random_size(r, 3000), 7);
+		buf_printf(&a->bytes, "X-Pad: %0*d\r\n", 1 + (int)random_size(r, 12000), 7);
+	if (s->weather.bad_requests && !a->no_body && random_chance(r, 30)) {
+		/* More than a head may have, or a frame. */
+		buf_printf(&a->bytes, "X-Pad: %0*d\r\n", 1 + (int)random_size(r, 100000), 7);
+		ask_allow(a, 431);
+		a->last = true;
+	}
 }
 
 static void ask_put_chunks(struct sim *s, struct sim_ask *a, struct slice body)
@@ -153,13 +159,21 @@ static void ask_plan_bytes(struct sim *s, struct sim_ask *a, struct buf *b, size
 static void ask_form(struct sim *s, struct sim_ask *a, struct buf *b)
 {
 	unsigned fields = random_below(&s->random, 5);
+	size_t names = s->weather.bad_requests ? 30000 : 100;
 
+	/* All names together may be more than a frame takes. */
+	if (s->weather.bad_requests) {
+		ask_allow(a, 400);
+		ask_allow(a, 413);
+		ask_allow(a, 431);
+	}
 	buf_puts(&a->bytes, "Content-Type: multipart/form-data; boundary=\"=-simulated\"\r\n");
 	for (unsigned i = 0; i < fields; i++)
 		buf_printf(b,
 			   "--=-simulated\r\nContent-Disposition: form-data; "
-			   "name=\"f%u\"\r\n\r\n%0*d\r\n",
-			   i, 1 + (int)random_size(&s->random, 300), 7);
+			   "name=\"%0*u\"\r\n\r\n%0*d\r\n",
+			   1 + (int)random_size(&s->random, names), i,
+			   1 + (int)random_size(&s->random, 300), 7);
 	buf_puts(b, "--=-simulated\r\nContent-Disposition: form-data; name=\"plan\"; "
 		    "filename=\"p\"\r\nContent-Type: application/octet-stream\r\n\r\n");
 	ask_plan_bytes(s, a, b, 3000);

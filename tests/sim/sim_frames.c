@@ -66,6 +66,18 @@ static bool process_reply_text(struct process *p, struct process_job *j, int sta
 	return true;
 }
 
+/* One of a stream, of any number. */
+static bool process_reply_piece(struct process *p, const struct process_job *j, const char *text)
+{
+	struct frame_reply fr = { .status = 200,
+				  .id = j->id,
+				  .length = strlen(text),
+				  .type = SLICE("text/plain"),
+				  .body = slice_str(text) };
+
+	return process_reply(p, &fr);
+}
+
 /* The bytes of piece i of an answer. */
 static void process_piece(const struct ask_plan *plan, unsigned i, struct buf *b)
 {
@@ -116,6 +128,8 @@ bool process_answer(struct sim *s, struct process *p, struct process_job *j)
 
 	if (j->asked)
 		return false;
+	if (j->run_flags & FRAME_RUN_DESCRIBE && random_chance(&s->random, 300))
+		return process_reply_piece(p, j, "a piece that says nothing of a model");
 	if (j->run_flags & FRAME_RUN_DESCRIBE)
 		return process_reply_text(p, j, 200, false, "{\"simulated\":true}");
 	if (!body.n)

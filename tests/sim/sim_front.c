@@ -70,6 +70,7 @@ static void front_configure(struct sim *s)
 	front_set(s, "unregister_model_timeout", "15");
 	front_set(s, "max_request_size", "%zu", SIM_REQUEST_MAX);
 	front_set(s, "max_response_size", "%zu", SIM_REQUEST_MAX);
+	front_set(s, "max_header_size", "32768");
 	front_set(s, "max_pipelined", "%u", 1 + random_below(&s->random, 6));
 	if (!w->slow_clients && !w->jumps) {
 		/* What comes in time on a machine that is fast enough. */
