@@ -13,7 +13,7 @@ static const char html_style[] =
 	"p{margin:.5rem 0}small,.dim{opacity:.65}"
 	"table{border-collapse:collapse;width:100%}"
 	"th,td{text-align:left;padding:.35rem .75rem .35rem 0;border-bottom:1px solid #8884;"
-	"vertical-align:top}th{font-weight:600}td.n{text-align:right}"
+	"vertical-align:top}th{font-weight:600}td.n,th.n{text-align:right}"
 	"code,pre{font:14px/1.45 ui-monospace,monospace}"
 	"pre{background:#8882;padding:.75rem 1rem;border-radius:6px;overflow-x:auto}"
 	".ok,.bad{font-weight:600}.ok{color:#18794e}.bad{color:#cd2b31}"

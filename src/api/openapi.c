@@ -191,10 +191,12 @@ void openapi_listener(struct call *c)
 	openapi_end(&o, c);
 }
 
-/* TorchServe's document says /prediction: whoever generates a client from it expects that. */
+/* TorchServe's document says /prediction, which nothing answers: whoever generates a client from it
+ * finds both. */
 void openapi_model(struct call *c, struct slice model)
 {
 	const char *const paths[] = {
+		region_printf(&c->region, "/predictions/%.*s", SLICE_ARG(model)),
 		region_printf(&c->region, "/prediction/%.*s", SLICE_ARG(model)),
 		"/v1/models/{model_name}:predict", "/v2/models/{model_name}/infer"
 	};

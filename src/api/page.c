@@ -73,7 +73,7 @@ static void page_models(struct call *c, struct buf *b)
 		return;
 	}
 	buf_puts(b, "<table><tr><th>Model</th><th>Version</th><th>Workers</th>"
-		    "<th>Batch size</th><th>Waiting requests</th></tr>\n");
+		    "<th class=\"n\">Batch size</th><th class=\"n\">Waiting requests</th></tr>\n");
 	for (size_t i = 0; i < n; i++)
 		list_for_each (l, &all[i]->versions)
 			page_version(b, container_of(l, struct version, link));

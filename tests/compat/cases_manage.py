@@ -134,7 +134,9 @@ def document(method, target, on, **more):
 
 
 OPTIONS = [
-    lives("options", *(document("OPTIONS", target, on) for on, target in (
+    lives("options", *(document("OPTIONS", target, on, differs={"api-documents": "body"}
+                                if on == "inference" and "none" not in target else {})
+                       for on, target in (
         ("management", "/models/see"), ("management", "/models/see/1.0"),
         ("management", "/models/see/9"), ("management", "/models/none"),
         ("inference", "/predictions/see"), ("inference", "/predictions/none"),

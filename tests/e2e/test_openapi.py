@@ -85,7 +85,8 @@ def server_options(server, kind):
 def test_model(server):
     document = described(server.call("OPTIONS", "/predictions/echo"))
     assert document["info"] == {"title": "RESTful API for: echo", "version": "1.0.0"}
-    assert list(document["paths"]) == ["/prediction/echo", "/v1/models/{model_name}:predict",
+    assert list(document["paths"]) == ["/predictions/echo", "/prediction/echo",
+                                       "/v1/models/{model_name}:predict",
                                        "/v2/models/{model_name}/infer"]
     for path in ("/predictions/echo/1.0", "/explanations/echo", "/models/echo/invoke",
                  "/invocations?model_name=echo", "/v1/models/echo:predict", "/echo/predict"):
