@@ -154,7 +154,7 @@ static void test_who_waits_for_its_client_is_not_late(void **state)
 	rig_begins(&r);
 	while (r.streamed < FRAME_WINDOW_BYTES)
 		rig_sends(&piece, FRAME_INLINE_MAX);
-	worker_tick(rig.w, clock_now_ns() + 60 * NS_PER_S);
+	worker_tick(rig.w, clock_now_ns() + NS_PER_S);
 	assert_int_equal(rig.kills, 0);
 	r.taken = r.streamed;
 	worker_stream_taken(rig.w, &r);
@@ -163,6 +163,35 @@ static void test_who_waits_for_its_client_is_not_late(void **state)
 	worker_tick(rig.w, clock_now_ns() + 60 * NS_PER_S);
 	assert_int_equal(rig.kills, 1);
 	rig_ends(SIGKILL);
+}
+
+/* A byte now and then does not keep a worker for ever; it is the client that loses. */
+static void test_a_client_that_takes_next_to_nothing_loses_its_stream(void **state)
+{
+	struct frame_reply piece = { .status = 200, .id = 7 };
+	struct request r = rig_asked(7, NULL);
+	unsigned n = 0;
+	struct frame f;
+
+	(void)state;
+	rig_loads();
+	rig_begins(&r);
+	while (r.streamed < FRAME_WINDOW_BYTES) {
+		rig_sends(&piece, FRAME_INLINE_MAX);
+		n++;
+	}
+	r.taken++;
+	worker_stream_taken(rig.w, &r);
+	worker_tick(rig.w, clock_now_ns() + 60 * NS_PER_S);
+	assert_int_equal(rig.kills, 0);
+	assert_int_equal(rig_hears(&f), FRAME_CANCEL);
+	assert_int_equal(f.arg, 7);
+	rig_sends(&piece, 10);
+	assert_int_equal(rig.replies, n);
+	rig_answers(7, "end");
+	assert_int_equal(rig.replies, n + 1);
+	assert_true(rig.last.final && rig.last.error);
+	assert_int_equal(rig.kills, 0);
 }
 
 /* Batches of one frame run one after another: the second begins when the first is answered. */
@@ -197,6 +226,7 @@ int main(void)
 		WORKER_TEST(test_a_worker_that_never_reads_is_ended),
 		WORKER_TEST(test_each_batch_has_its_own_time),
 		WORKER_TEST(test_who_waits_for_its_client_is_not_late),
+		WORKER_TEST(test_a_client_that_takes_next_to_nothing_loses_its_stream),
 		WORKER_TEST(test_a_batch_that_has_not_begun_is_not_late),
 	};
 

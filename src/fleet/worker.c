@@ -307,15 +307,37 @@ void worker_stop(struct worker *w, uint64_t grace_ms)
 }
 
 /* It is its client that keeps it waiting. */
+static bool request_is_held(const struct request *r)
+{
+	return r->streamed - r->opened >= FRAME_WINDOW_BYTES;
+}
+
 static bool flight_is_held(const struct flight *fl)
 {
-	list_for_each (n, &fl->requests) {
-		const struct request *r = container_of(n, struct request, link);
-
-		if (r->streamed - r->opened >= FRAME_WINDOW_BYTES)
+	list_for_each (n, &fl->requests)
+		if (request_is_held(container_of(n, struct request, link)))
 			return true;
-	}
 	return false;
+}
+
+/* Its clients have not even taken enough for another window in all that time. They lose their
+ * streams, or one that takes a byte now and then keeps a worker from all others for ever. */
+static void worker_release_held(struct worker *w, struct flight *fl, uint64_t now_ns)
+{
+	list_for_each (n, &fl->requests) {
+		struct request *r = container_of(n, struct request, link);
+
+		if (!request_is_held(r))
+			continue;
+		log_line(LOG_SERVER, LOG_WARN, w->label, "sconce.worker",
+			 "Request %s is cancelled: its client takes its stream too slowly "
+			 "(responseTimeout)",
+			 r->uuid);
+		r->spoiled = true;
+		worker_cancel(w, r);
+		r->taken = r->opened = r->streamed;
+	}
+	fl->alive_ns = now_ns;
 }
 
 void worker_tick(struct worker *w, uint64_t now_ns)
@@ -330,7 +352,11 @@ void worker_tick(struct worker *w, uint64_t now_ns)
 	list_for_each (n, &w->flights) {
 		struct flight *fl = container_of(n, struct flight, link);
 
-		fl->late = now_ns > fl->alive_ns + limit && !flight_is_held(fl);
+		fl->late = now_ns > fl->alive_ns + limit;
+		if (fl->late && flight_is_held(fl)) {
+			worker_release_held(w, fl, now_ns);
+			fl->late = false;
+		}
 		late = late || fl->late;
 		/* The others have not begun. */
 		if (!w->async)

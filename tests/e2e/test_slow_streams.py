@@ -8,6 +8,7 @@ import pytest
 from e2e.archives import make_mar
 from e2e.client import encode
 from e2e.gate import background
+from e2e.server import eventually
 
 STREAM = """
 from ts.handler_utils.utils import send_intermediate_predict_response as send
@@ -54,6 +55,14 @@ def server(module_serve, module_tmp):
     return module_serve(store=store)
 
 
+@pytest.fixture(scope="module")
+def hurried(module_serve, module_tmp):
+    store = module_tmp / "hurried"
+    for name, handler in (("function", FUNCTION), ("coroutine", COROUTINE)):
+        make_mar(store, name, handler, config="minWorkers: 1\nmaxWorkers: 1\n")
+    return module_serve(store=store, default_response_timeout=1)
+
+
 @pytest.mark.parametrize("model", ["function", "coroutine"])
 def test_a_long_stream_to_a_client_that_is_late(server, model):
     pid = server.worker_pids(model)
@@ -65,6 +74,33 @@ def test_a_long_stream_to_a_client_that_is_late(server, model):
         body = b"".join(iter(raw.chunk, b""))
     assert body == b"".join(bytes([65 + i % 26]) * 200000 for i in range(60)) + b"end"
     assert server.worker_pids(model) == pid
+
+
+@pytest.mark.parametrize("model", ["function", "coroutine"])
+def test_a_trickling_client_does_not_keep_the_worker(hurried, model):
+    """It always takes some, and never enough."""
+    pid = hurried.worker_pids(model)
+    done = threading.Event()
+
+    def trickle():
+        taken = 0
+        try:
+            while not done.wait(0.05):
+                taken += len(raw.sock.recv(2048))
+        except OSError:
+            pass
+        return taken
+
+    with hurried.raw(receive_buffer=4096) as raw:
+        raw.send(encode("POST", f"/predictions/{model}", "300"))
+        raw.head()
+        trickling = background(trickle)
+        answer = hurried.predict(model, "short")
+        if model == "coroutine":     # it has its own loop: only its place would be lost
+            eventually(lambda: "takes its stream too slowly" in hurried.log("ts_log.log"))
+        done.set()
+        assert trickling.result() < 1 << 20
+    assert answer.text == "end" and hurried.worker_pids(model) == pid
 
 
 def test_echoes_that_cannot_be_sent_cost_no_worker(server):
