@@ -8,11 +8,12 @@ PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 SEED ?= $(shell date +%s)
 HOURS ?=
+BUILD = build
 BUILD_OPTIONS ?=
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := all
-.PHONY: all build install demo test test-asan test-compat bench sim sim-plants fuzz format tidy clean help
+.PHONY: all build install uninstall demo test test-asan test-compat bench sim sim-plants fuzz format tidy clean help
 export PYTHON
 
 all: build ## build into build/ (installs what is missing first)
@@ -26,6 +27,9 @@ install: build ## install under PREFIX (default /usr/local), or DESTDIR/PREFIX
 	@meson configure build --prefix="$(abspath $(PREFIX))"
 	@ninja -C build
 	@DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild
+
+uninstall: ## remove what `make install` has put there (the same PREFIX and DESTDIR)
+	@$(PYTHON) tools/uninstall.py $(BUILD) "$(abspath $(PREFIX))" "$(DESTDIR)"
 
 demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
 	@tools/setup.sh demo

@@ -29,7 +29,8 @@ def pip(*arguments):
 
 
 def files(folder):
-    return {p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
+    """And folders, which are left behind, too."""
+    return set(folder.rglob("*"))
 
 
 class Environment:
@@ -68,7 +69,7 @@ def environment(tmp_path_factory):
 def test_commands(environment, tmp_path):
     assert run(environment.bin / "sconce", "--version").startswith("sconce ")
     assert run(environment.bin / "torchserve", "--version") == "TorchServe Version is 0.12.0\n"
-    completion = environment.root / "share" / "bash-completion" / "completions" / "sconce.bash"
+    completion = environment.root / "share" / "sconce" / "completion" / "sconce.bash"
     assert "complete -F _sconce sconce" in completion.read_text()
     (tmp_path / "link").symlink_to(environment.bin / "torch-model-archiver")
     assert run(tmp_path / "link", "--help").startswith("usage: torch-model-archiver ")
@@ -106,6 +107,7 @@ def test_an_archive_is_served(environment, tmp_path, monkeypatch):
 
 
 def test_uninstalling_leaves_nothing(environment):
-    """But empty folders, which pip does not remove."""
+    """But an empty folder `share`, which is not ours alone, and which pip does not remove."""
     environment.pip("uninstall", "--yes", "sconce")
-    assert files(environment.root) - environment.before == set()
+    left = files(environment.root) - environment.before
+    assert left <= {environment.root / "share"}
