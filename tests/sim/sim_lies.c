@@ -176,8 +176,12 @@ static void (*const lies[])(struct sim *s, struct process *p) = {
 
 void process_lie(struct sim *s, struct process *p)
 {
-	unsigned which = p->lie++ % ARRAY_LEN(lies);
+	unsigned which;
 
+	/* Most are about a request. */
+	if (!p->n_jobs && !random_chance(&s->random, 50))
+		return;
+	which = p->lie++ % ARRAY_LEN(lies);
 	sim_say(s, "process %u lies: %u", p->number, which);
 	p->fate_in = random_below(&s->random, 10);
 	lies[which](s, p);
