@@ -209,6 +209,26 @@ static void test_a_client_that_goes_on_is_not_late(void **state)
 				    "Content-Length: 2\r\n\r\nab");
 }
 
+/* Some clients send a line break behind a body: that begins no request that could be late. */
+static void test_line_breaks_begin_nothing(void **state)
+{
+	struct world *w;
+
+	(void)state;
+	clock_source = &test_clock;
+	w = world_new(2);
+	assert_true(sends(w, "POST /none HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab\r\n"));
+	assert_true(sends(w, "\r\n"));
+	assert_int_equal(seen(w, "HTTP/1.1 "), 1);
+	assert_true(sends(w, "GET / HTTP/1.1\r\nHost: h\r\n\r\n\r\n"));
+	time_ns += 2 * NS_PER_MS;
+	net_check_times(w->net);
+	assert_false(turns(w));
+	assert_int_equal(seen(w, "HTTP/1.1 "), 2);
+	world_end(w);
+	clock_source = NULL;
+}
+
 /* What is wrong with a body whose request the API layer is answering ends the connection only. */
 static void test_refusal_leaves_the_word_to_the_api(void **state)
 {
@@ -412,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_continue),
 		cmocka_unit_test(test_one_refusal),
 		cmocka_unit_test(test_a_client_that_goes_on_is_not_late),
+		cmocka_unit_test(test_line_breaks_begin_nothing),
 		cmocka_unit_test(test_refusal_leaves_the_word_to_the_api),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_draining_reads_what_it_does_not_answer),

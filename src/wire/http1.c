@@ -23,9 +23,15 @@ static int http1_refuse(struct http1 *h, int status, const char *why)
 	return HPE_USER;
 }
 
+/* Behind the line breaks that may come before a request. */
+static int http1_on_begin(llhttp_t *p)
+{
+	http1_of(p)->started = true;
+	return 0;
+}
+
 static int http1_add(struct http1 *h, const char *p, size_t n, int status)
 {
-	h->started = true;
 	h->head_seen += n;
 	if (h->head_seen > h->limits->head_bytes || buf_append(&h->text, p, n) < 0)
 		return http1_refuse(h, status,
@@ -128,6 +134,7 @@ static int http1_on_end(llhttp_t *p)
 }
 
 static const llhttp_settings_t http1_settings = {
+	.on_message_begin = http1_on_begin,
 	.on_url = http1_on_url,
 	.on_header_field = http1_on_field,
 	.on_header_value = http1_on_value,
@@ -183,8 +190,6 @@ enum http1_event http1_feed(struct http1 *h, struct slice in, size_t *ret_eaten)
 {
 	llhttp_errno_t e = llhttp_execute(&h->parser, in.p ? in.p : "", in.n);
 
-	if (in.n)
-		h->started = true;
 	if (e == HPE_OK) {
 		*ret_eaten = in.n;
 		return HTTP1_MORE;
