@@ -17,6 +17,7 @@ _CAUSE_MAX = 400
 
 model = ""            # its name
 request_ids = False   # does the front want the ids of the requests that a line belongs to?
+records = False       # and its lines as records (log_format=json)? See record().
 running = ()          # the requests of the batch that the handler has now
 of_task = ContextVar("of_task", default=())   # those of a coroutine's batch
 
@@ -30,14 +31,29 @@ def ids(requests=None):
     return "".join(" " + request.uuid for request in requests)
 
 
-def complain(text, error=None):
-    """A line, and the traceback of what was raised. Handlers replace and close these streams, and
-    raise what cannot be printed: nothing comes of that here."""
+_MARKS = str.maketrans({"\n": "\x1e", "\r": None, "\x1e": None, "\x1f": None})
+
+
+def record(text, requests=None):
+    """Text of several lines as one, with the ids of its requests behind it: the front's log makes
+    one JSON object of that (src/log/json_line.h)."""
+    line = text.rstrip("\n").translate(_MARKS)
+    known = ids(requests).strip().replace(" ", ",")
+    return f"{line}\x1f{known}" if known else line
+
+
+def complain(text, error=None, requests=None):
+    """A line, and the traceback of what was raised, about these requests or about those that the
+    handler runs now. Handlers replace and close these streams, and raise what cannot be printed:
+    nothing comes of that here."""
     try:
-        if text:
-            print(text, file=sys.stderr)
+        named = "" if records or requests is None else ids(requests)
+        whole = text + named + "\n" if text else ""
         if error is not None:
-            print(traceback_of(error), end="", file=sys.stderr)
+            whole += traceback_of(error)
+        if records:
+            whole = record(whole, requests) + "\n"
+        print(whole, end="", file=sys.stderr)
     except Exception:
         pass
 
@@ -94,8 +110,9 @@ def cause_of(error, folder):
 
 def _basic(logging):
     class Formatter(logging.Formatter):
-        def format(self, record):
-            return super().format(record) + ids()
+        def format(self, entry):
+            text = super().format(entry)
+            return record(text) if records else text + ids()
 
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(Formatter("%(message)s"))

@@ -93,7 +93,7 @@ class Replies:
     def _refuse(self, request, error):
         """The handler has answered, with something that cannot be sent."""
         text = logs.text_of(error)
-        logs.complain("The handler's answer cannot be sent%s: %s" % (logs.ids([request]), text))
+        logs.complain("The handler's answer cannot be sent: %s" % text, None, [request])
         if isinstance(error, MemoryError):
             self.fail(request, 507, "Out of resources")
         elif isinstance(error, Unsupported):
@@ -239,12 +239,12 @@ class Replies:
         """Is it an answer for each request of a batch? If not, they are all failed."""
         if not isinstance(values, list):
             logs.complain("model: %s, Invalid return type: %s. A list with an element for each of "
-                          "%d request(s) is expected.%s" % (logs.model, type(values), len(requests),
-                                                            logs.ids(requests)))
+                          "%d request(s) is expected." % (logs.model, type(values), len(requests)),
+                          None, requests)
             self.fail_all(requests, 503, "Invalid model predict output")
         elif len(values) != len(requests):
-            logs.complain("model: %s, number of batch response mismatched, expect: %d, got: %d.%s"
-                          % (logs.model, len(requests), len(values), logs.ids(requests)))
+            logs.complain("model: %s, number of batch response mismatched, expect: %d, got: %d."
+                          % (logs.model, len(requests), len(values)), None, requests)
             self.fail_all(requests, 503, "number of batch response mismatched")
         else:
             return True
@@ -262,8 +262,8 @@ class Replies:
 
     def raised(self, requests, error):
         """The handler raised: TorchServe's table of failures."""
-        logs.complain("The handler failed for" + logs.ids(requests) if logs.request_ids else "",
-                      error)
+        named = "The handler failed for" if logs.request_ids else ""
+        logs.complain("The handler failed" if logs.records else named, error, requests)
         try:
             status, message = _verdict(error)
         except Exception:     # the exception's own attributes raise

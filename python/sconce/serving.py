@@ -116,7 +116,8 @@ def stream(replies, requests, context, own, values, ids):
             value = values[index]
         except Exception:
             logs.complain("model: %s, number of batch response mismatched: there is no piece %s "
-                          "for request %s" % (logs.model, index, ident))
+                          "for request %s" % (logs.model, index, ident),
+                          None, [request] if logs.records else None)
             replies.fail(request, 503, "number of batch response mismatched")
         else:
             replies.put(request, value, processor, 0)

@@ -84,6 +84,7 @@ def _load(load):
     context = _make_context(load)
     serving.tune(load.get("threads") or 0)
     logs.request_ids = load.get("log_request_id", False)
+    logs.records = load.get("log_records", False)
     logs.model = load["model_name"]
     entry = loader.load(load["handler"], load["model_dir"], context, load.get("envelope") or "")
     return entry, context

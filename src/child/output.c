@@ -19,8 +19,7 @@
 /* The memory of an ordinary line is kept for the next one. */
 static void output_end_line(struct output *o)
 {
-	log_text(LOG_MODEL, o->error ? LOG_WARN : LOG_INFO, o->label, "MODEL_LOG",
-		 buf_slice(&o->line));
+	log_output(o->error ? LOG_WARN : LOG_INFO, o->label, "MODEL_LOG", buf_slice(&o->line));
 	if (o->line.room > OUTPUT_KEEP) {
 		buf_finish(&o->line);
 		buf_init(&o->line, OUTPUT_LINE_MAX);

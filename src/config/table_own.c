@@ -86,8 +86,9 @@ const struct setting settings_own[] = {
 	    "What the server's and the models' logs show"),
 	ROW(METRICS, SETTING_CHOICE, log_format, "text", "text|json",
 	    "Lines as TorchServe writes them, or each as a JSON object with its request's id"),
-	BOOL(METRICS, log_request_id, "false",
-	     "In text, too: end access lines and what handlers log with the id of their request"),
+	BOOL(METRICS, log_request_id, "true",
+	     "End access lines and what handlers log with the id of their request; false: lines as "
+	     "TorchServe writes them. With log_format=json it is always there"),
 	NUMBER(METRICS, loop_stall_warning_ms, "100", "1..3600000",
 	       "Warn in the log when the server did not look at its sockets for this many "
 	       "milliseconds, and say what kept it"),

@@ -33,7 +33,6 @@ static char *version_sentence(const char *text)
 static void version_fails(struct version *v, const struct worker *w, const char *message)
 {
 	_cleanup_(freep) char *failure = version_sentence(message);
-	struct slice rest = slice_str(w->load_traceback);
 
 	if (v->failure && strcmp(v->failure, failure) == 0)
 		return;
@@ -41,9 +40,9 @@ static void version_fails(struct version *v, const struct worker *w, const char 
 	v->failure = TAKE(failure);
 	log_error("Workers of model %s version %s failed to start: %s", v->model_name, v->name,
 		  v->failure);
-	while (rest.n)
-		log_text(LOG_MODEL, LOG_WARN, *w->err.label ? w->err.label : w->label, "MODEL_LOG",
-			 slice_cut(&rest, '\n'));
+	if (w->load_traceback && *w->load_traceback)
+		log_lines(LOG_WARN, *w->err.label ? w->err.label : w->label, "MODEL_LOG",
+			  slice_str(w->load_traceback));
 }
 
 static void version_worker_loaded(void *owner, struct worker *w, int code, const char *message)

@@ -32,11 +32,11 @@ static void worker_report_request(const struct worker *w, const struct request *
 				  enum dispatch_fate fate)
 {
 	if (fate == FATE_RETRY_ALONE)
-		log_line(LOG_SERVER, LOG_WARN, w->label, "sconce.worker",
-			 "Request %s is run once more, alone: its worker died", r->uuid);
+		log_about(LOG_SERVER, LOG_WARN, w->label, "sconce.worker", r->uuid,
+			  "Request %s is run once more, alone: its worker died", r->uuid);
 	else if (fate == FATE_FAIL)
-		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
-			 "Request %s fails: its worker died", r->uuid);
+		log_about(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", r->uuid,
+			  "Request %s fails: its worker died", r->uuid);
 }
 
 static void worker_settle_request(struct worker *w, struct request *r, enum dispatch_fate fate,

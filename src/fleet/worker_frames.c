@@ -229,9 +229,9 @@ static void worker_observe_batch(struct worker *w, const struct flight *fl, uint
 /* What the worker should have refused itself: this request fails, and nobody else. */
 static void worker_spoil(struct worker *w, struct request *r)
 {
-	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
-		 "Request %s fails: its handler gave a status or header that HTTP does not allow",
-		 r->uuid);
+	log_about(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", r->uuid,
+		  "Request %s fails: its handler gave a status or header that HTTP does not allow",
+		  r->uuid);
 	r->spoiled = true;
 	worker_cancel(w, r);
 }

@@ -28,6 +28,8 @@ static void json_line_text(struct json_line *j, struct slice s)
 			json_line_raw(j, SLICE("\\"));
 		if (*s.p == '\t')
 			json_line_raw(j, SLICE("\\t"));
+		else if (*s.p == LINE_BREAK)
+			json_line_raw(j, SLICE("\\n"));
 		else
 			json_line_raw(j, n ? slice_make(s.p, n) : UTF8_REPLACEMENT);
 		n = MAX(n, 1);
@@ -83,6 +85,28 @@ static struct slice json_line_cut_last(struct slice *s)
 	return last;
 }
 
+/* The ids of the requests that a line is about, taken off its message where they are no part of
+ * it. SLICE_NULL: none. */
+static struct slice json_line_requests(enum log_file file, struct slice *message)
+{
+	struct slice rest = *message, found = SLICE_NULL;
+	static const char key[] = ",requestID:", end[] = ",timestamp:";
+	const char *from, *to;
+
+	if (file == LOG_ACCESS)
+		return json_line_cut_last(message);
+	if (file == LOG_SERVER_METRICS || file == LOG_MODEL_METRICS) {
+		from = memmem(rest.p, rest.n, key, sizeof(key) - 1);
+		if (!from)
+			return found;
+		from += sizeof(key) - 1;
+		to = memmem(from, (size_t)(rest.p + rest.n - from), end, sizeof(end) - 1);
+		return slice_make(from, (size_t)((to ? to : rest.p + rest.n) - from));
+	}
+	*message = slice_cut(&rest, LINE_ID);
+	return rest.n ? rest : found;
+}
+
 /* Twice the text holds all of it: what was escaped there needs no more than a backslash here. */
 static void json_line_make_room(struct json_line *j, size_t text)
 {
@@ -104,7 +128,7 @@ void json_line_make(struct json_line *j, enum log_file file, struct slice text, 
 {
 	struct slice head = slice_make(text.p + LINE_DATE_LEN, tail - LINE_DATE_LEN);
 	struct slice message = slice_make(text.p + tail + JSON_DASH, text.n - tail - JSON_DASH - 1);
-	struct slice level, logger;
+	struct slice level, logger, requests;
 
 	slice_cut(&head, '[');
 	level = slice_trim(slice_cut(&head, ']'));
@@ -117,8 +141,9 @@ void json_line_make(struct json_line *j, enum log_file file, struct slice text, 
 	json_line_member(j, "level", level);
 	json_line_member(j, "logger", logger);
 	json_line_member(j, "thread", head);
-	if (file == LOG_ACCESS)
-		json_line_member(j, "request_id", json_line_cut_last(&message));
+	requests = json_line_requests(file, &message);
+	if (requests.p)
+		json_line_member(j, "request_id", requests);
 	json_line_member(j, "message", message);
 	memcpy(j->p + j->n, "}\n", 2);
 	j->n += 2;

@@ -7,7 +7,8 @@
  *     {"time":"2026-11-24T12:00:00.123+01:00","level":"INFO","logger":"ACCESS_LOG","thread":"main",
  *      "request_id":"…","message":"…"}
  *
- * `request_id` is there in access lines only; other lines of a request have it in their message.
+ * `request_id` is there in lines about requests: access lines, metrics, and what was logged with
+ * LINE_ID (line.h); several are separated by commas. LINE_BREAK is a line break of the message.
  * Always valid JSON in UTF-8, whatever is in the line; at most JSON_LINE_MAX bytes long.
  */
 

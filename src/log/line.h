@@ -16,6 +16,11 @@
 #include "base/slice.h"
 #include "log/log.h"
 
+/* In lines that become JSON: a line break in the message, and what its requests' ids are behind.
+ * They come in no other way, for control bytes are escaped. */
+#define LINE_BREAK '\x1e'
+#define LINE_ID '\x1f'
+
 #define LINE_TEXT_MAX ((size_t)16384)   /* bytes of text after escaping */
 #define LINE_LONG_MAX ((size_t)1 << 20) /* of text that handlers print */
 #define LINE_NAME_MAX ((size_t)256)     /* thread and logger */

@@ -34,7 +34,7 @@
 
 static struct {
 	atomic_int level;
-	atomic_bool access, request_ids;
+	atomic_bool access, request_ids, json;
 	atomic_uint_fast64_t lost;    /* did not fit */
 	pthread_mutex_t lock;         /* of all below */
 	pthread_cond_t work, written; /* for the writer, for log_flush() */
@@ -169,6 +169,7 @@ int log_start(const struct log_config *c)
 	atomic_store(&g.level, c->level);
 	atomic_store(&g.access, c->access);
 	atomic_store(&g.request_ids, c->request_ids || c->json);
+	atomic_store(&g.json, c->json);
 	atomic_store(&g.lost, 0);
 	folders = log_writer_init(&g.writer, c);
 	pthread_mutex_lock(&g.lock);
@@ -373,19 +374,97 @@ static bool log_wanted(enum log_file file, enum log_level level)
 	return (file != LOG_SERVER && file != LOG_MODEL) || log_enabled(level);
 }
 
-void log_text(enum log_file file, enum log_level level, const char *thread, const char *logger,
-	      struct slice text)
+/* All but the marks is escaped. */
+static void log_put_marked(struct line *l, struct slice text)
+{
+	while (text.n) {
+		size_t n = 0;
+
+		while (n < text.n && text.p[n] != LINE_BREAK && text.p[n] != LINE_ID)
+			n++;
+		line_put_escaped(l, slice_make(text.p, n), LINE_LONG_MAX, false);
+		if (n < text.n)
+			line_put(l, slice_make(text.p + n++, 1));
+		text = slice_make(text.p + n, text.n - n);
+	}
+}
+
+static void log_write(enum log_file file, enum log_level level, const char *thread,
+		      const char *logger, struct slice text, bool marked, const char *request_id)
 {
 	struct line l;
 
-	if (!log_wanted(file, level))
-		return;
 	line_begin_long(&l, file == LOG_MODEL ? text.n : 0, level,
 			slice_str(thread ? thread : "main"), slice_str(logger), clock_wall_ns());
-	line_put_escaped(&l, text, LINE_LONG_MAX, false);
+	if (marked)
+		log_put_marked(&l, text);
+	else
+		line_put_escaped(&l, text, LINE_LONG_MAX, false);
+	if (request_id) {
+		line_put(&l, slice_make(&(char){ LINE_ID }, 1));
+		line_put_escaped(&l, slice_str(request_id), LINE_NAME_MAX, false);
+	}
 	line_end(&l);
 	log_put(file, &l);
 	line_finish(&l);
+}
+
+void log_text(enum log_file file, enum log_level level, const char *thread, const char *logger,
+	      struct slice text)
+{
+	if (log_wanted(file, level))
+		log_write(file, level, thread, logger, text, false, NULL);
+}
+
+void log_output(enum log_level level, const char *thread, const char *logger, struct slice text)
+{
+	if (log_wanted(LOG_MODEL, level))
+		log_write(LOG_MODEL, level, thread, logger, text,
+			  atomic_load_explicit(&g.json, memory_order_relaxed), NULL);
+}
+
+static void log_as_record(enum log_level level, const char *thread, const char *logger,
+			  struct slice text)
+{
+	_cleanup_(freep) char *copy = slice_dup(text);
+
+	for (size_t i = 0; i < text.n; i++)
+		if (copy[i] == LINE_ID || copy[i] == '\n')
+			copy[i] = copy[i] == '\n' ? LINE_BREAK : '?';
+	while (text.n && copy[text.n - 1] == LINE_BREAK)
+		text.n--;
+	log_write(LOG_MODEL, level, thread, logger, slice_make(copy, text.n), true, NULL);
+}
+
+void log_lines(enum log_level level, const char *thread, const char *logger, struct slice text)
+{
+	if (!log_wanted(LOG_MODEL, level))
+		return;
+	if (atomic_load_explicit(&g.json, memory_order_relaxed)) {
+		log_as_record(level, thread, logger, text);
+		return;
+	}
+	while (text.n)
+		log_text(LOG_MODEL, level, thread, logger, slice_cut(&text, '\n'));
+}
+
+void log_about(enum log_file file, enum log_level level, const char *thread, const char *logger,
+	       const char *request_id, const char *fmt, ...)
+{
+	bool json = atomic_load_explicit(&g.json, memory_order_relaxed);
+	char text[LINE_TEXT_MAX];
+	va_list args;
+	int n;
+
+	if (!log_wanted(file, level))
+		return;
+	va_start(args, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (n > 0)
+		log_write(file, level, thread, logger,
+			  slice_make(text, MIN((size_t)n, sizeof(text) - 1)), false,
+			  json ? request_id : NULL);
 }
 
 void log_line(enum log_file file, enum log_level level, const char *thread, const char *logger,

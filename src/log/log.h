@@ -61,6 +61,14 @@ void log_line(enum log_file file, enum log_level level, const char *thread, cons
 	      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void log_text(enum log_file file, enum log_level level, const char *thread, const char *logger,
 	      struct slice text);
+/* The same about a request: with log_format=json it is the record's request_id, too. */
+void log_about(enum log_file file, enum log_level level, const char *thread, const char *logger,
+	       const char *request_id, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* What a worker printed. With log_format=json, and only then, LINE_BREAK in it is a line break of
+ * the message, and what stands behind LINE_ID are ids of requests: tracebacks are one record. */
+void log_output(enum log_level level, const char *thread, const char *logger, struct slice text);
+/* Several lines for the model log; with log_format=json one record. */
+void log_lines(enum log_level level, const char *thread, const char *logger, struct slice text);
 /* The access line: `/127.0.0.1:4711 "GET /ping HTTP/1.1" 200 0`. Its own function, because it is
  * on the hot path and must not use printf. `peer` as exchange_peer() gives it. */
 void log_access(const char *peer, struct slice method, struct slice target, unsigned minor,

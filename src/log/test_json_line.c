@@ -49,6 +49,43 @@ static void the_last_word_of_an_access_line_is_its_request(void **state)
 			       "\"message\":\"/p \\\"GET /\\\" 200 0\"}"));
 }
 
+/* As log_output() and log_about() put them: the marks are raw. */
+static const char *made_marked(enum log_file file, struct slice a, char mark, struct slice b)
+{
+	static struct line l;
+
+	line_begin(&l, LOG_WARN, SLICE("t"), SLICE("A_LOG"), 1764158400123000000);
+	line_put_escaped(&l, a, LINE_TEXT_MAX, false);
+	line_put(&l, slice_make(&mark, 1));
+	line_put_escaped(&l, b, LINE_TEXT_MAX, false);
+	line_end(&l);
+	json_line_make(&json, file, slice_make(l.p, l.n), l.tail);
+	json.p[json.n] = '\0';
+	return strstr(json.p, "\"thread\"");
+}
+
+static void a_record_has_lines_and_requests(void **state)
+{
+	(void)state;
+	assert_string_equal(made_marked(LOG_MODEL, SLICE("a"), LINE_BREAK, SLICE("b\x1e")),
+			    "\"thread\":\"t\",\"message\":\"a\\nb\\\\x1e\"}\n");
+	assert_string_equal(made_marked(LOG_SERVER, SLICE("a"), LINE_ID, SLICE("4f,9e")),
+			    "\"thread\":\"t\",\"request_id\":\"4f,9e\",\"message\":\"a\"}\n");
+	assert_string_equal(made_marked(LOG_MODEL, SLICE("a"), LINE_ID, SLICE("")),
+			    "\"thread\":\"t\",\"message\":\"a\"}\n");
+}
+
+static void metrics_have_their_requests(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(made(LOG_MODEL_METRICS, "t",
+				    SLICE("A.ms:1|#|#hostname:h,requestID:4f,9e,timestamp:1")),
+			       "\"request_id\":\"4f,9e\",\"message\":\"A.ms:1|#|#hostname:h,"
+			       "requestID:4f,9e,timestamp:1\"}"));
+	assert_null(strstr(made(LOG_SERVER_METRICS, "t", SLICE("A.ms:1|#|#hostname:h,timestamp:1")),
+			   "request_id"));
+}
+
 static void a_model_may_have_any_name(void **state)
 {
 	(void)state;
@@ -101,6 +138,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_is_an_object),
 		cmocka_unit_test(the_last_word_of_an_access_line_is_its_request),
+		cmocka_unit_test(a_record_has_lines_and_requests),
+		cmocka_unit_test(metrics_have_their_requests),
 		cmocka_unit_test(a_model_may_have_any_name),
 		cmocka_unit_test(nothing_breaks_out_of_its_text),
 		cmocka_unit_test(what_is_too_long_is_cut_and_closed),

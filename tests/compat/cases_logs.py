@@ -31,11 +31,13 @@ def files(server):
     return sorted(path.name for path in (server.root / "logs").iterdir() if path.is_file())
 
 
+WITH_ID = {"differs": {"ids-in-lines": "body"}}
 CASES = [
-    case("access log", get("/ping?logged=1"), line_of("access_log.log", "/ping?logged=1"),
-         get("/nothing?logged=2"), line_of("access_log.log", "/nothing?logged=2"),
+    case("access log", get("/ping?logged=1"),
+         line_of("access_log.log", "/ping?logged=1", **WITH_ID),
+         get("/nothing?logged=2"), line_of("access_log.log", "/nothing?logged=2", **WITH_ID),
          post("/predictions/see?logged=3", "x", look=len),
-         line_of("access_log.log", "/predictions/see?logged=3")),
+         line_of("access_log.log", "/predictions/see?logged=3", **WITH_ID)),
     case("metrics of the server in logs", *(line_of("ts_metrics.log", name) for name in (
         "Requests2XX", "Requests4XX", "ts_inference_requests_total", "QueueTime",
         "ts_queue_latency_microseconds", "ts_inference_latency_microseconds",

@@ -24,6 +24,7 @@ class Talks:
             raise ValueError("as asked")
         return ["ok" for _ in data]
 '''
+KILLS = TALKS.replace("return [", "import os; os._exit(1); return [")
 WAITS = TALKS.replace("def handle", "async def handle")
 
 
@@ -58,8 +59,10 @@ def test_lines_as_objects(serve, archives):
                         access["message"])
     assert (access["level"], access["logger"]) == ("INFO", "ACCESS_LOG")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", access["time"])
-    eventually(lambda: f'said "hello" {ident}' in messages(
-        server, "model_log.log", logger="MODEL_LOG"))
+    eventually(lambda: 'said "hello"' in messages(
+        server, "model_log.log", logger="MODEL_LOG", request_id=ident))
+    eventually(lambda: any(m.startswith("PredictionTime.") for m in messages(
+        server, "model_metrics.log", request_id=ident)))
     assert "loading" in messages(server, "model_log.log")
     eventually(lambda: any(m.startswith("PredictionTime.") for m in messages(
         server, "model_metrics.log")))
@@ -72,7 +75,7 @@ def test_lines_as_objects(serve, archives):
 
 @pytest.mark.parametrize("model", ["talks", "waits"])
 def test_ids_in_text(serve, archives, model):
-    server = serve(store=archives, log_request_id=True)
+    server = serve(store=archives)
     ident = server.predict(model, b"fail").headers["x-request-id"]
     eventually(lambda: re.search(rf'" 503 \d+ {ident}$', server.log("access_log.log"), re.M))
     for text in ('said "fail"', "The handler failed for"):
@@ -80,8 +83,27 @@ def test_ids_in_text(serve, archives, model):
                                             server.log("model_log.log"), re.M), text)
 
 
-def test_by_default_lines_are_torchserves(serve, archives):
-    server = serve(store=archives)
+@pytest.mark.parametrize("model", ["talks", "waits"])
+def test_a_traceback_is_one_record(serve, archives, model):
+    server = serve(store=archives, log_format="json")
+    answer = server.predict(model, b"fail", headers={"x-request-id": "mine"})
+    assert answer.status_code == 503
+    text, = eventually(lambda: messages(server, "model_log.log", request_id="mine", level="WARN"))
+    assert text.startswith("The handler failed\nTraceback (most recent call last):\n")
+    assert text.endswith("\nValueError: as asked")
+
+
+def test_a_request_that_kills_its_worker(serve, module_tmp):
+    make_mar(module_tmp / "dies", "dies", KILLS)
+    server = serve(store=module_tmp / "dies", log_format="json")
+    server.predict("dies", b"x", headers={"x-request-id": "mine"})
+    assert messages(server, "ts_log.log", request_id="mine") == [
+        "Request mine is run once more, alone: its worker died",
+        "Request mine fails: its worker died"]
+
+
+def test_lines_as_torchserve_writes_them(serve, archives):
+    server = serve(store=archives, log_request_id=False)
     server.predict("talks", b"hello")
     eventually(lambda: re.search(r'HTTP/1\.1" 200 \d+$', server.log("access_log.log"), re.M))
     eventually(lambda: re.search(r'MODEL_LOG - said "hello"$', server.log("model_log.log"), re.M))
