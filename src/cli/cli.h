@@ -32,6 +32,7 @@ extern const struct options archiver_command;
 extern const struct options bench_command;
 extern const struct options call_command;
 extern const struct options settings_command;
+extern const struct options logs_command;
 extern const struct options completion_command;
 
 /* Runs the command that argv[1] names, or prints what there is (0: asked for, 2: not). */
@@ -44,6 +45,7 @@ int completion_main(int argc, char **argv);
 int models_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 int settings_main(int argc, char **argv);
+int logs_main(int argc, char **argv);
 int torchserve_main(int argc, char **argv);
 int unpack_main(int argc, char **argv);
 int fetch_main(int argc, char **argv);

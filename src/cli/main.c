@@ -41,6 +41,8 @@ static const struct command rows[] = {
 	  &archiver_command, NULL },
 	{ "torchserve", torchserve_main, "the torchserve command, as TorchServe users type it",
 	  &torchserve_command, NULL },
+	{ "logs", logs_main, "print the logs, of one request or model if asked for", &logs_command,
+	  NULL },
 	{ "settings", settings_main, "list every setting", &settings_command, NULL },
 	{ "completion", completion_main, "print a script that completes commands in bash or zsh",
 	  &completion_command, NULL },

@@ -282,7 +282,7 @@ def test_help(shell):
         assert key in output.replace("_", "-")
 
 
-HELP = ["", "serve", "models", "archive", "torchserve", "settings", "completion", "version",
+HELP = ["", "serve", "models", "archive", "torchserve", "logs", "settings", "completion", "version",
         *(f"models {name}" for name in ("list", "describe", "register", "scale", "set-default",
                                         "unregister", "token"))]
 

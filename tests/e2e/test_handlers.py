@@ -12,7 +12,7 @@ from e2e.archives import make_mar
 from e2e.client import Broken, encode
 from e2e.server import assert_error, eventually
 
-LINE = r"^\S+ \[(INFO |WARN )\] W-\d+-{}_1\.0-{} MODEL_LOG - {}$"
+LINE = r"^\S+ \[(INFO |WARN )\] W-\d+-{}_1\.0-{} MODEL_LOG - {}( [0-9a-f-]{{36}})?$"
 
 
 @pytest.fixture(scope="module")

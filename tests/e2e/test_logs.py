@@ -3,11 +3,13 @@
 
 import json
 import re
+import signal
+import subprocess
 
 import pytest
 
 from e2e.archives import make_mar
-from e2e.server import eventually
+from e2e.server import BIN, eventually
 
 FILES = ("ts_log.log", "access_log.log", "model_log.log", "ts_metrics.log", "model_metrics.log")
 TALKS = '''
@@ -133,3 +135,90 @@ def test_what_handlers_print_is_kept_whole_and_readable(serve, tmp_path, form):
     assert any("caf\ufffd" in line for line in lines)
     assert [line for line in lines if "xx" in line][0].count("x") >= 200_000
     assert len([line for line in lines if "10%|#  |" in line or "20%|## |" in line]) == 2
+
+
+# ---- sconce logs ----
+
+def run_logs(server, *arguments):
+    done = subprocess.run([BIN / "sconce", "logs", "--location", server.logs, *arguments],
+                          cwd=server.root, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def about(server, *arguments):
+    """The lines, without their times."""
+    code, output, complaints = run_logs(server, *arguments)
+    assert (code, complaints) == (0, ""), complaints
+    return [line.partition(" ")[2] for line in output.splitlines()]
+
+
+def ask(server, model, ident, body=b"hello"):
+    server.predict(model, body, headers={"x-request-id": ident})
+    eventually(lambda: f" {ident}\n" in server.log("access_log.log") or
+               f'"{ident}"' in server.log("access_log.log"))
+    eventually(lambda: ident in server.log("model_log.log"))
+    eventually(lambda: ident in server.log("model_metrics.log"))
+
+
+def test_logs_of_a_request(serve, archives):
+    """Of all files, rotated ones too, in the order of their times."""
+    server = serve(store=archives, metrics_mode="log", metrics_location=None)
+    ask(server, "talks", "mine", b"fail")
+    ask(server, "waits", "other")
+    (server.logs / "model_log.log").rename(server.logs / "model_log.log.1")
+    server.signal(signal.SIGHUP)
+    eventually(lambda: "logs reopened" in server.log("ts_log.log"))
+    ask(server, "talks", "mine2")
+    lines = about(server, "--request", "mine")
+    assert [line for line in lines if "MODEL_LOG" in line or "HTTP/1.1" in line] == [
+        line for line in lines if re.search(
+            r'MODEL_LOG - said "fail" mine$|MODEL_LOG - The handler failed for mine$|'
+            r'- /127\.0\.0\.1:\d+ "POST /predictions/talks HTTP/1\.1" 503 \d+ mine$', line)]
+    assert sum("MODEL_LOG" in line for line in lines) == 2
+    assert sum("HTTP/1.1" in line for line in lines) == 1
+    assert any("PredictionTime." in line and ",requestID:mine," in line for line in lines)
+    _, output, _ = run_logs(server, "--request", "mine")
+    assert output.splitlines() == sorted(output.splitlines(), key=lambda line: line[:23])
+    assert not any("waits" in line for line in about(server, "--model", "talks"))
+    assert any('said "hello" other' in line for line in about(server, "--model", "waits:1.0"))
+    assert run_logs(server, "--model", "waits", "--version", "2.0") == (
+        1, "", "sconce logs: no line is about that\n")
+    assert len(about(server)) > len(lines)
+
+
+def test_logs_in_json(serve, archives):
+    server = serve(store=archives, log_format="json", metrics_mode="log", metrics_location=None)
+    ask(server, "talks", "mine", b"fail")
+    _, output, _ = run_logs(server, "--request", "mine", "--model", "talks")
+    found = [json.loads(line) for line in output.splitlines()]
+    assert {line["request_id"] for line in found} == {"mine"}
+    assert any(line["message"].endswith("\nValueError: as asked") for line in found)
+
+
+def test_logs_are_followed(serve, archives):
+    """Over a rotation, too."""
+    server = serve(store=archives)
+    command = [BIN / "sconce", "logs", "--location", server.logs, "--model", "talks", "--follow"]
+    with (server.root / "followed").open("w") as output:
+        process = subprocess.Popen(command, stdout=output, cwd=server.root)
+    try:
+        followed = server.root / "followed"
+        server.predict("talks", b"hello", headers={"x-request-id": "first"})
+        eventually(lambda: 'said "hello" first' in followed.read_text())
+        (server.logs / "model_log.log").rename(server.logs / "model_log.log.1")
+        server.signal(signal.SIGHUP)
+        eventually(lambda: "logs reopened" in server.log("ts_log.log"))
+        server.predict("talks", b"hello", headers={"x-request-id": "second"})
+        eventually(lambda: 'said "hello" second' in followed.read_text())
+        assert followed.read_text().count('said "hello" first') == 1
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_logs_that_are_not_there(tmp_path):
+    done = subprocess.run([BIN / "sconce", "logs", "--request", "x"], cwd=tmp_path, timeout=60,
+                          capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1, "sconce logs: there are no logs in logs; --location names their folder "
+           "(log_location)\n")
