@@ -11,7 +11,7 @@
 struct stream_piece {
 	struct call *call;
 	struct budget *budget; /* of a copy; NULL: the bytes are the worker's */
-	size_t n;
+	size_t n, charged;
 	void (*release)(void *arg);
 	void *arg;
 	char copy[];
@@ -22,7 +22,7 @@ static void stream_piece_gone(void *arg)
 	struct stream_piece *k = arg;
 
 	if (k->budget)
-		budget_give(k->budget, k->n);
+		budget_give(k->budget, k->charged);
 	if (k->release)
 		k->release(k->arg);
 	if (k->call->running)
@@ -34,14 +34,17 @@ static void stream_piece_gone(void *arg)
 static bool stream_piece_send(struct call *c, const struct reply *reply)
 {
 	bool copies = !reply->release;
+	/* Of a token of a few bytes it is this that takes the memory, not the bytes. */
+	size_t charged = sizeof(struct stream_piece) + sizeof(struct piece) + reply->body.n;
 	struct stream_piece *k;
 
-	if (copies && !budget_take(c->api->budget, reply->body.n))
+	if (copies && !budget_take(c->api->budget, charged))
 		return false;
 	k = mem_alloc(sizeof(*k) + (copies ? reply->body.n : 0));
 	*k = (struct stream_piece){ .call = c,
 				    .budget = copies ? c->api->budget : NULL,
 				    .n = reply->body.n,
+				    .charged = charged,
 				    .release = reply->release,
 				    .arg = reply->arg };
 	if (copies)
