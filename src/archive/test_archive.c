@@ -130,6 +130,9 @@ static void ordinary_archives_are_unpacked(void **state)
 	accepted("2.1", "deep/er/h.py");
 }
 
+#define LONG "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LONGER LONG LONG LONG LONG
+
 static void nothing_leaves_the_target(void **state)
 {
 	static const struct {
@@ -137,6 +140,8 @@ static void nothing_leaves_the_target(void **state)
 		struct entry e;
 		const char *words;
 	} rows[] = {
+		{ false, { .name = LONGER, .content = "x" }, "name is too long" },
+		{ true, { .name = LONGER "/a", .content = "x" }, "name is too long" },
 		{ false, { .name = "../evil", .content = "x" }, "leaves the archive" },
 		{ false, { .name = "a/../../evil", .content = "x" }, "leaves the archive" },
 		{ false, { .name = "/tmp/evil", .content = "x" }, "leaves the archive" },

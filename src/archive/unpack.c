@@ -47,18 +47,20 @@ static const char *unpack_name(const struct unpacking *u)
 	return slash ? slash + 1 : u->source;
 }
 
-static int unpack_disk(struct unpacking *u, int error)
-{
-	return archive_fail(u->err,
-			    error == ENOSPC || error == EDQUOT || error == EFBIG ? 507 : 500,
-			    "InternalServerException", "Failed to save model: %s: %s",
-			    unpack_name(u), strerror(error));
-}
-
 static int unpack_invalid(struct unpacking *u, const char *what, const char *path)
 {
 	return archive_fail(u->err, 400, "InvalidModelException", "%s: %s%s%.200s", unpack_name(u),
 			    what, path ? ": " : "", path ? path : "");
+}
+
+static int unpack_disk(struct unpacking *u, int error)
+{
+	if (error == ENAMETOOLONG)
+		return unpack_invalid(u, "an entry's name is too long", NULL);
+	return archive_fail(u->err,
+			    error == ENOSPC || error == EDQUOT || error == EFBIG ? 507 : 500,
+			    "InternalServerException", "Failed to save model: %s: %s",
+			    unpack_name(u), strerror(error));
 }
 
 /* A path that stays below the target: no root, no "..", no backslash, no control bytes. Normalises
