@@ -199,8 +199,15 @@ void call_not_allowed(struct call *c)
 
 void call_model_not_found(struct call *c, struct slice model)
 {
+	const char *absence = ready_absence(&c->api->ready, model), *meant = NULL;
 	struct guess g = guess_begin(model);
-	const char *meant = NULL;
+
+	if (absence) {
+		call_error(c, 404, "ModelNotFoundException",
+			   "Model not found: %.*s. It could not be loaded at the start: %s",
+			   SLICE_ARG(model), absence);
+		return;
+	}
 
 	map_for_each (e, &c->api->fleet->store.models) {
 		const struct model *m = e->value;

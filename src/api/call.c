@@ -7,6 +7,7 @@
 #include "api/dialect.h"
 #include "api/handlers.h"
 #include "api/ident.h"
+#include "api/refusal.h"
 #include "api/route.h"
 #include "api/scrape.h"
 #include "base/clock.h"
@@ -192,32 +193,16 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 	call_maybe_free(c);
 }
 
-/* A body that is too large: for whom, and what would allow it. */
-static const char *call_too_large(const struct api *a, const struct exchange *x)
-{
-	static char text[160];
-	const struct call *c = x ? x->user : NULL;
-
-	if (c && c->body.max < a->settings->max_request_size)
-		snprintf(text, sizeof(text),
-			 "The request body is too large: this call takes at most %llu bytes.",
-			 (unsigned long long)c->body.max);
-	else
-		snprintf(text, sizeof(text),
-			 "The request body is too large: max_request_size allows %llu bytes.",
-			 (unsigned long long)a->settings->max_request_size);
-	return text;
-}
-
 /* What net finds wrong is said in the route's dialect, too. */
 static const char *call_refusal(void *ctx, const struct exchange *x, int status, const char *why,
 				struct buf *out)
 {
 	const struct dialect *d = x && x->user ? dialect_of(x->user) : &dialect_predictions;
+	struct buf text = BUF_INIT(1024);
 
-	if (status == 413)
-		why = call_too_large(((const struct api_door *)ctx)->api, x);
-	d->error(out, status, dialect_error_type(status), slice_str(why));
+	refusal_explain(((const struct api_door *)ctx)->api, x, status, why, &text);
+	d->error(out, status, dialect_error_type(status), buf_slice(&text));
+	buf_finish(&text);
 	return d->error_media;
 }
 

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "fleet/register.h"
+#include "fleet/sources.h"
 #include "fleet/worker.h"
 
 #define READY_MIB 1048576.0
@@ -23,6 +24,7 @@ void ready_finish(struct ready *r)
 
 		list_remove(&a->link);
 		free(a->what);
+		free(a->name);
 		free(a->why);
 		free(a);
 	}
@@ -33,8 +35,20 @@ void ready_failed(struct ready *r, const char *what, const char *why)
 	struct absent *a = mem_new(struct absent);
 
 	a->what = mem_strdup(what);
+	a->name = slice_dup(source_stem(what));
 	a->why = mem_strdup(why);
 	list_push_back(&r->absent, &a->link);
+}
+
+const char *ready_absence(const struct ready *r, struct slice model)
+{
+	list_for_each (n, &r->absent) {
+		const struct absent *a = container_of(n, struct absent, link);
+
+		if (slice_eq(slice_str(a->name), model))
+			return a->why;
+	}
+	return NULL;
 }
 
 /* "it does not load: SyntaxError: …". False: it answers, or nobody waits for it. */

@@ -14,6 +14,7 @@
 struct absent {
 	struct list link;
 	char *what; /* as it was asked for: a name or a URL */
+	char *name; /* that it would have, most likely */
 	char *why;
 };
 
@@ -27,6 +28,9 @@ void ready_finish(struct ready *r);
 
 /* Start-up could not load it. */
 void ready_failed(struct ready *r, const char *what, const char *why);
+
+/* Why this model is not there although the start was asked for it; NULL: it was not. */
+const char *ready_absence(const struct ready *r, struct slice model);
 
 /* Tells of everything that is missing (`version` NULL: it is not known; `tell` may be NULL); true
  * when nothing is. */

@@ -90,9 +90,11 @@ static void list_note(struct buf *notes, const char *name, yyjson_val *version)
 {
 	const char *error = text_of(version, "error");
 
+	const char *number = text_of(version, "modelVersion");
+
 	if (*error)
-		buf_printf(notes, "%s %s does not load: %s\n", name,
-			   text_of(version, "modelVersion"), error);
+		buf_printf(notes, "%s%s%s does not load: %s\n", name, *number ? " " : "", number,
+			   error);
 }
 
 /* The versions of a model as the server describes them, or NULL: it may have gone since it was
@@ -141,7 +143,8 @@ static void list_row(struct client *c, struct printable_table *t, struct buf *no
 }
 
 /* Models that are not there yet. */
-static void list_coming(const struct models_args *a, yyjson_val *models, struct printable_table *t)
+static void list_coming(const struct models_args *a, yyjson_val *models, struct printable_table *t,
+			struct buf *notes)
 {
 	yyjson_val *model;
 	size_t i, n;
@@ -158,6 +161,7 @@ static void list_coming(const struct models_args *a, yyjson_val *models, struct 
 		printable_table_put(t, "%s", *version ? version : "-");
 		printable_table_put(t, "%s", buf_cstr(&status));
 		printable_table_put(t, "%s", text_of(model, "modelUrl"));
+		list_note(notes, text_of(model, "modelName"), model);
 	}
 }
 
@@ -253,7 +257,7 @@ int models_list_main(int argc, char **argv)
 				all, yyjson_obj_get(yyjson_doc_get_root(doc), "registering"));
 		if (!page && !a.json)
 			list_coming(&a, yyjson_obj_get(yyjson_doc_get_root(doc), "registering"),
-				    &table);
+				    &table, &notes);
 		yyjson_doc_free(doc);
 		if (!next.n)
 			break;

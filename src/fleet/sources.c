@@ -27,8 +27,7 @@ static void source_refuse(struct source *s, int status, const char *type, const 
 	s->message = mem_printf("%.*s%s%.*s", SLICE_ARG(head), f.p ? url : "", SLICE_ARG(f));
 }
 
-/* "sub/resnet.mar" is called "resnet". */
-static struct slice source_stem(const char *name)
+struct slice source_stem(const char *name)
 {
 	const char *slash = strrchr(name, '/');
 	struct slice stem = slice_str(slash ? slash + 1 : name);

@@ -26,6 +26,8 @@ void source_resolve(const struct settings *s, const char *url, const char *folde
  * else the reason to refuse it. Makes the folder. */
 void source_claim(struct source *s, bool reuse);
 void source_finish(struct source *s);
+/* The name that an archive of this name or URL most likely has: "sub/resnet.mar" is "resnet". */
+struct slice source_stem(const char *name);
 /* All archives of the model store, as load_models=all takes them: not hidden, ending in .mar,
  * .model, .tar.gz or .tgz, or a folder. Sorted; free each and the array. */
 char **source_list(const struct settings *s, size_t *ret_n);

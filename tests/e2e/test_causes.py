@@ -130,6 +130,28 @@ def handle(data, context):
     assert missing(server) == []
 
 
+def test_an_archive_of_the_start_that_is_none(serve, tmp_path):
+    store = tmp_path / "store"
+    make_mar(store, "echo", "echo.py")
+    (store / "junk.mar").write_bytes(b"this is no archive")
+    server = started(serve(store=store, wait=False))
+    eventually(lambda: server.model_ready("echo"))
+    eventually(lambda: missing(server))
+    cause = missing(server)[0]["reason"]
+    assert "junk.mar" in cause
+    assert f"A model could not be loaded at start: {cause}\n" in server.console
+    assert_error(server.predict("junk", b"x"), 404, "ModelNotFoundException",
+                 f"Model not found: junk. It could not be loaded at the start: {cause}")
+    assert_error(server.predict("jnk", b"x"), 404, "ModelNotFoundException",
+                 "Model not found: jnk")
+    listed = cli(server, "list").stdout
+    assert re.search(r"^junk +- +FAILED +junk\.mar$", listed, re.M)
+    assert listed.endswith(f"\njunk does not load: {cause}\n")
+    assert cli(server, "describe", "junk").stderr == (
+        "sconce models: error: Model not found: junk. It could not be loaded at the start: "
+        f"{cause}\n`sconce models list` shows what is there.\n")
+
+
 # ---- answers of the wrong length and type ----
 
 @pytest.mark.parametrize("body,line", [

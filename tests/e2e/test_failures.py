@@ -154,6 +154,15 @@ def test_body_too_large_names_no_handler(server):
                      "The request body is too large: max_request_size allows 6553500 bytes.")
 
 
+def test_headers_that_are_too_large_or_too_many(server):
+    limits = " max_header_size allows 8192 bytes, max_headers 128 headers."
+    for headers, text in (({"a": "x" * 9000}, "The request's headers are too long."),
+                          ({f"h{i}": "" for i in range(200)}, "The request has too many headers.")):
+        with server.raw() as raw:
+            raw.send(encode("GET", "/ping", headers=headers))
+            assert_error(raw.response(), 431, "BadRequestException", text + limits)
+
+
 def test_body_too_large_for_a_call_of_the_api(server):
     assert_error(server.manage("POST", "/models", data=b" " * 1_048_577), 413,
                  "BadRequestException",

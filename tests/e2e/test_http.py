@@ -377,17 +377,22 @@ def test_message_of_a_malformed_request(server):
 
 # ---- time ----
 
+TIMES = "header_timeout_ms is 300, body_timeout_ms 300, body_rate_min 240 bytes a second."
+
+
 def test_head_that_never_ends(hasty):
     with hasty.raw() as raw:
         raw.send(b"GET /ping HTTP/1.1\r\nHost:")
-        assert raw.response().status == 408
+        assert_error(raw.response(), 408, "RequestTimeoutException",
+                     "The request's head did not arrive in time. " + TIMES)
         assert raw.ended()
 
 
 def test_body_that_never_ends(hasty):
     with hasty.raw() as raw:
         raw.send(encode("POST", "/predictions/echo", headers={"Content-Length": 10}) + b"abc")
-        assert raw.response().status == 408
+        assert_error(raw.response(), 408, "RequestTimeoutException",
+                     "The request's body did not arrive in time. " + TIMES)
         assert raw.ended()
 
 
