@@ -13,7 +13,7 @@ BUILD_OPTIONS ?=
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := all
-.PHONY: all build install uninstall demo test test-asan test-compat bench sim sim-plants fuzz format tidy clean help
+.PHONY: all build install uninstall wheel demo test test-asan test-compat bench sim sim-plants fuzz format tidy clean help
 export PYTHON
 
 all: build ## build into build/ (installs what is missing first)
@@ -30,6 +30,9 @@ install: build ## install under PREFIX (default /usr/local), or DESTDIR/PREFIX
 
 uninstall: ## remove what `make install` has put there (the same PREFIX and DESTDIR)
 	@$(PYTHON) tools/uninstall.py $(BUILD) "$(abspath $(PREFIX))" "$(DESTDIR)"
+
+wheel: ## make dist/sconce-….whl, which needs no compiler and no libraries where it is installed
+	@tools/wheel.sh
 
 demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
 	@tools/setup.sh demo
@@ -81,8 +84,8 @@ format: ## lay out the C sources
 tidy: ## check the rules of the tree (part of `make test`)
 	@$(PYTHON) tools/tidy.py
 
-clean: ## remove the build directories (not the environments .venv*)
-	rm -rf build build-asan build-tsan build-fuzz
+clean: ## remove the build directories and dist/ (not the environments .venv*)
+	rm -rf dist build build-asan build-tsan build-fuzz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what a task needs, and nothing when it is there already:
-#   tools/setup.sh build|test|compat|demo|bench|bench-sconce|fuzz|format
+#   tools/setup.sh build|wheel|test|compat|demo|bench|bench-sconce|fuzz|format
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -11,9 +11,11 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
+TASKS="build|wheel|test|compat|demo|bench|bench-sconce|fuzz|format"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev"
+WHEEL="nettle-dev liblzma-dev libzstd-dev libbz2-dev"
 TEST="libcmocka-dev"
 BENCH="wrk"
 FUZZ="clang libclang-rt-14-dev"
@@ -121,6 +123,12 @@ setup_build() {
 	source_package yyjson 4.0.6
 }
 
+setup_wheel() {
+	# shellcheck disable=SC2086 # a list of words
+	setup_build $WHEEL "$@"
+	environment .venv-wheel tools/requirements-wheel.txt
+}
+
 main() {
 	mkdir -p .cache
 	exec 9>.cache/setup.lock
@@ -129,8 +137,9 @@ main() {
 	# shellcheck disable=SC2046,SC2086 # lists of words
 	case ${1:-} in
 	build) setup_build ;;
+	wheel) setup_wheel ;;
 	test)
-		setup_build $TEST
+		setup_wheel $TEST
 		environment .venv tests/requirements.txt
 		environment .venv-demo tools/requirements-demo.txt
 		;;
@@ -154,7 +163,7 @@ main() {
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
 	format) debian $FORMAT ;;
-	*) fail "usage: tools/setup.sh build|test|compat|demo|bench|bench-sconce|fuzz|format" ;;
+	*) fail "usage: tools/setup.sh $TASKS" ;;
 	esac
 }
 

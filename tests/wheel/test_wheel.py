@@ -1,69 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A wheel is built, installed into an empty environment, used there, and uninstalled."""
+"""A wheel is installed into an empty environment, used there, and uninstalled."""
 
-import contextlib
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from e2e.server import Server
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from wheel.environment import Environment, files, run
 
 
-def run(*command, **options):
-    clean = {k: v for k, v in os.environ.items()
-             if not k.startswith(("SCONCE_", "TS_", "PYTHON", "VIRTUAL_ENV"))}
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300,
-                          check=False, env=clean, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def pip(*arguments):
-    return run(sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments)
-
-
-def files(folder):
-    """And folders, which are left behind, too."""
-    return set(folder.rglob("*"))
-
-
-class Environment:
-    """A virtual environment without any package, not even pip."""
-
-    def __init__(self, root):
-        run(sys.executable, "-m", "venv", "--without-pip", root)
-        self.root = root
-        self.bin = root / "bin"
-        self.before = files(root)
-
-    def pip(self, *arguments):
-        return pip("--python", str(self.bin / "python"), *arguments)
-
-    @contextlib.contextmanager
-    def torchserve(self, source):
-        """A `ts` package among Python's own, as TorchServe's would be."""
-        packages, = self.root.glob("lib/python3*/site-packages")
-        (packages / "ts").mkdir()
-        (packages / "ts" / "__init__.py").write_text(source)
-        yield packages / "ts" / "__init__.py"
-        shutil.rmtree(packages / "ts")
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    dist = tmp_path_factory.mktemp("dist")
-    pip("wheel", "--no-deps", "--no-index", "--no-build-isolation", "--no-cache-dir",
-        "--wheel-dir", str(dist), str(REPOSITORY))
-    wheel, = dist.glob("sconce-*.whl")
-    made = Environment(tmp_path_factory.mktemp("environment") / "env")
-    made.pip("install", "--no-index", str(wheel))
-    return made
+@pytest.fixture(scope="module", params=["from_source", "portable"])
+def environment(request, tmp_path_factory):
+    wheel = request.getfixturevalue(request.param)
+    return Environment(tmp_path_factory.mktemp("environment") / "env").install(wheel)
 
 
 def test_commands(environment, tmp_path):
