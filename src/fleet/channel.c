@@ -67,6 +67,7 @@ static void channel_drop(struct channel *c, struct channel_packet *p)
 	list_remove(&p->link);
 	c->pending_bytes -= p->n;
 	c->pending_fds -= p->n_fds;
+	c->moved_ns = clock_now_ns();
 	for (unsigned i = 0; i < p->n_fds; i++)
 		close(p->fds[i]);
 	free(p);
@@ -142,6 +143,8 @@ static int channel_keep(struct channel *c, struct slice packet, const int *fds, 
 	p->n = packet.n;
 	p->n_fds = 0;
 	memcpy(p->data, packet.p, packet.n);
+	if (list_empty(&c->pending))
+		c->moved_ns = clock_now_ns();
 	list_push_back(&c->pending, &p->link);
 	c->pending_bytes += p->n;
 	for (unsigned i = 0; i < n_fds; i++) {

@@ -21,6 +21,7 @@ struct channel {
 	int fd;
 	struct list pending; /* struct channel_packet, oldest first */
 	size_t pending_bytes;
+	uint64_t moved_ns; /* when the oldest of these became the oldest */
 	unsigned pending_fds;
 	size_t bytes_max; /* of what is pending: CHANNEL_BYTES_MAX … */
 	unsigned fds_max; /* … and CHANNEL_FDS_PENDING_MAX, unless the owner has set others */

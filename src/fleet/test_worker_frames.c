@@ -118,6 +118,23 @@ static void test_a_worker_that_never_reads_is_ended(void **state)
 	assert_int_equal(rig_hears(&f), FRAME_ANSWER);
 }
 
+/* Before there is too much for it: nothing else tells of one that has nothing to do. */
+static void test_an_idle_worker_that_does_not_read_is_ended(void **state)
+{
+	uint64_t limit_ns = 5 * NS_PER_S;
+	struct frame f;
+
+	(void)state;
+	rig_loads();
+	while (!rig.w->channel.pending_bytes)
+		rig_says(FRAME_CALL, 1, "");
+	worker_tick(rig.w, clock_now_ns() + limit_ns / 2);
+	assert_int_equal(rig.kills, 0);
+	worker_tick(rig.w, rig.w->channel.moved_ns + limit_ns + 1);
+	assert_int_equal(rig.kills, 1);
+	assert_int_equal(rig_hears(&f), FRAME_ANSWER);
+}
+
 /* One that hangs beside others that go on is seen. */
 static void test_each_batch_has_its_own_time(void **state)
 {
@@ -224,6 +241,7 @@ int main(void)
 		WORKER_TEST(test_a_last_reply_needs_no_window),
 		WORKER_TEST(test_what_http_cannot_say_fails_its_request_only),
 		WORKER_TEST(test_a_worker_that_never_reads_is_ended),
+		WORKER_TEST(test_an_idle_worker_that_does_not_read_is_ended),
 		WORKER_TEST(test_each_batch_has_its_own_time),
 		WORKER_TEST(test_who_waits_for_its_client_is_not_late),
 		WORKER_TEST(test_a_client_that_takes_next_to_nothing_loses_its_stream),

@@ -349,6 +349,13 @@ void worker_tick(struct worker *w, uint64_t now_ns)
 	worker_check(w);
 	if (!limit || w->killed)
 		return;
+	/* An idle one, too: it is given nothing while it does not read, and others may wait for it.
+	 */
+	if (w->state == WORKER_READY && w->channel.pending_bytes &&
+	    now_ns > w->channel.moved_ns + limit) {
+		worker_kill(w, "it does not read what it is sent");
+		return;
+	}
 	list_for_each (n, &w->flights) {
 		struct flight *fl = container_of(n, struct flight, link);
 

@@ -414,9 +414,7 @@ void process_step(struct sim *s, struct process *p)
 			p->end_in--;
 		return;
 	}
-	/* The front does not end one that is deaf while it has nothing to do, as nothing of it is
-	 * late: what floods reads again in the end. */
-	if (!p->deaf || (s->calm && p->fate == FATE_LIES))
+	if (!p->deaf)
 		while (hear-- && process_hear(s, p))
 			;
 	/* What failed to load ends by itself; so does what has not got so far. */
