@@ -12,15 +12,17 @@ static void deadlines_arm(struct deadlines *d);
 
 static void deadline_passed(struct call *c)
 {
+	unsigned long long ms = c->version->client_timeout_ms;
 	bool waited = version_cancel(c->version, &c->request);
 
 	deadline_stop(c);
 	c->running = !waited;
 	c->abandoned = true;
 	call_error(c, 504, "RequestTimeoutException",
-		   waited ? "Request timed out: it waited longer than clientTimeoutInMills for a "
-			    "worker."
-			  : "Request timed out: it took longer than clientTimeoutInMills.");
+		   waited ? "Request timed out: it waited for a worker for more than %llu ms "
+			    "(clientTimeoutInMills)."
+			  : "Request timed out: it took more than %llu ms (clientTimeoutInMills).",
+		   ms);
 }
 
 static void deadlines_fire(uv_timer_t *t)

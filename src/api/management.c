@@ -112,6 +112,17 @@ static void list_registering(void *arg, const struct registering_view *v)
 	registering_put(l->doc, yyjson_mut_arr_add_obj(l->doc, l->list), v);
 }
 
+static void list_absent(void *arg, const struct absent *a)
+{
+	const struct list_coming *l = arg;
+	yyjson_mut_val *o = yyjson_mut_arr_add_obj(l->doc, l->list);
+
+	yyjson_mut_obj_add_str(l->doc, o, "modelName", a->name);
+	yyjson_mut_obj_add_str(l->doc, o, "modelUrl", a->what);
+	yyjson_mut_obj_add_str(l->doc, o, "status", "FAILED");
+	yyjson_mut_obj_add_str(l->doc, o, "error", a->why);
+}
+
 /* Of models that are not there yet the names may be guesses, and TorchServe's clients do not expect
  * them: in a list of their own, for who asks, with those of the start that will never be there. */
 static void list_put_coming(const struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *root)
@@ -119,15 +130,7 @@ static void list_put_coming(const struct call *c, yyjson_mut_doc *doc, yyjson_mu
 	struct list_coming l = { doc, yyjson_mut_obj_add_arr(doc, root, "registering") };
 
 	fleet_registering(c->api->fleet, list_registering, &l);
-	list_for_each (n, &c->api->ready.absent) {
-		const struct absent *a = container_of(n, struct absent, link);
-		yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, l.list);
-
-		yyjson_mut_obj_add_str(doc, o, "modelName", a->name);
-		yyjson_mut_obj_add_str(doc, o, "modelUrl", a->what);
-		yyjson_mut_obj_add_str(doc, o, "status", "FAILED");
-		yyjson_mut_obj_add_str(doc, o, "error", a->why);
-	}
+	ready_each_absent(&c->api->ready, &l, list_absent);
 }
 
 void management_list(struct call *c)

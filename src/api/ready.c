@@ -40,6 +40,12 @@ void ready_failed(struct ready *r, const char *what, const char *why)
 	list_push_back(&r->absent, &a->link);
 }
 
+/* Somebody may have registered one of its name since. */
+static bool ready_is_absent(const struct ready *r, const struct absent *a)
+{
+	return !store_model(&r->fleet->store, slice_str(a->name));
+}
+
 const char *ready_absence(const struct ready *r, struct slice model)
 {
 	list_for_each (n, &r->absent) {
@@ -110,6 +116,17 @@ static void ready_registering(void *arg, const struct registering_view *v)
 	buf_finish(&why);
 }
 
+void ready_each_absent(const struct ready *r, void *arg,
+		       void (*tell)(void *arg, const struct absent *a))
+{
+	list_for_each (n, &r->absent) {
+		const struct absent *a = container_of(n, struct absent, link);
+
+		if (ready_is_absent(r, a))
+			tell(arg, a);
+	}
+}
+
 bool ready_check(const struct ready *r, void *arg,
 		 void (*tell)(void *arg, const char *model, const char *version, const char *why))
 {
@@ -118,7 +135,8 @@ bool ready_check(const struct ready *r, void *arg,
 	list_for_each (n, &r->absent) {
 		const struct absent *a = container_of(n, struct absent, link);
 
-		ready_tell(&t, a->what, NULL, a->why);
+		if (ready_is_absent(r, a))
+			ready_tell(&t, a->what, NULL, a->why);
 	}
 	fleet_registering(r->fleet, ready_registering, &t);
 	map_for_each (e, &r->fleet->store.models) {

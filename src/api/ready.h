@@ -32,6 +32,10 @@ void ready_failed(struct ready *r, const char *what, const char *why);
 /* Why this model is not there although the start was asked for it; NULL: it was not. */
 const char *ready_absence(const struct ready *r, struct slice model);
 
+/* Tells of each that is still not there. */
+void ready_each_absent(const struct ready *r, void *arg,
+		       void (*tell)(void *arg, const struct absent *a));
+
 /* Tells of everything that is missing (`version` NULL: it is not known; `tell` may be NULL); true
  * when nothing is. */
 bool ready_check(const struct ready *r, void *arg,

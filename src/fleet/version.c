@@ -332,12 +332,15 @@ void version_release(struct version *v)
 static void version_expire(struct version *v, uint64_t now_ns)
 {
 	struct request *r;
+	char why[128];
 
 	while ((r = version_overdue(v, now_ns))) {
 		version_release(v);
-		worker_reply_error(r, 504,
-				   "Request timed out: it waited longer than "
-				   "clientTimeoutInMills for a worker.");
+		snprintf(why, sizeof(why),
+			 "Request timed out: it waited for a worker for more than %llu ms "
+			 "(clientTimeoutInMills).",
+			 (unsigned long long)v->client_timeout_ms);
+		worker_reply_error(r, 504, why);
 	}
 }
 

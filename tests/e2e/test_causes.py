@@ -150,6 +150,10 @@ def test_an_archive_of_the_start_that_is_none(serve, tmp_path):
     assert cli(server, "describe", "junk").stderr == (
         "sconce models: error: Model not found: junk. It could not be loaded at the start: "
         f"{cause}\n`sconce models list` shows what is there.\n")
+    make_mar(store, "junk", "echo.py")
+    assert server.register("junk.mar", initial_workers=1).status_code == 200
+    assert missing(server) == []
+    assert "FAILED" not in cli(server, "list").stdout
 
 
 # ---- answers of the wrong length and type ----

@@ -140,7 +140,8 @@ def test_client_timeout(server, gate):
     gate.wait_entered()
     late = server.predict("brief", gate.body(tag="late", fifo=""))
     assert_error(late, 504, "RequestTimeoutException",
-                 "Request timed out: it waited longer than clientTimeoutInMills for a worker.")
+                 "Request timed out: it waited for a worker for more than 200 ms "
+                 "(clientTimeoutInMills).")
     gate.open()
     assert running.result().status_code in (200, 504)
     assert server.predict("brief", gate.body(tag="after", fifo="")).status_code == 200

@@ -121,7 +121,7 @@ def test_client_timeout_while_the_handler_runs(serve, tmp_path, gate):
     with server.raw() as raw:
         assert_error(raw.request("POST", "/predictions/gate", gate.body(tag="slow")), 504,
                      "RequestTimeoutException",
-                     "Request timed out: it took longer than clientTimeoutInMills.")
+                     "Request timed out: it took more than 300 ms (clientTimeoutInMills).")
         gate.open()
         eventually(lambda: server.metric("sconce_requests_cancelled_total", model_name="gate") == 1)
         answer = raw.request("POST", "/predictions/gate", gate.body(tag="next", fifo=""))
