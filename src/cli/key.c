@@ -36,7 +36,8 @@ char *key_of_file(const char *path, const char *kind)
 	char *key = mem_strdup(yyjson_get_str(yyjson_obj_get(entry, "key")));
 
 	yyjson_doc_free(doc);
-	explicit_bzero(text.p, text.n);
+	if (text.p)
+		explicit_bzero(text.p, text.n);
 	return key;
 }
 

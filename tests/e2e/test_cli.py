@@ -484,8 +484,8 @@ def test_bad_address(shell, address):
 def test_python_that_does_not_run(shell, python):
     code, output = shell.run(*serve_command(shell, "--python", python))
     assert code == 1
-    assert output.endswith(
-        f"sconce: cannot start: --python: '{python}' is not a Python 3.9 or newer that runs\n")
+    assert (f"sconce: cannot start: --python: '{python}' is not a Python 3.9 or newer that runs\n"
+            in output)
 
 
 def without_privileges():
@@ -505,8 +505,8 @@ def test_model_store_that_cannot_be_read(shell, why):
     code, output = shell.run(*serve_command(shell, "--model-store", str(store)),
                              preexec_fn=without_privileges)
     assert code == 1
-    assert output.endswith(f"sconce: cannot start: --model-store: the folder {store} cannot be "
-                           f"read: {why}\n")
+    assert (f"sconce: cannot start: --model-store: the folder {store} cannot be read: {why}\n"
+            in output)
 
 
 def test_snapshot_is_not_needed(shell):
