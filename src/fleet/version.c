@@ -522,7 +522,8 @@ static void version_maybe_stopped(struct version *v)
 		version_refuse_queued(v);
 	if (version_waiting(v) || (v->pending && !late))
 		return;
-	if (version_places(v)) {
+	/* Those that were sent away before may have been given longer than there is now. */
+	if (version_places(v) || late) {
 		v->min_workers = v->max_workers = 0;
 		list_for_each_safe (n, &v->workers)
 			worker_stop(container_of(n, struct worker, link), late ? 0 : 5000);

@@ -286,8 +286,8 @@ void worker_stop(struct worker *w, uint64_t grace_ms)
 	bool running = w->state == WORKER_STARTING || w->state == WORKER_LOADING ||
 		       w->state == WORKER_READY;
 
-	/* Its time runs already. */
-	if (w->state == WORKER_STOPPING && grace_ms)
+	/* Its time runs already, or is over. */
+	if (w->state == WORKER_STOPPING && (grace_ms || w->killed))
 		return;
 	uv_timer_stop(w->timer);
 	if (!running && w->state != WORKER_STOPPING) {

@@ -62,6 +62,18 @@ def test_drain_timeout_bounds_the_wait(serve, tmp_path, gate):
         assert running.result().status_code == 200
 
 
+def test_a_worker_that_was_sent_away_does_not_hold_up_the_end(serve, tmp_path, gate):
+    """It may have been given unregister_model_timeout, which is longer than a server stops."""
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path, drain_timeout=0, unregister_model_timeout=600)
+    background(server.predict, "gate", gate.body())
+    gate.wait_entered()
+    assert server.manage("PUT", "/models/gate?min_worker=0").status_code == 202
+    eventually(lambda: not server.describe("gate")[0]["minWorkers"])
+    server.signal(signal.SIGTERM)
+    assert server.wait(timeout=60) == 0
+
+
 def test_sigterm_while_models_load(serve, tmp_path, gate):
     make_mar(tmp_path, "slow", f'''
 class Slow:
