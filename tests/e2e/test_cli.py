@@ -163,8 +163,11 @@ def test_log_location_leaves_the_metrics_where_they_are(shell, torchserve):
 def test_keys_without_effect_are_told_in_one_line(shell, torchserve):
     shell.configure("grpc_inference_port=7070", "grpc_management_port=7071")
     torchserve("--ncs", "--model-store", str(shell.store), "--models", "none", "--dt")
-    log = (shell.root / "logs" / "ts_log.log").read_text()
-    line, = [line for line in log.splitlines() if "[WARN ]" in line]
+
+    def warnings():
+        log = (shell.root / "logs" / "ts_log.log").read_text()
+        return [line for line in log.splitlines() if "[WARN ]" in line]
+    line, = eventually(warnings, "the log's thread has written them")
     assert line.endswith("grpc_inference_port, grpc_management_port are set but have no effect "
                          "(gRPC is not served by this version; the REST calls are)")
 

@@ -40,7 +40,7 @@ def test_uninstalling_leaves_nothing(tmp_path):
     other.touch()
     install(root)
     target = "/" + str(prefix.relative_to(root))
-    assert run("make", "uninstall", f"PREFIX={target}", f"DESTDIR={root}",
+    assert run("make", "--no-print-directory", "uninstall", f"PREFIX={target}", f"DESTDIR={root}",
                f"PYTHON={sys.executable}", f"BUILD={BUILD}") == f"uninstalled from {prefix}\n"
     assert [p for p in prefix.rglob("*") if not p.is_dir()] == [other]
     assert {p.name for p in prefix.rglob("*")} == {"share", "zsh", "site-functions", "_other"}

@@ -100,7 +100,7 @@ def test_sighup_reopens_the_logs(serve, tmp_path):
     server.signal(signal.SIGHUP)
     eventually(lambda: "logs reopened" in server.log("ts_log.log"))
     server.predict("echo", b"x")
-    line = re.compile(r'/127\.0\.0\.1:\d+ "POST /predictions/echo HTTP/1\.1" 200 \d+$', re.M)
+    line = re.compile(r'/127\.0\.0\.1:\d+ "POST /predictions/echo HTTP/1\.1" 200 \d+ \S+$', re.M)
     eventually(lambda: line.search(server.log("access_log.log")))
 
 
