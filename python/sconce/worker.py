@@ -157,10 +157,15 @@ def run(fd, rank=None):
         load = _wait_for_load(channel, memory)
     except Closed:
         return 0
+    if load.get("dev"):
+        from sconce import dev
+        dev.install()
     if rank and load["gpu_id"] is not None:
         load["gpu_id"] = rank      # all see the same GPUs, each uses its own
     try:
         entry, context = _load(load)
+        if load.get("dev"):
+            dev.remember()
         channel.ready()
     except Exception as e:
         if rank:

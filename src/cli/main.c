@@ -33,6 +33,7 @@ static int help_main(int argc, char **argv)
 
 static const struct command rows[] = {
 	{ "serve", serve_main, "run the server", NULL, NULL },
+	{ "dev", dev_main, "serve a handler while you write it", &dev_command, NULL },
 	{ "models", models_main, "list, register and scale the models of a running server", NULL,
 	  &models_commands },
 	{ "call", call_main, "post files to a model of a running server", &call_command, NULL },

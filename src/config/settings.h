@@ -99,6 +99,7 @@ struct settings {
 	/* No settings: the files that were loaded, the later one too as config_file; NULL: none. */
 	char *config_file, *snapshot_file;
 	char *snapshot_unused; /* the newest, when a file was named instead; NULL: none */
+	bool dev;              /* no setting: one model that is being written, see serve/dev.h */
 	/* By row of the table, who gave it ("config.properties:7", "--model-store"); NULL: it is a
 	 * default. */
 	char *origins[SETTINGS_MAX];

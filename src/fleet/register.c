@@ -37,7 +37,7 @@ struct registering {
 	struct work work; /* of the pool */
 	struct fleet *fleet;
 	enum registering_step step;
-	char *url, *model_name, *handler, *runtime;
+	char *url, *model_name, *handler, *runtime, *suffix;
 	char *name;               /* what it goes by before the archive has said its name */
 	struct registration wish; /* its slices are not used: see the copies above and below */
 	struct model_parameters restored;
@@ -70,6 +70,7 @@ static void registering_free(struct registering *g)
 	free(g->model_name);
 	free(g->handler);
 	free(g->runtime);
+	free(g->suffix);
 	free(g->version_model);
 	free(g->version_name);
 	free(g->type);
@@ -212,7 +213,8 @@ static unsigned registering_default_workers(const struct registering *g)
 static void registering_workers(struct registering *g, struct version *v)
 {
 	const struct manifest *m = &v->manifest;
-	bool said = m->min_workers >= 0 && m->max_workers >= m->min_workers;
+	bool said = !g->fleet->settings->dev && m->min_workers >= 0 &&
+		    m->max_workers >= m->min_workers;
 	unsigned min = said ? (unsigned)m->min_workers : registering_default_workers(g);
 	unsigned max = said ? (unsigned)m->max_workers : min;
 
@@ -385,6 +387,9 @@ static void registering_unpacked(void *arg, struct unpacked *u)
 	}
 	if (g->model_name)
 		u->manifest.model_name = region_copy(u->region, slice_str(g->model_name));
+	if (g->suffix)
+		u->manifest.model_version = slice_str(region_printf(
+			u->region, "%.*s%s", SLICE_ARG(u->manifest.model_version), g->suffix));
 	if (registering_exists(g, u->manifest.model_name, u->manifest.model_version)) {
 		u->status = 409; /* so that the folder goes */
 		registering_finish(g, 409, "ConflictStatusException",
@@ -483,6 +488,7 @@ static struct registering *registering_create(struct fleet *f, const struct regi
 	g->name = g->model_name ? mem_strdup(g->model_name) : registering_guess(g->url);
 	g->handler = r->handler.n ? slice_dup(r->handler) : NULL;
 	g->runtime = r->runtime.p ? slice_dup(r->runtime) : NULL;
+	g->suffix = r->version_suffix.n ? slice_dup(r->version_suffix) : NULL;
 	g->wish = *r;
 	if (r->restore)
 		g->restored = *r->restore;

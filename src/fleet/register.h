@@ -12,6 +12,7 @@
 struct registration {
 	struct slice url;
 	struct slice model_name, handler, runtime; /* empty: from the archive */
+	struct slice version_suffix;               /* of the archive's version; empty: none */
 	int64_t batch_size, max_batch_delay_ms;    /* -1: from the archive */
 	int64_t initial_workers; /* model-config.yaml wins where it says so; -1: from `models` or
 				  * settings */

@@ -13,6 +13,8 @@
 #include "log/log.h"
 #include "loop/turn.h"
 
+#define VERSION_NO_LIMIT_S 2147483647 /* what a setting allows at most */
+
 /* Somebody waiting for the workers to reach the wanted number. */
 struct version_wait {
 	struct list link;
@@ -42,6 +44,11 @@ static void version_configure(struct version *v)
 	v->startup_timeout_s = version_pick(m->startup_timeout_s, s->default_startup_timeout);
 	v->max_retry_timeout_s = version_pick(m->max_retry_timeout_s, 300);
 	v->client_timeout_ms = version_pick(m->client_timeout_ms, 0);
+	if (s->dev) {
+		/* Somebody may sit at a prompt of the debugger. */
+		v->response_timeout_s = v->client_timeout_ms = 0;
+		v->startup_timeout_s = VERSION_NO_LIMIT_S;
+	}
 	v->dispatch = (struct dispatch_policy){ .frame_batching = s->frame_batching };
 	placement_configure(v);
 	version_sequences_configure(v);

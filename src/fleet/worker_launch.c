@@ -4,6 +4,7 @@
 /* A process for a worker's place: its channel, where its output goes, and who makes it. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -29,6 +30,23 @@ static int worker_make(struct worker *w, const int ends[4])
 	return -ENOENT;
 }
 
+/* Pipes to the log; or, for who writes the handler, the terminal, so that a debugger works. */
+static int worker_open_output(struct worker *w, int ends[4])
+{
+	int r;
+
+	if (w->shared->settings->dev) {
+		ends[0] = STDIN_FILENO;
+		ends[1] = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+		ends[2] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+		return ends[1] < 0 || ends[2] < 0 ? err_origin(-errno) : 0;
+	}
+	r = output_open(&w->out, w->shared->loop, w->label, false, &ends[1]);
+	if (!r)
+		r = output_open(&w->err, w->shared->loop, w->label, true, &ends[2]);
+	return r;
+}
+
 int worker_launch(struct worker *w)
 {
 	int ends[4] = { -1, -1, -1, -1 };
@@ -38,9 +56,7 @@ int worker_launch(struct worker *w)
 	w->channel.received = worker_received;
 	w->channel.broken = worker_broken;
 	if (!r)
-		r = output_open(&w->out, w->shared->loop, w->label, false, &ends[1]);
-	if (!r)
-		r = output_open(&w->err, w->shared->loop, w->label, true, &ends[2]);
+		r = worker_open_output(w, ends);
 	if (!r)
 		r = worker_make(w, ends);
 	for (size_t i = 1; i < ARRAY_LEN(ends); i++)

@@ -143,7 +143,8 @@ static int zygote_start(struct zygote *z)
 	char *argv[] = { s->python->executable,  module,       name, fd, three,
 			 torch ? preload : NULL, zygote_torch, NULL };
 	char **environment = worker_environment(s, NULL, 0);
-	int ends[4] = { -1, -1, -1, -1 };
+	/* What it forks has its standard input. */
+	int ends[4] = { s->settings->dev ? STDIN_FILENO : -1, -1, -1, -1 };
 	int r = channel_open(&z->channel, s->loop, &ends[3]);
 
 	z->channel.received = zygote_received;

@@ -26,11 +26,13 @@
 #include "loop/turn.h"
 #include "net/net.h"
 #include "serve/banner.h"
+#include "serve/dev.h"
 #include "serve/snapshot.h"
 #include "serve/startup.h"
 
 #define SERVE_DOORS 3
 #define SERVE_WORKER_GRACE_MS 10000
+#define SERVE_DEV_GRACE_MS 500 /* who ends it sees what it is at */
 #define SERVE_CATALOGUE_MAX ((size_t)1 << 20)
 
 struct server {
@@ -43,6 +45,7 @@ struct server {
 	struct catalogue catalogue;
 	struct fleet fleet;
 	struct snapshots snapshots;
+	struct dev *dev; /* NULL: it serves, and nobody edits */
 	struct api *api;
 	struct net *net;
 	struct tokens *tokens;
@@ -70,7 +73,8 @@ static void serve_stop(struct server *s)
 	s->stopping = true;
 	uv_timer_stop(&s->patience);
 	snapshots_end(&s->snapshots);
-	fleet_stop(&s->fleet, SERVE_WORKER_GRACE_MS, serve_stopped, s);
+	fleet_stop(&s->fleet, s->settings->dev ? SERVE_DEV_GRACE_MS : SERVE_WORKER_GRACE_MS,
+		   serve_stopped, s);
 }
 
 static void serve_drained(void *arg)
@@ -104,8 +108,13 @@ static void serve_signalled(uv_signal_t *h, int signal)
 
 static void serve_hangup(uv_signal_t *h, int signal)
 {
+	const struct server *s = h->data;
+
+	if (s->settings->dev) {
+		serve_signalled(h, signal); /* its terminal was closed */
+		return;
+	}
 	TURN(h);
-	(void)signal;
 	log_reopen();
 	log_info("Got SIGHUP: logs reopened");
 }
@@ -321,6 +330,7 @@ static void serve_close_ends(struct server *s)
 
 static void serve_take_apart(struct server *s)
 {
+	dev_destroy(s->dev);
 	net_destroy(s->net);
 	api_destroy(s->api);
 	fleet_finish(&s->fleet);
@@ -355,7 +365,7 @@ static void serve_start_log(const struct settings *set)
 	log_start(&c);
 }
 
-int serve_run(struct settings *settings, int ready_fd)
+static int serve_go(struct settings *settings, int ready_fd, const struct dev_plan *plan)
 {
 	struct server s = { .settings = settings, .ready_fd = ready_fd };
 	struct buf why = BUF_INIT(4096);
@@ -373,12 +383,16 @@ int serve_run(struct settings *settings, int ready_fd)
 	if (r < 0) {
 		log_error("The server cannot start: %s", why.n ? buf_cstr(&why) : strerror(-r));
 		log_stop();
-		fprintf(stderr, "sconce: cannot start: %s\n",
-			why.n ? buf_cstr(&why) : strerror(-r));
+		fprintf(stderr, "sconce: cannot start: %s%s\n",
+			why.n ? buf_cstr(&why) : strerror(-r),
+			plan && r == -EADDRINUSE ? "; --port takes another" : "");
 		return 1;
 	}
 	banner_log(&s.fleet);
-	startup_load_models(&s.fleet, api_ready(s.api), serve_known, serve_loaded, &s);
+	if (plan)
+		s.dev = dev_create(&s.fleet, plan, serve_known, &s);
+	else
+		startup_load_models(&s.fleet, api_ready(s.api), serve_known, serve_loaded, &s);
 	uv_run(&s.loop, UV_RUN_DEFAULT);
 	serve_take_apart(&s);
 	closep(&s.ready_fd);
@@ -386,4 +400,14 @@ int serve_run(struct settings *settings, int ready_fd)
 	log_stop();
 	buf_finish(&why);
 	return 0;
+}
+
+int serve_run(struct settings *settings, int ready_fd)
+{
+	return serve_go(settings, ready_fd, NULL);
+}
+
+int serve_run_dev(struct settings *settings, const struct dev_plan *plan)
+{
+	return serve_go(settings, -1, plan);
 }
