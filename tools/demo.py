@@ -126,6 +126,24 @@ def ask(server, photo):
     show(answer, times[0], times[1:])
 
 
+def tell_kept(server, photo):
+    """Where it is, and what to try next."""
+    sconce = relative(BIN / "sconce") if BIN.is_relative_to(ROOT) else BIN / "sconce"
+    inference, management, metrics = (f"http://127.0.0.1:{port}" for port in (
+        server.inference, server.management, server.metrics))
+    return f"""It goes on serving:
+  inference   {inference}
+  management  {management}
+  metrics     {metrics}/metrics
+
+Next, try:
+  {sconce} call {MODEL} {relative(photo)} --address {inference}
+  {sconce} bench {MODEL} {relative(photo)} --address {inference}
+  {sconce} models describe {MODEL} --address {management}
+
+To stop it:  kill {server.process.pid}"""
+
+
 def run(keep):
     assets = demo_assets.prepare(CACHE)
     folder = CACHE / "run"
@@ -145,7 +163,7 @@ def run(keep):
         server.process.kill()
         raise
     if keep:
-        print(f"It goes on serving. To stop it:  kill {server.process.pid}")
+        print(tell_kept(server, assets.photo))
         return 0
     code = server.stop()
     print("Stopped cleanly." if code == 0 else f"The server stopped with exit code {code}.")

@@ -33,11 +33,14 @@ static int help_main(int argc, char **argv)
 
 static const struct command rows[] = {
 	{ "serve", serve_main, "run the server", NULL, NULL },
+	{ "new", new_main, "make a folder with a handler and its test", &new_command, NULL },
 	{ "dev", dev_main, "serve a handler while you write it", &dev_command, NULL },
 	{ "models", models_main, "list, register and scale the models of a running server", NULL,
 	  &models_commands },
 	{ "call", call_main, "post files to a model of a running server", &call_command, NULL },
 	{ "bench", bench_main, "measure a model of a running server", &bench_command, NULL },
+	{ "profile", profile_main, "draw what a handler spends its time on", &profile_command,
+	  NULL },
 	{ "archive", archiver_main, "pack a model archive (as torch-model-archiver)",
 	  &archiver_command, NULL },
 	{ "torchserve", torchserve_main, "the torchserve command, as TorchServe users type it",

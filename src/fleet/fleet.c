@@ -78,6 +78,11 @@ void fleet_retune(struct fleet *f)
 	}
 }
 
+char *fleet_packages(void)
+{
+	return python_packages();
+}
+
 /* ---- the loop's turns ---- */
 
 /* All sockets of this turn have been read: now see what may run together. */

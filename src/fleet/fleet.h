@@ -86,6 +86,8 @@ void fleet_changed(struct fleet *f);
  * there; at once where nothing is recorded. */
 void fleet_recorded(struct fleet *f, void (*done)(void *arg), void *arg);
 
+/* The folder of our Python packages (sconce, ts), or NULL: it was not found. free() it. */
+char *fleet_packages(void);
 /* CPUs this process may use: affinity mask and cgroup quota, at least 1. */
 unsigned fleet_count_cpus(void);
 /* Threads one worker should use, so that all of them together fit the CPUs. */

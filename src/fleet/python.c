@@ -74,7 +74,7 @@ static char *python_beside(const char *path)
 }
 
 /* Beside the executable's folder when installed, in the source tree when run from build/bin. */
-static char *python_packages(void)
+char *python_packages(void)
 {
 	static const char *const places[] = { "../share/sconce/python", "../../python" };
 	const char *home = getenv("SCONCE_PYTHON_PATH");

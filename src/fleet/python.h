@@ -21,3 +21,5 @@ struct python {
 /* `wanted`: the setting, or NULL. Runs candidates for a moment to see that they work. */
 void python_find(struct python *p, const char *wanted);
 void python_finish(struct python *p);
+/* The folder that holds sconce/ and ts/, or NULL. free() it. */
+char *python_packages(void);

@@ -56,6 +56,14 @@ def test_an_archive_is_served(environment, tmp_path, monkeypatch):
             server.stop()
 
 
+def test_fixtures_for_pytest(environment):
+    """pytest finds them by itself, by the module's name."""
+    found, = environment.root.glob("lib/python3*/site-packages/sconce-*.dist-info/entry_points.txt")
+    assert "[pytest11]\nsconce.testing = sconce.testing\n" in found.read_text()
+    templates = environment.root / "share" / "sconce" / "python" / "sconce" / "templates"
+    assert (templates / "text" / "handler.py").exists()
+
+
 def test_uninstalling_leaves_nothing(environment):
     """But an empty folder `share`, which is not ours alone, and which pip does not remove."""
     environment.pip("uninstall", "--yes", "sconce")
