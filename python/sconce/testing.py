@@ -261,8 +261,12 @@ class Model:
         self._number += 1
         self._front.send(wire.frame(wire.RUN, self._number, b"".join(entries), len(entries)))
         front.thread.start()
-        with self._inside():
-            self._loop.serve(self._session)
+        before = serving.session
+        try:
+            with self._inside():
+                self._loop.serve(self._session)
+        finally:
+            serving.session = before
         front.thread.join(_PATIENCE_S)
         if front.failed:
             raise front.failed
