@@ -75,7 +75,7 @@ def paint(text):
     return "\n".join(lines) + "\n"
 
 
-def _complain(text, error=None):
+def _complain(text, error=None, requests=None):
     try:
         if text:
             print(text, file=sys.stderr)

@@ -168,8 +168,10 @@ def run(fd, rank=None):
             dev.remember()
         channel.ready()
     except Exception as e:
-        if rank:
-            logs.complain("", e)     # what a peer reports goes to rank 0, which tells one sentence
+        # What a peer reports goes to rank 0, which tells one sentence; who writes the handler
+        # reads its terminal.
+        if rank or load.get("dev"):
+            logs.complain("", e)
         _report_failure(channel, e, load["model_dir"])
         return 1
     session = serving.Session(channel, memory, load, entry, context)
