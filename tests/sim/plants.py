@@ -72,7 +72,10 @@ PLANTS = {
         "src/fleet/worker_frames.c", "if (!r->spoiled && !worker_reply_valid(fr))",
         "if (0 && !worker_reply_valid(fr))"),
     "any memory may be named": (
-        "src/pool/outbound.c", "if (!grant.length || offset < grant.offset ||", "if (0 ||"),
+        "src/pool/outbound.c",
+        "if (!grant.length || offset < grant.offset || length > grant.length ||\n"
+        "\t    offset - grant.offset > grant.length - length)",
+        "if (length > o->memory.size || offset > o->memory.size - length)"),
     "a worker may stream without end": (
         "src/fleet/worker_frames.c", "r->streamed - r->opened >= FRAME_WINDOW_BYTES", "false"),
     "a call does not know that its client has left": (

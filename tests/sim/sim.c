@@ -4,6 +4,8 @@
  * sim [--seed N] [--seeds N] [--steps N] [--seconds N | --hours N] [--verbose]
  *
  * Runs seeds, one after the other, from the first on, until there are enough or the time is over.
+ * Each has a process of its own: what one leaves behind (the seeds of hashes and of ids, memory,
+ * descriptors) cannot make the next one another than it is alone.
  */
 
 #include "sim.h"
@@ -14,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -206,8 +210,7 @@ static uint64_t sim_present; /* the seed that runs, for who dies */
 
 static void sim_died(int sig)
 {
-	printf("the run of seed %llu ended by signal %d: make sim SEED=%llu shows it again\n",
-	       (unsigned long long)sim_present, sig, (unsigned long long)sim_present);
+	printf("the run of seed %llu ended by signal %d\n", (unsigned long long)sim_present, sig);
 	fflush(stdout);
 	signal(sig, SIG_DFL);
 	raise(sig);
@@ -261,11 +264,48 @@ static void sim_options(int argc, char **argv, struct sim_options *o)
 		o->seeds = UINT64_MAX;
 }
 
-int main(int argc, char **argv)
+static void sim_run_seed(const struct sim_options *o, uint64_t seed)
 {
 	static struct sim s;
+
+	s = (struct sim){ .seed = seed, .steps = o->steps, .verbose = o->verbose };
+	sim_present = seed;
+	sim_run(&s);
+	sim_report(&s);
+}
+
+/* Returns what the program shall end with. */
+static int sim_run_apart(const struct sim_options *o, uint64_t seed)
+{
+	pid_t pid, parent = getpid();
+	int status;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0) {
+		perror("fork");
+		return 1;
+	}
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == parent)
+			sim_run_seed(o, seed);
+		exit(0); /* a sanitizer looks for leaks */
+	}
+	if (waitpid(pid, &status, 0) < 0)
+		return 1;
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	printf("FAILED, seed %llu: make sim SEED=%llu shows it again\n", (unsigned long long)seed,
+	       (unsigned long long)seed);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int main(int argc, char **argv)
+{
 	uint64_t began_ns = system_real_ns();
 	struct sim_options o;
+	int r;
 
 	sim_options(argc, argv, &o);
 	signal(SIGPIPE, SIG_IGN);
@@ -274,10 +314,9 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; i < o.seeds; i++) {
 		if (o.seconds && system_real_ns() - began_ns > o.seconds * NS_PER_S)
 			break;
-		s = (struct sim){ .seed = o.seed + i, .steps = o.steps, .verbose = o.verbose };
-		sim_present = s.seed;
-		sim_run(&s);
-		sim_report(&s);
+		r = sim_run_apart(&o, o.seed + i);
+		if (r)
+			return r;
 	}
 	return 0;
 }

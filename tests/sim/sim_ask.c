@@ -9,6 +9,12 @@
 /* A body of any kind may hide this: who takes it for a request answers once too often. */
 #define ASK_HIDDEN "DELETE /models/echo/1.0 HTTP/1.1\r\nHost: hidden\r\n\r\n"
 
+static void ask_init(struct sim_ask *a)
+{
+	*a = (struct sim_ask){ 0 };
+	buf_init(&a->bytes, 3 * SIM_REQUEST_MAX);
+}
+
 static void ask_allow(struct sim_ask *a, int status)
 {
 	for (unsigned i = 0; i < ASK_STATUSES; i++) {
@@ -180,6 +186,18 @@ static void ask_form(struct sim *s, struct sim_ask *a, struct buf *b)
 	buf_puts(b, "\r\n--=-simulated--\r\n");
 }
 
+static void ask_sequence(struct sim *s, const struct sim_model *m, struct sim_ask *a)
+{
+	unsigned of_10 = random_below(&s->random, 10);
+
+	buf_printf(&a->bytes, "ts_request_sequence_id: s%u\r\n",
+		   random_below(&s->random, m->sequences));
+	if (of_10 == 0)
+		buf_puts(&a->bytes, "ts_request_sequence_end: true\r\n");
+	else if (of_10 == 1)
+		buf_puts(&a->bytes, "ts_request_sequence_start: true\r\n");
+}
+
 static void ask_predict(struct sim *s, struct sim_ask *a)
 {
 	const struct sim_model *m = &s->models[random_below(&s->random, s->n_models)];
@@ -196,9 +214,7 @@ static void ask_predict(struct sim *s, struct sim_ask *a)
 	if (m->job_ticket || m->sequences)
 		ask_allow(a, 503);
 	if (m->sequences && random_chance(&s->random, 800))
-		buf_printf(
-			&a->bytes, "ts_request_sequence_id: s%u\r\n%s", random_below(&s->random, 4),
-			random_chance(&s->random, 100) ? "ts_request_sequence_end: true\r\n" : "");
+		ask_sequence(s, m, a);
 	if (random_chance(&s->random, 200))
 		ask_form(s, a, &body);
 	else
@@ -296,17 +312,19 @@ static void ask_manage_target(struct sim *s, const struct sim_model *m, unsigned
 	}
 }
 
-static void ask_manage(struct sim *s, struct sim_ask *a)
+void ask_manage(struct sim *s, struct sim_ask *a)
 {
 	static const int may[] = { 200, 202, 400, 403, 404, 408, 409, 500, 503, 507 };
 	const struct sim_model *m = &s->models[random_below(&s->random, s->n_models)];
 	const char *method;
 	char target[128];
 
+	ask_init(a);
 	a->kind = ASK_MANAGE;
 	ask_manage_target(s, m, random_below(&s->random, 6), &method, target, sizeof(target));
 	ask_head(s, a, method, target);
 	buf_puts(&a->bytes, "\r\n");
+	a->head = a->bytes.n;
 	for (size_t i = 0; i < ARRAY_LEN(may); i++)
 		ask_allow(a, may[i]);
 }
@@ -357,12 +375,6 @@ static void ask_bad(struct sim *s, struct sim_ask *a)
 }
 
 /* ---- */
-
-static void ask_init(struct sim_ask *a)
-{
-	*a = (struct sim_ask){ 0 };
-	buf_init(&a->bytes, 3 * SIM_REQUEST_MAX);
-}
 
 void ask_draw(struct sim *s, struct sim_ask *a)
 {

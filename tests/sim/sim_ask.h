@@ -52,6 +52,8 @@ struct sim_ask {
 
 /* Draws one. */
 void ask_draw(struct sim *s, struct sim_ask *a);
+/* Draws one that makes models come and go. */
+void ask_manage(struct sim *s, struct sim_ask *a);
 /* A plain GET. */
 void ask_get(struct sim_ask *a, const char *path, int status);
 void ask_finish(struct sim_ask *a);

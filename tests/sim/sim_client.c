@@ -57,10 +57,14 @@ struct sim_client *client_create(struct sim *s)
 {
 	struct sim_client *c = client_connect(s);
 	struct sim_random *r = &s->random;
+	bool manages = s->weather.manage && random_chance(r, 100);
 
 	c->n_asks = 1 + random_below(r, CLIENT_ASKS_MAX);
 	for (unsigned i = 0; i < c->n_asks; i++) {
-		ask_draw(s, &c->asks[i]);
+		if (manages)
+			ask_manage(s, &c->asks[i]);
+		else
+			ask_draw(s, &c->asks[i]);
 		if (c->asks[i].last)
 			c->n_asks = i + 1;
 	}

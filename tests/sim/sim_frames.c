@@ -32,7 +32,7 @@ static bool process_need(struct process *p, struct process_job *j, size_t n)
 
 	frame_begin(&fw, packet, sizeof(packet), FRAME_NEED, j->id);
 	frame_put_u64(&fw, n);
-	j->asked = process_send(p, frame_end(&fw));
+	j->asked += process_send(p, frame_end(&fw));
 	return false;
 }
 

@@ -5,7 +5,10 @@
 
 #include <string.h>
 
+#include "base/util.h"
 #include "sim.h"
+
+#define LIE_TURNS 200 /* until the front has read what was sent before it, too */
 
 static struct frame_reply lie_reply(const struct process *p)
 {
@@ -21,7 +24,7 @@ static struct frame_reply lie_reply(const struct process *p)
 	};
 }
 
-static void lie_send(struct process *p, const struct frame_reply *fr, unsigned times)
+static bool lie_send(struct process *p, const struct frame_reply *fr, unsigned times)
 {
 	static char packet[FRAME_MAX];
 	struct frame_writer fw;
@@ -29,7 +32,7 @@ static void lie_send(struct process *p, const struct frame_reply *fr, unsigned t
 	frame_begin(&fw, packet, sizeof(packet), FRAME_CHUNK, UINT64_MAX);
 	while (times--)
 		frame_put_reply(&fw, fr);
-	process_send(p, frame_end(&fw));
+	return process_send(p, frame_end(&fw));
 }
 
 static void lie_unknown_id(struct sim *s, struct process *p)
@@ -40,15 +43,70 @@ static void lie_unknown_id(struct sim *s, struct process *p)
 	lie_send(p, &fr, 1);
 }
 
+static bool lie_is_inside(struct span grant, uint64_t offset, uint64_t length)
+{
+	return grant.length && offset >= grant.offset && length <= grant.length &&
+	       offset - grant.offset <= grant.length - length;
+}
+
+/* What is next to a grant, across its ends, another request's, or anything. */
+static void lie_span(struct sim *s, const struct process *p, struct span grant,
+		     struct frame_reply *fr)
+{
+	struct process_job *other = container_of(list_last(&p->jobs), struct process_job, link);
+	uint64_t few = 1 + random_size(&s->random, 4096);
+
+	fr->offset = grant.offset;
+	fr->length = grant.length;
+	switch (random_below(&s->random, 7)) {
+	case 0:
+		fr->length += few;
+		return;
+	case 1:
+		fr->offset -= MIN(few, grant.offset);
+		return;
+	case 2:
+		fr->offset += fr->length;
+		fr->length = few;
+		return;
+	case 3:
+		fr->offset = other->grant.offset;
+		fr->length = other->grant.length;
+		return;
+	case 4:
+		fr->offset += few;
+		fr->length = UINT64_MAX - random_below(&s->random, 8192);
+		return;
+	case 5:
+		fr->offset = random_next(&s->random) % p->outbound_size;
+		fr->length = few;
+		return;
+	default:
+		fr->offset = random_chance(&s->random, 500) ? random_next(&s->random) : 0;
+		fr->length = random_chance(&s->random, 500) ? random_next(&s->random) : 1 << 20;
+	}
+}
+
+/* Whoever does this has to be ended, even if nobody notices what was sent to whom. */
 static void lie_outside_grant(struct sim *s, struct process *p)
 {
 	struct frame_reply fr = lie_reply(p);
+	struct span grant = { 0 };
+	struct process_job *j;
 
 	fr.flags |= FRAME_REPLY_GRANTED;
 	fr.body = SLICE_NULL;
-	fr.offset = random_chance(&s->random, 500) ? random_next(&s->random) : 0;
-	fr.length = random_chance(&s->random, 500) ? random_next(&s->random) : 1 << 20;
-	lie_send(p, &fr, 1);
+	if (p->n_jobs) {
+		j = container_of(list_first(&p->jobs), struct process_job, link);
+		grant = j->grant;
+		lie_span(s, p, grant, &fr);
+		/* What it is granted meanwhile may be anywhere but here. */
+		if (j->asked || lie_is_inside(grant, fr.offset, fr.length))
+			fr.offset = 0;
+		fr.length = MAX(fr.length, 1);
+	}
+	if (lie_send(p, &fr, 1) && p->n_jobs)
+		p->convicted = s->figures.turns + LIE_TURNS;
 }
 
 static void lie_header(struct sim *s, struct process *p)
@@ -102,11 +160,10 @@ static void lie_need(struct sim *s, struct process *p)
 	char packet[FRAME_HEAD + 16];
 	struct frame_writer fw;
 
-	if (p->n_jobs)
-		container_of(list_first(&p->jobs), struct process_job, link)->asked = true;
 	frame_begin(&fw, packet, sizeof(packet), FRAME_NEED, lie_reply(p).id);
 	frame_put_u64(&fw, random_next(&s->random));
-	process_send(p, frame_end(&fw));
+	if (process_send(p, frame_end(&fw)) && p->n_jobs)
+		container_of(list_first(&p->jobs), struct process_job, link)->asked++;
 }
 
 /* Asks and asks, and reads no answer. */

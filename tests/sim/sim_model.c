@@ -43,7 +43,16 @@ static const struct sim_model models_all[] = {
 	  .version = "1.0",
 	  .batch_size = 4,
 	  .batch_delay_ms = 10,
-	  .sequences = true },
+	  .sequences = 4,
+	  .sequences_max = 8 },
+	{ .url = "talk",
+	  .name = "talk",
+	  .version = "1.0",
+	  .batch_size = 1,
+	  .async = true,
+	  .streams = true,
+	  .sequences = 12,
+	  .sequences_max = 2 },
 	{ .url = "ticket",
 	  .name = "ticket",
 	  .version = "1.0",
@@ -95,7 +104,8 @@ static void model_config(const struct sim_model *m, char *text, size_t room)
 	if (m->sequences)
 		snprintf(text + n, room - (size_t)n,
 			 "sequenceBatching: true\nsequenceMaxIdleMSec: 2000\n"
-			 "maxNumSequence: 8\nmaxSequenceJobQueueSize: 4\n");
+			 "maxNumSequence: %u\nmaxSequenceJobQueueSize: 4\n",
+			 m->sequences_max);
 }
 
 void models_write(const struct sim *s)

@@ -21,7 +21,8 @@ struct sim_model {
 	bool async;            /* its workers take requests side by side */
 	bool continuous;       /* … and make the batches */
 	bool streams;          /* answers come in pieces */
-	bool sequences;
+	unsigned sequences;    /* how many ids its clients use; 0: it has none */
+	unsigned sequences_max;
 	bool job_ticket;
 };
 

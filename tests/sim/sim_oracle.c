@@ -11,6 +11,8 @@
 #define QUIET_STEPS 12000 /* 20 minutes */
 #define QUIET_TURNS_PER_STEP 2
 /* What a run may hold besides the budget. */
+/* The longest piece: max_response_size, and what a grant may have beyond it. */
+#define ORACLE_PIECE ((uint64_t)SIM_REQUEST_MAX + 65536)
 #define ORACLE_HEAP ((size_t)256 << 20)
 
 /* Of whatever allocator there is: a sanitizer's says it by this name. */
@@ -23,6 +25,25 @@ static size_t oracle_heap(void)
 	return mallinfo2().uordblks;
 }
 
+/* Nobody streams further ahead of a client than a window, and one piece across its end. */
+static void oracle_watch_worker(struct sim *s, const struct worker *w)
+{
+	list_for_each (l, &w->flights) {
+		const struct flight *fl = container_of(l, struct flight, link);
+
+		list_for_each (m, &fl->requests) {
+			const struct request *r = container_of(m, struct request, link);
+
+			if (r->streamed - r->taken > FRAME_WINDOW_BYTES + ORACLE_PIECE)
+				sim_fail(s,
+					 "%s streams without end: %llu bytes, of which %llu "
+					 "are taken",
+					 w->label, (unsigned long long)r->streamed,
+					 (unsigned long long)r->taken);
+		}
+	}
+}
+
 static void oracle_watch_version(struct sim *s, const struct version *v)
 {
 	unsigned waiting = version_waiting(v);
@@ -30,6 +51,8 @@ static void oracle_watch_version(struct sim *s, const struct version *v)
 	if (waiting > v->pending)
 		sim_fail(s, "model %s: %u wait, but only %llu are pending", v->model_name, waiting,
 			 (unsigned long long)v->pending);
+	list_for_each (l, &v->workers)
+		oracle_watch_worker(s, container_of(l, struct worker, link));
 }
 
 void oracle_watch(struct sim *s)

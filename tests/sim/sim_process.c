@@ -150,9 +150,12 @@ static void process_take_grant(struct sim *s, struct process *p, const struct fr
 	struct process_job *j = process_job(p, f->arg);
 	struct slice rest = f->body;
 
-	if (!j || !j->asked)
+	/* A liar may have asked for a request that it did not know yet, or has done with. */
+	if ((!j || !j->asked) && p->fate != FATE_LIES)
 		sim_fail(s, "process %u is granted memory it did not ask for", p->number);
-	j->asked = false;
+	if (!j)
+		return;
+	j->asked -= j->asked > 0;
 	if (frame_u64(&rest, &j->grant.offset) < 0 || frame_u64(&rest, &j->grant.length) < 0)
 		sim_fail(s, "process %u got a malformed GRANT", p->number);
 	j->refused = !j->grant.length;
@@ -314,6 +317,10 @@ static void process_load(struct sim *s, struct process *p)
 {
 	char json[128];
 
+	if (p->load_in && !s->calm) {
+		p->load_in--;
+		return;
+	}
 	if (p->fate == FATE_CANNOT_LOAD && !s->calm) {
 		if (process_say(p, FRAME_LOADED, random_chance(&s->random, 500) ? 507 : 500,
 				"{\"message\":\"it does not fit\"}"))
@@ -407,6 +414,9 @@ void process_step(struct sim *s, struct process *p)
 {
 	unsigned hear = 1 + random_below(&s->random, 4);
 
+	if (p->convicted && !p->killed && s->figures.turns > p->convicted)
+		sim_fail(s, "process %u named memory that is not its request's, and lives",
+			 p->number);
 	if (p->killed) {
 		if (!p->end_in)
 			process_end(s, p, SIGKILL);
@@ -484,6 +494,8 @@ static int process_start(struct worker *w, const int ends[4])
 	fcntl(p->out, F_SETFL, O_NONBLOCK);
 	p->fate = process_draw_fate(s);
 	p->fate_in = (unsigned)random_size(&s->random, 200);
+	if (s->weather.manage && !s->calm && random_chance(&s->random, 400))
+		p->load_in = (unsigned)random_size(&s->random, 500);
 	p->async = w->model.manifest->async_communication || w->model.manifest->continuous_batching;
 	p->lie = random_below(&s->random, 1000);
 	list_init(&p->jobs);

@@ -23,11 +23,12 @@ struct process_job {
 	struct list link;
 	uint64_t id, seq; /* seq: of its batch */
 	unsigned run_flags;
-	struct span body;      /* in an inbound segment */
-	struct span grant;     /* where a long piece may go */
-	char sequence[64];     /* its id; empty: none */
-	bool cancelled, asked; /* asked: for memory, and no GRANT yet */
-	bool refused;          /* there was none */
+	struct span body;  /* in an inbound segment */
+	struct span grant; /* where a long piece may go */
+	char sequence[64]; /* its id; empty: none */
+	bool cancelled;
+	unsigned asked; /* for memory, and no GRANT yet; more than once: a liar */
+	bool refused;   /* there was none */
 	unsigned pieces_sent;
 	uint64_t window; /* bytes of pieces that its client has not taken */
 };
@@ -56,7 +57,9 @@ struct process {
 	unsigned fate_in; /* steps with work until its fate */
 	bool fated;       /* it has come */
 	bool killed, leaving, deaf;
-	unsigned end_in; /* steps until the kill works */
+	unsigned end_in;    /* steps until the kill works */
+	unsigned load_in;   /* steps until it has loaded */
+	uint64_t convicted; /* the turn after which nobody may let it live; 0: none */
 	bool async;
 	char *outbound;
 	size_t outbound_size;
