@@ -13,7 +13,7 @@ BUILD_OPTIONS ?=
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := all
-.PHONY: all build install uninstall wheel demo test test-asan test-compat bench sim sim-plants fuzz format tidy clean help
+.PHONY: all build install uninstall wheel demo test test-asan test-compat bench sim sim-plants fuzz format docs tidy clean help
 export PYTHON
 
 all: build ## build into build/ (installs what is missing first)
@@ -80,6 +80,11 @@ fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
 format: ## lay out the C sources
 	@tools/setup.sh format
 	@git ls-files -co --exclude-standard -- '*.c' '*.h' | xargs clang-format -i
+
+docs: ## make a site of the documents in .cache/site
+	@tools/setup.sh docs
+	@.venv-docs/bin/mkdocs build -q -f docs/mkdocs.yml -d ../.cache/site
+	@echo "docs: open .cache/site/index.html"
 
 tidy: ## check the rules of the tree (part of `make test`)
 	@$(PYTHON) tools/tidy.py

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what a task needs, and nothing when it is there already:
-#   tools/setup.sh build|wheel|test|compat|demo|bench|bench-sconce|fuzz|format
+#   tools/setup.sh build|wheel|test|compat|demo|bench|bench-sconce|fuzz|format|docs
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
-TASKS="build|wheel|test|compat|demo|bench|bench-sconce|fuzz|format"
+TASKS="build|wheel|test|compat|demo|bench|bench-sconce|fuzz|format|docs"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev"
@@ -163,6 +163,11 @@ main() {
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
 	format) debian $FORMAT ;;
+	docs)
+		# shellcheck disable=SC2046 # a list of words
+		debian $(python_packages)
+		environment .venv-docs docs/requirements.txt
+		;;
 	*) fail "usage: tools/setup.sh $TASKS" ;;
 	esac
 }

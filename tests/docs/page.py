@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # For hidden commands: what is written a moment later, such as lines of logs.
 AWAIT = "await() { for i in {1..600}; do \"$@\" && return; sleep 0.1; done; return 1; }"
 READY = "http://127.0.0.1:8080/readyz"
-PATIENCE = 60
+PATIENCE = int(os.environ.get("SCONCE_PAGE_PATIENCE", 60))
 ANY = ("...", "…")
 KINDS = ("fails", "background", "stop", "file", "none", "run")
 
