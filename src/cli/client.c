@@ -134,16 +134,25 @@ void client_put_query(struct client *c, struct buf *target, const char *key, con
 	c->curl->free(escaped);
 }
 
+void client_split_model(char *model, const char **version)
+{
+	char *colon = *version ? NULL : strrchr(model, ':');
+
+	if (!colon)
+		return;
+	*colon = '\0';
+	*version = colon[1] ? colon + 1 : NULL;
+}
+
 void client_put_model(struct client *c, struct buf *target, const char *before, const char *model,
 		      const char *version)
 {
-	const char *colon = version ? NULL : strrchr(model, ':');
-	_cleanup_(freep) char *name = colon ? mem_strndup(model, (size_t)(colon - model))
-					    : mem_strdup(model);
+	_cleanup_(freep) char *name = mem_strdup(model);
 
+	client_split_model(name, &version);
 	buf_puts(target, before);
 	client_put_name(c, target, name);
-	client_put_name(c, target, colon && colon[1] ? colon + 1 : version);
+	client_put_name(c, target, version);
 }
 
 /* ---- a call ---- */

@@ -57,6 +57,9 @@ int client_call(struct client *c, const char *method, const char *target);
 int client_ask(struct client *c, const char *method, const char *target);
 /* The value of a header of the last answer, without blanks around it; SLICE_NULL: it has none. */
 struct slice client_header(const struct client *c, const char *name);
+/* Cuts "echo:2.0" into model and version, in place, where *version is NULL. An empty version is the
+ * default one (NULL), so that "a:b:" is a model whose name has a colon. */
+void client_split_model(char *model, const char **version);
 /* Appends "<before>/<model>[/<version>]": `model` may be "name:version". */
 void client_put_model(struct client *c, struct buf *target, const char *before, const char *model,
 		      const char *version);

@@ -34,18 +34,6 @@ int models_main(int argc, char **argv)
 	return commands_run(&models_commands, argc, argv);
 }
 
-/* "echo:2.0" is the version 2.0 of "echo". An empty version is the default one, so that "a:b:" is a
- * model whose name has a colon. The text is argv's, which may be written to. */
-static void models_split(struct models_args *a)
-{
-	char *colon = a->model && !a->version ? strrchr(a->model, ':') : NULL;
-
-	if (!colon)
-		return;
-	*colon = '\0';
-	a->version = colon[1] ? colon + 1 : NULL;
-}
-
 int models_begin(const struct options *o, struct models_args *a, struct client *c, int argc,
 		 char **argv, long timeout_s)
 {
@@ -57,7 +45,9 @@ int models_begin(const struct options *o, struct models_args *a, struct client *
 	r = options_parse(o, a, argc, argv);
 	if (r >= 0)
 		return r;
-	models_split(a);
+	/* The text is argv's, which may be written to. */
+	if (a->model)
+		client_split_model((char *)(uintptr_t)a->model, &a->version);
 	options.address = a->address;
 	options.token = a->token;
 	if (o == &models_token_command)
