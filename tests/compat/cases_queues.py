@@ -13,6 +13,10 @@ case = cases_for("queues")
 CAUSE = {"refusal-with-cause": "body"}
 
 
+# TorchServe's worker takes its next ticket only some time after its last answer has gone out.
+TICKET = {"until": lambda answer: answer.status == 200}
+
+
 def pending(server, model, n):
     """Waits until so many requests of a model are in its queue."""
     text = f'"pendingRequests": {n}'
@@ -42,7 +46,7 @@ QUEUES = [
     case("full queue", Do(behind_the_gate("gate", 2, 3), differs=CAUSE)),
     case("queue not full", Do(behind_the_gate("gate", 1, 0))),
     case("no ticket", Do(behind_the_gate("ticket", 0, 2), differs=CAUSE)),
-    case("a ticket", post("/predictions/ticket"), post("/predictions/ticket")),
+    case("a ticket", post("/predictions/ticket", **TICKET), post("/predictions/ticket", **TICKET)),
 ]
 
 
