@@ -23,9 +23,8 @@ static int64_t describe_or(int64_t value, int64_t fallback)
 	return value >= 0 ? value : fallback;
 }
 
-static void describe_worker(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct worker *w)
+static void describe_worker(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct worker *w)
 {
-	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
 	time_t seconds = (time_t)(w->began_wall_ms / 1000);
 	char id[16], date[32], text[48];
 	struct buf use = BUF_INIT(1024);
@@ -48,6 +47,41 @@ static void describe_worker(yyjson_mut_doc *doc, yyjson_mut_val *list, const str
 	gpus_put_use(w->shared->gpus, gpu, &use);
 	yyjson_mut_obj_add_strncpy(doc, o, "gpuUsage", use.p, use.n);
 	buf_finish(&use);
+}
+
+/* Instances of a native worker count as workers, and say which engine each is. */
+static void describe_workers(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct worker *w)
+{
+	yyjson_val *instances = yyjson_obj_get(yyjson_doc_get_root(w->facts), "instances");
+	size_t n = MAX(yyjson_arr_size(instances), 1);
+
+	for (size_t i = 0; i < n; i++) {
+		yyjson_val *facts = yyjson_arr_get(instances, i), *key, *value;
+		yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
+		size_t k, m;
+
+		describe_worker(doc, o, w);
+		if (w->model.native)
+			yyjson_mut_obj_add_uint(doc, o, "instance", i);
+		yyjson_obj_foreach(facts, k, m, key, value) yyjson_mut_obj_add(
+			o, yyjson_val_mut_copy(doc, key), yyjson_val_mut_copy(doc, value));
+	}
+}
+
+/* What the engine says of the model's tensors. */
+static void describe_tensors(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct version *v)
+{
+	static const char *const kinds[] = { "inputs", "outputs" };
+	const struct list *first = v->workers.next;
+	const struct worker *w = first == &v->workers ? NULL
+						      : container_of(first, struct worker, link);
+
+	for (size_t i = 0; w && w->facts && i < ARRAY_LEN(kinds); i++) {
+		yyjson_val *tensors = yyjson_obj_get(yyjson_doc_get_root(w->facts), kinds[i]);
+
+		if (tensors)
+			yyjson_mut_obj_add_val(doc, o, kinds[i], yyjson_val_mut_copy(doc, tensors));
+	}
 }
 
 static void describe_device_ids(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct devices *d)
@@ -109,9 +143,11 @@ static yyjson_mut_val *describe_version(yyjson_mut_doc *doc, yyjson_mut_val *lis
 	/* Where all is well the document is TorchServe's. */
 	if (v->failure)
 		yyjson_mut_obj_add_str(doc, o, "error", v->failure);
+	if (v->native)
+		describe_tensors(doc, o, v);
 	workers = yyjson_mut_obj_add_arr(doc, o, "workers");
 	list_for_each (n, &v->workers)
-		describe_worker(doc, workers, container_of(n, struct worker, link));
+		describe_workers(doc, workers, container_of(n, struct worker, link));
 	queue = yyjson_mut_obj_add_obj(doc, o, "jobQueueStatus");
 	yyjson_mut_obj_add_uint(doc, queue, "remainingCapacity",
 				waiting < v->queue.max ? v->queue.max - waiting : 0);

@@ -71,7 +71,7 @@ static bool ready_why_not(const struct model *m, struct buf *why)
 	trouble = version_trouble(v);
 	list_for_each (n, &v->workers)
 		given_up += container_of(n, struct worker, link)->state == WORKER_FAILED;
-	if (given_up == v->min_workers)
+	if (given_up == version_processes(v, v->min_workers))
 		buf_puts(why, "its workers were given up");
 	else if (trouble)
 		buf_puts(why, "it does not load");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "archive/bare.h"
 #include "archive/error.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -60,6 +61,7 @@ struct slice manifest_name_of(struct region *r, struct slice source)
 		source.n -= strlen(endings[i]);
 		break;
 	}
+	source.n -= bare_ending(source).n;
 	name = region_strndup(r, source.p, source.n);
 	for (size_t i = 0; i < source.n; i++)
 		if (!isalnum((unsigned char)name[i]) && (name[i] != '_' || i == 0))
@@ -128,7 +130,7 @@ static int manifest_runtime(struct region *r, yyjson_val *root, struct manifest 
 	if (!yyjson_obj_get(root, "runtime"))
 		return 0;
 	if (!slice_eq(runtime, SLICE("python")) && !slice_eq(runtime, SLICE("python3")) &&
-	    !slice_eq(runtime, SLICE("LSP")))
+	    !slice_eq(runtime, SLICE("LSP")) && !slice_eq(runtime, BARE_RUNTIME))
 		return archive_fail(err, 400, INVALID, "Runtime is not defined or invalid.");
 	m->runtime = runtime;
 	return 0;
@@ -225,4 +227,24 @@ int manifest_load(struct region *r, const char *dir, struct slice source, struct
 			return -EINVAL;
 	}
 	return manifest_parse(r, json, yaml, source, name_hint, ret, err);
+}
+
+int manifest_load_bare(struct region *r, const char *dir, struct slice file, struct slice source,
+		       struct slice name_hint, struct manifest *ret, struct archive_error *err)
+{
+	_cleanup_(freep) char *config = mem_printf("%.*s.yaml", SLICE_ARG(file));
+	struct buf json = BUF_INIT(MANIFEST_MAX);
+	struct slice yaml;
+	int e;
+
+	if (manifest_read_file(r, dir, bare_ending(file).n ? config : "model-config.yaml", &yaml,
+			       err) < 0)
+		return -EINVAL;
+	buf_printf(&json,
+		   "{\"runtime\":\"%.*s\",\"model\":{\"serializedFile\":", SLICE_ARG(BARE_RUNTIME));
+	json_put_string(&json, file);
+	buf_puts(&json, "}}");
+	e = manifest_parse(r, buf_slice(&json), yaml, source, name_hint, ret, err);
+	buf_finish(&json);
+	return e;
 }

@@ -8,6 +8,10 @@
 /* `source` gives the default model name. 0, or -EINVAL with *err filled. */
 int manifest_load(struct region *r, const char *dir, struct slice source, struct slice name_hint,
 		  struct manifest *ret, struct archive_error *err);
+/* Of a model that is no archive (bare.h): `file` of `dir`, whose configuration may lie beside it,
+ * as "net.onnx.yaml", or in its folder, as model-config.yaml. */
+int manifest_load_bare(struct region *r, const char *dir, struct slice file, struct slice source,
+		       struct slice name_hint, struct manifest *ret, struct archive_error *err);
 /* From texts; `json` or `yaml` may be SLICE_NULL. Fuzzed. */
 int manifest_parse(struct region *r, struct slice json, struct slice yaml, struct slice source,
 		   struct slice name_hint, struct manifest *ret, struct archive_error *err);

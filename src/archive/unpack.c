@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/bare.h"
 #include "archive/error.h"
 #include "archive/manifest.h"
 #include "archive/names.h"
@@ -325,6 +326,19 @@ static const char *unpack_single_folder(struct region *r, const char *dir)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? path : NULL;
 }
 
+/* It stays where it is. */
+static int unpack_bare(struct region *r, const char *source, struct slice name_hint,
+		       struct manifest *ret, struct slice *ret_dir, struct archive_error *err)
+{
+	struct slice file = bare_file(source);
+	size_t n = strlen(source);
+
+	*ret_dir = region_copy(r, bare_ending(slice_str(source)).n
+					  ? slice_make(source, n - file.n - 1)
+					  : slice_make(source, n));
+	return manifest_load_bare(r, ret_dir->p, file, slice_str(source), name_hint, ret, err);
+}
+
 int archive_unpack(struct region *r, const char *source, const char *target,
 		   const struct archive_limits *limits, struct slice name_hint,
 		   struct manifest *ret, struct slice *ret_dir, struct archive_error *err)
@@ -337,6 +351,8 @@ int archive_unpack(struct region *r, const char *source, const char *target,
 	if (stat(source, &st) < 0)
 		return archive_fail(err, 404, "ModelNotFoundException", "Model not found at: %s",
 				    source);
+	if (bare_is_model(source))
+		return unpack_bare(r, source, name_hint, ret, ret_dir, err);
 	if (S_ISDIR(st.st_mode))
 		dir = source;
 	else if (S_ISREG(st.st_mode))

@@ -64,8 +64,6 @@ unsigned fleet_threads_per_worker(const struct fleet *f)
 
 void fleet_retune(struct fleet *f)
 {
-	unsigned threads = fleet_threads_per_worker(f);
-
 	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;
 
@@ -73,7 +71,7 @@ void fleet_retune(struct fleet *f)
 			struct version *v = container_of(l, struct version, link);
 
 			list_for_each (n, &v->workers)
-				worker_tune(container_of(n, struct worker, link), threads);
+				worker_tune(container_of(n, struct worker, link));
 		}
 	}
 }
@@ -264,6 +262,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 					     .children = &f->children,
 					     .gpus = &f->gpus,
 					     .python = &f->python,
+					     .executable = f->executable,
 					     .makers = makers_all };
 	if (settings->zygote != TRISTATE_OFF)
 		f->workers.zygotes = zygotes_create(&f->workers);

@@ -38,6 +38,7 @@ struct worker_maker {
 			    void (*set)(void *arg, char *line), void *arg);
 };
 
+extern const struct worker_maker maker_native; /* maker_native.c: sconce-worker, no Python */
 extern const struct worker_maker maker_ranks;  /* ranks.c */
 extern const struct worker_maker maker_pinned; /* maker_python.c: on CPUs of its own */
 extern const struct worker_maker maker_zygote; /* zygote.c */

@@ -15,8 +15,8 @@
 
 #define PYTHON_ARGUMENTS_MAX 16
 
-const struct worker_maker *const makers_all[] = { &maker_ranks, &maker_pinned, &maker_zygote,
-						  &maker_python, NULL };
+const struct worker_maker *const makers_all[] = { &maker_native, &maker_ranks,  &maker_pinned,
+						  &maker_zygote, &maker_python, NULL };
 
 int python_spawn(struct worker *w, struct child *c, const char *const *arguments, int rank,
 		 const int ends[4], void (*exited)(struct child *c, int status))

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "archive/allowed.h"
+#include "archive/bare.h"
 #include "base/mem.h"
 #include "fleet/depends.h"
 #include "fleet/fetch.h"
@@ -316,6 +317,7 @@ static void registering_apply(struct registering *g, struct version *v, const st
 		free(v->runtime);
 		v->runtime = mem_strdup(g->runtime);
 	}
+	v->native = slice_eq(slice_str(v->runtime), BARE_RUNTIME);
 	if (w->batch_size > 0)
 		v->batch_size = (unsigned)w->batch_size;
 	if (w->max_batch_delay_ms >= 0)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "archive/allowed.h"
+#include "archive/bare.h"
 #include "base/file.h"
 #include "base/guess.h"
 #include "base/mem.h"
@@ -35,7 +36,7 @@ struct slice source_stem(const char *name)
 	for (size_t i = 0; i < ARRAY_LEN(source_endings); i++)
 		if (slice_ends(stem, slice_str(source_endings[i])))
 			return slice_make(stem.p, stem.n - strlen(source_endings[i]));
-	return stem;
+	return slice_make(stem.p, stem.n - bare_ending(stem).n);
 }
 
 /* It is not in the store: is something there that is called nearly so? */
@@ -198,6 +199,8 @@ static int source_wanted(const struct dirent *d)
 	for (size_t i = 0; i < ARRAY_LEN(source_endings); i++)
 		if (slice_ends(slice_str(d->d_name), slice_str(source_endings[i])))
 			return 1;
+	if (bare_ending(slice_str(d->d_name)).n)
+		return 1;
 	return d->d_type == DT_DIR || d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
 }
 
@@ -208,6 +211,8 @@ static bool source_loadable(const struct settings *s, const char *name)
 
 	if (stat(path, &st) < 0)
 		return false;
+	if (bare_ending(slice_str(name)).n)
+		return bare_is_model(path);
 	return S_ISREG(st.st_mode) ? slice_ends(slice_str(name), SLICE(".mar")) ||
 					     slice_ends(slice_str(name), SLICE(".model")) ||
 					     slice_ends(slice_str(name), SLICE(".gz")) ||

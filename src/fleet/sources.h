@@ -29,5 +29,6 @@ void source_finish(struct source *s);
 /* The name that an archive of this name or URL most likely has: "sub/resnet.mar" is "resnet". */
 struct slice source_stem(const char *name);
 /* All archives of the model store, as load_models=all takes them: not hidden, ending in .mar,
- * .model, .tar.gz or .tgz, or a folder. Sorted; free each and the array. */
+ * .model, .tar.gz or .tgz, a folder, or a model that an engine loads (archive/bare.h). Sorted; free
+ * each and the array. */
 char **source_list(const struct settings *s, size_t *ret_n);

@@ -117,8 +117,11 @@ unsigned version_ready_workers(const struct version *v)
 {
 	unsigned n = 0;
 
-	list_for_each (l, &v->workers)
-		n += container_of(l, struct worker, link)->state == WORKER_READY;
+	list_for_each (l, &v->workers) {
+		const struct worker *w = container_of(l, struct worker, link);
+
+		n += w->state == WORKER_READY ? w->instances : 0;
+	}
 	return n;
 }
 
@@ -127,13 +130,18 @@ const char *version_trouble(const struct version *v)
 	return version_ready_workers(v) ? NULL : v->failure;
 }
 
+unsigned version_processes(const struct version *v, unsigned workers)
+{
+	return v->native ? MIN(workers, 1) : workers;
+}
+
 bool version_healthy(const struct version *v)
 {
 	unsigned n = 0;
 
 	list_for_each (l, &v->workers)
 		n += container_of(l, struct worker, link)->state != WORKER_FAILED;
-	return n >= v->min_workers;
+	return n >= version_processes(v, v->min_workers);
 }
 
 /* ---- scaling ---- */
@@ -235,7 +243,9 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 		list_push_back(&v->waiters, &w->link);
 	}
 	/* TorchServe starts `min` and ends what is beyond `max`. */
-	while (version_places(v) > MAX(min, max))
+	if (v->native)
+		v->instances = MIN(MAX(v->instances, min), MAX(min, max));
+	while (version_places(v) > version_processes(v, MAX(min, max)))
 		worker_stop(version_spare(v), grace);
 	/* A place that was given up on gets another chance when somebody asks for workers. */
 	list_for_each_safe (n, &v->workers) {
@@ -244,7 +254,7 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 		if (failed->state == WORKER_FAILED)
 			worker_destroy(failed);
 	}
-	while (version_places(v) < min)
+	while (version_places(v) < version_processes(v, min))
 		version_add_worker(v);
 	fleet_changed(v->fleet);
 	fleet_retune(v->fleet);

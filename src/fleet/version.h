@@ -46,6 +46,8 @@ struct version {
 	struct manifest manifest;
 	char *handler, *runtime;
 	unsigned min_workers, max_workers;
+	bool native;        /* an engine runs it: one worker, whose instances count as workers */
+	unsigned instances; /* native: that this one should have */
 	unsigned batch_size;
 	uint64_t max_batch_delay_ms;
 	uint64_t response_timeout_s, startup_timeout_s, max_retry_timeout_s, client_timeout_ms;
@@ -122,6 +124,8 @@ unsigned version_ready_workers(const struct version *v);
 const char *version_trouble(const struct version *v);
 /* False when fewer workers are healthy (not given up on) than the version should have. */
 bool version_healthy(const struct version *v);
+/* Processes that so many workers are. */
+unsigned version_processes(const struct version *v, unsigned workers);
 
 /* ---- for workers ---- */
 

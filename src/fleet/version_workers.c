@@ -127,9 +127,18 @@ static bool version_restarts(void *owner, bool loaded)
 	return v->state < VERSION_DRAINING || (loaded && v->pending);
 }
 
+static unsigned version_instances(void *owner)
+{
+	const struct version *v = owner;
+
+	return v->native ? MAX(v->instances, 1) : 1;
+}
+
 static unsigned version_worker_threads(void *owner)
 {
-	return fleet_threads_per_worker(((struct version *)owner)->fleet);
+	const struct version *v = owner;
+
+	return fleet_threads_per_worker(v->fleet) * version_instances(owner);
 }
 
 static unsigned version_siblings(void *owner)
@@ -151,6 +160,7 @@ static const struct worker_owner_ops version_owner = {
 	.restarts = version_restarts,
 	.threads = version_worker_threads,
 	.siblings = version_siblings,
+	.instances = version_instances,
 };
 
 /* ---- what they are told ---- */
@@ -179,6 +189,7 @@ void version_add_worker(struct version *v)
 		.handler = v->handler,
 		.python = v->python,
 		.wants_torch = &v->wants_torch,
+		.native = v->native,
 		.manifest = &v->manifest,
 		.devices = &v->devices,
 		.batch_size = v->batch_size,

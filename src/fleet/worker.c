@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <yyjson.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -59,6 +60,7 @@ struct worker *worker_destroy(struct worker *w)
 	free(w->segments);
 	free(w->load_message);
 	free(w->load_traceback);
+	yyjson_doc_free(w->facts);
 	free(w->master);
 	free(w);
 	return NULL;
@@ -379,15 +381,20 @@ void worker_tick(struct worker *w, uint64_t now_ns)
 	worker_kill(w, why);
 }
 
-void worker_tune(struct worker *w, unsigned threads)
+void worker_tune(struct worker *w)
 {
+	unsigned threads = w->ops->threads(w->owner), wanted = w->ops->instances(w->owner);
+	char packet[FRAME_HEAD + sizeof(uint64_t)];
 	struct frame_writer fw;
-	char packet[FRAME_HEAD];
 
 	/* Those whose maker knows better keep what they began with. */
-	if (w->state != WORKER_READY || w->threads == threads || w->maker->threads)
+	if (w->state != WORKER_READY || w->maker->threads ||
+	    (w->threads == threads && w->wanted == wanted))
 		return;
-	w->threads = threads;
 	frame_begin(&fw, packet, sizeof(packet), FRAME_TUNE, threads);
+	if (w->wanted != wanted)
+		frame_put_u64(&fw, wanted);
+	w->threads = threads;
+	w->wanted = wanted;
 	channel_send(&w->channel, frame_end(&fw), NULL, 0);
 }

@@ -53,6 +53,7 @@ struct worker_shared {
 	struct gpus *gpus;
 	const struct python *python;
 	struct zygotes *zygotes; /* NULL: off */
+	const char *executable;  /* our own, absolute: others lie beside it */
 	const struct worker_maker *const *makers;
 	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
 };
@@ -62,6 +63,7 @@ struct worker_model {
 	const char *name, *version, *dir, *handler;
 	const char *python;      /* interpreter of its own; NULL: the server's */
 	const bool *wants_torch; /* its handler imports torch */
+	bool native;             /* an engine runs it, and no handler */
 	const struct manifest *manifest;
 	const struct devices *devices;
 	unsigned batch_size;
@@ -101,6 +103,8 @@ struct worker_owner_ops {
 	unsigned (*threads)(void *owner);
 	/* How many workers the owner wants: those that share its CPUs. */
 	unsigned (*siblings)(void *owner);
+	/* How many instances of the model this one process should have. */
+	unsigned (*instances)(void *owner);
 };
 
 /* Reply memory: outlives the worker while a client still reads from it. */
@@ -153,7 +157,10 @@ struct worker {
 	bool exclusive;     /* what it runs now must be alone */
 	uint32_t *segments; /* inbound segments it has been sent */
 	unsigned n_segments;
-	unsigned threads; /* it was last told to use */
+	unsigned threads;   /* it was last told to use, for all its instances */
+	unsigned wanted;    /* instances that it was last asked for */
+	unsigned instances; /* that it has: they count as workers. 1 where there are no threads */
+	struct yyjson_doc *facts; /* what it said of itself when it was ready; NULL: not yet */
 
 	uint64_t began_ns, ready_ns; /* this process: started, became ready */
 	uint64_t began_wall_ms;      /* for describe */
@@ -200,7 +207,8 @@ void worker_stream_taken(struct worker *w, struct request *r);
 /* A sequence that it ran is over. */
 void worker_sequence_over(struct worker *w, struct slice id);
 void worker_forget_segment(struct worker *w, uint32_t id);
-void worker_tune(struct worker *w, unsigned threads);
+/* The owner wants another number of threads or instances, or the same. */
+void worker_tune(struct worker *w);
 /* Checks the response timeout: of each batch that runs. */
 void worker_tick(struct worker *w, uint64_t now_ns);
 /* Asserts its invariants. */

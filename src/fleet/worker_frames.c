@@ -77,14 +77,22 @@ static void worker_note_imports(struct worker *w, yyjson_val *root)
 		w->ops->imports_torch(w->owner);
 }
 
-static void worker_ready(struct worker *w, yyjson_val *root)
+/* How it takes its work; of one with instances, how many there are. */
+static void worker_note_credits(struct worker *w, yyjson_val *root)
 {
 	int64_t credits = 1;
-	double ms;
 
 	json_i64(root, "credits", &credits);
 	json_bool(root, "async", &w->async);
 	w->credits = (unsigned)MIN(MAX(credits, 1), WORKER_CREDITS_MAX);
+	w->instances = w->model.native ? w->credits : 1;
+}
+
+static void worker_ready(struct worker *w, yyjson_val *root)
+{
+	double ms;
+
+	worker_note_credits(w, root);
 	worker_note_imports(w, root);
 	if (w->trouble_ns)
 		log_line(LOG_SERVER, LOG_INFO, w->label, "sconce.worker",
@@ -120,15 +128,26 @@ static int worker_loaded(struct worker *w, const struct frame *f)
 	yyjson_doc *doc = worker_json(f);
 	yyjson_val *root = yyjson_doc_get_root(doc);
 
-	if (!yyjson_is_obj(root) || w->state == WORKER_STARTING || w->state == WORKER_READY) {
+	bool again = w->model.native && w->state == WORKER_READY && f->arg == 200;
+
+	if (!yyjson_is_obj(root) || w->state == WORKER_STARTING ||
+	    (w->state == WORKER_READY && !again)) {
 		yyjson_doc_free(doc);
 		return worker_refuse(w, "it sent LOADED out of turn or without a document");
 	}
-	if (w->state == WORKER_LOADING && f->arg == 200)
+	if (again)
+		worker_note_credits(w, root);
+	else if (w->state == WORKER_LOADING && f->arg == 200)
 		worker_ready(w, root);
 	else if (w->state == WORKER_LOADING)
 		worker_cannot_load(w, (int64_t)MIN(f->arg, (uint64_t)INT_MAX), root);
+	if (w->model.native && f->arg == 200) {
+		yyjson_doc_free(w->facts);
+		w->facts = TAKE(doc);
+	}
 	yyjson_doc_free(doc);
+	if (again)
+		w->ops->loaded(w->owner, w, 200, NULL);
 	return 0;
 }
 

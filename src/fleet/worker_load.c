@@ -4,11 +4,14 @@
 /* The LOAD frame: which model a fresh process is to be, and the memory for its replies. */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <yyjson.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "fleet/placement.h"
+#include "fleet/python.h"
 #include "pool/memfd.h"
 #include "wire/json.h"
 
@@ -36,6 +39,41 @@ static void load_gpu(struct worker *w, struct buf *b)
 		buf_printf(b, "%d", gpu);
 	else
 		buf_puts(b, "null");
+}
+
+/* The section `engine` of model-config.yaml: a name, or a mapping that may have one. */
+static void load_engine_config(struct worker *w, struct buf *b)
+{
+	struct slice json = w->model.manifest->config_json;
+	yyjson_doc *doc = yyjson_read(json.p, json.n, 0);
+	yyjson_val *engine = yyjson_obj_get(yyjson_doc_get_root(doc), "engine");
+	const char *name = yyjson_get_str(yyjson_is_str(engine) ? engine
+								: yyjson_obj_get(engine, "name"));
+	char *config = yyjson_is_obj(engine) ? yyjson_val_write(engine, 0, NULL) : NULL;
+
+	load_text(b, "name", name);
+	buf_printf(b, ",\"config\":%s", config ? config : "{}");
+	free(config);
+	yyjson_doc_free(doc);
+}
+
+/* For the native worker: which engine runs what, on how many instances. */
+static void load_engine(struct worker *w, struct buf *b)
+{
+	const struct python *python = w->shared->python;
+	_cleanup_(freep) char *file = slice_dup(w->model.manifest->serialized_file);
+	int gpu = placement_gpu_seen(w);
+	char device[32] = "cpu";
+
+	if (gpu >= 0)
+		snprintf(device, sizeof(device), "cuda:%d", gpu);
+	buf_printf(b, ",\"engine\":{\"instances\":%u", w->wanted);
+	load_text(b, "file", file);
+	load_text(b, "device", device);
+	load_text(b, "python", w->model.python ? w->model.python : python->executable);
+	load_text(b, "cache", "");
+	load_engine_config(w, b);
+	buf_putc(b, '}');
 }
 
 static void load_json(struct worker *w, struct buf *b)
@@ -69,6 +107,8 @@ static void load_json(struct worker *w, struct buf *b)
 	load_text(b, "header_key_sequence_id", s->ts_header_key_sequence_id);
 	load_text(b, "header_key_sequence_start", s->ts_header_key_sequence_start);
 	load_text(b, "header_key_sequence_end", s->ts_header_key_sequence_end);
+	if (w->model.native)
+		load_engine(w, b);
 	buf_puts(b, ",\"model_metrics\":");
 	catalogue_write_model(w->shared->telemetry->catalogue, b);
 	buf_puts(b, ",\"manifest\":");
@@ -113,6 +153,7 @@ int worker_send_load(struct worker *w)
 		return err_trace(r);
 	w->next_seq = 0;
 	w->threads = worker_threads(w);
+	w->wanted = w->ops->instances(w->owner);
 	load_json(w, &json);
 	if (buf_overflowed(&json))
 		return err_origin(-E2BIG);

@@ -109,6 +109,7 @@ static const struct worker_owner_ops owner_ops = {
 	.restarts = owner_restarts,
 	.threads = owner_one,
 	.siblings = owner_one,
+	.instances = owner_one,
 };
 
 /* ---- the process ---- */
