@@ -229,6 +229,17 @@ def tsan_log():
                       targets=[f"src/log/test_log_{noun}" for noun in nouns])
 
 
+def tsan_worker():
+    """The instances of a native worker are threads."""
+    engines = sorted(path.name for path in (ROOT / "build/tests/engines").glob("*.so"))
+    targets = ["bin/sconce", "bin/sconce-worker", "engines/echo.so",
+               *(f"tests/engines/{name}" for name in engines)]
+    environment = {"SCONCE_BIN_DIR": str(ROOT / "build-tsan" / "bin"),
+                   "TSAN_OPTIONS": "halt_on_error=1", "SCONCE_E2E_STALL_MS": "500"}
+    return build("build") or build("build-tsan", *targets) or pytest(
+        "tsan-worker", "tests/e2e/test_native.py", env=environment)
+
+
 STEPS = {
     "tidy": tidy,
     "lint": lint,
@@ -244,6 +255,7 @@ STEPS = {
     "sim": sim,
     "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
     "tsan-log": tsan_log,
+    "tsan-worker": tsan_worker,
 }
 
 

@@ -31,6 +31,7 @@ LADDER = {
     "telemetry": "base log loop wire config core child",
     "fleet": "base log loop wire config archive core pool auth child telemetry",
     "net": "base log loop wire",
+    "worker": "base wire",
     "api": "base log loop wire config archive core pool auth child telemetry fleet net",
     "serve": "base log loop wire config archive core pool auth child telemetry fleet net api",
     "cli": "base log loop wire config archive core pool auth child telemetry fleet net api serve",

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/engines.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/util.h"
+#include "wire/json.h"
+#include "worker/model.h"
+
+#define ENGINES_LINE_MAX ((size_t)65536)
+#define ENGINES_PATIENCE_MS 30000
+
+static void put(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, "%s\"%s\":", out->n > 1 ? "," : "", key);
+	json_put_string(out, slice_str(value ? value : ""));
+}
+
+static void engine_line(struct buf *out, const char *file, const char *python)
+{
+	struct sconce_host host = { .size = sizeof(host),
+				    .abi = SCONCE_ENGINE_ABI,
+				    .log = model_log,
+				    .python = *python ? python : NULL,
+				    .config = "{}" };
+	struct sconce_engine_info info = { .size = sizeof(info) };
+	struct sconce_error e = { "" };
+	struct plugin p;
+	void *engine;
+
+	put(out, "file", file);
+	if (plugin_open(&p, file, &e) < 0) {
+		put(out, "error", e.text);
+		return;
+	}
+	put(out, "name", p.table->name);
+	put(out, "version", p.table->version);
+	put(out, "suffixes", p.table->suffixes);
+	buf_printf(out, ",\"abi\":%u", p.table->abi);
+	if (p.table->open(&host, &engine, &e) < 0) {
+		put(out, "error", e.text);
+		return;
+	}
+	p.table->info(engine, &info);
+	put(out, "runtime", info.runtime);
+	put(out, "runtimeVersion", info.version);
+	put(out, "path", info.path);
+	put(out, "devices", info.devices);
+	put(out, "features", info.features);
+	p.table->close(engine);
+}
+
+/* What an engine prints must not get into the list; what it does to itself is told. */
+static _Noreturn void engine_child(const char *file, const char *python, int to)
+{
+	struct buf out = BUF_INIT(ENGINES_LINE_MAX);
+	int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (quiet >= 0) {
+		dup2(quiet, STDOUT_FILENO);
+		dup2(quiet, STDERR_FILENO);
+	}
+	buf_putc(&out, '{');
+	engine_line(&out, file, python);
+	buf_puts(&out, "}\n");
+	_exit(write(to, out.p, out.n) == (ssize_t)out.n ? 0 : 1);
+}
+
+/* Everything the child writes, until it ends or its time is up. True: in time. */
+static bool engine_read(int from, struct buf *out)
+{
+	uint64_t end_ns = clock_now_ns() + ENGINES_PATIENCE_MS * NS_PER_MS;
+	struct pollfd p = { .fd = from, .events = POLLIN };
+
+	for (;;) {
+		uint64_t now_ns = clock_now_ns();
+		char *room = buf_reserve(out, 4096);
+		ssize_t n;
+
+		if (!room || now_ns > end_ns ||
+		    poll(&p, 1, (int)((end_ns - now_ns) / NS_PER_MS)) == 0)
+			return false;
+		n = read(from, room, 4096);
+		if (n <= 0)
+			return n == 0 || errno != EINTR;
+		buf_added(out, (size_t)n);
+	}
+}
+
+static void engine_report(const char *file, const char *python)
+{
+	struct buf out = BUF_INIT(ENGINES_LINE_MAX);
+	char why[128];
+	int ends[2], status = 0;
+	bool in_time;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	pid = fork();
+	if (pid == 0)
+		engine_child(file, python, ends[1]);
+	close(ends[1]);
+	in_time = engine_read(ends[0], &out);
+	close(ends[0]);
+	if (pid > 0) {
+		if (!in_time)
+			kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	if (pid > 0 && in_time && WIFEXITED(status) && !WEXITSTATUS(status)) {
+		fwrite(out.p, 1, out.n, stdout);
+	} else {
+		buf_clear(&out);
+		snprintf(why, sizeof(why),
+			 !in_time ? "it did not open within %d s"
+				  : "it ended by signal %d while it was opened",
+			 !in_time ? ENGINES_PATIENCE_MS / 1000 : WTERMSIG(status));
+		buf_putc(&out, '{');
+		put(&out, "file", file);
+		put(&out, "error", why);
+		fprintf(stdout, "%.*s}\n", (int)out.n, out.p);
+	}
+	buf_finish(&out);
+}
+
+int engines_list(const char *python)
+{
+	size_t n;
+	char **files = plugin_files(&n);
+
+	fflush(stdout);
+	for (size_t i = 0; i < n; i++) {
+		engine_report(files[i], python);
+		fflush(stdout);
+		free(files[i]);
+	}
+	free(files);
+	return 0;
+}
+
+int engines_check(const char *file, const char *engine, const char *device, const char *python)
+{
+	_cleanup_(freep) char *path = realpath(file, NULL);
+	struct buf out = BUF_INIT(ENGINES_LINE_MAX);
+	struct model_wish w = { .engine = engine,
+				.device = device,
+				.python = python,
+				.config = "{}",
+				.instances = 1,
+				.threads = 1 };
+	struct sconce_error e = { "" };
+	struct model m;
+	char *slash;
+	int r;
+
+	if (!path) {
+		fprintf(stderr, "sconce-worker: %s: %s\n", file, strerror(errno));
+		return 1;
+	}
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	w.dir = path;
+	w.file = slash + 1;
+	r = model_open(&m, &w, &e);
+	if (r < 0) {
+		fprintf(stderr, "sconce-worker: %s\n", e.text);
+	} else {
+		buf_putc(&out, '{');
+		model_describe(&m, &out);
+		printf("%.*s}\n", (int)out.n, out.p);
+	}
+	model_close(&m);
+	buf_finish(&out);
+	return r < 0 ? 1 : 0;
+}

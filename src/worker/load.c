@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yyjson.h>
+
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "base/util.h"
+#include "wire/json.h"
+
+#define LOAD_MAX ((size_t)32 << 20)
+#define LOAD_RESPONSE_MAX 6553500
+
+static void load_refuse(struct session *s, int code, const char *why)
+{
+	struct buf json = BUF_INIT(FRAME_ROOM);
+	char packet[8 * SCONCE_ERROR_MAX];
+	struct frame_writer fw;
+
+	buf_puts(&json, "{\"traceback\":\"\",\"message\":");
+	json_put_string(&json, utf8_cut(slice_str(why), SCONCE_ERROR_MAX));
+	buf_putc(&json, '}');
+	frame_begin(&fw, packet, sizeof(packet), FRAME_LOADED, (uint64_t)code);
+	frame_put_bytes(&fw, buf_slice(&json));
+	session_send(s, frame_end(&fw));
+	buf_finish(&json);
+}
+
+static const char *load_text(yyjson_val *object, const char *key)
+{
+	const char *text = yyjson_get_str(yyjson_obj_get(object, key));
+
+	return text ? text : "";
+}
+
+static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e)
+{
+	yyjson_val *engine = yyjson_obj_get(root, "engine"), *config;
+	_cleanup_(freep) char *json = NULL;
+	int64_t threads = 1, instances = 1, max = LOAD_RESPONSE_MAX;
+	struct model_wish w = { .engine = load_text(engine, "name"),
+				.file = load_text(engine, "file"),
+				.device = load_text(engine, "device"),
+				.python = load_text(engine, "python"),
+				.cache = load_text(engine, "cache"),
+				.dir = load_text(root, "model_dir") };
+
+	config = yyjson_obj_get(engine, "config");
+	json = yyjson_is_obj(config) ? yyjson_val_write(config, 0, NULL) : NULL;
+	w.config = json ? json : "{}";
+	json_i64(root, "threads", &threads);
+	json_i64(root, "max_response_size", &max);
+	json_i64(engine, "instances", &instances);
+	w.threads = s->threads = (unsigned)MIN(MAX(threads, 1), 4096);
+	w.instances = (unsigned)MIN(MAX(instances, 1), MODEL_INSTANCES_MAX);
+	s->max_response_size = (uint64_t)MAX(max, 0);
+	snprintf(s->model_name, sizeof(s->model_name), "%s", load_text(root, "model_name"));
+	if (!*w.file) {
+		snprintf(e->text, sizeof(e->text),
+			 "MANIFEST.json names no serializedFile for the engine to load");
+		return -EINVAL;
+	}
+	return model_open(&s->model, &w, e);
+}
+
+int load_model(struct session *s, int fd, size_t n)
+{
+	char *text = n <= LOAD_MAX ? mem_alloc(n + 1) : NULL;
+	struct sconce_error e = { "" };
+	yyjson_doc *doc = NULL;
+	int r = -EBADMSG;
+
+	if (text && pread(fd, text, n, 0) == (ssize_t)n)
+		doc = yyjson_read(text, n, 0);
+	snprintf(e.text, sizeof(e.text), "the model's description cannot be read");
+	if (doc)
+		r = load_from(s, yyjson_doc_get_root(doc), &e);
+	e.text[sizeof(e.text) - 1] = '\0';
+	if (r < 0)
+		load_refuse(s, r == -ENOMEM ? 507 : 500, e.text);
+	yyjson_doc_free(doc);
+	free(text);
+	return r < 0 ? -1 : 0;
+}

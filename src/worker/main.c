@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * sconce-worker: the process in which engines run models. The server starts it with a descriptor
+ * of the worker protocol; by hand it tells which engines there are, and whether one takes a model.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "worker/engines.h"
+#include "worker/session.h"
+
+static int usage(FILE *to, int code)
+{
+	fputs("usage: sconce-worker --fd N                 (for the server)\n"
+	      "       sconce-worker --engines [--python P]\n"
+	      "       sconce-worker --check FILE [--engine NAME] [--device cpu|cuda:N] "
+	      "[--python P]\n",
+	      to);
+	return code;
+}
+
+/* When memory runs out, a worker can be replaced; the front cannot. */
+static void prefer_to_die(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "500", 3) < 0)
+		fputs("The worker cannot offer itself to the OOM killer.\n", stderr);
+	close(fd);
+}
+
+static int worker_main(const char *fd)
+{
+	prefer_to_die();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	return session_main((int)strtol(fd, NULL, 10));
+}
+
+int main(int argc, char **argv)
+{
+	const char *fd = NULL, *check = NULL, *engine = "", *device = "cpu", *python = "";
+	bool list = false;
+
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		const char **to = strcmp(argv[i], "--fd") == 0       ? &fd
+				  : strcmp(argv[i], "--check") == 0  ? &check
+				  : strcmp(argv[i], "--engine") == 0 ? &engine
+				  : strcmp(argv[i], "--device") == 0 ? &device
+				  : strcmp(argv[i], "--python") == 0 ? &python
+								     : NULL;
+
+		if (strcmp(argv[i], "--engines") == 0)
+			list = true;
+		else if (strcmp(argv[i], "--help") == 0)
+			return usage(stdout, 0);
+		else if (!to || !value)
+			return usage(stderr, 2);
+		else
+			*to = argv[++i];
+	}
+	if (fd)
+		return worker_main(fd);
+	if (list)
+		return engines_list(python);
+	return check ? engines_check(check, engine, device, python) : usage(stderr, 2);
+}

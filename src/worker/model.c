@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/model.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/util.h"
+#include "wire/json.h"
+#include "worker/body.h"
+#include "worker/tensor.h"
+
+#define CANARY_BYTES_MAX ((uint64_t)256 << 20)
+
+void model_log(const struct sconce_host *host, int level, const char *line)
+{
+	static const char *const names[] = { "DEBUG", "INFO", "WARN", "ERROR" };
+
+	(void)host;
+	fprintf(level >= 2 ? stderr : stdout, "%s %s\n", names[MIN(MAX(level, 0), 3)], line);
+	fflush(level >= 2 ? stderr : stdout);
+}
+
+/* ---- what model-config.yaml says of inputs that the format does not describe ---- */
+
+static int model_read_shape(struct sconce_tensor_spec *s, yyjson_val *shape, struct sconce_error *e)
+{
+	yyjson_val *dim;
+	size_t i, n;
+
+	if (!shape)
+		return 0;
+	s->ndim = 0;
+	yyjson_arr_foreach(shape, i, n, dim)
+	{
+		if (!yyjson_is_int(dim) || s->ndim == SCONCE_NDIM_MAX)
+			break;
+		s->shape[s->ndim++] = MAX(yyjson_get_sint(dim), SCONCE_DIM_ANY);
+	}
+	if (yyjson_is_arr(shape) && s->ndim == yyjson_arr_size(shape))
+		return 0;
+	snprintf(e->text, sizeof(e->text),
+		 "model-config.yaml: engine: inputs: the shape of \"%s\" is no list of sizes",
+		 s->name);
+	return -1;
+}
+
+/* By name, or, where the format has no names either, by place. */
+static int model_read_input(struct model *m, yyjson_val *item, size_t place, struct sconce_error *e)
+{
+	const char *name = yyjson_get_str(yyjson_obj_get(item, "name"));
+	const char *type = yyjson_get_str(yyjson_obj_get(item, "datatype"));
+	struct sconce_tensor_spec *s = NULL;
+
+	for (size_t i = 0; name && i < m->own.n_inputs; i++)
+		if (strcmp(m->own_inputs[i].name, name) == 0)
+			s = &m->own_inputs[i];
+	if (!s && place < m->own.n_inputs && m->own_inputs[place].ndim == SCONCE_NDIM_ANY)
+		s = &m->own_inputs[place];
+	if (!s || (type && !dtype_by_name(slice_str(type)))) {
+		snprintf(e->text, sizeof(e->text),
+			 "model-config.yaml: engine: inputs: \"%.100s\" is no input of the model, "
+			 "or its datatype \"%.40s\" does not exist",
+			 name ? name : "", type ? type : "");
+		return -1;
+	}
+	if (name)
+		s->name = name;
+	if (type)
+		s->dtype = dtype_by_name(slice_str(type));
+	return model_read_shape(s, yyjson_obj_get(item, "shape"), e);
+}
+
+static int model_read_config(struct model *m, const struct model_wish *w, struct sconce_error *e)
+{
+	yyjson_val *inputs, *item;
+	size_t i, n;
+
+	m->config = yyjson_read(w->config, strlen(w->config), 0);
+	inputs = yyjson_obj_get(yyjson_doc_get_root(m->config), "inputs");
+	m->own = *m->signature;
+	m->own_inputs = mem_zalloc(MAX(m->own.n_inputs, 1) * sizeof(*m->own_inputs));
+	for (i = 0; i < m->own.n_inputs; i++)
+		m->own_inputs[i] = m->signature->inputs[i];
+	m->own.inputs = m->own_inputs;
+	m->signature = &m->own;
+	yyjson_arr_foreach(inputs, i, n, item) if (model_read_input(m, item, i, e) < 0) return -1;
+	return 0;
+}
+
+static int model_check_signature(const struct model *m, struct sconce_error *e)
+{
+	const struct sconce_signature *s = m->signature;
+
+	if (!s || s->n_inputs > BODY_INPUTS_MAX || s->n_outputs > BODY_INPUTS_MAX ||
+	    !s->n_outputs) {
+		snprintf(e->text, sizeof(e->text),
+			 "the model has no outputs, or more than %d inputs or outputs",
+			 BODY_INPUTS_MAX);
+		return -1;
+	}
+	for (size_t i = 0; i < s->n_inputs; i++)
+		if (!s->inputs[i].name ||
+		    (s->inputs[i].ndim > SCONCE_NDIM_MAX && s->inputs[i].ndim != SCONCE_NDIM_ANY)) {
+			snprintf(e->text, sizeof(e->text),
+				 "input %zu of the model has no name, or too many dimensions", i);
+			return -1;
+		}
+	return 0;
+}
+
+/* ---- running ---- */
+
+void model_release(struct sconce_tensor *outputs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (outputs[i].release)
+			outputs[i].release(&outputs[i]);
+}
+
+int model_run(struct model *m, unsigned instance, const struct sconce_tensor *inputs, size_t n,
+	      struct sconce_tensor *outputs, struct sconce_error *e)
+{
+	size_t n_outputs = m->signature->n_outputs;
+	int r = m->plugin.table->run(m->instances[instance], inputs, n, outputs, n_outputs, e);
+
+	e->text[sizeof(e->text) - 1] = '\0';
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n_outputs; i++) {
+		if (tensor_sound(&outputs[i]))
+			continue;
+		model_release(outputs, n_outputs);
+		snprintf(e->text, sizeof(e->text),
+			 "the engine's output \"%s\" has another size than its shape says",
+			 m->signature->outputs[i].name);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- the canary ---- */
+
+/* Zeros of the least shape that fits; false: it is not known enough. */
+static bool canary_input(struct sconce_tensor *t, const struct sconce_tensor_spec *s)
+{
+	uint64_t count;
+
+	if (!s->dtype || s->ndim == SCONCE_NDIM_ANY)
+		return false;
+	*t = (struct sconce_tensor){ .dtype = s->dtype, .ndim = s->ndim };
+	for (uint32_t i = 0; i < s->ndim; i++)
+		t->shape[i] = s->shape[i] == SCONCE_DIM_ANY ? 1 : s->shape[i];
+	if (!tensor_count(t, &count) || count > CANARY_BYTES_MAX / 8)
+		return false;
+	t->bytes = count * (s->dtype == SCONCE_BYTES ? sizeof(uint32_t) : dtype_size(s->dtype));
+	t->data = t->owner = aligned_alloc(64, ALIGN_UP(t->bytes + 1, (uint64_t)64));
+	if (t->data)
+		memset(t->data, 0, t->bytes);
+	return t->data;
+}
+
+/* What an engine cannot run with zeros of size 1 it may still run: only what kills or hangs it
+ * stops the load. */
+static int model_canary(struct model *m, unsigned instance, struct sconce_error *e)
+{
+	struct sconce_tensor inputs[BODY_INPUTS_MAX] = { 0 }, outputs[BODY_INPUTS_MAX] = { 0 };
+	const struct sconce_signature *s = m->signature;
+	struct sconce_error why = { "" };
+	bool known = true;
+
+	if (SCONCE_HAS(m->plugin.table, warm_up) && m->plugin.table->warm_up)
+		return m->plugin.table->warm_up(m->instances[instance], e);
+	for (size_t i = 0; i < s->n_inputs && known; i++)
+		known = canary_input(&inputs[i], &s->inputs[i]);
+	if (known && model_run(m, instance, inputs, s->n_inputs, outputs, &why) == 0)
+		model_release(outputs, s->n_outputs);
+	else if (!instance)
+		fprintf(stderr, "The model was not tried before it is ready: %s\n",
+			known ? why.text : "it does not tell which inputs it takes");
+	for (size_t i = 0; i < s->n_inputs; i++)
+		free(inputs[i].owner);
+	return 0;
+}
+
+/* ---- instances ---- */
+
+int model_add_instance(struct model *m, struct sconce_error *e)
+{
+	int r;
+
+	if (m->n_instances == MODEL_INSTANCES_MAX) {
+		snprintf(e->text, sizeof(e->text), "a model has at most %d instances",
+			 MODEL_INSTANCES_MAX);
+		return -1;
+	}
+	r = m->plugin.table->instance_create(m->loaded, m->n_instances,
+					     &m->instances[m->n_instances], e);
+	if (r < 0)
+		return r;
+	m->n_instances++;
+	return model_canary(m, m->n_instances - 1, e);
+}
+
+void model_drop_instance(struct model *m)
+{
+	m->plugin.table->instance_destroy(m->instances[--m->n_instances]);
+}
+
+void model_set_threads(struct model *m, unsigned threads)
+{
+	const struct sconce_engine *t = m->plugin.table;
+
+	threads = MAX(threads / MAX(m->n_instances, 1), 1);
+	if (threads == m->threads)
+		return;
+	m->threads = threads;
+	if (SCONCE_HAS(t, set_threads) && t->set_threads)
+		t->set_threads(m->loaded, threads);
+}
+
+/* ---- from file to model ---- */
+
+static int model_load(struct model *m, const struct model_wish *w, struct sconce_error *e)
+{
+	const struct sconce_engine *t = m->plugin.table;
+	struct sconce_model_options o = { .size = sizeof(o),
+					  .path = m->path,
+					  .device = m->device,
+					  .instances = MAX(w->instances, 1),
+					  .config = w->config };
+	int r;
+
+	m->host = (struct sconce_host){ .size = sizeof(m->host),
+					.abi = SCONCE_ENGINE_ABI,
+					.log = model_log,
+					.python = w->python && *w->python ? w->python : NULL,
+					.cache = w->cache && *w->cache ? w->cache : NULL,
+					.config = w->config };
+	m->threads = o.threads = MAX(w->threads / o.instances, 1);
+	r = t->open(&m->host, &m->engine, e);
+	if (r < 0) {
+		m->engine = NULL;
+		return r;
+	}
+	r = t->load(m->engine, &o, &m->loaded, e);
+	if (r < 0)
+		m->loaded = NULL;
+	return r;
+}
+
+int model_open(struct model *m, const struct model_wish *w, struct sconce_error *e)
+{
+	int r;
+
+	*m = (struct model){ 0 };
+	m->path = mem_printf("%s/%s", w->dir, w->file);
+	m->device = mem_strdup(w->device);
+	r = plugin_find(&m->plugin, w->engine, m->path, e);
+	if (!r)
+		r = model_load(m, w, e);
+	if (r < 0)
+		return r;
+	m->signature = m->plugin.table->signature(m->loaded);
+	r = model_check_signature(m, e);
+	if (!r)
+		r = model_read_config(m, w, e);
+	for (unsigned i = 0; !r && i < MAX(w->instances, 1); i++)
+		r = model_add_instance(m, e);
+	return r;
+}
+
+void model_close(struct model *m)
+{
+	while (m->n_instances)
+		model_drop_instance(m);
+	if (m->loaded)
+		m->plugin.table->unload(m->loaded);
+	if (m->engine)
+		m->plugin.table->close(m->engine);
+	plugin_close(&m->plugin);
+	yyjson_doc_free(m->config);
+	free(m->own_inputs);
+	free(m->path);
+	free(m->device);
+	*m = (struct model){ 0 };
+}
+
+/* ---- what it says of itself ---- */
+
+static void describe_text(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, "%s\"%s\":", out->p[out->n - 1] == '{' ? "" : ",", key);
+	json_put_string(out, slice_str(value ? value : ""));
+}
+
+static void describe_tensors(struct buf *out, const char *key, const struct sconce_tensor_spec *all,
+			     size_t n)
+{
+	char shape[400];
+
+	buf_printf(out, ",\"%s\":[", key);
+	for (size_t i = 0; i < n; i++) {
+		buf_puts(out, i ? ",{" : "{");
+		describe_text(out, "name", all[i].name);
+		describe_text(out, "datatype", dtype_name(all[i].dtype));
+		if (all[i].ndim != SCONCE_NDIM_ANY) {
+			shape_write(shape, sizeof(shape), all[i].shape, all[i].ndim);
+			buf_printf(out, ",\"shape\":%s", shape);
+		}
+		buf_putc(out, '}');
+	}
+	buf_putc(out, ']');
+}
+
+void model_describe(const struct model *m, struct buf *out)
+{
+	const struct sconce_engine *t = m->plugin.table;
+	struct sconce_engine_info info = { .size = sizeof(info) };
+	uint64_t memory = SCONCE_HAS(t, memory) && t->memory ? t->memory(m->loaded) : 0;
+
+	t->info(m->engine, &info);
+	buf_puts(out, "\"instances\":[");
+	for (unsigned i = 0; i < m->n_instances; i++) {
+		buf_puts(out, i ? ",{" : "{");
+		describe_text(out, "engine", t->name);
+		describe_text(out, "runtime", info.runtime);
+		describe_text(out, "runtimeVersion", info.version);
+		describe_text(out, "device", m->device);
+		buf_printf(out, ",\"threads\":%u,\"engineMemory\":%llu}", m->threads,
+			   (unsigned long long)memory);
+	}
+	buf_putc(out, ']');
+	describe_tensors(out, "inputs", m->signature->inputs, m->signature->n_inputs);
+	describe_tensors(out, "outputs", m->signature->outputs, m->signature->n_outputs);
+}

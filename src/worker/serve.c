@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/session.h"
+
+/* What the thread of an instance does: batches in, replies out. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "worker/replies.h"
+#include "worker/stack.h"
+
+/* Replies wait for those of the batches behind theirs only while batches are this short. */
+#define SERVE_HOLD_NS UINT64_C(100000)
+#define SERVE_ANSWER_SLACK ((size_t)65536)
+
+struct serving {
+	struct session *session;
+	struct model *model;
+	unsigned instance;
+	struct replies replies;
+};
+
+static void serve_fail(struct serving *v, struct session_request *r, int code,
+		       const struct sconce_error *e)
+{
+	char message[SCONCE_ERROR_MAX + 64];
+
+	if (code != SCONCE_BAD_INPUT && code != -ENOMEM)
+		fprintf(stderr, "Request %.*s: the engine failed: %s\n", FRAME_UUID, r->entry.uuid,
+			e->text);
+	snprintf(message, sizeof(message), "%s%s",
+		 code == SCONCE_BAD_INPUT || code == -ENOMEM ? "" : "The model failed: ", e->text);
+	replies_fail(&v->replies, r,
+		     code == SCONCE_BAD_INPUT ? 400
+		     : code == -ENOMEM        ? 507
+					      : 500,
+		     message);
+}
+
+static void serve_answer(struct serving *v, struct session_request *r, const struct body *b,
+			 const struct sconce_tensor *outputs)
+{
+	struct answer a = { .body = BUF_INIT(v->session->max_response_size + SERVE_ANSWER_SLACK) };
+	struct sconce_error e = { "" };
+	int code = answer_write(&a, b, v->model->signature, v->session->model_name, outputs, &e);
+
+	if (code == -ENOBUFS)
+		replies_fail(&v->replies, r, 507,
+			     "The response is larger than max_response_size allows.");
+	else if (code < 0)
+		serve_fail(v, r, code, &e);
+	else
+		replies_put(&v->replies, r, &a);
+	buf_finish(&a.body);
+}
+
+/* ---- one request ---- */
+
+/* Raw bytes of one output may be made where the front will read them. */
+static void serve_offer(struct serving *v, const struct session_request *r, const struct body *b,
+			struct sconce_tensor *output)
+{
+	if (b->form != FORM_RAW || v->model->signature->n_outputs != 1 || !r->grant.length)
+		return;
+	output->data = memory_grant(&v->session->memory, r->grant);
+	output->bytes = output->data ? r->grant.length : 0;
+}
+
+static void serve_single(struct serving *v, struct session_request *r, const struct body *b)
+{
+	struct sconce_tensor outputs[BODY_INPUTS_MAX] = { 0 };
+	struct sconce_error e = { "" };
+	struct answer a = { 0 };
+	void *offered;
+	int code;
+
+	serve_offer(v, r, b, outputs);
+	offered = outputs->data;
+	code = model_run(v->model, v->instance, b->inputs, b->n, outputs, &e);
+	if (code < 0) {
+		serve_fail(v, r, code, &e);
+		return;
+	}
+	if (offered && outputs->data == offered) {
+		answer_describe_raw(&a, outputs);
+		replies_put_granted(&v->replies, r, &a, outputs->bytes);
+	} else {
+		serve_answer(v, r, b, outputs);
+	}
+	model_release(outputs, v->model->signature->n_outputs);
+}
+
+/* ---- several ---- */
+
+static void serve_parts(struct serving *v, struct session_job *j, struct body *bodies,
+			const struct stack *k, const struct sconce_tensor *outputs)
+{
+	struct sconce_tensor parts[BODY_INPUTS_MAX];
+	int64_t from = 0;
+
+	for (unsigned i = 0; i < j->n; i++) {
+		if (!k->rows[i])
+			continue;
+		for (size_t o = 0; o < v->model->signature->n_outputs; o++)
+			parts[o] = stack_part(k, &outputs[o], from, k->rows[i]);
+		serve_answer(v, &j->requests[i], &bodies[i], parts);
+		from += k->rows[i];
+	}
+}
+
+/* Runs those that agree with the first as one. What this does not answer is run by itself. */
+static void serve_stacked(struct serving *v, struct session_job *j, struct body *bodies)
+{
+	struct sconce_tensor outputs[BODY_INPUTS_MAX] = { 0 };
+	const struct sconce_signature *s = v->model->signature;
+	_cleanup_(freep) bool *in = mem_zalloc(j->n * sizeof(*in));
+	struct sconce_error e = { "" };
+	struct body *first = NULL;
+	struct stack k;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < j->n; i++) {
+		if (j->requests[i].over || !bodies[i].n || bodies[i].inputs[0].ndim == 0 ||
+		    bodies[i].inputs[0].shape[0] < 1)
+			continue;
+		first = first ? first : &bodies[i];
+		in[i] = stack_agrees(first, &bodies[i]);
+		n += in[i];
+	}
+	if (n < 2)
+		return;
+	if (!stack_make(&k, bodies, in, j->n, s) &&
+	    model_run(v->model, v->instance, k.all.inputs, k.all.n, outputs, &e) >= 0) {
+		if (stack_fits(&k, outputs, s->n_outputs))
+			serve_parts(v, j, bodies, &k, outputs);
+		model_release(outputs, s->n_outputs);
+	}
+	stack_finish(&k);
+}
+
+static bool serve_special(struct serving *v, struct session_request *r)
+{
+	struct answer a = { .type = "application/json", .body = BUF_INIT(16) };
+
+	if (session_cancelled(v->session, r)) {
+		replies_fail(&v->replies, r, 499, "The client has left.");
+	} else if (r->entry.flags & FRAME_RUN_EXPLAIN) {
+		replies_fail(&v->replies, r, 501, "An engine does not explain its predictions.");
+	} else if (r->entry.flags & FRAME_RUN_DESCRIBE) {
+		buf_puts(&a.body, "{}");
+		replies_put(&v->replies, r, &a);
+		buf_finish(&a.body);
+	}
+	return r->over;
+}
+
+static void serve_read(struct serving *v, struct session_request *r, struct body *b)
+{
+	struct slice rest = r->entry.headers, name, value;
+	struct sconce_error e = { "" };
+	int code;
+
+	while (frame_header_next(&rest, &name, &value) > 0) {
+		if (slice_ieq(name, SLICE("x-tensor-shape")))
+			b->shape = value;
+		else if (slice_ieq(name, SLICE("x-tensor-dtype")))
+			b->dtype = value;
+	}
+	code = body_read(b, v->model->signature, r->parts, r->entry.n_parts, &e);
+	b->form = answer_form(b->form, r->accept);
+	if (code < 0)
+		serve_fail(v, r, code, &e);
+}
+
+static void serve_job(struct serving *v, struct session_job *j)
+{
+	struct body *bodies = mem_zalloc(j->n * sizeof(*bodies));
+	uint64_t began_ns = clock_now_ns(), took_ns;
+
+	for (unsigned i = 0; i < j->n; i++)
+		if (!serve_special(v, &j->requests[i]))
+			serve_read(v, &j->requests[i], &bodies[i]);
+	if (j->n > 1 && v->model->signature->batches)
+		serve_stacked(v, j, bodies);
+	for (unsigned i = 0; i < j->n; i++) {
+		if (!j->requests[i].over)
+			serve_single(v, &j->requests[i], &bodies[i]);
+		if (bodies[i].signature)
+			body_finish(&bodies[i]);
+	}
+	free(bodies);
+	took_ns = clock_now_ns() - began_ns;
+	v->replies.busy_ns += took_ns;
+	if (took_ns > SERVE_HOLD_NS)
+		replies_flush(&v->replies);
+}
+
+void serve(struct session *s, unsigned instance)
+{
+	struct serving *v = mem_new(struct serving);
+	struct session_job *j;
+
+	v->session = s;
+	v->model = &s->model;
+	v->instance = instance;
+	replies_begin(&v->replies, s);
+	for (;;) {
+		j = session_next_now(s);
+		if (!j) {
+			replies_flush(&v->replies);
+			j = session_next(s, instance);
+		}
+		if (!j)
+			break;
+		serve_job(v, j);
+		session_done(s, j);
+	}
+	free(v);
+}

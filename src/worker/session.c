@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/util.h"
+#include "worker/load.h"
+
+#define SESSION_FDS_MAX 4
+
+struct received {
+	struct frame frame;
+	int fds[SESSION_FDS_MAX];
+	size_t n_fds;
+};
+
+/* The front is the reason to run, and is believed to speak the protocol. */
+static _Noreturn void session_broken(const char *why)
+{
+	if (why)
+		fprintf(stderr, "The worker ends: %s\n", why);
+	fflush(NULL);
+	_exit(why ? 1 : 0);
+}
+
+void session_send(struct session *s, struct slice packet)
+{
+	ssize_t n;
+
+	do
+		n = send(s->fd, packet.p, packet.n, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)packet.n)
+		session_broken(n < 0 && errno == EPIPE ? NULL : "a frame cannot be sent");
+}
+
+/* ---- receiving ---- */
+
+static void session_receive(struct session *s, struct received *got)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(SESSION_FDS_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = { s->packet, sizeof(s->packet) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t n;
+
+	do
+		n = recvmsg(s->fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		session_broken(NULL);
+	got->n_fds = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		got->n_fds = MIN((c->cmsg_len - CMSG_LEN(0)) / sizeof(int), SESSION_FDS_MAX);
+		memcpy(got->fds, CMSG_DATA(c), got->n_fds * sizeof(int));
+	}
+	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ||
+	    frame_read(slice_make(s->packet, (size_t)n), &got->frame) < 0)
+		session_broken("it was sent what is not a frame");
+}
+
+/* ---- frames; with the lock ---- */
+
+static struct session_request *session_find(struct session *s, uint64_t id)
+{
+	list_for_each (n, &s->live) {
+		struct session_request *r = container_of(n, struct session_request, link);
+
+		if (r->entry.id == id)
+			return r;
+	}
+	return NULL;
+}
+
+static struct slice session_header(const struct frame_request *entry, const char *wanted)
+{
+	struct slice rest = entry->headers, name, value, found = SLICE("");
+
+	while (frame_header_next(&rest, &name, &value) > 0)
+		if (slice_ieq(name, slice_str(wanted)))
+			found = value;
+	return found;
+}
+
+static void session_take_parts(struct session *s, struct session_run *run,
+			       struct session_request *r)
+{
+	struct frame_request rest = r->entry;
+	struct frame_part part;
+	size_t i = 0;
+
+	r->parts = region_alloc(&run->region, MAX(r->entry.n_parts, 1) * sizeof(*r->parts));
+	for (; i < r->entry.n_parts && frame_part_next(&rest, &part) == 0; i++) {
+		r->parts[i].name = part.name;
+		r->parts[i].type = part.type;
+		if (!memory_view(&s->memory, part.span, &r->parts[i].bytes))
+			session_broken("it was sent a part that lies outside its segment");
+	}
+	if (i < r->entry.n_parts)
+		session_broken("it was sent a request with broken parts");
+}
+
+static struct session_job *session_new_job(struct session *s, struct session_run *run, uint64_t seq,
+					   struct session_request *first)
+{
+	struct session_job *j = region_new(&run->region, struct session_job);
+
+	j->run = run;
+	j->seq = seq;
+	j->requests = first;
+	run->refs++;
+	list_push_back(&s->jobs, &j->link);
+	return j;
+}
+
+static void session_run_frame(struct session *s, const struct frame *f)
+{
+	struct session_run *run = mem_new(struct session_run);
+	struct session_request *r;
+	struct session_job *j = NULL;
+	struct slice rest;
+	unsigned left = f->count;
+	int batch = -1;
+
+	region_init(&run->region);
+	r = region_alloc(&run->region, MAX(left, 1) * sizeof(*r));
+	/* The packet is the next frame's soon. */
+	rest = region_copy(&run->region, f->body);
+	for (; left; left--, r++) {
+		struct frame_request entry;
+
+		if (frame_request_next(&rest, &entry) < 0)
+			break;
+		if (entry.batch != batch) {
+			batch = entry.batch;
+			j = session_new_job(s, run, f->arg + (unsigned)batch, r);
+		}
+		j->n++;
+		r->entry = entry;
+		r->grant = entry.grant;
+		r->accept = session_header(&entry, "accept");
+		session_take_parts(s, run, r);
+		list_push_back(&s->live, &r->link);
+	}
+	if (left || rest.n || !j)
+		session_broken("it was sent a RUN frame that is broken");
+}
+
+static void session_granted(struct session *s, const struct frame *f)
+{
+	struct session_request *r = session_find(s, f->arg);
+	struct slice rest = f->body;
+	struct span grant = { 0 };
+
+	if (frame_u64(&rest, &grant.offset) < 0 || frame_u64(&rest, &grant.length) < 0)
+		session_broken("it was sent a GRANT frame that is broken");
+	if (!r)
+		return;
+	r->asked = false;
+	r->grant = grant;
+}
+
+static void session_cancel(struct session *s, uint64_t id)
+{
+	struct session_request *r = session_find(s, id);
+
+	if (r)
+		r->cancelled = true;
+}
+
+static void session_tune(struct session *s, const struct frame *f)
+{
+	struct slice rest = f->body;
+	uint64_t wanted;
+
+	s->threads = (unsigned)MIN(f->arg, 4096);
+	if (rest.n && frame_u64(&rest, &wanted) == 0)
+		s->wanted = (unsigned)MIN(MAX(wanted, 1), MODEL_INSTANCES_MAX);
+	s->tuned = true;
+	pthread_cond_signal(&s->supervise);
+}
+
+static void session_segment(struct session *s, struct received *got)
+{
+	struct slice rest = got->frame.body;
+	uint64_t size;
+
+	if (frame_u64(&rest, &size) < 0)
+		session_broken("it was sent a SEGMENT frame that is broken");
+	if (!size)
+		memory_drop(&s->memory, (uint32_t)got->frame.arg);
+	else if (got->n_fds != 1 ||
+		 memory_add(&s->memory, (uint32_t)got->frame.arg, size, got->fds[0]) < 0)
+		session_broken("a segment of memory cannot be mapped");
+}
+
+static void session_stop(struct session *s)
+{
+	s->stopping = true;
+	pthread_cond_signal(&s->supervise);
+}
+
+/* False: it is for whoever called session_take(). */
+static bool session_handle(struct session *s, struct received *got)
+{
+	switch (got->frame.type) {
+	case FRAME_RUN:
+		session_run_frame(s, &got->frame);
+		return true;
+	case FRAME_GRANT:
+		session_granted(s, &got->frame);
+		return true;
+	case FRAME_CANCEL:
+		session_cancel(s, got->frame.arg);
+		return true;
+	case FRAME_SEGMENT:
+		session_segment(s, got);
+		return true;
+	case FRAME_TUNE:
+		session_tune(s, &got->frame);
+		return true;
+	case FRAME_STOP:
+		session_stop(s);
+		return true;
+	default:
+		return got->frame.type != FRAME_LOAD;
+	}
+}
+
+/* Receives one frame for all. Called and returns with the lock. */
+static void session_take(struct session *s, struct received *got)
+{
+	s->receiving = true;
+	pthread_mutex_unlock(&s->lock);
+	session_receive(s, got);
+	pthread_mutex_lock(&s->lock);
+	s->receiving = false;
+	if (!session_handle(s, got) && got->frame.type == FRAME_LOAD && s->model.n_instances)
+		session_broken("it was sent a second LOAD");
+	/* Another one receives while this one runs what there is. */
+	pthread_cond_broadcast(&s->turn);
+}
+
+/* ---- what threads wait for ---- */
+
+/* Ends from the last one down, so that instances stay numbered without gaps. */
+static bool session_is_spare(const struct session *s, unsigned instance)
+{
+	return instance >= s->wanted && instance + 1 == s->alive;
+}
+
+static struct session_job *session_pop(struct session *s)
+{
+	struct list *n = list_pop(&s->jobs);
+	struct session_job *j = n ? container_of(n, struct session_job, link) : NULL;
+
+	if (j)
+		memory_begin(&s->memory, j->seq);
+	return j;
+}
+
+struct session_job *session_next_now(struct session *s)
+{
+	struct session_job *j;
+
+	pthread_mutex_lock(&s->lock);
+	j = session_pop(s);
+	pthread_mutex_unlock(&s->lock);
+	return j;
+}
+
+struct session_job *session_next(struct session *s, unsigned instance)
+{
+	struct session_job *j = NULL;
+	struct received got;
+
+	pthread_mutex_lock(&s->lock);
+	while (!(j = session_pop(s)) && !s->stopping && !session_is_spare(s, instance)) {
+		/* One that is to end must not sit in recvmsg(). */
+		if (s->receiving || instance >= s->wanted)
+			pthread_cond_wait(&s->turn, &s->lock);
+		else
+			session_take(s, &got);
+	}
+	if (!j) {
+		s->alive--;
+		pthread_cond_signal(&s->supervise);
+		pthread_cond_broadcast(&s->turn);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return j;
+}
+
+void session_done(struct session *s, struct session_job *j)
+{
+	struct session_run *run = j->run;
+	bool over;
+
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < j->n; i++)
+		list_remove(&j->requests[i].link);
+	over = --run->refs == 0;
+	pthread_mutex_unlock(&s->lock);
+	if (!over)
+		return;
+	region_finish(&run->region);
+	free(run);
+}
+
+bool session_cancelled(struct session *s, const struct session_request *r)
+{
+	bool cancelled;
+
+	pthread_mutex_lock(&s->lock);
+	cancelled = r->cancelled;
+	pthread_mutex_unlock(&s->lock);
+	return cancelled;
+}
+
+bool session_need(struct session *s, struct session_request *r, uint64_t length)
+{
+	char packet[FRAME_HEAD + sizeof(uint64_t)];
+	struct frame_writer fw;
+	struct received got;
+	bool enough;
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_NEED, r->entry.id);
+	frame_put_u64(&fw, length);
+	pthread_mutex_lock(&s->lock);
+	r->asked = true;
+	r->grant = (struct span){ 0 };
+	session_send(s, frame_end(&fw));
+	while (r->asked && !r->cancelled) {
+		if (s->receiving)
+			pthread_cond_wait(&s->turn, &s->lock);
+		else
+			session_take(s, &got);
+	}
+	enough = !r->asked && r->grant.length >= length;
+	pthread_mutex_unlock(&s->lock);
+	return enough;
+}
+
+/* ---- the first thread ---- */
+
+struct session_thread {
+	struct session *s;
+	unsigned instance;
+};
+
+static void *session_thread(void *arg)
+{
+	struct session_thread t = *(struct session_thread *)arg;
+
+	free(arg);
+	serve(t.s, t.instance);
+	return NULL;
+}
+
+/* With the lock. */
+static void session_start_thread(struct session *s)
+{
+	struct session_thread *t = mem_new(struct session_thread);
+	pthread_t thread;
+
+	*t = (struct session_thread){ s, s->alive };
+	s->alive++;
+	if (pthread_create(&thread, NULL, session_thread, t))
+		session_broken("there is no memory for a thread");
+	pthread_detach(thread);
+}
+
+static void session_say_loaded(struct session *s)
+{
+	char *packet = mem_alloc(FRAME_MAX);
+	struct buf json = BUF_INIT(FRAME_ROOM);
+	struct frame_writer fw;
+
+	buf_printf(&json, "{\"message\":\"loaded\",\"credits\":%u,\"async\":%s,",
+		   s->model.n_instances, s->model.n_instances > 1 ? "true" : "false");
+	model_describe(&s->model, &json);
+	buf_putc(&json, '}');
+	if (buf_overflowed(&json)) {
+		buf_clear(&json);
+		json.overflowed = false;
+		buf_printf(&json, "{\"credits\":%u,\"async\":%s}", s->model.n_instances,
+			   s->model.n_instances > 1 ? "true" : "false");
+	}
+	frame_begin(&fw, packet, FRAME_MAX, FRAME_LOADED, 200);
+	frame_put_bytes(&fw, buf_slice(&json));
+	session_send(s, frame_end(&fw));
+	buf_finish(&json);
+	free(packet);
+}
+
+/* Makes what is wanted so, as far as it goes. With the lock, which it leaves meanwhile. */
+static void session_retune(struct session *s)
+{
+	unsigned wanted = s->wanted, threads = s->threads;
+	struct sconce_error e = { "" };
+	bool changed = false;
+	int r = 0;
+
+	s->tuned = false;
+	while (s->alive > wanted && !s->stopping) {
+		pthread_cond_broadcast(&s->turn);
+		pthread_cond_wait(&s->supervise, &s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+	for (; s->model.n_instances > wanted; changed = true)
+		model_drop_instance(&s->model);
+	for (; s->model.n_instances < wanted && r >= 0; changed = true)
+		r = model_add_instance(&s->model, &e);
+	if (r < 0)
+		fprintf(stderr, "There is no other instance: %s\n", e.text);
+	model_set_threads(&s->model, threads);
+	pthread_mutex_lock(&s->lock);
+	s->wanted = s->model.n_instances;
+	while (s->alive < s->model.n_instances)
+		session_start_thread(s);
+	if (changed)
+		session_say_loaded(s);
+}
+
+static void session_supervise(struct session *s)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->alive < s->model.n_instances)
+		session_start_thread(s);
+	s->wanted = s->model.n_instances;
+	session_say_loaded(s);
+	while (!s->stopping || s->alive) {
+		if (s->tuned && !s->stopping) {
+			session_retune(s);
+			continue;
+		}
+		pthread_cond_broadcast(&s->turn);
+		pthread_cond_wait(&s->supervise, &s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- from HELLO to LOADED ---- */
+
+static void session_say_hello(struct session *s)
+{
+	char packet[512], json[256];
+	struct frame_writer fw;
+	int n = snprintf(json, sizeof(json),
+			 "{\"protocol\":%d,\"pid\":%d,\"runtime\":\"native\",\"version\":\"%s\"}",
+			 FRAME_PROTOCOL, (int)getpid(), SCONCE_VERSION);
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_HELLO, 0);
+	frame_put_bytes(&fw, slice_make(json, (size_t)n));
+	session_send(s, frame_end(&fw));
+}
+
+static int session_load(struct session *s)
+{
+	struct received got;
+	int r = 0;
+
+	session_say_hello(s);
+	pthread_mutex_lock(&s->lock);
+	do
+		session_take(s, &got);
+	while (got.frame.type != FRAME_LOAD && !s->stopping);
+	pthread_mutex_unlock(&s->lock);
+	if (s->stopping)
+		return 1;
+	if (got.n_fds != 2)
+		session_broken("it was sent a LOAD without memory");
+	if (memory_set_outbound(&s->memory, got.fds[0]) < 0)
+		session_broken("the memory for replies cannot be mapped");
+	r = load_model(s, got.fds[1], (size_t)got.frame.arg);
+	close(got.fds[1]);
+	return r;
+}
+
+int session_main(int fd)
+{
+	struct session *s = mem_new(struct session);
+	int r;
+
+	s->fd = fd;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->turn, NULL);
+	pthread_cond_init(&s->supervise, NULL);
+	list_init(&s->jobs);
+	list_init(&s->live);
+	r = session_load(s);
+	if (!r)
+		session_supervise(s);
+	model_close(&s->model);
+	memory_finish(&s->memory);
+	pthread_cond_destroy(&s->supervise);
+	pthread_cond_destroy(&s->turn);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+	return r < 0 ? 1 : 0;
+}

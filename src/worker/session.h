@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The worker protocol (docs/protocol.md) seen from a worker whose instances are threads. They take
+ * turns in receiving: one that has nothing to run receives for all, so a worker with one instance
+ * runs what it receives without handing it to another thread. What they share is behind one lock;
+ * a frame that is sent is one packet, and needs none.
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "base/region.h"
+#include "wire/frame.h"
+#include "worker/body.h"
+#include "worker/memory.h"
+#include "worker/model.h"
+
+/* A RUN frame: dies with the last of its jobs. */
+struct session_run {
+	struct region region;
+	unsigned refs;
+};
+
+struct session_request {
+	struct list link; /* in session.live */
+	struct frame_request entry;
+	struct body_part *parts;
+	struct slice accept;
+	struct span grant;
+	bool cancelled; /* nobody waits for it any more */
+	bool asked;     /* NEED was sent, and not answered yet */
+	bool over;      /* it has had its reply */
+};
+
+/* One batch. */
+struct session_job {
+	struct list link;
+	struct session_run *run;
+	uint64_t seq;
+	struct session_request *requests;
+	unsigned n;
+};
+
+struct session {
+	int fd;
+	pthread_mutex_t lock;
+	pthread_cond_t turn;      /* a thread may receive, or find what it waits for */
+	pthread_cond_t supervise; /* the first thread has something to do */
+	bool receiving, stopping;
+	struct list jobs, live;
+	struct memory memory;
+	struct model model;
+	char model_name[256];
+	uint64_t max_response_size;
+	unsigned threads;       /* that all instances together should use */
+	unsigned wanted;        /* instances */
+	unsigned alive;         /* threads that serve */
+	bool tuned;             /* one of the two has changed */
+	char packet[FRAME_MAX]; /* whoever receives */
+};
+
+/* The whole life of a worker; returns its exit code. */
+int session_main(int fd);
+
+/* ---- for the threads of instances: serve.c ---- */
+
+/* The next batch, which it waits for; NULL: the thread of this instance is to end. */
+struct session_job *session_next(struct session *s, unsigned instance);
+/* NULL: there is none now. */
+struct session_job *session_next_now(struct session *s);
+void session_done(struct session *s, struct session_job *j);
+/* Asks for `length` bytes for the request's reply, and waits. False: there are none, or nobody
+ * waits for the reply. */
+bool session_need(struct session *s, struct session_request *r, uint64_t length);
+bool session_cancelled(struct session *s, const struct session_request *r);
+/* Sends a packet; what cannot be sent ends the process, for the front is gone. */
+void session_send(struct session *s, struct slice packet);
+/* Serves with this instance until session_next() says that it is to end. */
+void serve(struct session *s, unsigned instance);

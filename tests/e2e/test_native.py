@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models that an engine runs in the native worker: engines that behave, and some that do not."""
+
+import io
+import json
+import os
+import signal
+import struct
+import subprocess
+
+import pytest
+
+from e2e.gate import background
+from e2e.server import BIN, eventually
+
+ENGINES = BIN.parent / "tests" / "engines"
+HOSTILE = {"SCONCE_ENGINE_PATH": str(ENGINES)}
+JSON = {"Content-Type": "application/json"}
+RAW = {"Content-Type": "application/octet-stream"}
+
+
+def make_model(store, name, engine="echo", content="good", config=None):
+    """A folder that an engine serves."""
+    folder = store / name
+    (folder / "MAR-INF").mkdir(parents=True)
+    (folder / f"m.{engine}").write_text(content)
+    model = {"modelName": name, "serializedFile": f"m.{engine}"}
+    if config is not None:
+        model["configFile"] = "c.yaml"
+        (folder / "c.yaml").write_text(config)
+    (folder / "MAR-INF/MANIFEST.json").write_text(json.dumps({"runtime": "native", "model": model}))
+
+
+def ask(server, model, body, headers=JSON, **more):
+    return server.predict(model, body, headers={**headers, **more})
+
+
+def word(text):
+    return text.ljust(8).encode()
+
+
+def describe(server, model):
+    return server.describe(model)[0]
+
+
+def pid(server, model):
+    return describe(server, model)["workers"][0]["pid"]
+
+
+@pytest.fixture(scope="module")
+def server(module_serve, module_tmp):
+    make_model(module_tmp, "echo")
+    make_model(module_tmp, "hostile", "hostile")
+    return module_serve(store=module_tmp, environment=HOSTILE)
+
+
+def test_description(server):
+    described = describe(server, "echo")
+    assert described["runtime"] == "native"
+    assert described["inputs"] == [{"name": "input", "datatype": "ANY"}]
+    worker, = described["workers"]
+    assert worker["engine"] == "echo" and worker["device"] == "cpu"
+    assert worker["instance"] == 0 and worker["threads"] >= 1 and worker["status"] == "READY"
+    assert describe(server, "hostile")["inputs"] == [
+        {"name": "word", "datatype": "UINT8", "shape": [-1, 8]}]
+
+
+@pytest.mark.parametrize("body, answer", [
+    ("[[1, 2.5]]", [[1.0, 2.5]]),
+    ('{"input": [true]}', [True]),
+    ('{"instances": ["a"]}', {"predictions": ["a"]}),
+    ('{"inputs": {"input": [7]}}', {"outputs": [7]}),
+    ('{"inputs": [{"name": "input", "shape": [1, 2], "datatype": "INT32", "data": [1, 2]}]}',
+     {"model_name": "echo", "outputs": [{"name": "output", "datatype": "INT32", "shape": [1, 2],
+                                         "data": [1, 2]}]}),
+])
+def test_json(server, body, answer):
+    reply = ask(server, "echo", body)
+    assert reply.status_code == 200 and reply.headers["Content-Type"] == "application/json"
+    assert reply.json() == answer
+
+
+@pytest.mark.parametrize("size", [0, 1, 8192, 8193, 600_000, 5_000_000])
+def test_raw_bytes(server, size):
+    data = os.urandom(size)
+    reply = ask(server, "echo", data, RAW, Accept="application/octet-stream")
+    if not size:
+        assert reply.status_code == 200 and not reply.content
+        return
+    assert reply.content == data
+    assert reply.headers["x-tensor-shape"] == str(size)
+    assert reply.headers["x-tensor-dtype"] == "UINT8"
+
+
+def test_large_json(server):
+    values = list(range(100_000))
+    assert ask(server, "echo", json.dumps(values)).json() == values
+
+
+def test_numpy_files(server):
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }".ljust(117) + b"\n"
+    data = b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + struct.pack("<2f", 1, -2)
+    assert ask(server, "echo", data, RAW, Accept="application/json").json() == [1.0, -2.0]
+    reply = ask(server, "echo", io.BytesIO(data), RAW)
+    assert reply.headers["Content-Type"] == "application/x-npy"
+    assert reply.content.endswith(struct.pack("<2f", 1, -2))
+
+
+@pytest.mark.parametrize("body, words", [
+    ("[[1, 2], [3]]", "lists of different length"),
+    ('{"imput": 1}', 'there is no input "imput"'),
+    ("{", "broken at byte"),
+    ("[" * 50_000 + "]" * 50_000, "more than 16 dimensions"),
+])
+def test_bad_requests(server, body, words):
+    reply = ask(server, "echo", body)
+    assert reply.status_code == 400 and words in reply.json()["message"]
+
+
+@pytest.mark.parametrize("command, status, words", [
+    ("error", 500, "The model failed: it was told to fail"),
+    ("shape", 500, 'output "rows" has another size than its shape says'),
+    ("dtype", 500, 'output "rows" has another size than its shape says'),
+])
+def test_an_engine_that_fails(server, command, status, words):
+    before = pid(server, "hostile")
+    reply = ask(server, "hostile", word(command), RAW)
+    assert reply.status_code == status and words in reply.json()["message"]
+    assert ask(server, "hostile", word("good"), RAW).json() == [[1]]
+    assert pid(server, "hostile") == before
+
+
+def test_an_engine_that_prints(server):
+    ask(server, "hostile", word("print"), RAW)
+    eventually(lambda: "a word from the engine" in server.log("model_log.log"), "it is logged")
+
+
+def test_an_engine_that_crashes(serve, tmp_path):
+    make_model(tmp_path, "hostile", "hostile", config="minWorkers: 2\nmaxWorkers: 2\n")
+    server = serve(store=tmp_path, environment=HOSTILE)
+    before = pid(server, "hostile")
+    reply = ask(server, "hostile", word("crash"), RAW)
+    assert reply.status_code == 500 and "Worker died" in reply.json()["message"]
+    eventually(lambda: pid(server, "hostile") not in (before, -1), "another process")
+    eventually(lambda: ask(server, "hostile", word("good"), RAW).status_code == 200, "it answers")
+
+
+def test_an_engine_that_hangs(serve, tmp_path):
+    make_model(tmp_path, "hostile", "hostile", config="responseTimeout: 1\n")
+    server = serve(store=tmp_path, environment=HOSTILE)
+    reply = ask(server, "hostile", word("hang"), RAW)
+    assert reply.status_code == 500 and "responseTimeout" in reply.json()["message"]
+    eventually(lambda: ask(server, "hostile", word("good"), RAW).status_code == 200, "it answers")
+
+
+def test_batches_are_stacked(serve, tmp_path):
+    make_model(tmp_path, "hostile", "hostile", config="batchSize: 4\nmaxBatchDelay: 60000\n"
+                                                      "batchMode: fixed\n")
+    server = serve(store=tmp_path, environment=HOSTILE)
+    futures = [background(ask, server, "hostile", word("good"), RAW) for _ in range(4)]
+    assert [f.result().json() for f in futures] == [[[4]]] * 4
+    # What fails as a whole is run one by one.
+    futures = [background(ask, server, "hostile", word(w), RAW)
+               for w in ("error", "good", "good", "good")]
+    assert [f.result().status_code for f in futures] == [500, 200, 200, 200]
+
+
+def test_instances_are_scaled(serve, tmp_path):
+    make_model(tmp_path, "hostile", "hostile")
+    server = serve(store=tmp_path, environment=HOSTILE)
+    before = pid(server, "hostile")
+
+    def scale(n):
+        reply = server.manage("PUT", f"/models/hostile?min_worker={n}&max_worker={n}"
+                                     "&synchronous=true")
+        assert reply.status_code == 200
+        eventually(lambda: len(describe(server, "hostile")["workers"]) == n, f"{n} instances")
+        assert ask(server, "hostile", word("good"), RAW).status_code == 200
+
+    for n in (4, 1, 3, 2):
+        scale(n)
+        assert {w["pid"] for w in describe(server, "hostile")["workers"]} == {before}
+
+
+def test_nothing_is_lost_when_it_is_killed(serve, tmp_path):
+    make_model(tmp_path, "echo", config="minWorkers: 2\nmaxWorkers: 2\n")
+    server = serve(store=tmp_path)
+    seen = {pid(server, "echo")}
+    futures = [background(ask, server, "echo", f"[{i}]") for i in range(40)]
+    os.kill(seen.copy().pop(), signal.SIGKILL)
+    futures += [background(ask, server, "echo", f"[{i}]") for i in range(40, 80)]
+    assert [f.result().json() for f in futures] == [[i] for i in range(80)]
+
+
+@pytest.mark.parametrize("engine, content, words", [
+    ("hostile", "bad", "the file says: bad"),
+    ("tomorrow", "good", "built for interface 2, and this is 1: build it again"),
+    ("short", "good", "its table lacks functions"),
+    ("nothing", "good", "no engine takes"),
+])
+def test_what_does_not_load_says_why(serve, tmp_path, engine, content, words):
+    server = serve(store=tmp_path, load_models=None, environment=HOSTILE)
+    make_model(tmp_path, "m", engine, content)
+    reply = server.manage("POST", "/models?url=m&initial_workers=1&synchronous=true")
+    assert reply.status_code == 500 and words in reply.json()["message"]
+
+
+def test_a_list_of_engines(tmp_path):
+    """One that crashes costs a line."""
+    env = {**os.environ, **HOSTILE}
+    out = subprocess.run([BIN / "sconce-worker", "--engines"], env=env, capture_output=True,
+                         text=True, timeout=60, check=True).stdout
+    engines = {os.path.basename(e["file"]): e for e in map(json.loads, out.splitlines())}
+    assert engines["echo.so"]["devices"] == "cpu" and engines["echo.so"]["suffixes"] == ".echo"
+    assert "signal 6" in engines["crashing.so"]["error"]
+    assert "interface 2" in engines["tomorrow.so"]["error"]
+    assert engines["hostile.so"]["name"] == "hostile"
