@@ -14,14 +14,22 @@
 static char *python_resolve(const char *path)
 {
 	static const char *const ask[] = { "-I", "-S", "-c",
-					   "import sys; sys.stdout.write(sys.executable); "
+					   "import sys; sys.stdout.write('python:' + "
+					   "(sys.executable or '')); "
 					   "sys.exit(sys.version_info < (3, 9))",
 					   NULL };
-	_cleanup_(buf_finish) struct buf real = BUF_INIT(PYTHON_PATH_MAX);
+	_cleanup_(buf_finish) struct buf said = BUF_INIT(PYTHON_PATH_MAX);
+	const struct slice mark = SLICE("python:");
+	struct slice real;
 
-	if (access(path, X_OK) < 0 || capture_run(path, ask, PYTHON_PROBE_MS, &real))
+	if (access(path, X_OK) < 0 || capture_run(path, ask, PYTHON_PROBE_MS, &said))
 		return NULL;
-	return real.n && real.p[0] == '/' ? buf_steal(&real) : mem_strdup(path);
+	/* Other programs end well, too, whatever they are asked. */
+	real = buf_slice(&said);
+	if (!slice_starts(real, mark))
+		return NULL;
+	real = slice_make(real.p + mark.n, real.n - mark.n);
+	return real.n && real.p[0] == '/' ? slice_dup(real) : mem_strdup(path);
 }
 
 /* What was set as a path is run as that path: its owner may have wrapped an interpreter. */
