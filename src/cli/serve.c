@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/util.h"
 #include "cli/serve_flags.h"
@@ -22,23 +21,11 @@ static int serve_help(void)
 		 "environment, flags. Booleans may be given without a value. Without --config\n"
 		 "the newest snapshot is read, and config.properties, which wins.\n"
 		 "--ncs is --no-config-snapshots; --disable-token-auth and --dt are\n"
-		 "--disable-token-authorization.\n\n");
+		 "--disable-token-authorization.\n");
 	settings_write_help(&b);
 	fwrite(b.p, 1, b.n, stdout);
 	buf_finish(&b);
 	return 0;
-}
-
-/* It may be mounted later, so this is no error; a slip looks the same. */
-static void serve_look_for_store(const struct settings *s, struct buf *why)
-{
-	struct stat st;
-
-	if (!s->model_store || stat(s->model_store, &st) == 0)
-		return;
-	buf_puts(why, "warning: ");
-	settings_put_head(s, "model_store", why);
-	buf_printf(why, "there is no folder %s\n", s->model_store);
 }
 
 int serve_main(int argc, char **argv)
@@ -57,7 +44,6 @@ int serve_main(int argc, char **argv)
 	}
 	settings_init(&s);
 	r = serve_flags_load(&s, argc, argv, &why);
-	serve_look_for_store(&s, &why);
 	sources_report(&why, stderr);
 	code = r ? 2 : serve_run(&s, -1);
 	buf_finish(&why);

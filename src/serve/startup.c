@@ -136,7 +136,6 @@ static bool startup_is_there(const struct settings *s, const struct model_entry 
 	return there;
 }
 
-/* One that is not there may be mounted later. */
 static int startup_check_store(const struct settings *s, struct buf *why)
 {
 	DIR *dir = s->model_store ? opendir(s->model_store) : NULL;
@@ -147,8 +146,6 @@ static int startup_check_store(const struct settings *s, struct buf *why)
 	if (!s->model_store || (dir && access(s->model_store, X_OK) == 0))
 		return 0;
 	error = dir ? errno : error;
-	if (error == ENOENT)
-		return 0;
 	settings_put_head(s, "model_store", why);
 	buf_printf(why, "the folder %s cannot be read: %s", s->model_store, strerror(error));
 	return -error;
