@@ -50,6 +50,12 @@ static void source_not_found(const struct settings *s, const char *url, struct s
 	source_refuse(ret, 404, NOT_FOUND, "Model not found at: %", url);
 	if (strstr(url, "://"))
 		return;
+	if (!s->model_store) {
+		free(ret->message);
+		ret->message = mem_printf("Model not found at: %s. The server has no model_store.",
+					  url);
+		return;
+	}
 	all = source_list(s, &n);
 	for (size_t i = 0; i < n; i++)
 		if (guess_next(&g, source_stem(all[i])))

@@ -100,6 +100,17 @@ static void refuses_what_leaves_the_store(void **state)
 	refused("ftp://host/b.mar", 404, "Model not found at: ftp://host/b.mar");
 }
 
+static void without_a_store_it_says_so(void **state)
+{
+	char *store = settings.model_store;
+
+	(void)state;
+	settings.model_store = NULL;
+	refused("b.mar", 404, "Model not found at: b.mar. The server has no model_store.");
+	refused("ftp://host/b.mar", 404, "Model not found at: ftp://host/b.mar");
+	settings.model_store = store;
+}
+
 /* As TorchServe says it: nothing about the path of what is no URL. */
 static void refuses_what_is_no_url(void **state)
 {
@@ -191,6 +202,7 @@ int main(void)
 		cmocka_unit_test(finds_names_in_the_store),
 		cmocka_unit_test(the_last_word_of_a_path_counts),
 		cmocka_unit_test(refuses_what_leaves_the_store),
+		cmocka_unit_test(without_a_store_it_says_so),
 		cmocka_unit_test(refuses_what_is_no_url),
 		cmocka_unit_test(honours_allowed_urls),
 		cmocka_unit_test(a_download_claims_its_name),
