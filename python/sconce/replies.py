@@ -46,6 +46,7 @@ class Replies:
         self._channel = channel
         self._memory = memory
         self._max = max_response_size
+        self._inline = min(_INLINE_MAX, max_response_size)
         self._entries = []
         self._size = wire.HEAD
         self._lock = RLock()
@@ -118,7 +119,7 @@ class Replies:
         with self._lock:
             if request.over:
                 return
-            if (length <= _INLINE_MAX and flags & _FINAL and length + size <= _HEAD_MAX
+            if (length <= self._inline and flags & _FINAL and length + size <= _HEAD_MAX
                     and request.id not in self._streams):
                 request.over = True
                 self._add(_reply(request.id, status, flags, body, content_type, phrase, headers))

@@ -47,9 +47,10 @@ def test_large_replies_use_their_grant_or_ask_for_one(front):
     assert reply.body == body and reply.flags & wire.REPLY_GRANTED
 
 
-def test_a_reply_larger_than_allowed_fails_alone(front):
-    f = front(ECHO, max_response_size=100_000)
-    f.run([b"x" * 200_000, b"small"], batch_size=2)
+@pytest.mark.parametrize("limit", [100_000, 100])
+def test_a_reply_larger_than_allowed_fails_alone(front, limit):
+    f = front(ECHO, max_response_size=limit)
+    f.run([b"x" * 2 * limit, b"small"], batch_size=2)
     large, small = f.replies(2)
     assert large.error and large.status == 507 and b"max_response_size" in large.body
     assert small.body == b"small"
