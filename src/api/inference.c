@@ -36,9 +36,9 @@ static const char *inference_cause(struct call *c, const struct version *v, int 
 
 	if (why == VERSION_QUEUE_FULL)
 		return region_printf(&c->region,
-				     ". Its queue is full: %u requests wait, which is all that its "
+				     ". Its queue is full: %u request%s, which is all that its "
 				     "job_queue_size allows",
-				     v->queue.n);
+				     v->queue.n, v->queue.n == 1 ? " waits" : "s wait");
 	if (why == VERSION_NO_TICKET)
 		return ". No worker is free (useJobTicket)";
 	if (why == VERSION_NO_WORKER && trouble)

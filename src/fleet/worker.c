@@ -232,7 +232,7 @@ void worker_ended(struct worker *w, int status, const char *how)
 			 "Worker disconnected. Backend worker %s%s", how,
 			 w->timed_out ? " (it did not answer in time)" : "");
 	}
-	worker_fail_flights(w, status, now_ns);
+	worker_fail_flights(w, status, how, now_ns);
 	worker_memory_unref(TAKE(w->memory));
 	if (was_loading)
 		worker_report_load_failure(w, how);

@@ -231,8 +231,8 @@ struct request *worker_find(const struct worker *w, uint64_t id, struct flight *
 int worker_received(struct channel *c, const struct frame *f);
 void worker_broken(struct channel *c, const char *why);
 /* ---- worker_death.c ---- */
-/* The process is gone: requeues, retries or fails what it had. */
-void worker_fail_flights(struct worker *w, int status, uint64_t now_ns);
+/* The process is gone ("exited with code 3"): requeues, retries or fails what it had. */
+void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t now_ns);
 /* ---- worker_run.c ---- */
 /* All of it is answered; it is the caller's. */
 void worker_flight_done(struct worker *w, struct flight *fl);

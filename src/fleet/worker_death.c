@@ -27,20 +27,26 @@ static int worker_death_status(const struct worker *w, int status)
 	return !w->killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 507 : 500;
 }
 
+/* What those are told that had requests with it. */
+struct worker_blame {
+	int status;
+	char client[96], log[128];
+};
+
 /* One that waits again has lost nothing. */
 static void worker_report_request(const struct worker *w, const struct request *r,
-				  enum dispatch_fate fate)
+				  enum dispatch_fate fate, const struct worker_blame *blame)
 {
 	if (fate == FATE_RETRY_ALONE)
 		log_about(LOG_SERVER, LOG_WARN, w->label, "sconce.worker", r->uuid,
-			  "Request %s is run once more, alone: its worker died", r->uuid);
+			  "Request %s is run once more, alone: %s", r->uuid, blame->log);
 	else if (fate == FATE_FAIL)
 		log_about(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", r->uuid,
-			  "Request %s fails: its worker died", r->uuid);
+			  "Request %s fails: %s", r->uuid, blame->log);
 }
 
 static void worker_settle_request(struct worker *w, struct request *r, enum dispatch_fate fate,
-				  int status, const char *why)
+				  const struct worker_blame *blame)
 {
 	struct reply last = { .final = true };
 
@@ -48,7 +54,7 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 	r->grant = (struct span){ 0 };
 	if (r->sequence && fate == FATE_REQUEUE && !sequence_may_return(r->sequence))
 		fate = FATE_FAIL;
-	worker_report_request(w, r, fate);
+	worker_report_request(w, r, fate, blame);
 	switch (fate) {
 	case FATE_RETRY_ALONE:
 		r->retried = true;
@@ -63,19 +69,26 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 		if (r->sequence)
 			w->ops->sequence_answered(w->owner, r, &last, clock_now_ns());
 		w->ops->release(w->owner);
-		worker_reply_error(r, status, why);
+		worker_reply_error(r, blame->status, blame->client);
 		return;
 	}
 }
 
 static void worker_settle_flight(struct worker *w, struct flight *fl,
-				 const struct dispatch_death *death, int status)
+				 const struct dispatch_death *death, const char *how, int status)
 {
-	char late[96];
+	unsigned long long limit = (unsigned long long)w->model.response_timeout_s;
+	struct worker_blame blame = { .status = status };
 	struct list *n;
 
-	snprintf(late, sizeof(late), "Worker died. No answer in %llu s (responseTimeout).",
-		 (unsigned long long)w->model.response_timeout_s);
+	snprintf(blame.client, sizeof(blame.client), "Worker died.");
+	snprintf(blame.log, sizeof(blame.log), "its worker %s", how);
+	if (fl->late) {
+		snprintf(blame.client, sizeof(blame.client),
+			 "Worker died. No answer in %llu s (responseTimeout).", limit);
+		snprintf(blame.log, sizeof(blame.log), "no answer in %llu s (responseTimeout)",
+			 limit);
+	}
 	/* Each goes to the head of the queue, so the last one first. */
 	while ((n = list_last(&fl->requests))) {
 		struct request *r = container_of(n, struct request, link);
@@ -85,14 +98,14 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 		/* One that we stopped ourselves has nothing against its requests. */
 		if (w->state == WORKER_STOPPING && !fl->late && fate == FATE_RETRY_ALONE)
 			fate = FATE_REQUEUE;
-		worker_settle_request(w, r, fate, status, fl->late ? late : "Worker died.");
+		worker_settle_request(w, r, fate, &blame);
 	}
 	fl->left = 0;
 	worker_flight_done(w, fl);
 	flight_free(fl);
 }
 
-void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
+void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t now_ns)
 {
 	struct dispatch_death death = {
 		.started_batch = w->memory ? outbound_started(w->memory->outbound) : 0,
@@ -108,7 +121,7 @@ void worker_fail_flights(struct worker *w, int status, uint64_t now_ns)
 
 		/* Those beside the one that hung have done nothing wrong. */
 		death.timed_out = fl->late;
-		worker_settle_flight(w, fl, &death, code);
+		worker_settle_flight(w, fl, &death, how, code);
 	}
 	assert(list_empty(&w->flights));
 	w->ops->leaves(w->owner, w, code, "Worker died.");

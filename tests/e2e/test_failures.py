@@ -98,6 +98,8 @@ def test_no_reply_within_the_response_timeout(server):
     eventually(lambda: "Number or consecutive unsuccessful inference 1" in server.log("ts_log.log"))
     assert re.search(r"W-\d+-hasty_1\.0 .* - Killing the worker: no answer in 1 s "
                      r"\(responseTimeout\)\n", server.log("ts_log.log"))
+    assert re.search(r" - Request [-\w]+ fails: no answer in 1 s \(responseTimeout\)\n",
+                     server.log("ts_log.log"))
 
 
 def test_response_over_the_limit(server):

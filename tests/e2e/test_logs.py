@@ -100,8 +100,8 @@ def test_a_request_that_kills_its_worker(serve, module_tmp):
     server = serve(store=module_tmp / "dies", log_format="json")
     server.predict("dies", b"x", headers={"x-request-id": "mine"})
     assert messages(server, "ts_log.log", request_id="mine") == [
-        "Request mine is run once more, alone: its worker died",
-        "Request mine fails: its worker died"]
+        "Request mine is run once more, alone: its worker exited with code 1",
+        "Request mine fails: its worker exited with code 1"]
 
 
 def test_lines_as_torchserve_writes_them(serve, archives):

@@ -171,7 +171,8 @@ def test_restarts_and_retries(server):
     assert server.predict("trouble", "fine").text == "fine"
     assert server.metric("sconce_worker_restarts_total", model_name="trouble") == before + 2
     assert server.metric("sconce_request_retries_total", model_name="trouble") == 1
-    for what in ("is run once more, alone: its worker died", "fails: its worker died"):
+    for what in ("is run once more, alone: its worker exited with code 3",
+                 "fails: its worker exited with code 3"):
         line = re.compile(rf"W-\d+-trouble_1\.0 sconce\.worker - Request {ident} {what}$", re.M)
         eventually(lambda line=line: line.search(server.log("ts_log.log")), line.pattern)
 
