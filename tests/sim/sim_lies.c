@@ -35,6 +35,15 @@ static bool lie_send(struct process *p, const struct frame_reply *fr, unsigned t
 	return process_send(p, frame_end(&fw));
 }
 
+/* No lie, but what HTTP does not allow: that request fails, and is over. */
+static void lie_answer(struct process *p, const struct frame_reply *fr)
+{
+	struct list *l = list_first(&p->jobs);
+
+	if (lie_send(p, fr, 1) && l)
+		process_job_free(p, container_of(l, struct process_job, link));
+}
+
 static void lie_unknown_id(struct sim *s, struct process *p)
 {
 	struct frame_reply fr = lie_reply(p);
@@ -118,7 +127,7 @@ static void lie_header(struct sim *s, struct process *p)
 
 	(void)s;
 	fr.headers = slice_make(block, n);
-	lie_send(p, &fr, 1);
+	lie_answer(p, &fr);
 }
 
 static void lie_status(struct sim *s, struct process *p)
@@ -126,7 +135,7 @@ static void lie_status(struct sim *s, struct process *p)
 	struct frame_reply fr = lie_reply(p);
 
 	fr.status = (uint16_t)(random_chance(&s->random, 500) ? 0 : 1000);
-	lie_send(p, &fr, 1);
+	lie_answer(p, &fr);
 }
 
 /* The first answers, the second is one too many. */
@@ -195,11 +204,9 @@ static void lie_overfill(struct sim *s, struct process *p)
 		lie_send(p, &fr, 1);
 }
 
-/* No lie, but what HTTP does not allow: only that request fails. */
 static void lie_interim(struct sim *s, struct process *p)
 {
 	struct frame_reply fr = lie_reply(p);
-
 	struct process_job *j;
 
 	(void)s;
@@ -209,8 +216,7 @@ static void lie_interim(struct sim *s, struct process *p)
 	if (j->pieces_sent)
 		return; /* then its status is of no account */
 	fr.status = 101;
-	lie_send(p, &fr, 1);
-	process_job_free(p, j);
+	lie_answer(p, &fr);
 }
 
 static void lie_again(struct sim *s, struct process *p)
