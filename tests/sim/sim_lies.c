@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "sim.h"
 
+#define LIE_OVERFILLS 2
 #define LIE_TURNS 200 /* until the front has read what was sent before it, too */
 
 static struct frame_reply lie_reply(const struct process *p)
@@ -194,8 +195,11 @@ static void lie_overfill(struct sim *s, struct process *p)
 	struct frame_reply fr = lie_reply(p);
 
 	(void)s;
-	p->lie--; /* again and again, until somebody does something about it */
+	/* Again, until somebody does something about it. Nobody has to where its client is quick:
+	 * then it dies. */
+	p->lie--;
 	p->fate_in = 0;
+	p->fate = ++p->overfills < LIE_OVERFILLS ? FATE_LIES : FATE_DIES;
 	fr.flags = 0;
 	fr.status = 500; /* so that it is nobody's planned answer */
 	fr.length = sizeof(bytes);

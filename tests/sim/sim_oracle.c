@@ -135,9 +135,14 @@ static void oracle_pool(struct sim *s)
 			 (unsigned long long)st.blocks);
 }
 
-/* Requests that were given up may still be with workers. */
+/* Requests that were given up may still be with workers, and what was begun on models goes on
+ * without the client that asked for it. */
 static bool oracle_no_requests(const struct sim *s)
 {
+	const struct fleet *f = &s->front.fleet;
+
+	if (!list_empty(&f->registering) || !list_empty(&f->retired) || f->leaving)
+		return false;
 	map_for_each (e, &s->front.fleet.store.models) {
 		const struct model *m = e->value;
 

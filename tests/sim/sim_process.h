@@ -67,7 +67,7 @@ struct process {
 	unsigned n_segments;
 	struct list jobs; /* struct process_job, in order */
 	unsigned n_jobs;
-	unsigned lie;
+	unsigned lie, overfills;
 };
 
 /* Which makers the front's workers have. */
