@@ -213,16 +213,18 @@ void http1_body_taken(struct http1 *h)
 	(void)e;
 }
 
-/* "http://host/path" → "/path": proxies' form, of which only the path matters here. */
+/* "http://host/path" → "/path": proxies' form, of which only what follows the host matters here. */
 static struct slice http1_path(struct slice target)
 {
-	ptrdiff_t slash;
+	bool plain = slice_istarts(target, SLICE("http://"));
+	size_t at = plain ? strlen("http://") : strlen("https://");
 
-	if (!slice_istarts(target, SLICE("http://")) && !slice_istarts(target, SLICE("https://")))
+	if (!plain && !slice_istarts(target, SLICE("https://")))
 		return target;
-	target = slice_make(target.p + 8, target.n - 8);
-	slash = slice_find(target, '/');
-	return slash < 0 ? SLICE("/") : slice_make(target.p + slash, target.n - (size_t)slash);
+	/* A query may follow the host at once, and have slashes of its own. */
+	while (at < target.n && target.p[at] != '/' && target.p[at] != '?')
+		at++;
+	return at < target.n ? slice_make(target.p + at, target.n - at) : SLICE("/");
 }
 
 static int http1_check(const struct http1 *h, const struct http_head *head)

@@ -110,6 +110,31 @@ static void plain_and_pipelined_requests(void **state)
 	assert_string_equal(o.target, "/two");
 }
 
+static void a_proxys_target_is_cut_behind_its_host(void **state)
+{
+	static const struct {
+		const char *target, *path;
+	} rows[] = {
+		{ "http://h/two", "/two" },     { "HTTPS://h/two?x", "/two" },
+		{ "http://h", "/" },            { "https://h", "/" },
+		{ "http://", "/" },             { "https://", "/" },
+		{ "http:///two", "/two" },      { "https:///two", "/two" },
+		{ "http://h?to=/two", "" },     { "https://h?to=http://i/two", "" },
+		{ "http://u:p@h:1/two", "/two" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[128];
+		struct outcome o;
+
+		snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", rows[i].target);
+		o = feed(text);
+		assert_int_equal(o.status, 0);
+		assert_string_equal(o.target, rows[i].path);
+	}
+}
+
 static void chunked_bodies(void **state)
 {
 	struct outcome o = feed("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -264,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_and_pipelined_requests),
+		cmocka_unit_test(a_proxys_target_is_cut_behind_its_host),
 		cmocka_unit_test(chunked_bodies),
 		cmocka_unit_test(what_smuggles_is_refused),
 		cmocka_unit_test(sizes_of_chunks_are_looked_at_at_once),

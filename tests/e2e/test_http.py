@@ -346,7 +346,8 @@ def test_malformed_request_is_refused(server, still_healthy, name):
 
 @pytest.mark.parametrize("request_bytes", [
     b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
-    b"GET http://x/ping HTTP/1.1\r\nHost: x\r\n\r\n", b"GET * HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET http://x/ping HTTP/1.1\r\nHost: x\r\n\r\n", b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET https:// HTTP/1.1\r\nHost: x\r\n\r\n", b"GET * HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET ping HTTP/1.1\r\nHost: x\r\n\r\n", b"TRACE /ping HTTP/1.1\r\nHost: x\r\n\r\n"])
 def test_unusual_targets_never_fail_inside(server, still_healthy, request_bytes):
     with server.raw() as raw:
