@@ -10,6 +10,7 @@
 #define HTTP1_HEAD_MAX ((size_t)65536)
 
 static const char http1_bad_coding[] = "This Transfer-Encoding is not supported: only chunked is.";
+static const char http1_too_large[] = "The request body is too large.";
 
 static struct http1 *http1_of(llhttp_t *p)
 {
@@ -98,6 +99,9 @@ static int http1_on_head(llhttp_t *p)
 		return http1_refuse(h, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
 	if ((p->flags & F_TRANSFER_ENCODING) && !(p->flags & F_CHUNKED))
 		return http1_refuse(h, 501, http1_bad_coding);
+	/* That number means something else here. */
+	if ((p->flags & F_CONTENT_LENGTH) && p->content_length == HTTP_LENGTH_UNKNOWN)
+		return http1_refuse(h, 413, http1_too_large);
 	/* No protocol is switched to: an Upgrade header is an offer that may be ignored. */
 	p->upgrade = 0;
 	/* A body of known length is taken by the connection; the parser only sees chunked ones. */
@@ -113,7 +117,7 @@ static int http1_on_chunk(llhttp_t *p)
 	struct http1 *h = http1_of(p);
 
 	if (p->content_length > h->limits->body_bytes - h->chunks)
-		return http1_refuse(h, 413, "The request body is too large.");
+		return http1_refuse(h, 413, http1_too_large);
 	h->chunks += p->content_length;
 	return 0;
 }

@@ -254,6 +254,14 @@ def test_absurd_length(server, still_healthy):
         assert raw.response().status in (400, 413)
 
 
+def test_a_length_that_means_something_else_is_a_length(server, still_healthy):
+    with server.raw() as raw:
+        raw.send(encode("POST", "/predictions/echo", headers={"Content-Length": 2**64 - 1})
+                 + SMUGGLED)
+        assert raw.response().status == 413
+        assert raw.ended()
+
+
 def test_request_line_too_long(server, still_healthy):
     with server.raw() as raw:
         raw.send(encode("GET", "/" + "a" * (HEAD_LIMIT + 1)))
