@@ -160,7 +160,8 @@ def e2e(name, folder):
     environment = {"SCONCE_BIN_DIR": str(ROOT / folder / "bin")}
     if folder != "build":
         environment["SCONCE_E2E_STALL_MS"] = "500"
-    return build(folder) or pytest(name, "tests/e2e", "-m", "not torch", env=environment)
+    return build(folder) or pytest(name, "tests/e2e", "-m", "not torch and not engines",
+                                   env=environment)
 
 
 def torch():
@@ -175,6 +176,13 @@ def torch():
     counts.add(units)
     counts.report += units.report if units.failed else ""
     return counts
+
+
+def engines():
+    """Models that runtimes from packages run, beside these runtimes in Python."""
+    environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin"),
+                   "SCONCE_E2E_ENGINES_PYTHON": str(ROOT / ".venv-engines/bin/python")}
+    return build("build") or pytest("engines", "-m", "engines", "tests/e2e", env=environment)
 
 
 def compat():
@@ -248,6 +256,7 @@ STEPS = {
                              env={"PYTHONPATH": str(ROOT / "python")}),
     "e2e": lambda: e2e("e2e", "build"),
     "torch": torch,
+    "engines": engines,
     "docs": docs,
     "wheel": lambda: pytest("wheel", "tests/wheel"),
     "compat": compat,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what a task needs, and nothing when it is there already:
-#   tools/setup.sh build|wheel|test|compat|demo|bench|bench-sconce|fuzz|format|docs
+#   tools/setup.sh build|wheel|test|engines|compat|demo|bench|bench-sconce|fuzz|format|docs
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
-TASKS="build|wheel|test|compat|demo|bench|bench-sconce|fuzz|format|docs"
+TASKS="build|wheel|test|engines|compat|demo|bench|bench-sconce|fuzz|format|docs"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev"
@@ -82,15 +82,17 @@ source_package() {
 }
 
 # A virtual environment that holds what a requirements file lists. Its copy marks it as complete.
+# Further words are options of pip.
 environment() {
 	local folder=$1 requirements=$2
+	shift 2
 	if cmp -s "$requirements" "$folder/requirements.txt" && [ -x "$folder/bin/python" ]; then
 		return 0
 	fi
 	say "making $folder from $requirements"
 	[ -x "$folder/bin/python" ] || quiet "$PYTHON" -m venv --clear "$folder" ||
 		fail "cannot make the environment $folder with $PYTHON (see $LOG)"
-	quiet "$folder/bin/python" -m pip install -r "$requirements" ||
+	quiet "$folder/bin/python" -m pip install "$@" -r "$requirements" ||
 		fail "missing Python packages: $(packages_of "$requirements") (pip, see $LOG)"
 	cp "$requirements" "$folder/requirements.txt"
 }
@@ -113,6 +115,9 @@ torchserve() {
 	environment .venv-torchserve bench/requirements-torchserve.txt
 	torchvision
 }
+
+# What the runtimes ask for beyond this is for their tools.
+engines() { environment .venv-engines tests/requirements-engines.txt --no-deps; }
 
 packages_of() { sed -e 's/#.*//' "$1" | xargs; }
 
@@ -142,6 +147,14 @@ main() {
 		setup_wheel $TEST
 		environment .venv tests/requirements.txt
 		environment .venv-demo tools/requirements-demo.txt
+		engines
+		;;
+	engines)
+		# shellcheck disable=SC2086 # a list of words
+		setup_build $TEST
+		environment .venv tests/requirements.txt
+		environment .venv-demo tools/requirements-demo.txt
+		engines
 		;;
 	compat)
 		setup_build $TEST

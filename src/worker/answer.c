@@ -33,7 +33,7 @@ static void put_real(struct buf *out, double v, bool single)
 		buf_puts(out, isnan(v) ? "NaN" : v < 0 ? "-Infinity" : "Infinity");
 		return;
 	}
-	for (int digits = single ? 6 : 15; digits <= 17; digits += single ? 3 : 1) {
+	for (int digits = single ? 6 : 15; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, v);
 		if (single ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v)
 			break;

@@ -94,7 +94,7 @@ static void numbers_read_back_equal(void **state)
 	(void)state;
 	echoes(&one_input, "[[0.1, 16777217], [NaN, -Infinity]]",
 	       "[[0.1, 16777216.0], [NaN, -Infinity]]");
-	echoes(&one_input, "[[3.4028235e38, 1.1754944e-38]]", "[[3.40282347e+38, 1.17549435e-38]]");
+	echoes(&one_input, "[[3.4028235e38, 1.1754944e-38]]", "[[3.4028235e+38, 1.1754944e-38]]");
 }
 
 static void what_does_not_fit_is_refused_by_name(void **state)

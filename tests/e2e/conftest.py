@@ -15,6 +15,7 @@ from e2e.shell import Shell                     # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "torch: needs torch in the handlers' Python")
+    config.addinivalue_line("markers", "engines: needs runtimes of engines in a Python of theirs")
 
 
 def has_torch():

@@ -28,7 +28,7 @@ def test_the_example_is_built_against_what_is_installed(tmp_path):
     worker = next(path for path in tmp_path.rglob("sconce-worker") if path.is_file())
     environment = {**os.environ, "SCONCE_ENGINE_PATH": str(engines)}
     listed = [json.loads(line) for line in run([worker, "--engines"], env=environment).splitlines()]
-    assert {"mine.so", "echo.so"} == {os.path.basename(e["file"]) for e in listed}
-    assert not any("error" in e for e in listed)
+    errors = {os.path.basename(e["file"]): e.get("error") for e in listed}
+    assert errors["mine.so"] is None and errors["echo.so"] is None
     said = json.loads(run([worker, "--check", tmp_path / "model.echo"], env=environment))
     assert said["instances"][0]["engine"] == "echo"

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX models out of packages, served from bare files, beside ONNX Runtime in Python."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from e2e.gate import background
+from e2e.server import eventually
+
+pytestmark = pytest.mark.engines
+
+JSON = {"Content-Type": "application/json"}
+RAW = {"Content-Type": "application/octet-stream", "Accept": "application/octet-stream"}
+# Runs models: a line {"model", "inputs": {name: [type, values]}} each, answered by a line.
+REFERENCE = """
+import json, sys
+import numpy as np
+import onnxruntime
+for line in sys.stdin:
+    ask = json.loads(line)
+    session = onnxruntime.InferenceSession(ask["model"])
+    inputs = {name: np.array(values, dtype=kind) for name, (kind, values) in ask["inputs"].items()}
+    outputs = session.run(None, inputs)
+    print(json.dumps({o.name: v.tolist() for o, v in zip(session.get_outputs(), outputs)}))
+"""
+FIND = """
+import importlib.util, json
+names = ["onnxruntime", "magika", "silero_vad"]
+print(json.dumps([importlib.util.find_spec(n).submodule_search_locations[0] for n in names]))
+"""
+
+
+@pytest.fixture(scope="session")
+def python():
+    path = os.environ.get("SCONCE_E2E_ENGINES_PYTHON")
+    if not path or not Path(path).exists():
+        pytest.skip("SCONCE_E2E_ENGINES_PYTHON names no Python that has runtimes of engines")
+    return path
+
+
+@pytest.fixture(scope="session")
+def models(python, tmp_path_factory):
+    """A store of bare files."""
+    out = subprocess.run([python, "-c", FIND], check=True, capture_output=True, text=True).stdout
+    runtime, magika, silero = map(Path, json.loads(out))
+    store = tmp_path_factory.mktemp("store")
+    for source, name in ((runtime / "datasets/mul_1.onnx", "mul"),
+                         (runtime / "datasets/logreg_iris.onnx", "iris"),
+                         (magika / "models/standard_v3_3/model.onnx", "magika"),
+                         (silero / "data/silero_vad.onnx", "silero")):
+        shutil.copy(source, store / f"{name}.onnx")
+    (store / "magika.onnx.yaml").write_text("batchSize: 8\nmaxBatchDelay: 20\n"
+                                            "minWorkers: 2\nmaxWorkers: 2\n")
+    return store
+
+
+@pytest.fixture(scope="module")
+def server(module_serve, python, models):
+    return module_serve(store=models, python=python, load_models="mul.onnx,magika.onnx,silero.onnx")
+
+
+def reference(python, model, **inputs):
+    ask = json.dumps({"model": str(model), "inputs": inputs})
+    return json.loads(subprocess.run([python, "-c", REFERENCE], input=ask, check=True, text=True,
+                                     capture_output=True).stdout)
+
+
+def close(a, b):
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(close, a, b))
+    return a == pytest.approx(b, rel=1e-5, abs=2e-5)    # batches are summed in another order
+
+
+def test_an_example(server, python, models):
+    values = [[1, 2], [3, 4], [5, 6]]
+    wanted = reference(python, models / "mul.onnx", X=["float32", values])
+    assert server.predict("mul", json.dumps(values), headers=JSON).json() == wanted["Y"]
+    described, = server.describe("mul")
+    assert described["inputs"] == [{"name": "X", "datatype": "FP32", "shape": [3, 2]}]
+    assert described["workers"][0]["runtime"] == "ONNX Runtime"
+
+
+def test_several_inputs_and_outputs_and_a_scalar(server, python, models):
+    inputs = {"input": [[0.01 * (i % 7) for i in range(512)]], "state": [[[0.0] * 128]] * 2,
+              "sr": 16000}
+    kinds = {"input": "float32", "state": "float32", "sr": "int64"}
+    wanted = reference(python, models / "silero.onnx",
+                       **{name: [kinds[name], value] for name, value in inputs.items()})
+    answer = server.predict("silero", json.dumps(inputs), headers=JSON).json()
+    assert answer.keys() == wanted.keys() and all(close(answer[k], wanted[k]) for k in wanted)
+    del inputs["sr"]
+    refused = server.predict("silero", json.dumps(inputs), headers=JSON)
+    assert refused.status_code == 400 and 'input "sr" is missing' in refused.json()["message"]
+
+
+def test_raw_bytes_are_what_json_says(server, python, models):
+    row = [i % 251 for i in range(2048)]
+    wanted = reference(python, models / "magika.onnx", bytes=["int32", [row]])["target_label"]
+    assert close(server.predict("magika", json.dumps([row]), headers=JSON).json(), wanted)
+    raw = b"".join(v.to_bytes(4, "little") for v in row)
+    answer = server.predict("magika", raw, headers=RAW)
+    assert answer.headers["x-tensor-shape"] == "1,214"
+    assert len(answer.content) == 214 * 4
+
+
+def test_requests_are_stacked(server, python, models):
+    rows = [[(i * k) % 251 for i in range(2048)] for k in range(1, 33)]
+    wanted = reference(python, models / "magika.onnx", bytes=["int32", rows])["target_label"]
+    futures = [background(server.predict, "magika", json.dumps([row]), headers=JSON)
+               for row in rows]
+    for future, row in zip(futures, wanted):
+        assert close(future.result().json(), [row])
+
+
+def test_nothing_is_lost_when_it_is_killed(server):
+    row = json.dumps([[1] * 2048])
+    wanted = server.predict("magika", row, headers=JSON).json()
+    before = server.worker_pids("magika")[0]
+    futures = [background(server.predict, "magika", row, headers=JSON) for _ in range(50)]
+    os.kill(before, signal.SIGKILL)
+    futures += [background(server.predict, "magika", row, headers=JSON) for _ in range(50)]
+    answers = [f.result() for f in futures]
+    assert {(a.status_code, a.text if a.status_code != 200 else "") for a in answers} == {(200, "")}
+    assert all(close(a.json(), wanted) for a in answers)
+    eventually(lambda: before not in server.worker_pids("magika"), "another process")
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"", "oad"),
+    (b"junk" * 100, "oad"),
+    (None, "oad"),
+])
+def test_broken_files_say_so(serve, python, models, tmp_path, content, words):
+    if content is None:
+        whole = (models / "magika.onnx").read_bytes()
+        content = whole[:len(whole) // 2]
+    (tmp_path / "broken.onnx").write_bytes(content)
+    server = serve(store=tmp_path, python=python, load_models=None)
+    answer = server.register("broken.onnx", initial_workers=1, synchronous="true")
+    assert answer.status_code == 500
+    assert "Failed to start workers" in answer.json()["message"]
+    assert words in answer.json()["message"]
+
+
+def test_what_is_no_tensor_is_told(serve, python, models):
+    server = serve(store=models, python=python, load_models=None)
+    answer = server.register("iris.onnx", initial_workers=1, synchronous="true")
+    assert answer.status_code == 500 and "zipmap=False" in answer.json()["message"]
+
+
+def test_a_runtime_that_is_missing_is_named(serve, models):
+    server = serve(store=models, load_models=None)
+    answer = server.register("mul.onnx", initial_workers=1, synchronous="true")
+    assert answer.status_code == 500
+    assert "ONNX Runtime is not installed: " in answer.json()["message"]
+    assert "-m pip install onnxruntime" in answer.json()["message"]
