@@ -178,11 +178,23 @@ def torch():
     return counts
 
 
+def engine_units(name, folder):
+    """Plug-ins, each in a process of its own, beside their runtimes in Python."""
+    environment = {"SCONCE_ENGINES_BUILD": str(ROOT / folder),
+                   "PYTHONPATH": sysconfig.get_path("purelib")}
+    return build(folder, "engine-tests") or pytest(
+        name, "tests/engines", env=environment, python=".venv-engines/bin/python")
+
+
 def engines():
-    """Models that runtimes from packages run, beside these runtimes in Python."""
+    """Models that runtimes from packages run, without a server and behind it."""
     environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin"),
                    "SCONCE_E2E_ENGINES_PYTHON": str(ROOT / ".venv-engines/bin/python")}
-    return build("build") or pytest("engines", "-m", "engines", "tests/e2e", env=environment)
+    counts = build("build") or engine_units("engine-units", "build")
+    served = pytest("engines", "-m", "engines", "tests/e2e", env=environment)
+    counts.add(served)
+    counts.report += served.report if served.failed else ""
+    return counts
 
 
 def compat():
@@ -263,6 +275,7 @@ STEPS = {
     "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),
     "sim": sim,
     "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
+    "asan-engines": lambda: engine_units("asan-engines", "build-asan"),
     "tsan-log": tsan_log,
     "tsan-worker": tsan_worker,
 }
