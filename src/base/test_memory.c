@@ -211,6 +211,23 @@ static void uuids_are_version_4_and_differ(void **state)
 	assert_true(a[8] == '-' && a[13] == '-' && a[18] == '-' && a[23] == '-');
 }
 
+static void uuids_have_all_digits_and_no_others(void **state)
+{
+	static const char digits[] = "0123456789abcdef-";
+	bool seen[sizeof(digits)] = { false };
+	char id[UUID_LEN + 1];
+
+	(void)state;
+	for (int k = 0; k < 100; k++) {
+		uuid_make(id);
+		assert_int_equal(strspn(id, digits), UUID_LEN);
+		for (int i = 0; i < UUID_LEN; i++)
+			seen[strchr(digits, id[i]) - digits] = true;
+	}
+	for (size_t i = 0; i < sizeof(digits) - 1; i++)
+		assert_true(seen[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +239,7 @@ int main(void)
 		cmocka_unit_test(files_are_written_to_new_ones),
 		cmocka_unit_test(trees_are_removed_without_following_links),
 		cmocka_unit_test(uuids_are_version_4_and_differ),
+		cmocka_unit_test(uuids_have_all_digits_and_no_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

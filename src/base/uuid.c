@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/uuid.h"
 
+#include <endian.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,18 +44,34 @@ static uint64_t uuid_random(void)
 	return result;
 }
 
+/* The eight digits of `v`, all at once: a byte of `w` for each. */
+static void uuid_put_hex(char out[8], uint32_t v)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t w = v, letters;
+
+	w = (w | w << 16) & UINT64_C(0x0000ffff0000ffff);
+	w = (w | w << 8) & UINT64_C(0x00ff00ff00ff00ff);
+	w = (w | w << 4) & each * 0x0f;
+	letters = (w + each * 6) >> 4 & each; /* 1 where the digit is above 9 */
+	w = htobe64(w + each * '0' + letters * ('a' - '0' - 10));
+	memcpy(out, &w, sizeof(w));
+}
+
 void uuid_make(char out[UUID_LEN + 1])
 {
-	static const char hex[] = "0123456789abcdef";
+	static const char form[] = "00000000-0000-4000-8000-000000000000";
 	uint64_t w[2] = { uuid_random(), uuid_random() };
-	char *at = out;
+	char hex[32];
 
 	w[0] = (w[0] & ~UINT64_C(0xf000)) | UINT64_C(0x4000);
 	w[1] = (w[1] & ~(UINT64_C(3) << 62)) | (UINT64_C(2) << 62);
-	for (int i = 0; i < 32; i++) {
-		if (i == 8 || i == 12 || i == 16 || i == 20)
-			*at++ = '-';
-		*at++ = hex[(w[i / 16] >> (60 - 4 * (i % 16))) & 15];
-	}
-	*at = '\0';
+	for (int i = 0; i < 4; i++)
+		uuid_put_hex(hex + 8 * i, (uint32_t)(w[i / 2] >> (i % 2 ? 0 : 32)));
+	memcpy(out, form, sizeof(form));
+	memcpy(out, hex, 8);
+	memcpy(out + 9, hex + 8, 4);
+	memcpy(out + 14, hex + 12, 4);
+	memcpy(out + 19, hex + 16, 4);
+	memcpy(out + 24, hex + 20, 12);
 }
