@@ -140,7 +140,7 @@ int parts_read(struct call *c, bool query)
 	bool form = slice_istarts(type, SLICE("multipart/")) ||
 		    slice_ieq(type, SLICE("application/x-www-form-urlencoded"));
 
-	c->request.parts = region_alloc(&c->region,
+	c->request.parts = region_bytes(&c->region,
 					(query || form ? PARTS_MAX : 1) * sizeof(struct part));
 	if (query && parts_query(c) < 0)
 		return -1;
@@ -209,7 +209,7 @@ void parts_headers(struct call *c, unsigned extra)
 {
 	struct slice connection = http_head_get(&c->x->head, "connection");
 	size_t room = parts_headers_room(c), n = 0;
-	char *p = region_alloc(&c->region, room);
+	char *p = region_bytes(&c->region, room);
 	char length[24];
 
 	for (size_t i = 0; i < c->x->head.n_headers; i++) {

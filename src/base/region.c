@@ -61,7 +61,7 @@ static void region_grow(struct region *r, size_t n)
 	r->end = b->data + size;
 }
 
-void *region_alloc(struct region *r, size_t n)
+void *region_bytes(struct region *r, size_t n)
 {
 	char *p;
 
@@ -71,16 +71,21 @@ void *region_alloc(struct region *r, size_t n)
 	p = r->at;
 	r->at += n;
 	r->used += n;
-	memset(p, 0, n);
 	return p;
+}
+
+void *region_alloc(struct region *r, size_t n)
+{
+	return memset(region_bytes(r, n), 0, n);
 }
 
 char *region_strndup(struct region *r, const char *p, size_t n)
 {
-	char *s = region_alloc(r, n + 1);
+	char *s = region_bytes(r, n + 1);
 
 	if (n)
 		memcpy(s, p, n);
+	s[n] = '\0';
 	return s;
 }
 

@@ -22,6 +22,7 @@ void region_init(struct region *r);
 void region_finish(struct region *r);
 void region_reset(struct region *r);            /* frees all but one block */
 void *region_alloc(struct region *r, size_t n); /* zeroed, 16-byte aligned */
+void *region_bytes(struct region *r, size_t n); /* the same for who fills all of it: not zeroed */
 char *region_strndup(struct region *r, const char *p, size_t n);
 struct slice region_copy(struct region *r, struct slice s); /* NUL-terminated copy */
 char *region_printf(struct region *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -138,7 +138,7 @@ static void h1_frame_head(struct h1_exchange *e)
 	e->chunked = h.chunked = stream && e->x.head.minor > 0;
 	e->until_close = stream && !e->chunked;
 	e->close = h.close = h1_closes(e);
-	p = region_alloc(&e->x.region, HTTP1_HEAD_ROOM + h.reason.n + h.headers.n);
+	p = region_bytes(&e->x.region, HTTP1_HEAD_ROOM + h.reason.n + h.headers.n);
 	exchange_put_first(&e->x, p, http1_write_head(p, &h));
 }
 
