@@ -16,7 +16,7 @@ static char slice_lower(char c)
 bool slice_ieq_same(struct slice a, struct slice b)
 {
 	for (size_t i = 0; i < a.n; i++)
-		if (slice_lower(a.p[i]) != slice_lower(b.p[i]))
+		if (a.p[i] != b.p[i] && slice_lower(a.p[i]) != slice_lower(b.p[i]))
 			return false;
 	return true;
 }

@@ -29,12 +29,10 @@ bool http_is_hop_by_hop(struct slice connection, struct slice name)
 	return false;
 }
 
-struct slice http_head_get(const struct http_head *h, const char *name)
+struct slice http_head_find(const struct http_head *h, struct slice name)
 {
-	struct slice want = slice_str(name);
-
 	for (size_t i = 0; i < h->n_headers; i++)
-		if (slice_ieq(h->headers[i].name, want))
+		if (slice_ieq(h->headers[i].name, name))
 			return h->headers[i].value;
 	return SLICE_NULL;
 }

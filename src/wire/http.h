@@ -31,7 +31,11 @@ struct http_head {
 };
 
 /* The first header of that name (ASCII case-insensitive), or SLICE_NULL. */
-struct slice http_head_get(const struct http_head *h, const char *name);
+struct slice http_head_find(const struct http_head *h, struct slice name);
+static inline struct slice http_head_get(const struct http_head *h, const char *name)
+{
+	return http_head_find(h, slice_str(name));
+}
 /* Is a header of this name about one connection only (RFC 9110, 7.6.1): Connection, what that
  * names (`connection` is its value), and its kin? */
 bool http_is_hop_by_hop(struct slice connection, struct slice name);

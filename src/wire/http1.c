@@ -264,7 +264,7 @@ int http1_head(struct http1 *h, struct region *r, struct http_head *ret)
 	path = http1_path(target);
 	ret->path = slice_cut(&path, '?');
 	ret->query = path;
-	ret->headers = region_alloc(r, h->n_fields * sizeof(*ret->headers));
+	ret->headers = region_bytes(r, h->n_fields * sizeof(*ret->headers));
 	for (uint32_t i = 0; i < h->n_fields; i++) {
 		const struct http1_field *f = &h->fields[i];
 
@@ -303,12 +303,22 @@ static char *http1_put_u64(char *p, uint64_t v)
 	return http1_put(p, slice_make(digits + at, sizeof(digits) - at));
 }
 
+/* Always three digits. */
+static char *http1_put_status(char *p, unsigned status)
+{
+	assert(status >= 100 && status < 1000);
+	*p++ = (char)('0' + status / 100);
+	*p++ = (char)('0' + status / 10 % 10);
+	*p++ = (char)('0' + status % 10);
+	return p;
+}
+
 size_t http1_write_head(char *p, const struct http1_answer *a)
 {
 	struct slice reason = a->reason.p ? a->reason : slice_str(http_status_phrase(a->status));
 	char *at = http1_put(p, SLICE("HTTP/1.1 "));
 
-	at = http1_put_u64(at, (uint64_t)a->status);
+	at = http1_put_status(at, (unsigned)a->status);
 	*at++ = ' ';
 	at = http1_put(at, reason);
 	at = http1_put(at, SLICE("\r\n"));
