@@ -43,10 +43,11 @@ static inline bool slice_eq(struct slice a, struct slice b)
 }
 
 bool slice_ieq_same(struct slice a, struct slice b); /* of two that are equally long */
-/* ASCII letters are equal whatever their case. */
+/* ASCII letters are equal whatever their case. Most that are not the same differ at once, and not
+ * by 0x20, which is what makes a capital. */
 static inline bool slice_ieq(struct slice a, struct slice b)
 {
-	return a.n == b.n && slice_ieq_same(a, b);
+	return a.n == b.n && (!a.n || !((a.p[0] ^ b.p[0]) & ~0x20)) && slice_ieq_same(a, b);
 }
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_istarts(struct slice s, struct slice prefix);
