@@ -41,6 +41,7 @@ char *buf_reserve(struct buf *b, size_t n)
 	/* One byte more than asked, so that buf_cstr() never has to grow. */
 	room = MAX(b->room * 2, (size_t)BUF_FIRST);
 	room = MAX(room, b->n + n + 1);
+	room = MIN(room - 1, b->max) + 1;
 	b->p = mem_realloc(b->p, room);
 	b->room = room;
 	return b->p + b->n;
@@ -52,7 +53,7 @@ void buf_added(struct buf *b, size_t n)
 	b->n += n;
 }
 
-int buf_append(struct buf *b, const void *p, size_t n)
+int buf_append_more(struct buf *b, const void *p, size_t n)
 {
 	char *at = buf_reserve(b, n);
 
@@ -62,21 +63,6 @@ int buf_append(struct buf *b, const void *p, size_t n)
 		memcpy(at, p, n);
 	b->n += n;
 	return 0;
-}
-
-int buf_puts(struct buf *b, const char *s)
-{
-	return buf_append(b, s, strlen(s));
-}
-
-int buf_putc(struct buf *b, char c)
-{
-	return buf_append(b, &c, 1);
-}
-
-int buf_put_slice(struct buf *b, struct slice s)
-{
-	return buf_append(b, s.p, s.n);
 }
 
 int buf_put_u64(struct buf *b, uint64_t v)

@@ -14,7 +14,7 @@
 struct buf {
 	char *p;
 	size_t n;    /* bytes used */
-	size_t room; /* bytes allocated */
+	size_t room; /* bytes allocated; one more than max at most */
 	size_t max;  /* the bound */
 	bool overflowed;
 };
@@ -26,10 +26,28 @@ void buf_finish(struct buf *b); /* frees; NULL is fine */
 void buf_clear(struct buf *b);  /* empties, keeps the memory */
 
 /* All return 0, or -ENOBUFS when the bound was reached (now or earlier); then nothing was added. */
-int buf_append(struct buf *b, const void *p, size_t n);
-int buf_puts(struct buf *b, const char *s);
-int buf_putc(struct buf *b, char c);
-int buf_put_slice(struct buf *b, struct slice s);
+int buf_append_more(struct buf *b, const void *p, size_t n); /* where memory may be needed */
+static inline int buf_append(struct buf *b, const void *p, size_t n)
+{
+	if (n >= b->room - b->n || b->overflowed)
+		return buf_append_more(b, p, n);
+	if (n)
+		memcpy(b->p + b->n, p, n);
+	b->n += n;
+	return 0;
+}
+static inline int buf_puts(struct buf *b, const char *s)
+{
+	return buf_append(b, s, strlen(s));
+}
+static inline int buf_putc(struct buf *b, char c)
+{
+	return buf_append(b, &c, 1);
+}
+static inline int buf_put_slice(struct buf *b, struct slice s)
+{
+	return buf_append(b, s.p, s.n);
+}
 int buf_put_u64(struct buf *b, uint64_t v); /* decimal; much cheaper than printf */
 int buf_printf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap);
