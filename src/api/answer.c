@@ -153,14 +153,11 @@ static char *answer_format(struct call *c, const char *fmt, va_list ap)
 	return text;
 }
 
-void call_status(struct call *c, int status, const char *fmt, ...)
+void call_status(struct call *c, int status, const char *text)
 {
 	struct buf b = BUF_INIT(ANSWER_TEXT_MAX);
-	va_list ap;
 
-	va_start(ap, fmt);
-	json_status(&b, "%s", answer_format(c, fmt, ap));
-	va_end(ap);
+	json_status(&b, slice_str(text));
 	call_answer(c, status, NULL, buf_slice(&b));
 	buf_finish(&b);
 }
@@ -182,7 +179,7 @@ void call_outcome(struct call *c, const struct outcome *o)
 	if (o->type)
 		call_error(c, o->status, o->type, "%s", o->message);
 	else
-		call_status(c, o->status, "%s", o->message);
+		call_status(c, o->status, o->message);
 }
 
 void call_not_found(struct call *c)

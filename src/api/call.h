@@ -79,7 +79,7 @@ bool call_too_early(struct call *c);
 /* A document; `type` NULL: application/json. Copied. */
 void call_answer(struct call *c, int status, const char *type, struct slice text);
 /* {"status": …} */
-void call_status(struct call *c, int status, const char *fmt, ...) _printf_(3, 4);
+void call_status(struct call *c, int status, const char *text);
 /* {"code", "type", "message"}. */
 void call_error(struct call *c, int status, const char *type, const char *fmt, ...) _printf_(4, 5);
 void call_outcome(struct call *c, const struct outcome *o);

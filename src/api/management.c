@@ -57,7 +57,7 @@ static void waiting_told(void *arg)
 {
 	struct waiting *w = arg;
 
-	call_status(w->call, w->status, "%s", w->text);
+	call_status(w->call, w->status, w->text);
 	waiting_free(w);
 }
 

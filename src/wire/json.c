@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/json.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -25,36 +23,39 @@ static void json_put_ascii(struct buf *out, unsigned char c)
 		buf_putc(out, (char)c);
 }
 
+/* Bytes at the front that stay as they are, all of them ASCII: in most texts that is all. */
+static size_t json_plain(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7f && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 void json_put_string(struct buf *out, struct slice s)
 {
 	buf_putc(out, '"');
 	while (s.n) {
-		size_t n = utf8_char(s, NULL);
+		size_t plain = json_plain(s), n = plain ? plain : utf8_char(s, NULL);
 
-		if (n == 1)
+		if (plain || n > 1)
+			buf_put_slice(out, slice_make(s.p, n));
+		else if (n)
 			json_put_ascii(out, (unsigned char)*s.p);
 		else
-			buf_put_slice(out, n ? slice_make(s.p, n) : UTF8_REPLACEMENT);
+			buf_put_slice(out, UTF8_REPLACEMENT);
 		n = n ? n : 1;
 		s = slice_make(s.p + n, s.n - n);
 	}
 	buf_putc(out, '"');
 }
 
-void json_status(struct buf *out, const char *fmt, ...)
+void json_status(struct buf *out, struct slice text)
 {
-	va_list ap;
-	char *text;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	assert(n >= 0);
 	buf_puts(out, "{\n  \"status\": ");
-	json_put_string(out, slice_make(text, (size_t)n));
+	json_put_string(out, text);
 	buf_puts(out, "\n}\n");
-	free(text);
 }
 
 void json_error(struct buf *out, int code, const char *type, struct slice message)

@@ -15,7 +15,7 @@
 /* Appends `s` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void json_put_string(struct buf *out, struct slice s);
 /* `{"status": "<text>"}`, pretty, newline. */
-void json_status(struct buf *out, const char *fmt, ...) _printf_(2, 3);
+void json_status(struct buf *out, struct slice text);
 /* `{"code":…,"type":…,"message":…}`, pretty, newline. */
 void json_error(struct buf *out, int code, const char *type, struct slice message);
 /* Pretty-prints a mutable document with the trailing newline. */
