@@ -16,13 +16,15 @@
 #define ANSWER_HEADERS_MAX ((size_t)131072)
 
 /* TorchServe sends these on every answer. */
+#define ANSWER_PRAGMA "Pragma: no-cache\r\n"
+#define ANSWER_CACHE "Cache-Control: no-cache; no-store, must-revalidate, private\r\n"
+#define ANSWER_EXPIRES "Expires: Thu, 01 Jan 1970 00:00:00 UTC\r\n"
 static const struct {
 	struct slice name, line;
 } answer_standard[] = {
-	{ SLICE_CONST("Pragma"), SLICE_CONST("Pragma: no-cache\r\n") },
-	{ SLICE_CONST("Cache-Control"),
-	  SLICE_CONST("Cache-Control: no-cache; no-store, must-revalidate, private\r\n") },
-	{ SLICE_CONST("Expires"), SLICE_CONST("Expires: Thu, 01 Jan 1970 00:00:00 UTC\r\n") },
+	{ SLICE_CONST("Pragma"), SLICE_CONST(ANSWER_PRAGMA) },
+	{ SLICE_CONST("Cache-Control"), SLICE_CONST(ANSWER_CACHE) },
+	{ SLICE_CONST("Expires"), SLICE_CONST(ANSWER_EXPIRES) },
 };
 
 /* What net writes itself or would break the framing, and the name that logs have of the request. */
@@ -94,8 +96,10 @@ static void answer_headers(struct call *c, struct buf *b, struct slice type, str
 	buf_append(b, "x-request-id: ", 14);
 	buf_append(b, c->uuid, strlen(c->uuid));
 	buf_append(b, "\r\n", 2);
-	for (size_t i = 0; i < ARRAY_LEN(answer_standard); i++)
-		if (!block.n || !answer_overrides(block, answer_standard[i].name))
+	if (!block.n)
+		buf_put_slice(b, SLICE(ANSWER_PRAGMA ANSWER_CACHE ANSWER_EXPIRES));
+	for (size_t i = 0; block.n && i < ARRAY_LEN(answer_standard); i++)
+		if (!answer_overrides(block, answer_standard[i].name))
 			buf_put_slice(b, answer_standard[i].line);
 	cors_each(&c->api->cors, &c->x->head, &lines, answer_cors);
 	answer_timing(c, b);
