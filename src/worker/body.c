@@ -49,9 +49,8 @@ static int raw_shape_given(struct body *b, struct sconce_tensor *t, struct sconc
 		struct slice dim = slice_trim(slice_cut(&rest, ','));
 
 		if (t->ndim == SCONCE_NDIM_MAX || !slice_i64(dim, &t->shape[t->ndim++]))
-			return tensor_refuse(e,
-					     "x-tensor-shape must be numbers with commas: %.100s",
-					     b->shape.p);
+			return tensor_refuse(e, "x-tensor-shape must be numbers with commas: %.*s",
+					     (int)MIN(b->shape.n, 100), b->shape.p);
 	}
 	return 0;
 }
@@ -95,7 +94,8 @@ static int raw_read(struct body *b, size_t i, struct slice bytes, struct sconce_
 
 	t->dtype = b->dtype.n ? dtype_by_name(b->dtype) : spec->dtype ? spec->dtype : SCONCE_UINT8;
 	if (!t->dtype)
-		return tensor_refuse(e, "x-tensor-dtype: there is no type %.40s", b->dtype.p);
+		return tensor_refuse(e, "x-tensor-dtype: there is no type %.*s",
+				     (int)MIN(b->dtype.n, 40), b->dtype.p);
 	size = dtype_size(t->dtype);
 	if (!size && !b->shape.n) {
 		t->ndim = spec->ndim == SCONCE_NDIM_ANY ? 1 : spec->ndim;

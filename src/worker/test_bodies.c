@@ -157,6 +157,25 @@ static void raw_bytes_are_counted(void **state)
 	body_finish(&b);
 }
 
+/* What stands behind a header in the frame is another request's. */
+static void refusals_show_the_header_and_nothing_else(void **state)
+{
+	const struct body_part part = { .name = SLICE("body"),
+					.type = SLICE("application/octet-stream"),
+					.bytes = SLICE("12345678") };
+	struct body b = { .dtype = slice_make("FP7secret", 3) };
+	struct sconce_error e = { "" };
+
+	(void)state;
+	assert_int_equal(body_read(&b, &one_input, &part, 1, &e), SCONCE_BAD_INPUT);
+	assert_string_equal(e.text, "x-tensor-dtype: there is no type FP7");
+	body_finish(&b);
+	b.shape = slice_make("1,xsecret", 3);
+	assert_int_equal(body_read(&b, &one_input, &part, 1, &e), SCONCE_BAD_INPUT);
+	assert_string_equal(e.text, "x-tensor-shape must be numbers with commas: 1,x");
+	body_finish(&b);
+}
+
 static void files_of_numpy_go_there_and_back(void **state)
 {
 	float values[2] = { 1.5F, -2 };
@@ -264,6 +283,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_is_refused_by_name),
 		cmocka_unit_test(lists_as_deep_as_the_document_do_no_harm),
 		cmocka_unit_test(raw_bytes_are_counted),
+		cmocka_unit_test(refusals_show_the_header_and_nothing_else),
 		cmocka_unit_test(files_of_numpy_go_there_and_back),
 		cmocka_unit_test(parts_of_a_form_are_inputs),
 		cmocka_unit_test(batches_are_stacked_and_taken_apart),
