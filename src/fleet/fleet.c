@@ -64,6 +64,8 @@ unsigned fleet_threads_per_worker(const struct fleet *f)
 
 void fleet_retune(struct fleet *f)
 {
+	unsigned threads = fleet_threads_per_worker(f);
+
 	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;
 
@@ -71,7 +73,7 @@ void fleet_retune(struct fleet *f)
 			struct version *v = container_of(l, struct version, link);
 
 			list_for_each (n, &v->workers)
-				worker_tune(container_of(n, struct worker, link));
+				worker_tune(container_of(n, struct worker, link), threads);
 		}
 	}
 }

@@ -381,9 +381,9 @@ void worker_tick(struct worker *w, uint64_t now_ns)
 	worker_kill(w, why);
 }
 
-void worker_tune(struct worker *w)
+void worker_tune(struct worker *w, unsigned threads_each)
 {
-	unsigned threads = w->ops->threads(w->owner), wanted = w->ops->instances(w->owner);
+	unsigned wanted = w->ops->instances(w->owner), threads = threads_each * wanted;
 	char packet[FRAME_HEAD + sizeof(uint64_t)];
 	struct frame_writer fw;
 

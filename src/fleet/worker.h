@@ -207,8 +207,9 @@ void worker_stream_taken(struct worker *w, struct request *r);
 /* A sequence that it ran is over. */
 void worker_sequence_over(struct worker *w, struct slice id);
 void worker_forget_segment(struct worker *w, uint32_t id);
-/* The owner wants another number of threads or instances, or the same. */
-void worker_tune(struct worker *w);
+/* The owner wants another number of instances, or the same, each of which should use so many
+ * threads. */
+void worker_tune(struct worker *w, unsigned threads_each);
 /* Checks the response timeout: of each batch that runs. */
 void worker_tick(struct worker *w, uint64_t now_ns);
 /* Asserts its invariants. */
