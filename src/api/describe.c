@@ -53,14 +53,16 @@ static void describe_worker(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct
 static void describe_workers(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct worker *w)
 {
 	yyjson_val *instances = yyjson_obj_get(yyjson_doc_get_root(w->facts), "instances");
+	yyjson_mut_val *process = yyjson_mut_obj(doc);
 	size_t n = MAX(yyjson_arr_size(instances), 1);
 
+	describe_worker(doc, process, w);
 	for (size_t i = 0; i < n; i++) {
 		yyjson_val *facts = yyjson_arr_get(instances, i), *key, *value;
-		yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
+		yyjson_mut_val *o = yyjson_mut_val_mut_copy(doc, process);
 		size_t k, m;
 
-		describe_worker(doc, o, w);
+		yyjson_mut_arr_append(list, o);
 		if (w->model.native)
 			yyjson_mut_obj_add_uint(doc, o, "instance", i);
 		yyjson_obj_foreach(facts, k, m, key, value) yyjson_mut_obj_add(
@@ -72,12 +74,11 @@ static void describe_workers(yyjson_mut_doc *doc, yyjson_mut_val *list, const st
 static void describe_tensors(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct version *v)
 {
 	static const char *const kinds[] = { "inputs", "outputs" };
-	const struct list *first = v->workers.next;
-	const struct worker *w = first == &v->workers ? NULL
-						      : container_of(first, struct worker, link);
+	struct list *first = list_first(&v->workers);
+	yyjson_doc *facts = first ? container_of(first, struct worker, link)->facts : NULL;
 
-	for (size_t i = 0; w && w->facts && i < ARRAY_LEN(kinds); i++) {
-		yyjson_val *tensors = yyjson_obj_get(yyjson_doc_get_root(w->facts), kinds[i]);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		yyjson_val *tensors = yyjson_obj_get(yyjson_doc_get_root(facts), kinds[i]);
 
 		if (tensors)
 			yyjson_mut_obj_add_val(doc, o, kinds[i], yyjson_val_mut_copy(doc, tensors));
