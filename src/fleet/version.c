@@ -120,7 +120,7 @@ unsigned version_ready_workers(const struct version *v)
 	list_for_each (l, &v->workers) {
 		const struct worker *w = container_of(l, struct worker, link);
 
-		n += w->state == WORKER_READY ? w->instances : 0;
+		n += w->state == WORKER_READY ? worker_instances(w) : 0;
 	}
 	return n;
 }

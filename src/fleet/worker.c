@@ -131,6 +131,11 @@ static void worker_restart(uv_timer_t *t)
 	worker_start(t->data);
 }
 
+unsigned worker_instances(const struct worker *w)
+{
+	return w->model.native ? w->credits : 1;
+}
+
 bool worker_is_prospect(const struct worker *w)
 {
 	return w->state != WORKER_STOPPING && w->state != WORKER_FAILED && !w->resting;

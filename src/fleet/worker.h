@@ -159,7 +159,6 @@ struct worker {
 	unsigned n_segments;
 	unsigned threads;   /* it was last told to use, for all its instances */
 	unsigned wanted;    /* instances that it was last asked for */
-	unsigned instances; /* that it has: they count as workers. 1 where there are no threads */
 	struct yyjson_doc *facts; /* what it said of itself when it was ready; NULL: not yet */
 
 	uint64_t began_ns, ready_ns; /* this process: started, became ready */
@@ -195,6 +194,8 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 bool worker_is_prospect(const struct worker *w);
 /* May it be given work now? */
 bool worker_has_credit(const struct worker *w);
+/* Workers that it counts as while it is ready: one that an engine runs, its instances. */
+unsigned worker_instances(const struct worker *w);
 /* How many batches one that runs them side by side (`async`) could begin now. */
 unsigned worker_async_batches(const struct worker *w);
 /* Requests that it could begin at once. */

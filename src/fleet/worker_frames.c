@@ -77,7 +77,7 @@ static void worker_note_imports(struct worker *w, yyjson_val *root)
 		w->ops->imports_torch(w->owner);
 }
 
-/* How it takes its work; of one with instances, how many there are. */
+/* How it takes its work. */
 static void worker_note_credits(struct worker *w, yyjson_val *root)
 {
 	int64_t credits = 1;
@@ -85,7 +85,6 @@ static void worker_note_credits(struct worker *w, yyjson_val *root)
 	json_i64(root, "credits", &credits);
 	json_bool(root, "async", &w->async);
 	w->credits = (unsigned)MIN(MAX(credits, 1), WORKER_CREDITS_MAX);
-	w->instances = w->model.native ? w->credits : 1;
 }
 
 static void worker_ready(struct worker *w, yyjson_val *root)
