@@ -15,6 +15,7 @@
 #define FILE_DEPTH_MAX ((size_t)4096)
 #define FILE_OPEN_MAX ((size_t)16)
 #define FILE_TRIES 8
+#define FILE_PATH_MAX 4096
 
 static int file_read_all(int fd, struct buf *out)
 {
@@ -271,4 +272,15 @@ int file_remove_tree_at(int folder, const char *name)
 int file_remove_tree(const char *path)
 {
 	return file_remove_tree_at(AT_FDCWD, path);
+}
+
+char *file_beside_us(const char *path)
+{
+	char self[FILE_PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[MAX(n, 0)] = '\0';
+	slash = strrchr(self, '/');
+	return slash ? mem_printf("%.*s/%s", (int)(slash - self), self, path) : NULL;
 }

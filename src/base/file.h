@@ -19,3 +19,6 @@ int file_make_dirs(const char *path, unsigned mode);
  * file system. Missing is fine. Stops at the first error, which it returns. */
 int file_remove_tree(const char *path);
 int file_remove_tree_at(int folder, const char *name);
+/* "<folder of the running executable>/<path>", whether it is there or not; NULL: the system does
+ * not tell where we are. free() it. */
+char *file_beside_us(const char *path);

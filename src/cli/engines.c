@@ -5,11 +5,10 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <yyjson.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
 #include "child/capture.h"
@@ -88,19 +87,10 @@ static int engines_print(struct slice lines)
 	return 0;
 }
 
-/* Beside our own executable. */
-static char *engines_worker(void)
-{
-	_cleanup_(freep) char *self = realpath("/proc/self/exe", NULL);
-	char *slash = self ? strrchr(self, '/') : NULL;
-
-	return slash ? mem_printf("%.*s/sconce-worker", (int)(slash - self), self) : NULL;
-}
-
 int engines_main(int argc, char **argv)
 {
 	_cleanup_(buf_finish) struct buf out = BUF_INIT(ENGINES_OUTPUT_MAX);
-	_cleanup_(freep) char *worker = engines_worker(), *python = NULL;
+	_cleanup_(freep) char *worker = file_beside_us("sconce-worker"), *python = NULL;
 	struct engines_args a = { 0 };
 	int r = options_parse(&engines_command, &a, argc, argv);
 

@@ -264,7 +264,6 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 					     .children = &f->children,
 					     .gpus = &f->gpus,
 					     .python = &f->python,
-					     .executable = f->executable,
 					     .makers = makers_all };
 	if (settings->zygote != TRISTATE_OFF)
 		f->workers.zygotes = zygotes_create(&f->workers);

@@ -3,10 +3,12 @@
 
 /* The native worker: one process for a version, whose instances are threads over shared weights. */
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "fleet/environment.h"
 
@@ -20,23 +22,18 @@ static void native_exited(struct child *c, int status)
 	worker_ended(container_of(c, struct worker, child), status, NULL);
 }
 
-/* Beside our own executable. */
-static char *native_executable(const char *self)
-{
-	const char *slash = strrchr(self, '/');
-
-	return mem_printf("%.*s/sconce-worker", slash ? (int)(slash - self) : 1,
-			  slash ? self : ".");
-}
-
 static int native_start(struct worker *w, const int ends[4])
 {
-	_cleanup_(freep) char *file = native_executable(w->shared->executable);
-	char **environment = worker_environment(w->shared, w, 0);
+	_cleanup_(freep) char *file = file_beside_us("sconce-worker");
 	const char *argv[] = { file, "--fd", "3", NULL };
-	struct spawn s = { .file = file, .environment = environment, .cwd = w->model.dir };
+	struct spawn s = { .file = file, .cwd = w->model.dir };
+	char **environment;
 	int r;
 
+	if (!file)
+		return err_origin(-ENOENT);
+	environment = worker_environment(w->shared, w, 0);
+	s.environment = environment;
 	s.argv = (char *const *)(uintptr_t)argv; /* execve() does not write them */
 	memcpy(s.fds, ends, sizeof(s.fds));
 	r = child_spawn(w->shared->children, &w->child, &s, native_exited);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "child/capture.h"
 
@@ -65,20 +66,9 @@ static char *python_search(struct slice name)
 /* "<folder of the executable>/<path>" when it can be read, or NULL. */
 static char *python_beside(const char *path)
 {
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	_cleanup_(freep) char *found = NULL;
-	char *slash;
+	_cleanup_(freep) char *found = file_beside_us(path);
 
-	if (n <= 0)
-		return NULL;
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (!slash)
-		return NULL;
-	*slash = '\0';
-	found = mem_printf("%s/%s", self, path);
-	return access(found, R_OK) == 0 ? TAKE(found) : NULL;
+	return found && access(found, R_OK) == 0 ? TAKE(found) : NULL;
 }
 
 /* Beside the executable's folder when installed, in the source tree when run from build/bin. */

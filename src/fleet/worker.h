@@ -53,7 +53,6 @@ struct worker_shared {
 	struct gpus *gpus;
 	const struct python *python;
 	struct zygotes *zygotes; /* NULL: off */
-	const char *executable;  /* our own, absolute: others lie beside it */
 	const struct worker_maker *const *makers;
 	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
 };

@@ -5,14 +5,13 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
 
 #define PLUGIN_FILES_MAX 64
-#define PLUGIN_PATH_MAX 4096
 
 struct plugin_list {
 	char **all;
@@ -51,8 +50,6 @@ char **plugin_files(size_t *ret_n)
 					      "../engines" };
 	struct plugin_list l = { .all = mem_zalloc(PLUGIN_FILES_MAX * sizeof(char *)) };
 	struct slice path = slice_str(getenv("SCONCE_ENGINE_PATH"));
-	char self[PLUGIN_PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	while (path.p) {
 		_cleanup_(freep) char *folder = slice_dup(slice_cut(&path, ':'));
@@ -60,13 +57,11 @@ char **plugin_files(size_t *ret_n)
 		if (*folder)
 			plugin_list_folder(&l, folder);
 	}
-	self[MAX(n, 0)] = '\0';
-	if (strrchr(self, '/'))
-		*strrchr(self, '/') = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(beside); i++) {
-		_cleanup_(freep) char *folder = mem_printf("%s/%s", self, beside[i]);
+		_cleanup_(freep) char *folder = file_beside_us(beside[i]);
 
-		plugin_list_folder(&l, folder);
+		if (folder)
+			plugin_list_folder(&l, folder);
 	}
 	*ret_n = l.n;
 	return l.all;
