@@ -20,12 +20,6 @@
 #define WORKER_OUTBOUND_MIN ((size_t)64 << 20)
 #define WORKER_OUTBOUND_MAX ((size_t)4 << 30)
 
-static void load_text(struct buf *b, const char *key, const char *value)
-{
-	buf_printf(b, ",\"%s\":", key);
-	json_put_string(b, slice_str(value ? value : ""));
-}
-
 static void load_bool(struct buf *b, const char *key, bool value)
 {
 	buf_printf(b, ",\"%s\":%s", key, value ? "true" : "false");
@@ -51,7 +45,7 @@ static void load_engine_config(struct worker *w, struct buf *b)
 								: yyjson_obj_get(engine, "name"));
 	char *config = yyjson_is_obj(engine) ? yyjson_val_write(engine, 0, NULL) : NULL;
 
-	load_text(b, "name", name);
+	json_put_member(b, "name", name);
 	buf_printf(b, ",\"config\":%s", config ? config : "{}");
 	free(config);
 	yyjson_doc_free(doc);
@@ -68,10 +62,10 @@ static void load_engine(struct worker *w, struct buf *b)
 	if (gpu >= 0)
 		snprintf(device, sizeof(device), "cuda:%d", gpu);
 	buf_printf(b, ",\"engine\":{\"instances\":%u", w->wanted);
-	load_text(b, "file", file);
-	load_text(b, "device", device);
-	load_text(b, "python", w->model.python ? w->model.python : python->executable);
-	load_text(b, "cache", "");
+	json_put_member(b, "file", file);
+	json_put_member(b, "device", device);
+	json_put_member(b, "python", w->model.python ? w->model.python : python->executable);
+	json_put_member(b, "cache", "");
 	load_engine_config(w, b);
 	buf_putc(b, '}');
 }
@@ -88,13 +82,13 @@ static void load_json(struct worker *w, struct buf *b)
 	buf_printf(b, "{\"batch_size\":%u,\"threads\":%u,\"max_response_size\":%llu,\"gpu_id\":",
 		   of->batch_size, w->threads, (unsigned long long)s->max_response_size);
 	load_gpu(w, b);
-	load_text(b, "model_name", of->name);
-	load_text(b, "model_version", of->version);
-	load_text(b, "model_dir", of->dir);
-	load_text(b, "handler", of->handler);
-	load_text(b, "envelope", envelope);
-	load_text(b, "server_version", SCONCE_VERSION);
-	load_text(b, "worker_id", w->label);
+	json_put_member(b, "model_name", of->name);
+	json_put_member(b, "model_version", of->version);
+	json_put_member(b, "model_dir", of->dir);
+	json_put_member(b, "handler", of->handler);
+	json_put_member(b, "envelope", envelope);
+	json_put_member(b, "server_version", SCONCE_VERSION);
+	json_put_member(b, "worker_id", w->label);
 	load_bool(b, "limit_max_image_pixels", s->limit_max_image_pixels);
 	load_bool(b, "decode_input_request", s->decode_input_request);
 	load_bool(b, "metrics", true);
@@ -104,9 +98,9 @@ static void load_json(struct worker *w, struct buf *b)
 	load_bool(b, "async", m->async_communication);
 	load_bool(b, "continuous_batching", m->continuous_batching);
 	load_bool(b, "sequence_batching", m->sequence_batching);
-	load_text(b, "header_key_sequence_id", s->ts_header_key_sequence_id);
-	load_text(b, "header_key_sequence_start", s->ts_header_key_sequence_start);
-	load_text(b, "header_key_sequence_end", s->ts_header_key_sequence_end);
+	json_put_member(b, "header_key_sequence_id", s->ts_header_key_sequence_id);
+	json_put_member(b, "header_key_sequence_start", s->ts_header_key_sequence_start);
+	json_put_member(b, "header_key_sequence_end", s->ts_header_key_sequence_end);
 	if (w->model.native)
 		load_engine(w, b);
 	buf_puts(b, ",\"model_metrics\":");

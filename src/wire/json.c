@@ -51,6 +51,14 @@ void json_put_string(struct buf *out, struct slice s)
 	buf_putc(out, '"');
 }
 
+void json_put_member(struct buf *out, const char *key, const char *value)
+{
+	bool first = out->n && out->p[out->n - 1] == '{';
+
+	buf_printf(out, "%s\"%s\":", first ? "" : ",", key);
+	json_put_string(out, slice_str(value ? value : ""));
+}
+
 void json_status(struct buf *out, struct slice text)
 {
 	buf_puts(out, "{\n  \"status\": ");

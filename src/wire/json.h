@@ -14,6 +14,8 @@
 
 /* Appends `s` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void json_put_string(struct buf *out, struct slice s);
+/* Appends `"key":"value"`, with a comma before it unless it is its object's first. NULL is "". */
+void json_put_member(struct buf *out, const char *key, const char *value);
 /* `{"status": "<text>"}`, pretty, newline. */
 void json_status(struct buf *out, struct slice text);
 /* `{"code":…,"type":…,"message":…}`, pretty, newline. */

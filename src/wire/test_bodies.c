@@ -176,6 +176,11 @@ static void json_texts_look_like_gsons(void **state)
 			    "{\n  \"code\": 404,\n  \"type\": \"ModelNotFoundException\",\n"
 			    "  \"message\": \"a \\\"b\\\" <c> / \xc3\xa9 \xef\xbf\xbd \\n\"\n}\n");
 	buf_clear(&b);
+	buf_putc(&b, '{');
+	json_put_member(&b, "a", "{");
+	json_put_member(&b, "b", NULL);
+	assert_string_equal(buf_cstr(&b), "{\"a\":\"{\",\"b\":\"\"");
+	buf_clear(&b);
 	json_status(&b, SLICE("3 of x"));
 	assert_string_equal(buf_cstr(&b), "{\n  \"status\": \"3 of x\"\n}\n");
 	buf_finish(&b);

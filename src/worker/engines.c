@@ -21,12 +21,6 @@
 #define ENGINES_LINE_MAX ((size_t)65536)
 #define ENGINES_PATIENCE_MS 30000
 
-static void put(struct buf *out, const char *key, const char *value)
-{
-	buf_printf(out, "%s\"%s\":", out->n > 1 ? "," : "", key);
-	json_put_string(out, slice_str(value ? value : ""));
-}
-
 static void engine_line(struct buf *out, const char *file, const char *python)
 {
 	struct sconce_host host = { .size = sizeof(host),
@@ -39,25 +33,25 @@ static void engine_line(struct buf *out, const char *file, const char *python)
 	struct plugin p;
 	void *engine;
 
-	put(out, "file", file);
+	json_put_member(out, "file", file);
 	if (plugin_open(&p, file, &e) < 0) {
-		put(out, "error", e.text);
+		json_put_member(out, "error", e.text);
 		return;
 	}
-	put(out, "name", p.table->name);
-	put(out, "version", p.table->version);
-	put(out, "suffixes", p.table->suffixes);
+	json_put_member(out, "name", p.table->name);
+	json_put_member(out, "version", p.table->version);
+	json_put_member(out, "suffixes", p.table->suffixes);
 	buf_printf(out, ",\"abi\":%u", p.table->abi);
 	if (p.table->open(&host, &engine, &e) < 0) {
-		put(out, "error", e.text);
+		json_put_member(out, "error", e.text);
 		return;
 	}
 	p.table->info(engine, &info);
-	put(out, "runtime", info.runtime);
-	put(out, "runtimeVersion", info.version);
-	put(out, "path", info.path);
-	put(out, "devices", info.devices);
-	put(out, "features", info.features);
+	json_put_member(out, "runtime", info.runtime);
+	json_put_member(out, "runtimeVersion", info.version);
+	json_put_member(out, "path", info.path);
+	json_put_member(out, "devices", info.devices);
+	json_put_member(out, "features", info.features);
 	p.table->close(engine);
 }
 
@@ -129,8 +123,8 @@ static void engine_report(const char *file, const char *python)
 				  : "it ended by signal %d while it was opened",
 			 !in_time ? ENGINES_PATIENCE_MS / 1000 : WTERMSIG(status));
 		buf_putc(&out, '{');
-		put(&out, "file", file);
-		put(&out, "error", why);
+		json_put_member(&out, "file", file);
+		json_put_member(&out, "error", why);
 		fprintf(stdout, "%.*s}\n", (int)out.n, out.p);
 	}
 	buf_finish(&out);

@@ -290,12 +290,6 @@ void model_close(struct model *m)
 
 /* ---- what it says of itself ---- */
 
-static void describe_text(struct buf *out, const char *key, const char *value)
-{
-	buf_printf(out, "%s\"%s\":", out->p[out->n - 1] == '{' ? "" : ",", key);
-	json_put_string(out, slice_str(value ? value : ""));
-}
-
 static void describe_tensors(struct buf *out, const char *key, const struct sconce_tensor_spec *all,
 			     size_t n)
 {
@@ -304,8 +298,8 @@ static void describe_tensors(struct buf *out, const char *key, const struct scon
 	buf_printf(out, ",\"%s\":[", key);
 	for (size_t i = 0; i < n; i++) {
 		buf_puts(out, i ? ",{" : "{");
-		describe_text(out, "name", all[i].name);
-		describe_text(out, "datatype", dtype_name(all[i].dtype));
+		json_put_member(out, "name", all[i].name);
+		json_put_member(out, "datatype", dtype_name(all[i].dtype));
 		if (all[i].ndim != SCONCE_NDIM_ANY) {
 			shape_write(shape, sizeof(shape), all[i].shape, all[i].ndim);
 			buf_printf(out, ",\"shape\":%s", shape);
@@ -325,10 +319,10 @@ void model_describe(const struct model *m, struct buf *out)
 	buf_puts(out, "\"instances\":[");
 	for (unsigned i = 0; i < m->n_instances; i++) {
 		buf_puts(out, i ? ",{" : "{");
-		describe_text(out, "engine", t->name);
-		describe_text(out, "runtime", info.runtime);
-		describe_text(out, "runtimeVersion", info.version);
-		describe_text(out, "device", m->device);
+		json_put_member(out, "engine", t->name);
+		json_put_member(out, "runtime", info.runtime);
+		json_put_member(out, "runtimeVersion", info.version);
+		json_put_member(out, "device", m->device);
 		buf_printf(out, ",\"threads\":%u,\"engineMemory\":%llu}", m->threads,
 			   (unsigned long long)memory);
 	}
