@@ -160,7 +160,7 @@ static bool serve_special(struct serving *v, struct session_request *r)
 
 static void serve_read(struct serving *v, struct session_request *r, struct body *b)
 {
-	struct slice rest = r->entry.headers, name, value;
+	struct slice rest = r->entry.headers, name, value, accept = SLICE("");
 	struct sconce_error e = { "" };
 	int code;
 
@@ -169,9 +169,11 @@ static void serve_read(struct serving *v, struct session_request *r, struct body
 			b->shape = value;
 		else if (slice_ieq(name, SLICE("x-tensor-dtype")))
 			b->dtype = value;
+		else if (slice_ieq(name, SLICE("accept")))
+			accept = value;
 	}
 	code = body_read(b, v->model->signature, r->parts, r->entry.n_parts, &e);
-	b->form = answer_form(b->form, r->accept);
+	b->form = answer_form(b->form, accept);
 	if (code < 0)
 		serve_fail(v, r, code, &e);
 }

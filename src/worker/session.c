@@ -85,16 +85,6 @@ static struct session_request *session_find(struct session *s, uint64_t id)
 	return NULL;
 }
 
-static struct slice session_header(const struct frame_request *entry, const char *wanted)
-{
-	struct slice rest = entry->headers, name, value, found = SLICE("");
-
-	while (frame_header_next(&rest, &name, &value) > 0)
-		if (slice_ieq(name, slice_str(wanted)))
-			found = value;
-	return found;
-}
-
 static void session_take_parts(struct session *s, struct session_run *run,
 			       struct session_request *r)
 {
@@ -151,7 +141,6 @@ static void session_run_frame(struct session *s, const struct frame *f)
 		j->n++;
 		r->entry = entry;
 		r->grant = entry.grant;
-		r->accept = session_header(&entry, "accept");
 		session_take_parts(s, run, r);
 		list_push_back(&s->live, &r->link);
 	}
@@ -213,30 +202,34 @@ static void session_stop(struct session *s)
 	pthread_cond_signal(&s->supervise);
 }
 
-/* False: it is for whoever called session_take(). */
-static bool session_handle(struct session *s, struct received *got)
+/* What LOAD says is for whoever called session_take(). */
+static void session_handle(struct session *s, struct received *got)
 {
 	switch (got->frame.type) {
+	case FRAME_LOAD:
+		if (s->model.n_instances)
+			session_broken("it was sent a second LOAD");
+		break;
 	case FRAME_RUN:
 		session_run_frame(s, &got->frame);
-		return true;
+		break;
 	case FRAME_GRANT:
 		session_granted(s, &got->frame);
-		return true;
+		break;
 	case FRAME_CANCEL:
 		session_cancel(s, got->frame.arg);
-		return true;
+		break;
 	case FRAME_SEGMENT:
 		session_segment(s, got);
-		return true;
+		break;
 	case FRAME_TUNE:
 		session_tune(s, &got->frame);
-		return true;
+		break;
 	case FRAME_STOP:
 		session_stop(s);
-		return true;
+		break;
 	default:
-		return got->frame.type != FRAME_LOAD;
+		break;
 	}
 }
 
@@ -248,8 +241,7 @@ static void session_take(struct session *s, struct received *got)
 	session_receive(s, got);
 	pthread_mutex_lock(&s->lock);
 	s->receiving = false;
-	if (!session_handle(s, got) && got->frame.type == FRAME_LOAD && s->model.n_instances)
-		session_broken("it was sent a second LOAD");
+	session_handle(s, got);
 	/* Another one receives while this one runs what there is. */
 	pthread_cond_broadcast(&s->turn);
 }

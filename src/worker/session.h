@@ -28,7 +28,6 @@ struct session_request {
 	struct list link; /* in session.live */
 	struct frame_request entry;
 	struct body_part *parts;
-	struct slice accept;
 	struct span grant;
 	bool cancelled; /* nobody waits for it any more */
 	bool asked;     /* NEED was sent, and not answered yet */
