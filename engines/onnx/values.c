@@ -139,13 +139,6 @@ static int result_strings(struct onnx *o, ort_value *v, struct sconce_tensor *t,
 	return r;
 }
 
-static size_t element_size(uint32_t dtype)
-{
-	static const size_t sizes[SCONCE_DTYPES] = { 0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 4, 8, 2, 0 };
-
-	return dtype < SCONCE_DTYPES ? sizes[dtype] : 0;
-}
-
 int onnx_result(struct onnx *o, ort_value *v, struct sconce_tensor *t, struct sconce_error *e)
 {
 	struct result *own = calloc(1, sizeof(*own));
@@ -157,7 +150,7 @@ int onnx_result(struct onnx *o, ort_value *v, struct sconce_tensor *t, struct sc
 		r = result_strings(o, v, t, &own->copy, e);
 	} else if (!r) {
 		r = onnx_check(o, o->api->tensor_data(v, &data), e);
-		t->bytes = count_of(t->shape, t->ndim) * element_size(t->dtype);
+		t->bytes = count_of(t->shape, t->ndim) * sconce_dtype_size(t->dtype);
 		t->data = data;
 	}
 	if (!r && offered && t->dtype != SCONCE_BYTES && t->bytes <= room) {

@@ -76,6 +76,14 @@ enum sconce_dtype {
 	SCONCE_DTYPES
 };
 
+/* Bytes of an element; 0 for BYTES, whose elements differ, and for what is no type. */
+static inline size_t sconce_dtype_size(uint32_t dtype)
+{
+	static const uint8_t sizes[SCONCE_DTYPES] = { 0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 4, 8, 2, 0 };
+
+	return dtype < SCONCE_DTYPES ? sizes[dtype] : 0;
+}
+
 /*
  * A tensor in the host's memory: dense, row-major, little-endian.
  *

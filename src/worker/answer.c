@@ -58,7 +58,7 @@ static void put_element(struct buf *out, const struct sconce_tensor *t, const ch
 		double f64;
 	} v;
 
-	memcpy(&v, p, dtype_size(t->dtype));
+	memcpy(&v, p, sconce_dtype_size(t->dtype));
 	switch (t->dtype) {
 	case SCONCE_BOOL:
 		buf_puts(out, v.u8 ? "true" : "false");
@@ -109,7 +109,7 @@ static void put_next(struct buf *out, const struct sconce_tensor *t, const char 
 
 	if (t->dtype != SCONCE_BYTES) {
 		put_element(out, t, *at);
-		*at += dtype_size(t->dtype);
+		*at += sconce_dtype_size(t->dtype);
 		return;
 	}
 	memcpy(&n, *at, sizeof(n));

@@ -96,7 +96,7 @@ static int raw_read(struct body *b, size_t i, struct slice bytes, struct sconce_
 	if (!t->dtype)
 		return tensor_refuse(e, "x-tensor-dtype: there is no type %.*s",
 				     (int)MIN(b->dtype.n, 40), b->dtype.p);
-	size = dtype_size(t->dtype);
+	size = sconce_dtype_size(t->dtype);
 	if (!size && !b->shape.n) {
 		t->ndim = spec->ndim == SCONCE_NDIM_ANY ? 1 : spec->ndim;
 		for (uint32_t d = 0; d < t->ndim; d++)

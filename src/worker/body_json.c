@@ -52,7 +52,7 @@ static int json_put_integer(struct filling *f, yyjson_val *v, int64_t min, uint6
 	} else {
 		return json_refuse_value(f, v);
 	}
-	memcpy(f->at, &i, dtype_size(f->t->dtype)); /* little-endian, as the tensors */
+	memcpy(f->at, &i, sconce_dtype_size(f->t->dtype)); /* little-endian, as the tensors */
 	return 0;
 }
 
@@ -143,7 +143,7 @@ static int json_fill(struct filling *f, yyjson_val *v, uint32_t depth)
 			return tensor_refuse(f->e, "input \"%s\" has lists of different depth",
 					     f->name);
 		r = json_put(f, v);
-		f->at += dtype_size(f->t->dtype);
+		f->at += sconce_dtype_size(f->t->dtype);
 		return r;
 	}
 	if (!yyjson_is_arr(v) || yyjson_arr_size(v) != (size_t)f->t->shape[depth])
@@ -222,7 +222,7 @@ static int json_tensor(struct body *b, size_t i, yyjson_val *v, uint32_t dtype,
 		return SCONCE_BAD_INPUT;
 	t->dtype = dtype ? dtype : spec->dtype ? spec->dtype : json_guess_dtype(v, 0);
 	if (!tensor_count(t, &count) ||
-	    __builtin_mul_overflow(count, (uint64_t)MAX(dtype_size(t->dtype), 1), &bytes))
+	    __builtin_mul_overflow(count, (uint64_t)MAX(sconce_dtype_size(t->dtype), 1), &bytes))
 		return tensor_refuse(e, "input \"%s\" is too large", spec->name);
 	/* More elements than the document has values: its lists are not all alike. */
 	if (t->dtype == SCONCE_BYTES)

@@ -155,7 +155,8 @@ static bool canary_input(struct sconce_tensor *t, const struct sconce_tensor_spe
 		t->shape[i] = s->shape[i] == SCONCE_DIM_ANY ? 1 : s->shape[i];
 	if (!tensor_count(t, &count) || count > CANARY_BYTES_MAX / 8)
 		return false;
-	t->bytes = count * (s->dtype == SCONCE_BYTES ? sizeof(uint32_t) : dtype_size(s->dtype));
+	t->bytes = count *
+		   (s->dtype == SCONCE_BYTES ? sizeof(uint32_t) : sconce_dtype_size(s->dtype));
 	t->data = t->owner = aligned_alloc(64, ALIGN_UP(t->bytes + 1, (uint64_t)64));
 	if (t->data)
 		memset(t->data, 0, t->bytes);

@@ -9,16 +9,15 @@
 
 static const struct {
 	const char *name, *numpy;
-	size_t size;
 } dtypes[SCONCE_DTYPES] = {
-	[SCONCE_DTYPE_ANY] = { "ANY", "", 0 },       [SCONCE_BOOL] = { "BOOL", "bool", 1 },
-	[SCONCE_UINT8] = { "UINT8", "uint8", 1 },    [SCONCE_UINT16] = { "UINT16", "uint16", 2 },
-	[SCONCE_UINT32] = { "UINT32", "uint32", 4 }, [SCONCE_UINT64] = { "UINT64", "uint64", 8 },
-	[SCONCE_INT8] = { "INT8", "int8", 1 },       [SCONCE_INT16] = { "INT16", "int16", 2 },
-	[SCONCE_INT32] = { "INT32", "int32", 4 },    [SCONCE_INT64] = { "INT64", "int64", 8 },
-	[SCONCE_FP16] = { "FP16", "float16", 2 },    [SCONCE_FP32] = { "FP32", "float32", 4 },
-	[SCONCE_FP64] = { "FP64", "float64", 8 },    [SCONCE_BF16] = { "BF16", "bfloat16", 2 },
-	[SCONCE_BYTES] = { "BYTES", "bytes", 0 },
+	[SCONCE_DTYPE_ANY] = { "ANY", "" },       [SCONCE_BOOL] = { "BOOL", "bool" },
+	[SCONCE_UINT8] = { "UINT8", "uint8" },    [SCONCE_UINT16] = { "UINT16", "uint16" },
+	[SCONCE_UINT32] = { "UINT32", "uint32" }, [SCONCE_UINT64] = { "UINT64", "uint64" },
+	[SCONCE_INT8] = { "INT8", "int8" },       [SCONCE_INT16] = { "INT16", "int16" },
+	[SCONCE_INT32] = { "INT32", "int32" },    [SCONCE_INT64] = { "INT64", "int64" },
+	[SCONCE_FP16] = { "FP16", "float16" },    [SCONCE_FP32] = { "FP32", "float32" },
+	[SCONCE_FP64] = { "FP64", "float64" },    [SCONCE_BF16] = { "BF16", "bfloat16" },
+	[SCONCE_BYTES] = { "BYTES", "bytes" },
 };
 
 int tensor_refuse(struct sconce_error *e, const char *fmt, ...)
@@ -43,11 +42,6 @@ uint32_t dtype_by_name(struct slice name)
 		    slice_eq(name, slice_str(dtypes[i].numpy)))
 			return i;
 	return SCONCE_DTYPE_ANY;
-}
-
-size_t dtype_size(uint32_t dtype)
-{
-	return dtype < SCONCE_DTYPES ? dtypes[dtype].size : 0;
 }
 
 bool tensor_count(const struct sconce_tensor *t, uint64_t *ret)
@@ -91,7 +85,7 @@ bool tensor_sound(const struct sconce_tensor *t)
 		return false;
 	if (t->dtype == SCONCE_BYTES)
 		return bytes_sound(t, count);
-	return !__builtin_mul_overflow(count, (uint64_t)dtype_size(t->dtype), &bytes) &&
+	return !__builtin_mul_overflow(count, (uint64_t)sconce_dtype_size(t->dtype), &bytes) &&
 	       bytes == t->bytes;
 }
 

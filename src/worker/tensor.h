@@ -15,8 +15,6 @@ int tensor_refuse(struct sconce_error *e, const char *fmt, ...)
 const char *dtype_name(uint32_t dtype);
 /* By the names of the Open Inference Protocol, or numpy's ("float32"); SCONCE_DTYPE_ANY: none. */
 uint32_t dtype_by_name(struct slice name);
-/* Bytes of an element; 0 for BYTES and what is no type. */
-size_t dtype_size(uint32_t dtype);
 
 /* The number of elements; false when it cannot be counted, or a dimension is negative. */
 bool tensor_count(const struct sconce_tensor *t, uint64_t *ret);

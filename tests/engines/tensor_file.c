@@ -14,28 +14,22 @@
 
 struct dtype {
 	const char *name, *npy;
-	size_t bytes;
 };
 
 static const struct dtype dtypes[SCONCE_DTYPES] = {
-	[SCONCE_DTYPE_ANY] = { "ANY", NULL, 0 },  [SCONCE_BOOL] = { "BOOL", "|b1", 1 },
-	[SCONCE_UINT8] = { "UINT8", "|u1", 1 },   [SCONCE_UINT16] = { "UINT16", "<u2", 2 },
-	[SCONCE_UINT32] = { "UINT32", "<u4", 4 }, [SCONCE_UINT64] = { "UINT64", "<u8", 8 },
-	[SCONCE_INT8] = { "INT8", "|i1", 1 },     [SCONCE_INT16] = { "INT16", "<i2", 2 },
-	[SCONCE_INT32] = { "INT32", "<i4", 4 },   [SCONCE_INT64] = { "INT64", "<i8", 8 },
-	[SCONCE_FP16] = { "FP16", "<f2", 2 },     [SCONCE_FP32] = { "FP32", "<f4", 4 },
-	[SCONCE_FP64] = { "FP64", "<f8", 8 },     [SCONCE_BF16] = { "BF16", NULL, 2 },
-	[SCONCE_BYTES] = { "BYTES", NULL, 0 },
+	[SCONCE_DTYPE_ANY] = { "ANY", NULL },  [SCONCE_BOOL] = { "BOOL", "|b1" },
+	[SCONCE_UINT8] = { "UINT8", "|u1" },   [SCONCE_UINT16] = { "UINT16", "<u2" },
+	[SCONCE_UINT32] = { "UINT32", "<u4" }, [SCONCE_UINT64] = { "UINT64", "<u8" },
+	[SCONCE_INT8] = { "INT8", "|i1" },     [SCONCE_INT16] = { "INT16", "<i2" },
+	[SCONCE_INT32] = { "INT32", "<i4" },   [SCONCE_INT64] = { "INT64", "<i8" },
+	[SCONCE_FP16] = { "FP16", "<f2" },     [SCONCE_FP32] = { "FP32", "<f4" },
+	[SCONCE_FP64] = { "FP64", "<f8" },     [SCONCE_BF16] = { "BF16", NULL },
+	[SCONCE_BYTES] = { "BYTES", NULL },
 };
 
 const char *dtype_name(uint32_t dtype)
 {
 	return dtype < SCONCE_DTYPES ? dtypes[dtype].name : "?";
-}
-
-size_t dtype_bytes(uint32_t dtype)
-{
-	return dtype < SCONCE_DTYPES ? dtypes[dtype].bytes : 0;
 }
 
 /* ---- memory ---- */

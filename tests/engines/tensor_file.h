@@ -15,8 +15,6 @@ void guarded_seal(void *p, size_t n);
 void guarded_free(void *p, size_t n);
 
 const char *dtype_name(uint32_t dtype);
-/* Bytes of an element; 0: it differs. */
-size_t dtype_bytes(uint32_t dtype);
 
 /*
  * `from` is FILE.npy, or DTYPE:SHAPE:FILE with the bytes of a tensor, as in BYTES:2x3:file; the
