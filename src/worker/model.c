@@ -224,9 +224,35 @@ void model_set_threads(struct model *m, unsigned threads)
 
 /* ---- from file to model ---- */
 
+/* The first engine that takes the model and finds its runtime; or what all of them miss. */
+static int model_find_engine(struct model *m, const struct model_wish *w, struct sconce_error *e)
+{
+	struct buf missing = BUF_INIT(sizeof(e->text));
+	struct sconce_error why;
+	size_t from = 0;
+	int r;
+
+	for (;;) {
+		r = plugin_find(&m->plugin, &from, w->engine, m->path, e);
+		if (r < 0)
+			break;
+		why.text[0] = '\0';
+		r = m->plugin.table->open(&m->host, &m->engine, &why);
+		if (r >= 0)
+			break;
+		why.text[sizeof(why.text) - 1] = '\0';
+		buf_printf(&missing, "%s%s", missing.n ? "; or " : "", why.text);
+		m->engine = NULL;
+		plugin_close(&m->plugin);
+	}
+	if (r < 0 && missing.n)
+		snprintf(e->text, sizeof(e->text), "%s", buf_cstr(&missing));
+	buf_finish(&missing);
+	return MIN(r, 0);
+}
+
 static int model_load(struct model *m, const struct model_wish *w, struct sconce_error *e)
 {
-	const struct sconce_engine *t = m->plugin.table;
 	struct sconce_model_options o = { .size = sizeof(o),
 					  .path = m->path,
 					  .device = m->device,
@@ -241,15 +267,13 @@ static int model_load(struct model *m, const struct model_wish *w, struct sconce
 					.cache = w->cache && *w->cache ? w->cache : NULL,
 					.config = w->config };
 	m->threads = o.threads = MAX(w->threads / o.instances, 1);
-	r = t->open(&m->host, &m->engine, e);
-	if (r < 0) {
-		m->engine = NULL;
+	r = model_find_engine(m, w, e);
+	if (r < 0)
 		return r;
-	}
-	r = t->load(m->engine, &o, &m->loaded, e);
+	r = m->plugin.table->load(m->engine, &o, &m->loaded, e);
 	if (r < 0)
 		m->loaded = NULL;
-	return r;
+	return MIN(r, 0);
 }
 
 int model_open(struct model *m, const struct model_wish *w, struct sconce_error *e)
@@ -259,18 +283,16 @@ int model_open(struct model *m, const struct model_wish *w, struct sconce_error 
 	*m = (struct model){ 0 };
 	m->path = mem_printf("%s/%s", w->dir, w->file);
 	m->device = mem_strdup(w->device);
-	r = plugin_find(&m->plugin, w->engine, m->path, e);
-	if (!r)
-		r = model_load(m, w, e);
+	r = model_load(m, w, e);
 	if (r < 0)
 		return r;
 	m->signature = m->plugin.table->signature(m->loaded);
 	r = model_check_signature(m, e);
 	if (!r)
 		r = model_read_config(m, w, e);
-	for (unsigned i = 0; !r && i < MAX(w->instances, 1); i++)
+	for (unsigned i = 0; r >= 0 && i < MAX(w->instances, 1); i++)
 		r = model_add_instance(m, e);
-	return r;
+	return MIN(r, 0);
 }
 
 void model_close(struct model *m)

@@ -139,26 +139,45 @@ static int plugin_not_found(const char *name, const char *file, struct buf *refu
 	return -1;
 }
 
-int plugin_find(struct plugin *p, const char *name, const char *file, struct sconce_error *e)
+/* A file may well be called as its engine is: that one first, so that no other is loaded. */
+static void plugin_sort(char **files, size_t n, const char *name)
+{
+	_cleanup_(freep) char *wanted = mem_printf("/%s.so", name);
+
+	for (size_t i = 0; *name && i < n; i++) {
+		char *file = files[i];
+
+		if (!slice_ends(slice_str(file), slice_str(wanted)))
+			continue;
+		memmove(files + 1, files, i * sizeof(*files));
+		files[0] = file;
+	}
+}
+
+int plugin_find(struct plugin *p, size_t *from, const char *name, const char *file,
+		struct sconce_error *e)
 {
 	struct buf refused = BUF_INIT(SCONCE_ERROR_MAX);
-	size_t n;
+	size_t n, i;
 	char **files = plugin_files(&n);
 	bool found = false;
 
-	for (size_t i = 0; i < n; i++) {
+	plugin_sort(files, n, name);
+	for (i = *from; i < n && !found; i++) {
 		struct sconce_error why = { "" };
 
-		if (!found && plugin_open(p, files[i], &why) == 0) {
-			found = *name ? strcmp(p->table->name, name) == 0
-				      : plugin_takes(p, slice_str(file));
-			if (!found)
-				plugin_close(p);
-		} else if (!found) {
+		if (plugin_open(p, files[i], &why) < 0) {
 			buf_printf(&refused, "; %s", why.text);
+			continue;
 		}
-		free(files[i]);
+		found = *name ? strcmp(p->table->name, name) == 0
+			      : plugin_takes(p, slice_str(file));
+		if (!found)
+			plugin_close(p);
 	}
+	*from = i;
+	for (i = 0; i < n; i++)
+		free(files[i]);
 	free(files);
 	if (!found)
 		return plugin_not_found(name, file, &refused, e);

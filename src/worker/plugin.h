@@ -24,5 +24,7 @@ int plugin_open(struct plugin *p, const char *file, struct sconce_error *e);
 void plugin_close(struct plugin *p);
 /* Does it load files of this name (or folder with such a file)? */
 int plugin_takes(const struct plugin *p, struct slice file);
-/* The engine of this name, or, with "", the first that takes `file`. */
-int plugin_find(struct plugin *p, const char *name, const char *file, struct sconce_error *e);
+/* The engine of this name, or, with "", the first that takes `file`. *from: 0, or where the last
+ * call has ended, for the next one. */
+int plugin_find(struct plugin *p, size_t *from, const char *name, const char *file,
+		struct sconce_error *e);

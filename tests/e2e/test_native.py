@@ -215,3 +215,25 @@ def test_a_list_of_engines(tmp_path):
     assert "signal 6" in engines["crashing.so"]["error"]
     assert "interface 2" in engines["tomorrow.so"]["error"]
     assert engines["hostile.so"]["name"] == "hostile"
+    assert engines["absent.so"]["error"] == "its runtime is missing: install it"
+
+
+def test_a_check_of_a_model(tmp_path):
+    (tmp_path / "m.hostile").write_text("good")
+    (tmp_path / "n.hostile").write_text("it is broken")
+    env = {**os.environ, **HOSTILE}
+
+    def check(file, *more):
+        return subprocess.run([BIN / "sconce-worker", "--check", tmp_path / file, *more], env=env,
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    good = check("m.hostile")
+    said = json.loads(good.stdout.splitlines()[-1])
+    # The runtime of the first engine that takes such files is missing: the next one is taken.
+    assert good.returncode == 0 and said["instances"][0]["engine"] == "hostile"
+    assert said["inputs"][0]["shape"] == [-1, 8]
+    for done, words in [(check("n.hostile"), "the file says: it is broken"),
+                        (check("nowhere.hostile"), "No such file"),
+                        (check("m.hostile", "--engine", "absent"), "its runtime is missing"),
+                        (check("m.hostile", "--engine", "echoo"), 'no engine "echoo"')]:
+        assert done.returncode == 1 and words in done.stderr, done

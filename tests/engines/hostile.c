@@ -22,6 +22,10 @@
 #define HOSTILE_NAME "hostile"
 #endif
 
+#ifndef HOSTILE_SUFFIX
+#define HOSTILE_SUFFIX "." HOSTILE_NAME
+#endif
+
 #define WORD 8
 
 static const struct sconce_tensor_spec tensor_in = {
@@ -38,6 +42,10 @@ static int hostile_open(const struct sconce_host *host, void **ret, struct sconc
 {
 #ifdef HOSTILE_CRASHES
 	abort();
+#endif
+#ifdef HOSTILE_ABSENT
+	snprintf(error->text, sizeof(error->text), "its runtime is missing: install it");
+	return -1;
 #endif
 	(void)error;
 	host->log(host, 1, "the hostile engine is open");
@@ -152,7 +160,7 @@ const struct sconce_engine sconce_engine = {
 	.abi = HOSTILE_ABI,
 	.name = HOSTILE_NAME,
 	.version = "1",
-	.suffixes = "." HOSTILE_NAME,
+	.suffixes = HOSTILE_SUFFIX,
 	.open = hostile_open,
 	.close = hostile_close,
 	.info = hostile_info,
