@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What engines that are kept here share: errors, settings, files of Python packages. It is linked
+ * into each of them. An engine elsewhere needs none of it.
+ */
+
+#include <sconce/engine.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <yyjson.h>
+
+#define KIT_PATH_MAX 4096
+
+/* ---- error.c ---- */
+
+/* Puts a sentence into *e, on one line, and returns `r`. */
+int kit_fail(struct sconce_error *e, int r, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int kit_no_memory(struct sconce_error *e);
+/* One line for the host's log, of a level of struct sconce_host. Any thread. */
+void kit_log(const struct sconce_host *host, int level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- settings.c ---- */
+
+/* The section `engine`, as JSON. */
+struct settings {
+	yyjson_doc *doc;
+	yyjson_val *root; /* an object; NULL: there are no settings */
+};
+
+/* `json` may be NULL. 0, or negative: it is no object. */
+int settings_read(struct settings *s, const char *json, struct sconce_error *e);
+void settings_finish(struct settings *s);
+/* Each leaves *ret as it is where the key is not there; negative: its value is of another kind.
+ * Texts live as long as the settings. */
+int settings_text(const struct settings *s, const char *key, const char **ret,
+		  struct sconce_error *e);
+int settings_flag(const struct settings *s, const char *key, bool *ret, struct sconce_error *e);
+/* Warns of keys that are neither in `known`, a list by spaces, nor the host's own. */
+void settings_warn(const struct settings *s, const char *known, const struct sconce_host *host);
+/* A text, number or flag as text, in `room` bytes. Negative: it is none of these, or too long. */
+int settings_value(yyjson_val *v, char *ret, size_t room);
+
+/* ---- package.c ---- */
+
+/*
+ * Calls take() with each file that matches `pattern`, as in "onnxruntime/capi/lib*.so.*", in the
+ * folders where the host's Python finds packages, until it returns 0: then this does, too; else
+ * negative. Python is started only where none of these folders is beside it, its answer is kept in
+ * the host's cache, and it is given a few seconds.
+ */
+int package_find(const struct sconce_host *host, const char *pattern,
+		 int (*take)(void *arg, const char *path), void *arg);
