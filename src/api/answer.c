@@ -112,6 +112,11 @@ static void answer_headers(struct call *c, struct buf *b, struct slice type, str
 			answer_line(b, name, value);
 }
 
+void call_put_headers(struct call *c, const char *type, struct buf *out)
+{
+	answer_headers(c, out, slice_str(type), SLICE_NULL);
+}
+
 static struct buf *answer_scratch(void)
 {
 	static struct buf scratch = BUF_INIT(ANSWER_HEADERS_MAX);

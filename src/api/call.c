@@ -194,16 +194,24 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 }
 
 /* What net finds wrong is said in the route's dialect, too. */
-static const char *call_refusal(void *ctx, const struct exchange *x, int status, const char *why,
-				struct buf *out)
+static void call_refusal(void *ctx, struct exchange *x, int status, const char *why,
+			 struct buf *headers, struct buf *body)
 {
-	const struct dialect *d = x && x->user ? dialect_of(x->user) : &dialect_predictions;
+	struct api_door *door = ctx;
+	struct call *c = !x ? NULL : x->user ? x->user : call_create(door, x);
+	const struct dialect *d = c ? dialect_of(c) : &dialect_predictions;
 	struct buf text = BUF_INIT(1024);
 
-	refusal_explain(((const struct api_door *)ctx)->api, x, status, why, &text);
-	d->error(out, status, dialect_error_type(status), buf_slice(&text));
+	refusal_explain(door->api, x, status, why, &text);
+	d->error(body, status, dialect_error_type(status), buf_slice(&text));
+	if (c) {
+		log_about(LOG_SERVER, LOG_WARN, NULL, "sconce", c->uuid,
+			  "Request %s is refused with %d: %s", c->uuid, status, buf_cstr(&text));
+		call_put_headers(c, d->error_media, headers);
+	} else {
+		buf_printf(headers, "content-type: %s\r\n", d->error_media);
+	}
 	buf_finish(&text);
-	return d->error_media;
 }
 
 void api_door_init(struct api_door *d, struct api *a, unsigned roles)

@@ -76,6 +76,8 @@ bool call_too_early(struct call *c);
 
 /* ---- answers (answer.c). Each is the whole answer; harmless when the client has left. ---- */
 
+/* Of an answer that somebody else gives: the header lines that all have. */
+void call_put_headers(struct call *c, const char *type, struct buf *out);
 /* A document; `type` NULL: application/json. Copied. */
 void call_answer(struct call *c, int status, const char *type, struct slice text);
 /* {"status": …} */

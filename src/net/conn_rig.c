@@ -71,6 +71,7 @@ static void on_head(void *ctx, struct exchange *x)
 
 	assert_false(w->inside);
 	w->heads++;
+	x->user = w;
 	if (slice_eq(x->head.path, SLICE("/later")) || slice_eq(x->head.path, SLICE("/stream"))) {
 		w->kept = x;
 	} else if (slice_eq(x->head.path, SLICE("/empty"))) {
@@ -105,13 +106,17 @@ static void on_done(void *ctx, struct exchange *x, enum exchange_end how)
 		w->kept = NULL;
 }
 
-static const char *on_refusal(void *ctx, const struct exchange *x, int status, const char *why,
-			      struct buf *out)
+static void on_refusal(void *ctx, struct exchange *x, int status, const char *why,
+		       struct buf *headers, struct buf *body)
 {
-	(void)ctx;
-	(void)x;
-	buf_printf(out, "refused: %d %s", status, why);
-	return "text/plain";
+	struct world *w = ctx;
+
+	if (x && !x->user)
+		w->heads++;
+	buf_puts(headers, "content-type: text/plain\r\n");
+	buf_printf(body, "refused: %d %s", status, why);
+	if (x)
+		buf_printf(body, " [%.*s]", SLICE_ARG(x->head.target));
 }
 
 void connect_client(struct world *w)
@@ -140,7 +145,11 @@ struct world *world_new(unsigned timeout_ms)
 	uv_loop_init(&w->loop);
 	w->net = net_create(&w->loop, &limits);
 	w->handler = (struct exchange_handler){
-		.ctx = w, .head = on_head, .body = on_body, .done = on_done, .refusal = on_refusal
+		.ctx = w,
+		.head = on_head,
+		.body = on_body,
+		.done = on_done,
+		.refusal = on_refusal,
 	};
 	connect_client(w);
 	return w;

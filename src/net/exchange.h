@@ -52,10 +52,11 @@ struct exchange_handler {
 	void (*body)(void *ctx, struct exchange *x);
 	/* The exchange is over: its answer is out, or nobody will read one. The last call. */
 	void (*done)(void *ctx, struct exchange *x, enum exchange_end how);
-	/* Writes the document of an error that net answers with by itself, and returns its media
-	 * type. `x`: the exchange, where head() was called for it; else NULL. */
-	const char *(*refusal)(void *ctx, const struct exchange *x, int status, const char *why,
-			       struct buf *out);
+	/* Writes the header lines and the document of an error that net answers with by itself.
+	 * `x`: the exchange, where it has a head, even if head() was not called because of what
+	 * that says; NULL: there is none, and no done() will follow. */
+	void (*refusal)(void *ctx, struct exchange *x, int status, const char *why,
+			struct buf *headers, struct buf *body);
 };
 
 struct answer {

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "net/conn.h"
 
+#define H1_REFUSAL_MAX ((size_t)16 << 10)
+
 void h1_init(struct conn *c)
 {
 	list_init(&c->h1.exchanges);
@@ -28,17 +30,17 @@ void h1_finish(struct conn *c)
 static void h1_answer_refusal(struct h1_exchange *e, int status, const char *why)
 {
 	const struct exchange_handler *h = e->conn->handler;
-	struct buf text = BUF_INIT(4096);
+	struct buf headers = BUF_INIT(H1_REFUSAL_MAX), text = BUF_INIT(H1_REFUSAL_MAX);
 	struct answer a = { .status = status, .close = true };
-	const char *media;
 	struct slice copy;
 
 	if (e->x.sink)
 		e->x.sink->ops->abort(e->x.sink);
 	e->x.sink = NULL;
-	media = h->refusal(h->ctx, e->x.handler ? &e->x : NULL, status, why, &text);
-	a.headers = slice_str(region_printf(&e->x.region, "content-type: %s\r\n", media));
+	h->refusal(h->ctx, e->x.handler ? &e->x : NULL, status, why, &headers, &text);
+	a.headers = region_copy(&e->x.region, buf_slice(&headers));
 	copy = region_copy(&e->x.region, buf_slice(&text));
+	buf_finish(&headers);
 	buf_finish(&text);
 	exchange_reply(&e->x, &a, (struct payload){ .p = copy.p, .n = copy.n });
 }
@@ -59,8 +61,11 @@ void h1_refuse(struct conn *c, int status, const char *why)
 	} else if (e && (e->api || e->x.out.begun)) {
 		/* It has its answer, or will: what is wrong now only ends the connection. */
 		e->close = true;
+	} else if (e) {
+		e->x.handler = c->handler;
+		h1_answer_refusal(e, status, why);
 	} else {
-		h1_answer_refusal(e ? e : h1_exchange_take(c), status, why);
+		h1_answer_refusal(h1_exchange_take(c), status, why);
 	}
 }
 
@@ -68,7 +73,8 @@ void h1_refuse(struct conn *c, int status, const char *why)
 
 static const char *h1_head_error(int status)
 {
-	return status == 417   ? "The only expectation that can be met is 100-continue."
+	return status == 413   ? "The request body is too large."
+	       : status == 417 ? "The only expectation that can be met is 100-continue."
 	       : status == 501 ? "This Transfer-Encoding is not supported: only chunked is."
 			       : "Invalid HTTP message.";
 }
@@ -89,13 +95,12 @@ static bool h1_head(struct conn *c)
 				    .began_ms = clock_now_ns() / NS_PER_MS,
 				    .of = e };
 	h->body.left = h->body.known ? length : 0;
-	if (status) {
+	if (status)
 		c->net->stats.bad_requests_total++;
+	else if (h->body.known && length > c->net->limits.body_bytes)
+		status = 413;
+	if (status) {
 		h1_refuse(c, status, h1_head_error(status));
-		return false;
-	}
-	if (h->body.known && length > c->net->limits.body_bytes) {
-		h1_refuse(c, 413, "The request body is too large.");
 		return false;
 	}
 	if (!e->x.head.keep_alive)

@@ -245,30 +245,39 @@ static void test_refusal_leaves_the_word_to_the_api(void **state)
 	world_end(w);
 }
 
-static void refused(const char *request, const char *status)
+static void refused(const char *request, const char *status, const char *named)
 {
 	struct world *w = world_new(0);
 
 	sends(w, request);
 	assert_int_equal(seen(w, status), 1);
 	assert_int_equal(seen(w, "HTTP/1.1 "), 1);
+	if (named)
+		assert_int_equal(seen(w, named), 1);
+	else
+		assert_int_equal(w->heads, 0);
 	world_end(w);
 }
 
+/* Who has a head is told of, whoever refuses it. */
 static void test_refusals(void **state)
 {
 	(void)state;
 	refused("POST /take HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 		"ffffffffffffffff\r\n",
-		"HTTP/1.1 413");
+		"HTTP/1.1 413", "[/take]");
 	refused("POST /take HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n",
-		"HTTP/1.1 413");
+		"HTTP/1.1 413", "[/take]");
 	refused("POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n",
-		"HTTP/1.1 413");
-	refused("POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n", "HTTP/1.1 413");
-	refused("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400");
-	refused("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "HTTP/1.1 400");
-	refused("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 400");
+		"HTTP/1.1 413", "[/take]");
+	refused("POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n", "HTTP/1.1 413",
+		"[/take]");
+	refused("GET /x HTTP/1.1\r\n\r\n", "HTTP/1.1 400", "[/x]");
+	refused("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "HTTP/1.1 400", "[/]");
+	refused("GET /y HTTP/1.1\r\nHost: h\r\nExpect: more\r\n\r\n", "HTTP/1.1 417", "[/y]");
+	refused("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 400",
+		"[/]");
+	refused("GARBAGE\r\n\r\n", "HTTP/1.1 400", NULL);
 }
 
 /* ---- draining ---- */

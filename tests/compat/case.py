@@ -15,6 +15,14 @@ MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 JSON = {"Content-Type": "application/json"}
 
 
+def bare(*cors):
+    """TorchServe answers some errors of HTTP without a document, and without the headers that its
+    replies have, those of CORS among them where they are set."""
+    names = ("cache-control", "connection", "content-type", "expires", "pragma", "x-request-id",
+             *(f"access-control-allow-{name}" for name in cors))
+    return {"bare-errors": ", ".join(["body", *(f"header {name}" for name in names)])}
+
+
 @dataclass(frozen=True)
 class Ask:
     """One request, or bytes to send as they are, on a connection of its own."""

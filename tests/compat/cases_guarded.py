@@ -3,7 +3,7 @@
 
 import json
 
-from compat.case import FORM, JSON, MULTIPART, Do, ask, cases_for, manage, multipart, part
+from compat.case import FORM, JSON, MULTIPART, Do, ask, bare, cases_for, manage, multipart, part
 from compat.looks import any_order, operations
 
 case = cases_for("guarded")
@@ -80,10 +80,10 @@ RAW = [
     infer("raw parts", multipart(part("x", "f", filename="x", type="text/plain")), MULTIPART),
 ]
 
-BARE = {"differs": {"bare-errors": "body, header connection, header content-type"}}
+BARE = bare("headers", "methods", "origin")
 LIMITS = [
-    infer("body at the limit", "x" * 1000), infer("body over the limit", "x" * 1001, **BARE),
-    infer("body far over the limit", "x" * 100_000, **BARE),
+    infer("body at the limit", "x" * 1000), infer("body over the limit", "x" * 1001, differs=BARE),
+    infer("body far over the limit", "x" * 100_000, differs=BARE),
     infer("response at the limit", "huge 900", target="/predictions/trouble"),
     infer("only model", "x", target="/invocations"),
 ]
