@@ -59,6 +59,7 @@ struct logs_reader {
 	size_t room;
 	ssize_t length;
 	char stamp[MATCH_STAMP];
+	struct log_trail trail;
 };
 
 static const struct {
@@ -145,7 +146,8 @@ static void logs_next(struct logs_reader *r, const struct log_filter *filter, bo
 		if (r->n && logs_read(r, follow)) {
 			/* What has no time belongs to the line before it. */
 			log_stamp(slice_make(r->line, (size_t)r->length), r->stamp);
-			if (log_filter_takes(filter, slice_make(r->line, (size_t)r->length)))
+			if (log_trail_takes(&r->trail, filter,
+					    slice_make(r->line, (size_t)r->length)))
 				return;
 			continue;
 		}

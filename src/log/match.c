@@ -96,6 +96,60 @@ bool log_filter_takes(const struct log_filter *f, struct slice line)
 	       (!f->model.n || match_model(line, f->model, f->version));
 }
 
+/* ---- tracebacks ---- */
+
+/* "[WARN ] W-9000-m_1.0-stderr" and what it says, of a line of the models' log in text. */
+static bool match_said(struct slice line, struct slice *thread, struct slice *text)
+{
+	struct slice rest, before;
+
+	if (line.n <= MATCH_STAMP)
+		return false;
+	line = slice_make(line.p + MATCH_STAMP, line.n - MATCH_STAMP);
+	rest = line;
+	if (!match_next(line, &rest, SLICE(" MODEL_LOG - "), &before))
+		return false;
+	*thread = before;
+	*text = rest;
+	return true;
+}
+
+/* It came with the others, in one piece, or looks like more of the same. */
+static bool trail_goes_on(struct log_trail *t, struct slice text, const char stamp[MATCH_STAMP])
+{
+	bool was_within = t->within;
+
+	t->within = slice_starts(text, SLICE(" ")) || slice_starts(text, SLICE("Traceback "));
+	return t->within || was_within || memcmp(t->stamp, stamp, MATCH_STAMP) == 0;
+}
+
+bool log_trail_takes(struct log_trail *t, const struct log_filter *f, struct slice line)
+{
+	bool takes = log_filter_takes(f, line), begins;
+	char stamp[MATCH_STAMP] = "";
+	struct slice thread, text;
+
+	if (!f->request.n || !log_stamp(line, stamp) || !match_said(line, &thread, &text))
+		return takes;
+	begins = slice_starts(text, SLICE("The handler failed"));
+	if (takes) {
+		t->n = 0;
+		if (begins && thread.n <= sizeof(t->thread)) {
+			t->n = thread.n;
+			t->within = true;
+			memcpy(t->thread, thread.p, thread.n);
+			memcpy(t->stamp, stamp, MATCH_STAMP);
+		}
+		return true;
+	}
+	if (!t->n || !slice_eq(thread, slice_make(t->thread, t->n)))
+		return false;
+	if (!begins && trail_goes_on(t, text, stamp))
+		return true;
+	t->n = 0;
+	return false;
+}
+
 bool log_stamp(struct slice line, char ret[MATCH_STAMP])
 {
 	static const char form[] = "dddd-dd-ddTdd:dd:dd,ddd";

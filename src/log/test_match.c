@@ -55,6 +55,41 @@ static void models_are_known_by_their_places(void **state)
 	assert_false(of_model("d l - said echo", "echo", NULL));
 }
 
+#define OF(thread, text) "2026-11-24T12:00:00,123 [WARN ] " thread "-stderr MODEL_LOG - " text "\n"
+#define LATER(thread, text)                                                                        \
+	"2026-11-24T12:00:00,124 [WARN ] " thread "-stderr MODEL_LOG - " text "\n"
+
+static void a_traceback_is_of_the_request_before_it(void **state)
+{
+	static const struct {
+		const char *line;
+		bool takes;
+	} lines[] = {
+		{ OF("W-1-m_1", "said before"), false },
+		{ OF("W-1-m_1", "The handler failed for 4f-9e"), true },
+		{ OF("W-1-m_1", "Traceback (most recent call last):"), true },
+		{ OF("W-2-m_1", "  File of another"), false },
+		{ LATER("W-1-m_1", "  File \"h.py\", line 1"), true },
+		{ LATER("W-1-m_1", "ValueError: one"), true },
+		{ LATER("W-1-m_1", "said later"), false },
+		{ OF("W-1-m_1", "  indented"), false },
+		{ OF("W-1-m_1", "The handler failed for 4f-9e"), true },
+		{ OF("W-1-m_1", "  File \"h.py\", line 1"), true },
+		{ OF("W-1-m_1", "ValueError: of"), true },
+		{ OF("W-1-m_1", "two lines"), true },
+		{ OF("W-1-m_1", ""), true },
+		{ OF("W-1-m_1", "The handler failed for 5a"), false },
+		{ OF("W-1-m_1", "Traceback (most recent call last):"), false },
+	};
+	const struct log_filter f = { .request = SLICE("4f-9e") };
+	struct log_trail t = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		if (log_trail_takes(&t, &f, slice_str(lines[i].line)) != lines[i].takes)
+			fail_msg("line %zu: %s", i, lines[i].line);
+}
+
 static void both_have_to_hold(void **state)
 {
 	const struct log_filter f = { .request = SLICE("7"), .model = SLICE("m") }, any = { 0 };
@@ -84,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_are_whole_words),
 		cmocka_unit_test(models_are_known_by_their_places),
+		cmocka_unit_test(a_traceback_is_of_the_request_before_it),
 		cmocka_unit_test(both_have_to_hold),
 		cmocka_unit_test(times_of_text_and_json_compare),
 	};
