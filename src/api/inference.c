@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/call.h"
@@ -7,6 +8,7 @@
 #include "api/route.h"
 #include "api/sequence.h"
 #include "base/clock.h"
+#include "log/log.h"
 
 #define INFERENCE_RETRY_MAX_S 60
 
@@ -46,9 +48,31 @@ static const char *inference_cause(struct call *c, const struct version *v, int 
 	return "";
 }
 
-static void inference_refuse(struct call *c, const struct version *v, int why)
+/* Those of one second are one line: they come by the thousand. */
+static void inference_log_refusal(const struct call *c, struct version *v, int status,
+				  const char *cause)
 {
-	bool full = why == VERSION_QUEUE_FULL;
+	uint64_t now_ns = clock_now_ns();
+	char more[64] = "";
+
+	if (v->refusals.said_ns && now_ns - v->refusals.said_ns < NS_PER_S) {
+		v->refusals.unsaid++;
+		return;
+	}
+	if (v->refusals.unsaid)
+		snprintf(more, sizeof(more), "; so were %u before it", v->refusals.unsaid);
+	log_about(LOG_SERVER, LOG_WARN, NULL, "sconce", c->uuid,
+		  "Request %s is refused with %d: model %s version %s has no worker for it%s%s",
+		  c->uuid, status, v->model_name, v->name, cause, more);
+	v->refusals.said_ns = now_ns;
+	v->refusals.unsaid = 0;
+}
+
+static void inference_refuse(struct call *c, struct version *v, int why)
+{
+	bool full = why == VERSION_QUEUE_FULL,
+	     busy = full && strcmp(c->api->settings->queue_full_status, "429") == 0;
+	const char *cause;
 
 	if (why == VERSION_TOO_LARGE) {
 		parts_refuse_large(c);
@@ -56,7 +80,9 @@ static void inference_refuse(struct call *c, const struct version *v, int why)
 	}
 	if (full)
 		c->retry_after_s = inference_retry_after_s(v);
-	if (full && strcmp(c->api->settings->queue_full_status, "429") == 0) {
+	cause = inference_cause(c, v, why);
+	inference_log_refusal(c, v, busy ? 429 : 503, cause);
+	if (busy) {
 		call_error(c, 429, "TooManyRequestsException",
 			   "Model \"%s\" Version %s has %u requests waiting, which is all that its "
 			   "job_queue_size allows. Try again later.",
@@ -70,7 +96,7 @@ static void inference_refuse(struct call *c, const struct version *v, int why)
 		"it is "
 		"closed, or expired; or exceeds maxSequenceJobQueueSize%s",
 		SLICE_ARG(c->model), c->version_name.p ? "\" Version " : "",
-		SLICE_ARG(c->version_name), inference_cause(c, v, why));
+		SLICE_ARG(c->version_name), cause);
 }
 
 /* The parts are read: off to the queue, or, where only the API is asked for, its description. */

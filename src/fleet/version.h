@@ -64,6 +64,10 @@ struct version {
 	struct dispatch_policy dispatch;
 	struct sizes sizes;
 	struct list workers; /* struct worker */
+	struct {
+		uint64_t said_ns; /* when the log was told last; 0: never */
+		unsigned unsaid;  /* since then */
+	} refusals;               /* of requests */
 	char *failure;       /* why its workers do not load, one sentence; NULL: the last one did */
 	bool scaled;         /* who waits for workers is to be told, if there are enough */
 	uint64_t pending;
