@@ -251,13 +251,19 @@ def tsan_log():
 
 def tsan_worker():
     """The instances of a native worker are threads."""
+    broken = build("build")
+    if broken:
+        return broken
     engines = sorted(path.name for path in (ROOT / "build/tests/engines").glob("*.so"))
     targets = ["bin/sconce", "bin/sconce-worker", "engines/echo.so",
-               *(f"tests/engines/{name}" for name in engines)]
+               "src/worker/test_worker_session", *(f"tests/engines/{name}" for name in engines)]
     environment = {"SCONCE_BIN_DIR": str(ROOT / "build-tsan" / "bin"),
                    "TSAN_OPTIONS": "halt_on_error=1", "SCONCE_E2E_STALL_MS": "500"}
-    return build("build") or build("build-tsan", *targets) or pytest(
-        "tsan-worker", "tests/e2e/test_native.py", env=environment)
+    counts = meson_test("build-tsan", "--timeout-multiplier=4", "worker/session", targets=targets)
+    served = pytest("tsan-worker", "tests/e2e/test_native.py", env=environment)
+    counts.add(served)
+    counts.report += served.report if served.failed else ""
+    return counts
 
 
 STEPS = {

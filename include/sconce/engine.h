@@ -21,8 +21,9 @@
  *           weights, and have scratch memory of their own. cancel() and set_threads() may come
  *           from any thread, also while run() is at work.
  * Errors:   0 is success. What fails returns a negative value and puts one sentence for a person
- *           into *error; SCONCE_BAD_INPUT says that it is the client's fault (400), all else is
- *           the model's (500). A plug-in never exits, aborts or writes to standard output.
+ *           into *error; SCONCE_BAD_INPUT says that it is the client's fault (400),
+ *           SCONCE_NO_MEMORY that host or device have no more memory (507), all else is the
+ *           model's (500). A plug-in never exits, aborts or writes to standard output.
  * Versions: SCONCE_ENGINE_ABI changes when a plug-in must be built again; a worker refuses any
  *           other. Fields are only ever added at the end of structs whose first one is `size`:
  *           whoever reads such a struct looks at nothing beyond it (SCONCE_HAS).
@@ -42,6 +43,7 @@ extern "C" {
 #define SCONCE_DIM_ANY (-1) /* of a specification: any size */
 #define SCONCE_ERROR_MAX 1024
 #define SCONCE_BAD_INPUT (-2)
+#define SCONCE_NO_MEMORY (-12)
 
 /* Is `field` within what the other side knows of *p? */
 #define SCONCE_HAS(p, field) ((p)->size >= offsetof(__typeof__(*(p)), field) + sizeof((p)->field))
@@ -196,7 +198,9 @@ struct sconce_engine {
 			 struct sconce_tensor *outputs, size_t n_outputs,
 			 void (*done)(void *arg, int result, const char *error), void *arg,
 			 struct sconce_error *error);
-	/* Nobody waits for the run that is under way: it may end early, with any error. */
+	/* Nobody waits for the run that is under way: it may end early, with any error. Returns at
+	 * once. Comes again until that has ended, so one that comes a moment too early may be lost;
+	 * what begins later is not meant. */
 	void (*cancel)(void *instance);
 	/* Use so many threads in each run from now on. */
 	void (*set_threads)(void *model, uint32_t threads);

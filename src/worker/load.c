@@ -82,7 +82,7 @@ int load_model(struct session *s, int fd, size_t n)
 		r = load_from(s, yyjson_doc_get_root(doc), &e);
 	e.text[sizeof(e.text) - 1] = '\0';
 	if (r < 0)
-		load_refuse(s, r == -ENOMEM ? 507 : 500, e.text);
+		load_refuse(s, r == SCONCE_NO_MEMORY ? 507 : 500, e.text);
 	yyjson_doc_free(doc);
 	free(text);
 	return r < 0 ? -1 : 0;

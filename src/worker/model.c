@@ -188,6 +188,11 @@ static int model_canary(struct model *m, unsigned instance, struct sconce_error 
 
 /* ---- instances ---- */
 
+void model_drop_instance(struct model *m)
+{
+	m->plugin.table->instance_destroy(m->instances[--m->n_instances]);
+}
+
 int model_add_instance(struct model *m, struct sconce_error *e)
 {
 	int r;
@@ -202,24 +207,30 @@ int model_add_instance(struct model *m, struct sconce_error *e)
 	if (r < 0)
 		return r;
 	m->n_instances++;
-	return model_canary(m, m->n_instances - 1, e);
+	r = model_canary(m, m->n_instances - 1, e);
+	if (r < 0)
+		model_drop_instance(m);
+	return r;
 }
 
-void model_drop_instance(struct model *m)
-{
-	m->plugin.table->instance_destroy(m->instances[--m->n_instances]);
-}
-
-void model_set_threads(struct model *m, unsigned threads)
+bool model_set_threads(struct model *m, unsigned threads)
 {
 	const struct sconce_engine *t = m->plugin.table;
 
 	threads = MAX(threads / MAX(m->n_instances, 1), 1);
-	if (threads == m->threads)
-		return;
+	if (threads == m->threads || !SCONCE_HAS(t, set_threads) || !t->set_threads)
+		return false;
 	m->threads = threads;
-	if (SCONCE_HAS(t, set_threads) && t->set_threads)
-		t->set_threads(m->loaded, threads);
+	t->set_threads(m->loaded, threads);
+	return true;
+}
+
+void model_cancel(struct model *m, unsigned instance)
+{
+	const struct sconce_engine *t = m->plugin.table;
+
+	if (SCONCE_HAS(t, cancel) && t->cancel)
+		t->cancel(m->instances[instance]);
 }
 
 /* ---- from file to model ---- */

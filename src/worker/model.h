@@ -8,6 +8,7 @@
  */
 
 #include <sconce/engine.h>
+#include <stdbool.h>
 #include <yyjson.h>
 
 #include "base/buf.h"
@@ -47,8 +48,10 @@ void model_log(const struct sconce_host *host, int level, const char *line);
 int model_add_instance(struct model *m, struct sconce_error *e);
 /* The last one, which does not run. */
 void model_drop_instance(struct model *m);
-/* Threads of all instances together. */
-void model_set_threads(struct model *m, unsigned threads);
+/* Threads of all instances together. True: each of them uses another number now. */
+bool model_set_threads(struct model *m, unsigned threads);
+/* Nobody waits for what this instance runs. Any thread. */
+void model_cancel(struct model *m, unsigned instance);
 /* Outputs: signature->n_outputs of them, to be released. Sound when it returns 0. */
 int model_run(struct model *m, unsigned instance, const struct sconce_tensor *inputs, size_t n,
 	      struct sconce_tensor *outputs, struct sconce_error *e);

@@ -49,6 +49,11 @@ void replies_fail(struct replies *p, struct session_request *r, int status, cons
 					      .body = slice_str(message) });
 }
 
+void replies_nobody(struct replies *p, struct session_request *r)
+{
+	replies_fail(p, r, 499, "The client has left.");
+}
+
 static struct slice replies_headers(const struct answer *a, char *p, size_t room)
 {
 	size_t n = 0;
@@ -95,7 +100,10 @@ static void replies_put_large(struct replies *p, struct session_request *r, cons
 		if (!session_need(s, r, a->body.n)) {
 			snprintf(message, sizeof(message),
 				 "There is no memory for a response of %zu bytes now.", a->body.n);
-			replies_fail(p, r, session_cancelled(s, r) ? 499 : 507, message);
+			if (session_cancelled(s, r))
+				replies_nobody(p, r);
+			else
+				replies_fail(p, r, 507, message);
 			return;
 		}
 	}

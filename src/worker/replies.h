@@ -24,3 +24,5 @@ void replies_put_granted(struct replies *p, struct session_request *r, const str
 			 uint64_t length);
 /* An error, around whose message the front writes the document. */
 void replies_fail(struct replies *p, struct session_request *r, int status, const char *message);
+/* The error of a request that was cancelled. */
+void replies_nobody(struct replies *p, struct session_request *r);

@@ -27,18 +27,15 @@ struct serving {
 static void serve_fail(struct serving *v, struct session_request *r, int code,
 		       const struct sconce_error *e)
 {
+	int status = code == SCONCE_BAD_INPUT ? 400 : code == SCONCE_NO_MEMORY ? 507 : 500;
 	char message[SCONCE_ERROR_MAX + 64];
 
-	if (code != SCONCE_BAD_INPUT && code != -ENOMEM)
+	if (status == 500)
 		fprintf(stderr, "Request %.*s: the engine failed: %s\n", FRAME_UUID, r->entry.uuid,
 			e->text);
-	snprintf(message, sizeof(message), "%s%s",
-		 code == SCONCE_BAD_INPUT || code == -ENOMEM ? "" : "The model failed: ", e->text);
-	replies_fail(&v->replies, r,
-		     code == SCONCE_BAD_INPUT ? 400
-		     : code == -ENOMEM        ? 507
-					      : 500,
-		     message);
+	snprintf(message, sizeof(message), "%s%s", status == 500 ? "The model failed: " : "",
+		 e->text);
+	replies_fail(&v->replies, r, status, message);
 }
 
 static void serve_answer(struct serving *v, struct session_request *r, const struct body *b,
@@ -78,11 +75,19 @@ static void serve_single(struct serving *v, struct session_request *r, const str
 	void *offered;
 	int code;
 
+	if (!session_begin_run(v->session, v->instance, r, NULL, 1)) {
+		replies_nobody(&v->replies, r);
+		return;
+	}
 	serve_offer(v, r, b, outputs);
 	offered = outputs->data;
 	code = model_run(v->model, v->instance, b->inputs, b->n, outputs, &e);
+	session_end_run(v->session, v->instance, r, 1);
 	if (code < 0) {
-		serve_fail(v, r, code, &e);
+		if (session_cancelled(v->session, r))
+			replies_nobody(&v->replies, r);
+		else
+			serve_fail(v, r, code, &e);
 		return;
 	}
 	if (offered && outputs->data == offered) {
@@ -122,6 +127,7 @@ static void serve_stacked(struct serving *v, struct session_job *j, struct body 
 	struct body *first = NULL;
 	struct stack k;
 	unsigned n = 0;
+	int r = -1;
 
 	for (unsigned i = 0; i < j->n; i++) {
 		if (j->requests[i].over || !bodies[i].n || bodies[i].inputs[0].ndim == 0 ||
@@ -134,7 +140,11 @@ static void serve_stacked(struct serving *v, struct session_job *j, struct body 
 	if (n < 2)
 		return;
 	if (!stack_make(&k, bodies, in, j->n, s) &&
-	    model_run(v->model, v->instance, k.all.inputs, k.all.n, outputs, &e) >= 0) {
+	    session_begin_run(v->session, v->instance, j->requests, in, j->n)) {
+		r = model_run(v->model, v->instance, k.all.inputs, k.all.n, outputs, &e);
+		session_end_run(v->session, v->instance, j->requests, j->n);
+	}
+	if (r >= 0) {
 		if (stack_fits(&k, outputs, s->n_outputs))
 			serve_parts(v, j, bodies, &k, outputs);
 		model_release(outputs, s->n_outputs);
@@ -147,7 +157,7 @@ static bool serve_special(struct serving *v, struct session_request *r)
 	struct answer a = { .type = "application/json", .body = BUF_INIT(16) };
 
 	if (session_cancelled(v->session, r)) {
-		replies_fail(&v->replies, r, 499, "The client has left.");
+		replies_nobody(&v->replies, r);
 	} else if (r->entry.flags & FRAME_RUN_EXPLAIN) {
 		replies_fail(&v->replies, r, 501, "An engine does not explain its predictions.");
 	} else if (r->entry.flags & FRAME_RUN_DESCRIBE) {

@@ -10,18 +10,8 @@
 
 #include "base/mem.h"
 #include "base/util.h"
-#include "worker/load.h"
 
-#define SESSION_FDS_MAX 4
-
-struct received {
-	struct frame frame;
-	int fds[SESSION_FDS_MAX];
-	size_t n_fds;
-};
-
-/* The front is the reason to run, and is believed to speak the protocol. */
-static _Noreturn void session_broken(const char *why)
+_Noreturn void session_broken(const char *why)
 {
 	if (why)
 		fprintf(stderr, "The worker ends: %s\n", why);
@@ -42,7 +32,8 @@ void session_send(struct session *s, struct slice packet)
 
 /* ---- receiving ---- */
 
-static void session_receive(struct session *s, struct received *got)
+/* False, with MSG_DONTWAIT: there is nothing. */
+static bool session_receive(struct session *s, struct received *got, int flags)
 {
 	union {
 		struct cmsghdr align;
@@ -56,8 +47,10 @@ static void session_receive(struct session *s, struct received *got)
 	ssize_t n;
 
 	do
-		n = recvmsg(s->fd, &msg, MSG_CMSG_CLOEXEC);
+		n = recvmsg(s->fd, &msg, MSG_CMSG_CLOEXEC | flags);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && flags && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return false;
 	if (n <= 0)
 		session_broken(NULL);
 	got->n_fds = 0;
@@ -70,6 +63,13 @@ static void session_receive(struct session *s, struct received *got)
 	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ||
 	    frame_read(slice_make(s->packet, (size_t)n), &got->frame) < 0)
 		session_broken("it was sent what is not a frame");
+	return true;
+}
+
+static void session_close_fds(struct received *got)
+{
+	while (got->n_fds)
+		close(got->fds[--got->n_fds]);
 }
 
 /* ---- frames; with the lock ---- */
@@ -113,6 +113,7 @@ static struct session_job *session_new_job(struct session *s, struct session_run
 	j->requests = first;
 	run->refs++;
 	list_push_back(&s->jobs, &j->link);
+	s->n_jobs++;
 	return j;
 }
 
@@ -166,8 +167,11 @@ static void session_cancel(struct session *s, uint64_t id)
 {
 	struct session_request *r = session_find(s, id);
 
-	if (r)
-		r->cancelled = true;
+	if (!r || r->cancelled)
+		return;
+	r->cancelled = true;
+	if (r->running && --s->awaited[r->instance] == 0)
+		model_cancel(&s->model, r->instance);
 }
 
 static void session_tune(struct session *s, const struct frame *f)
@@ -182,18 +186,22 @@ static void session_tune(struct session *s, const struct frame *f)
 	pthread_cond_signal(&s->supervise);
 }
 
+/* Takes the descriptor. */
 static void session_segment(struct session *s, struct received *got)
 {
 	struct slice rest = got->frame.body;
 	uint64_t size;
+	int fd = got->n_fds == 1 ? got->fds[0] : -1;
 
 	if (frame_u64(&rest, &size) < 0)
 		session_broken("it was sent a SEGMENT frame that is broken");
-	if (!size)
+	if (!size) {
 		memory_drop(&s->memory, (uint32_t)got->frame.arg);
-	else if (got->n_fds != 1 ||
-		 memory_add(&s->memory, (uint32_t)got->frame.arg, size, got->fds[0]) < 0)
+		return;
+	}
+	if (fd < 0 || memory_add(&s->memory, (uint32_t)got->frame.arg, size, fd) < 0)
 		session_broken("a segment of memory cannot be mapped");
+	got->n_fds = 0;
 }
 
 static void session_stop(struct session *s)
@@ -202,14 +210,14 @@ static void session_stop(struct session *s)
 	pthread_cond_signal(&s->supervise);
 }
 
-/* What LOAD says is for whoever called session_take(). */
+/* Descriptors stay open only of LOAD, which is for whoever called session_take(). */
 static void session_handle(struct session *s, struct received *got)
 {
 	switch (got->frame.type) {
 	case FRAME_LOAD:
 		if (s->model.n_instances)
 			session_broken("it was sent a second LOAD");
-		break;
+		return;
 	case FRAME_RUN:
 		session_run_frame(s, &got->frame);
 		break;
@@ -231,19 +239,41 @@ static void session_handle(struct session *s, struct received *got)
 	default:
 		break;
 	}
+	session_close_fds(got);
 }
 
-/* Receives one frame for all. Called and returns with the lock. */
-static void session_take(struct session *s, struct received *got)
+/* A thread for each batch, of which one is the caller's, and one that receives from now on. */
+static void session_wake(struct session *s)
 {
+	if (s->n_special || s->stopping || s->tuned) {
+		pthread_cond_broadcast(&s->turn);
+		return;
+	}
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		pthread_cond_signal(&s->turn);
+}
+
+bool session_take(struct session *s, struct received *got, int flags)
+{
+	bool any;
+
 	s->receiving = true;
 	pthread_mutex_unlock(&s->lock);
-	session_receive(s, got);
+	any = session_receive(s, got, flags);
 	pthread_mutex_lock(&s->lock);
 	s->receiving = false;
-	session_handle(s, got);
-	/* Another one receives while this one runs what there is. */
-	pthread_cond_broadcast(&s->turn);
+	if (any)
+		session_handle(s, got);
+	session_wake(s);
+	return any;
+}
+
+/* Waits with the others for what somebody else receives. */
+static void session_wait(struct session *s, bool special)
+{
+	s->n_special += special;
+	pthread_cond_wait(&s->turn, &s->lock);
+	s->n_special -= special;
 }
 
 /* ---- what threads wait for ---- */
@@ -259,8 +289,10 @@ static struct session_job *session_pop(struct session *s)
 	struct list *n = list_pop(&s->jobs);
 	struct session_job *j = n ? container_of(n, struct session_job, link) : NULL;
 
-	if (j)
-		memory_begin(&s->memory, j->seq);
+	if (!j)
+		return NULL;
+	s->n_jobs--;
+	memory_begin(&s->memory, j->seq);
 	return j;
 }
 
@@ -282,10 +314,12 @@ struct session_job *session_next(struct session *s, unsigned instance)
 	pthread_mutex_lock(&s->lock);
 	while (!(j = session_pop(s)) && !s->stopping && !session_is_spare(s, instance)) {
 		/* One that is to end must not sit in recvmsg(). */
-		if (s->receiving || instance >= s->wanted)
-			pthread_cond_wait(&s->turn, &s->lock);
+		bool spare = instance >= s->wanted;
+
+		if (s->receiving || spare)
+			session_wait(s, spare);
 		else
-			session_take(s, &got);
+			session_take(s, &got, 0);
 	}
 	if (!j) {
 		s->alive--;
@@ -322,6 +356,38 @@ bool session_cancelled(struct session *s, const struct session_request *r)
 	return cancelled;
 }
 
+bool session_begin_run(struct session *s, unsigned instance, struct session_request *r,
+		       const bool *in, unsigned n)
+{
+	unsigned awaited = 0;
+
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < n; i++)
+		awaited += (!in || in[i]) && !r[i].cancelled;
+	for (unsigned i = 0; i < n && awaited; i++) {
+		r[i].running = !in || in[i];
+		r[i].instance = instance;
+	}
+	s->awaited[instance] = awaited;
+	s->running[instance] = awaited;
+	s->quiet = 0;
+	if (!s->watched) {
+		s->watched = true;
+		pthread_cond_signal(&s->supervise);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return awaited;
+}
+
+void session_end_run(struct session *s, unsigned instance, struct session_request *r, unsigned n)
+{
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < n; i++)
+		r[i].running = false;
+	s->running[instance] = false;
+	pthread_mutex_unlock(&s->lock);
+}
+
 bool session_need(struct session *s, struct session_request *r, uint64_t length)
 {
 	char packet[FRAME_HEAD + sizeof(uint64_t)];
@@ -337,170 +403,13 @@ bool session_need(struct session *s, struct session_request *r, uint64_t length)
 	session_send(s, frame_end(&fw));
 	while (r->asked && !r->cancelled) {
 		if (s->receiving)
-			pthread_cond_wait(&s->turn, &s->lock);
+			session_wait(s, true);
 		else
-			session_take(s, &got);
+			session_take(s, &got, 0);
 	}
+	/* Another one receives now. */
+	pthread_cond_broadcast(&s->turn);
 	enough = !r->asked && r->grant.length >= length;
 	pthread_mutex_unlock(&s->lock);
 	return enough;
-}
-
-/* ---- the first thread ---- */
-
-struct session_thread {
-	struct session *s;
-	unsigned instance;
-};
-
-static void *session_thread(void *arg)
-{
-	struct session_thread t = *(struct session_thread *)arg;
-
-	free(arg);
-	serve(t.s, t.instance);
-	return NULL;
-}
-
-/* With the lock. */
-static void session_start_thread(struct session *s)
-{
-	struct session_thread *t = mem_new(struct session_thread);
-	pthread_t thread;
-
-	*t = (struct session_thread){ s, s->alive };
-	s->alive++;
-	if (pthread_create(&thread, NULL, session_thread, t))
-		session_broken("there is no memory for a thread");
-	pthread_detach(thread);
-}
-
-static void session_say_loaded(struct session *s)
-{
-	char *packet = mem_alloc(FRAME_MAX);
-	struct buf json = BUF_INIT(FRAME_ROOM);
-	struct frame_writer fw;
-
-	buf_printf(&json, "{\"message\":\"loaded\",\"credits\":%u,\"async\":%s,",
-		   s->model.n_instances, s->model.n_instances > 1 ? "true" : "false");
-	model_describe(&s->model, &json);
-	buf_putc(&json, '}');
-	if (buf_overflowed(&json)) {
-		buf_clear(&json);
-		json.overflowed = false;
-		buf_printf(&json, "{\"credits\":%u,\"async\":%s}", s->model.n_instances,
-			   s->model.n_instances > 1 ? "true" : "false");
-	}
-	frame_begin(&fw, packet, FRAME_MAX, FRAME_LOADED, 200);
-	frame_put_bytes(&fw, buf_slice(&json));
-	session_send(s, frame_end(&fw));
-	buf_finish(&json);
-	free(packet);
-}
-
-/* Makes what is wanted so, as far as it goes. With the lock, which it leaves meanwhile. */
-static void session_retune(struct session *s)
-{
-	unsigned wanted = s->wanted, threads = s->threads;
-	struct sconce_error e = { "" };
-	bool changed = false;
-	int r = 0;
-
-	s->tuned = false;
-	while (s->alive > wanted && !s->stopping) {
-		pthread_cond_broadcast(&s->turn);
-		pthread_cond_wait(&s->supervise, &s->lock);
-	}
-	pthread_mutex_unlock(&s->lock);
-	for (; s->model.n_instances > wanted; changed = true)
-		model_drop_instance(&s->model);
-	for (; s->model.n_instances < wanted && r >= 0; changed = true)
-		r = model_add_instance(&s->model, &e);
-	if (r < 0)
-		fprintf(stderr, "There is no other instance: %s\n", e.text);
-	model_set_threads(&s->model, threads);
-	pthread_mutex_lock(&s->lock);
-	s->wanted = s->model.n_instances;
-	while (s->alive < s->model.n_instances)
-		session_start_thread(s);
-	if (changed)
-		session_say_loaded(s);
-}
-
-static void session_supervise(struct session *s)
-{
-	pthread_mutex_lock(&s->lock);
-	while (s->alive < s->model.n_instances)
-		session_start_thread(s);
-	s->wanted = s->model.n_instances;
-	session_say_loaded(s);
-	while (!s->stopping || s->alive) {
-		if (s->tuned && !s->stopping) {
-			session_retune(s);
-			continue;
-		}
-		pthread_cond_broadcast(&s->turn);
-		pthread_cond_wait(&s->supervise, &s->lock);
-	}
-	pthread_mutex_unlock(&s->lock);
-}
-
-/* ---- from HELLO to LOADED ---- */
-
-static void session_say_hello(struct session *s)
-{
-	char packet[512], json[256];
-	struct frame_writer fw;
-	int n = snprintf(json, sizeof(json),
-			 "{\"protocol\":%d,\"pid\":%d,\"runtime\":\"native\",\"version\":\"%s\"}",
-			 FRAME_PROTOCOL, (int)getpid(), SCONCE_VERSION);
-
-	frame_begin(&fw, packet, sizeof(packet), FRAME_HELLO, 0);
-	frame_put_bytes(&fw, slice_make(json, (size_t)n));
-	session_send(s, frame_end(&fw));
-}
-
-static int session_load(struct session *s)
-{
-	struct received got;
-	int r = 0;
-
-	session_say_hello(s);
-	pthread_mutex_lock(&s->lock);
-	do
-		session_take(s, &got);
-	while (got.frame.type != FRAME_LOAD && !s->stopping);
-	pthread_mutex_unlock(&s->lock);
-	if (s->stopping)
-		return 1;
-	if (got.n_fds != 2)
-		session_broken("it was sent a LOAD without memory");
-	if (memory_set_outbound(&s->memory, got.fds[0]) < 0)
-		session_broken("the memory for replies cannot be mapped");
-	r = load_model(s, got.fds[1], (size_t)got.frame.arg);
-	close(got.fds[1]);
-	return r;
-}
-
-int session_main(int fd)
-{
-	struct session *s = mem_new(struct session);
-	int r;
-
-	s->fd = fd;
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->turn, NULL);
-	pthread_cond_init(&s->supervise, NULL);
-	list_init(&s->jobs);
-	list_init(&s->live);
-	r = session_load(s);
-	if (!r)
-		session_supervise(s);
-	model_close(&s->model);
-	memory_finish(&s->memory);
-	pthread_cond_destroy(&s->supervise);
-	pthread_cond_destroy(&s->turn);
-	pthread_mutex_destroy(&s->lock);
-	free(s);
-	return r < 0 ? 1 : 0;
 }

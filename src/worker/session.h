@@ -29,6 +29,8 @@ struct session_request {
 	struct frame_request entry;
 	struct body_part *parts;
 	struct span grant;
+	unsigned instance; /* that runs it now, while `running` */
+	bool running;
 	bool cancelled; /* nobody waits for it any more */
 	bool asked;     /* NEED was sent, and not answered yet */
 	bool over;      /* it has had its reply */
@@ -49,7 +51,16 @@ struct session {
 	pthread_cond_t turn;      /* a thread may receive, or find what it waits for */
 	pthread_cond_t supervise; /* the first thread has something to do */
 	bool receiving, stopping;
+	bool watched; /* the first thread sees to it that somebody receives */
 	struct list jobs, live;
+	unsigned n_jobs;
+	unsigned n_special; /* threads that wait for `turn`, and for more than a batch */
+	unsigned quiet;     /* how often the first thread has found none that has begun a run */
+	/* Of each instance: does it run, and for how many requests that somebody waits for? */
+	bool running[MODEL_INSTANCES_MAX];
+	unsigned awaited[MODEL_INSTANCES_MAX];
+	pthread_t started[MODEL_INSTANCES_MAX];
+	unsigned n_started; /* and not joined */
 	struct memory memory;
 	struct model model;
 	char model_name[256];
@@ -61,8 +72,25 @@ struct session {
 	char packet[FRAME_MAX]; /* whoever receives */
 };
 
-/* The whole life of a worker; returns its exit code. */
+/* The whole life of a worker; returns its exit code. Takes the descriptor over. */
 int session_main(int fd);
+
+/* ---- for the first thread: supervise.c ---- */
+
+#define SESSION_FDS_MAX 4
+
+struct received {
+	struct frame frame; /* until the next one is received */
+	int fds[SESSION_FDS_MAX];
+	size_t n_fds;
+};
+
+/* Receives one frame for all, and does what it says; descriptors are left only of LOAD, which is
+ * the caller's. Called and returns with the lock. False, with MSG_DONTWAIT: there was none. */
+bool session_take(struct session *s, struct received *got, int flags);
+/* The front is the reason to run, and is believed to speak the protocol: ends the process. NULL: it
+ * has gone. */
+_Noreturn void session_broken(const char *why);
 
 /* ---- for the threads of instances: serve.c ---- */
 
@@ -75,6 +103,12 @@ void session_done(struct session *s, struct session_job *j);
  * waits for the reply. */
 bool session_need(struct session *s, struct session_request *r, uint64_t length);
 bool session_cancelled(struct session *s, const struct session_request *r);
+/* This instance begins a run of those of n requests that `in` says (NULL: all). When nobody waits
+ * for them any more, the engine is told. False: already nobody does. */
+bool session_begin_run(struct session *s, unsigned instance, struct session_request *r,
+		       const bool *in, unsigned n);
+/* The run that has begun is over. */
+void session_end_run(struct session *s, unsigned instance, struct session_request *r, unsigned n);
 /* Sends a packet; what cannot be sent ends the process, for the front is gone. */
 void session_send(struct session *s, struct slice packet);
 /* Serves with this instance until session_next() says that it is to end. */

@@ -130,6 +130,14 @@ def test_an_engine_that_fails(server, command, status, words):
     assert pid(server, "hostile") == before
 
 
+def test_a_client_that_leaves(server):
+    """Its run ends, and the one instance is free."""
+    with server.raw() as client:
+        client.send(b"POST /predictions/hostile HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n"
+                    b"Content-Type: application/octet-stream\r\n\r\n" + word("wait"))
+    assert ask(server, "hostile", word("good"), RAW).json() == [[1]]
+
+
 def test_an_engine_that_prints(server):
     ask(server, "hostile", word("print"), RAW)
     eventually(lambda: "a word from the engine" in server.log("model_log.log"), "it is logged")

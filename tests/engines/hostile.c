@@ -7,6 +7,7 @@
  * given at once. Built several times, with other numbers in its table.
  */
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,13 @@
 #endif
 
 #define WORD 8
+
+/* Of a run that waits until it is cancelled. */
+struct instance {
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	int running, cancelled;
+};
 
 static const struct sconce_tensor_spec tensor_in = {
 	.name = "word", .dtype = SCONCE_UINT8, .ndim = 2, .shape = { SCONCE_DIM_ANY, WORD }
@@ -96,13 +104,52 @@ static const struct sconce_signature *hostile_signature(void *model)
 	return model;
 }
 
+/* One who cannot have more than so many. */
 static int hostile_instance_create(void *model, uint32_t index, void **ret,
 				   struct sconce_error *error)
 {
-	(void)index;
-	(void)error;
-	*ret = model;
+	struct instance *i = calloc(1, sizeof(*i));
+
+	(void)model;
+	if (!i || index >= 6) {
+		free(i);
+		snprintf(error->text, sizeof(error->text), "six instances are enough");
+		return -1;
+	}
+	pthread_mutex_init(&i->lock, NULL);
+	pthread_cond_init(&i->change, NULL);
+	*ret = i;
 	return 0;
+}
+
+static void hostile_instance_destroy(void *instance)
+{
+	struct instance *i = instance;
+
+	/* It must not run any more. */
+	if (i->running)
+		abort();
+	pthread_cond_destroy(&i->change);
+	pthread_mutex_destroy(&i->lock);
+	free(i);
+}
+
+static void hostile_cancel(void *instance)
+{
+	struct instance *i = instance;
+
+	pthread_mutex_lock(&i->lock);
+	i->cancelled = 1;
+	pthread_cond_signal(&i->change);
+	pthread_mutex_unlock(&i->lock);
+}
+
+static void wait_for_cancel(struct instance *i)
+{
+	pthread_mutex_lock(&i->lock);
+	while (!i->cancelled)
+		pthread_cond_wait(&i->change, &i->lock);
+	pthread_mutex_unlock(&i->lock);
 }
 
 static void hostile_release(struct sconce_tensor *t)
@@ -120,38 +167,75 @@ static int is(const struct sconce_tensor *in, const char *word)
 	return 0;
 }
 
+static int fail(struct sconce_error *error, int code, const char *why)
+{
+	snprintf(error->text, sizeof(error->text), "%s", why);
+	return code;
+}
+
+/* What a word has it do before it answers, or instead. */
+static int obey(struct instance *i, const struct sconce_tensor *in, struct sconce_error *error)
+{
+	if (is(in, "crash"))
+		abort();
+	if (is(in, "print"))
+		fputs("a word from the engine\n", stderr);
+	if (is(in, "hang"))
+		pause();
+	if (is(in, "wait")) {
+		wait_for_cancel(i);
+		return fail(error, -1, "it was cancelled");
+	}
+	if (is(in, "error"))
+		return fail(error, -1, "it was told to fail");
+	if (is(in, "refuse"))
+		return fail(error, SCONCE_BAD_INPUT, "it was told to refuse");
+	if (is(in, "full"))
+		return fail(error, SCONCE_NO_MEMORY, "it was told to be out of memory");
+	if (is(in, "babble")) {
+		memset(error->text, 'x', sizeof(error->text));
+		return -1;
+	}
+	return 0;
+}
+
+static int answer(const struct sconce_tensor *in, struct sconce_tensor *out)
+{
+	int64_t rows = in->shape[0], *values = malloc((size_t)rows * sizeof(*values));
+
+	if (!values)
+		return -1;
+	for (int64_t row = 0; row < rows; row++)
+		values[row] = rows;
+	*out = (struct sconce_tensor){ .data = values,
+				       .bytes = (uint64_t)rows * sizeof(*values),
+				       .dtype = is(in, "dtype") ? 77 : SCONCE_INT64,
+				       .ndim = is(in, "ndim") ? 99 : 2,
+				       .shape = { is(in, "shape") ? rows + 1 : rows, 1 },
+				       .release = hostile_release,
+				       .owner = values };
+	return 0;
+}
+
 static int hostile_run(void *instance, const struct sconce_tensor *inputs, size_t n_inputs,
 		       struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *error)
 {
-	int64_t rows = inputs->shape[0];
-	int64_t *values;
+	struct instance *i = instance;
+	int r;
 
-	(void)instance;
 	(void)n_inputs;
 	(void)n_outputs;
-	if (is(inputs, "crash"))
-		abort();
-	if (is(inputs, "print"))
-		fputs("a word from the engine\n", stderr);
-	if (is(inputs, "hang"))
-		pause();
-	if (is(inputs, "error")) {
-		snprintf(error->text, sizeof(error->text), "it was told to fail");
-		return -1;
-	}
-	values = malloc((size_t)rows * sizeof(*values));
-	if (!values)
-		return -1;
-	for (int64_t i = 0; i < rows; i++)
-		values[i] = rows;
-	*outputs = (struct sconce_tensor){ .data = values,
-					   .bytes = (uint64_t)rows * sizeof(*values),
-					   .dtype = is(inputs, "dtype") ? 77 : SCONCE_INT64,
-					   .ndim = 2,
-					   .shape = { is(inputs, "shape") ? rows + 1 : rows, 1 },
-					   .release = hostile_release,
-					   .owner = values };
-	return 0;
+	pthread_mutex_lock(&i->lock);
+	i->running = 1;
+	i->cancelled = 0;
+	pthread_mutex_unlock(&i->lock);
+	r = obey(i, inputs, error);
+	if (!r && !is(inputs, "nothing"))
+		r = answer(inputs, outputs);
+	pthread_mutex_lock(&i->lock);
+	i->running = 0;
+	pthread_mutex_unlock(&i->lock);
+	return r;
 }
 
 SCONCE_EXPORT extern const struct sconce_engine sconce_engine;
@@ -168,6 +252,7 @@ const struct sconce_engine sconce_engine = {
 	.unload = hostile_unload,
 	.signature = hostile_signature,
 	.instance_create = hostile_instance_create,
-	.instance_destroy = hostile_unload,
+	.instance_destroy = hostile_instance_destroy,
 	.run = hostile_run,
+	.cancel = hostile_cancel,
 };
