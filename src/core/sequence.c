@@ -322,7 +322,8 @@ void sequences_leave(struct sequences *s, const void *place, uint64_t now_ns, st
 
 		if (q->place != place)
 			continue;
-		if (q->touched)
+		/* What runs there still may be answered, and leaves state then. */
+		if (q->touched || q->running)
 			sequence_lose(s, q, now_ns, failed);
 		else
 			q->place = NULL;

@@ -94,8 +94,9 @@ void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns,
 /* The handler says that a sequence is over. Nothing happens if there is none of that id. */
 void sequences_end(struct sequences *s, struct slice id, uint64_t now_ns);
 
-/* `place` goes away. Sequences without state there wait for another place; the others are lost, and
- * every waiting request of them is moved to `failed`, without a lane. */
+/* `place` goes away. Sequences that have no state there, and run nothing there that may make some,
+ * wait for another place; the others are lost, and every waiting request of them is moved to
+ * `failed`, without a lane. */
 void sequences_leave(struct sequences *s, const void *place, uint64_t now_ns, struct list *failed);
 /* Frees what has expired. */
 void sequences_sweep(struct sequences *s, uint64_t now_ns);

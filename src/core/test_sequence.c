@@ -369,6 +369,24 @@ static void a_lost_sequence_that_runs_keeps_its_room(void **state)
 	assert_int_equal(push(4, "d"), 0);
 }
 
+static void the_first_request_may_run_when_its_place_goes(void **state)
+{
+	(void)state;
+	push(0, "a");
+	push(1, "a");
+	place_all(&here);
+	assert_string_equal(take(1, &here), "0 ");
+	leave(&here);
+	assert_int_equal(n_failed, 1);
+	/* The state that it makes stays there: nobody goes on without it. */
+	answer(0, NOW);
+	assert_int_equal(push(2, "a"), SEQUENCE_LOST);
+	requests[3].sequence_start = true;
+	assert_int_equal(push(3, "a"), 0);
+	place_all(&there);
+	assert_string_equal(take(1, &there), "3 ");
+}
+
 static void what_was_not_begun_goes_back_to_its_head(void **state)
 {
 	(void)state;
@@ -434,6 +452,7 @@ int main(void)
 		SEQUENCE_TEST(a_lost_sequence_refuses_until_it_is_started_anew),
 		SEQUENCE_TEST(a_lost_sequence_is_forgotten_in_the_end),
 		SEQUENCE_TEST(a_lost_sequence_that_runs_keeps_its_room),
+		SEQUENCE_TEST(the_first_request_may_run_when_its_place_goes),
 		SEQUENCE_TEST(what_was_not_begun_goes_back_to_its_head),
 		SEQUENCE_TEST(overdue_requests_are_found),
 		cmocka_unit_test_setup_teardown(with_overlap_the_first_answer_lets_the_next_go,

@@ -207,3 +207,21 @@ def test_scaled_down_worker_leaves_its_sequences_to_be_started_anew(serve, tmp_p
     assert codes == [200, 503]
     for name in "ab":
         assert add(server, 3, seq=name, start=True).json()["sum"] == 3
+
+
+def test_a_sequence_ends_with_the_worker_that_runs_its_first_request(serve, tmp_path, gate):
+    make_ledger(tmp_path)
+    server = serve(store=tmp_path)
+    running = background(add, server, gate.body(add=5), seq="a", start=True)
+    gate.wait_entered()
+    waiting = background(add, server, 1, seq="a")
+    eventually(lambda: server.describe("ledger")[0]["jobQueueStatus"]["pendingRequests"] == 1)
+    assert server.manage("PUT", "/models/ledger?min_worker=0&max_worker=0").status_code == 202
+    assert waiting.result().status_code == 503
+    assert server.manage("PUT", "/models/ledger?min_worker=1&synchronous=true").status_code == 200
+    # Its state is still to come, at a place that nobody is sent to any more.
+    assert add(server, 1, seq="a").status_code == 503
+    gate.open()
+    assert running.result().json()["sum"] == 5
+    assert add(server, 1, seq="a").status_code == 503
+    assert add(server, 3, seq="a", start=True).json()["sum"] == 3
