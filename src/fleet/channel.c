@@ -194,6 +194,15 @@ static void channel_flush(struct channel *c)
 	uv_poll_start(c->poll, UV_READABLE, channel_ready);
 }
 
+/* A peer that closes with something unread resets the connection, of which the kernel tells once,
+ * and before what the peer had sent. */
+static ssize_t channel_read(int fd, struct msghdr *m)
+{
+	ssize_t n = recvmsg(fd, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	return n < 0 && errno == ECONNRESET ? recvmsg(fd, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) : n;
+}
+
 /* > 0: bytes of the frame that was delivered, 0: nothing there, < 0: stop. */
 static int channel_receive(struct channel *c)
 {
@@ -201,7 +210,7 @@ static int channel_receive(struct channel *c)
 	struct iovec iov = { buffer, sizeof(buffer) };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct frame f;
-	ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = channel_read(c->fd, &m);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -225,7 +234,8 @@ static void channel_ready(uv_poll_t *p, int status, int events)
 	uint64_t began_ns = clock_now_ns();
 
 	TURN(p);
-	if (status < 0)
+	/* A reset: libuv looks no more, but what was sent before it is still there. */
+	if (status < 0 && uv_poll_start(p, UV_READABLE, channel_ready) < 0)
 		return;
 	if (events & UV_WRITABLE)
 		channel_flush(c);

@@ -109,6 +109,47 @@ static void a_closed_peer_is_not_an_error_by_itself(void **state)
 	closed(&e, -1);
 }
 
+/* It has been sent something, says three things, and ends without having looked. */
+static void ended_without_reading(struct end *e, int peer)
+{
+	char packet[FRAME_HEAD];
+
+	assert_int_equal(channel_send(&e->channel, stop_frame(packet, 9), NULL, 0), 0);
+	for (uint64_t i = 1; i <= 3; i++) {
+		struct slice p = stop_frame(packet, i);
+
+		assert_int_equal(send(peer, p.p, p.n, 0), p.n);
+	}
+	close(peer);
+}
+
+static void hears_what_was_said_before_a_reset(void **state)
+{
+	struct end e;
+
+	(void)state;
+	ended_without_reading(&e, opened(&e));
+	channel_drain(&e.channel);
+	assert_int_equal(e.n, 3);
+	assert_true(e.broken);
+	assert_null(e.why);
+	closed(&e, -1);
+}
+
+static void a_reset_does_not_end_the_listening(void **state)
+{
+	struct end e;
+
+	(void)state;
+	ended_without_reading(&e, opened(&e));
+	for (int i = 0; i < 5 && !e.broken; i++)
+		uv_run(uv_default_loop(), UV_RUN_NOWAIT);
+	assert_int_equal(e.n, 3);
+	assert_true(e.broken);
+	assert_null(e.why);
+	closed(&e, -1);
+}
+
 static void keeps_what_the_kernel_does_not_take(void **state)
 {
 	char packet[FRAME_HEAD], got_back[FRAME_HEAD];
@@ -190,6 +231,8 @@ int main(void)
 		cmocka_unit_test(delivers_frames_in_order),
 		cmocka_unit_test(garbage_breaks_the_channel),
 		cmocka_unit_test(a_closed_peer_is_not_an_error_by_itself),
+		cmocka_unit_test(hears_what_was_said_before_a_reset),
+		cmocka_unit_test(a_reset_does_not_end_the_listening),
 		cmocka_unit_test(keeps_what_the_kernel_does_not_take),
 		cmocka_unit_test(a_peer_that_does_not_read_is_broken_once),
 		cmocka_unit_test(draining_has_an_end),
