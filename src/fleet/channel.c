@@ -24,6 +24,7 @@ struct channel_packet {
 	struct list link;
 	int fds[CHANNEL_FDS_MAX];
 	unsigned n_fds;
+	bool told; /* by channel_tell() */
 	size_t n;
 	char data[];
 };
@@ -41,7 +42,7 @@ int channel_open(struct channel *c, uv_loop_t *loop, int *ret_peer)
 	c->fd = pair[0];
 	c->poll = mem_new(uv_poll_t);
 	c->poll->data = c;
-	c->pending_bytes = 0;
+	c->pending_bytes = c->told_bytes = 0;
 	c->pending_fds = 0;
 	c->bytes_max = CHANNEL_BYTES_MAX;
 	c->fds_max = CHANNEL_FDS_PENDING_MAX;
@@ -66,6 +67,7 @@ static void channel_drop(struct channel *c, struct channel_packet *p)
 	assert(c->pending_bytes >= p->n && c->pending_fds >= p->n_fds);
 	list_remove(&p->link);
 	c->pending_bytes -= p->n;
+	c->told_bytes -= p->told ? p->n : 0;
 	c->pending_fds -= p->n_fds;
 	c->moved_ns = clock_now_ns();
 	for (unsigned i = 0; i < p->n_fds; i++)
@@ -90,7 +92,7 @@ void channel_close(struct channel *c)
 	c->fd = -1;
 	while ((n = list_first(&c->pending)))
 		channel_drop(c, container_of(n, struct channel_packet, link));
-	assert(!c->pending_bytes && !c->pending_fds);
+	assert(!c->pending_bytes && !c->told_bytes && !c->pending_fds);
 }
 
 static int channel_write(int fd, const char *p, size_t n, const int *fds, unsigned n_fds)
@@ -123,30 +125,33 @@ static int channel_write(int fd, const char *p, size_t n, const int *fds, unsign
 
 static bool channel_has_room(const struct channel *c, size_t n, unsigned n_fds)
 {
-	return !c->overrun && c->pending_bytes + n <= c->bytes_max &&
+	return !c->overrun && c->pending_bytes - c->told_bytes + n <= c->bytes_max &&
 	       c->pending_fds + n_fds <= c->fds_max;
 }
 
-static int channel_keep(struct channel *c, struct slice packet, const int *fds, unsigned n_fds)
+static int channel_keep(struct channel *c, struct slice packet, bool told, const int *fds,
+			unsigned n_fds)
 {
 	struct channel_packet *p;
 
-	if (!channel_has_room(c, packet.n, n_fds)) {
-		bool told = c->overrun;
+	if (!told && !channel_has_room(c, packet.n, n_fds)) {
+		bool known = c->overrun;
 
 		c->overrun = true;
-		if (!told)
+		if (!known)
 			c->broken(c, "it does not read what it is sent");
 		return -ENOBUFS;
 	}
 	p = mem_alloc(sizeof(*p) + packet.n);
 	p->n = packet.n;
+	p->told = told;
 	p->n_fds = 0;
 	memcpy(p->data, packet.p, packet.n);
 	if (list_empty(&c->pending))
 		c->moved_ns = clock_now_ns();
 	list_push_back(&c->pending, &p->link);
 	c->pending_bytes += p->n;
+	c->told_bytes += told ? p->n : 0;
 	for (unsigned i = 0; i < n_fds; i++) {
 		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 
@@ -163,7 +168,8 @@ static int channel_keep(struct channel *c, struct slice packet, const int *fds, 
 	return 0;
 }
 
-int channel_send(struct channel *c, struct slice packet, const int *fds, unsigned n_fds)
+static int channel_put(struct channel *c, struct slice packet, bool told, const int *fds,
+		       unsigned n_fds)
 {
 	int r;
 
@@ -175,7 +181,17 @@ int channel_send(struct channel *c, struct slice packet, const int *fds, unsigne
 		if (r != -EAGAIN && r != -ENOBUFS)
 			return r;
 	}
-	return channel_keep(c, packet, fds, n_fds);
+	return channel_keep(c, packet, told, fds, n_fds);
+}
+
+int channel_send(struct channel *c, struct slice packet, const int *fds, unsigned n_fds)
+{
+	return channel_put(c, packet, false, fds, n_fds);
+}
+
+int channel_tell(struct channel *c, struct slice packet)
+{
+	return channel_put(c, packet, true, NULL, 0);
 }
 
 static void channel_flush(struct channel *c)

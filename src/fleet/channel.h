@@ -21,6 +21,7 @@ struct channel {
 	int fd;
 	struct list pending; /* struct channel_packet, oldest first */
 	size_t pending_bytes;
+	size_t told_bytes; /* of these: by channel_tell() */
 	uint64_t moved_ns; /* when the oldest of these became the oldest */
 	unsigned pending_fds;
 	size_t bytes_max; /* of what is pending: CHANNEL_BYTES_MAX … */
@@ -40,6 +41,8 @@ void channel_close(struct channel *c); /* also when never opened; drops what is 
 /* 0, or -errno when the peer is gone or does not read. `fds` are duplicated by the kernel and stay
  * the caller's. */
 int channel_send(struct channel *c, struct slice packet, const int *fds, unsigned n_fds);
+/* The same, for what the owner bounds: it counts for no limit here. */
+int channel_tell(struct channel *c, struct slice packet);
 /* Reads and delivers what has already arrived (used when the peer has died): no more than a socket
  * can hold, for somebody else may have its end, too. */
 void channel_drain(struct channel *c);

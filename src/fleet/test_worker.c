@@ -163,6 +163,41 @@ static void test_a_last_word_that_is_a_lie(void **state)
 	rig_loads();
 }
 
+/* More than is kept of anything else. */
+static unsigned sequences_are_over(size_t bytes)
+{
+	static char id[6000];
+	unsigned n = (unsigned)(bytes / sizeof(id));
+
+	memset(id, 'x', sizeof(id));
+	for (unsigned i = 0; i < n; i++)
+		worker_sequence_over(rig.w, slice_make(id, sizeof(id)));
+	assert_true(rig.w->channel.pending_bytes > CHANNEL_BYTES_MAX);
+	return n;
+}
+
+static void test_a_busy_one_hears_later_of_all_sequences_that_are_over(void **state)
+{
+	struct request r = rig_asked(7, NULL);
+	unsigned n, heard = 0;
+	struct frame f;
+
+	(void)state;
+	rig_loads();
+	rig_begins(&r);
+	n = sequences_are_over(3 * CHANNEL_BYTES_MAX);
+	assert_int_equal(rig.kills, 0);
+	while (heard < n) {
+		if (rig_hears(&f))
+			heard += f.type == FRAME_SEQUENCE_OVER;
+		else
+			rig_turn();
+	}
+	rig_answers(7, "true");
+	assert_int_equal(rig.replies, 1);
+	assert_true(worker_has_credit(rig.w));
+}
+
 static void test_one_that_is_not_made_yet_can_be_ended(void **state)
 {
 	(void)state;
@@ -212,6 +247,7 @@ int main(void)
 		WORKER_TEST(test_asking_twice_to_stop_leaves_the_time_limit),
 		WORKER_TEST(test_a_kill_that_nobody_reports_yet_keeps_the_place),
 		WORKER_TEST(test_a_last_word_that_is_a_lie),
+		WORKER_TEST(test_a_busy_one_hears_later_of_all_sequences_that_are_over),
 		WORKER_TEST(test_one_that_is_not_made_yet_can_be_ended),
 		WORKER_TEST(test_a_start_that_fails_is_reported_from_the_loop),
 	};

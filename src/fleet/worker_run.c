@@ -319,8 +319,9 @@ void worker_sequence_over(struct worker *w, struct slice id)
 	if (w->state != WORKER_READY || w->killed)
 		return;
 	frame_begin(&fw, packet, sizeof(packet), FRAME_SEQUENCE_OVER, 0);
+	/* No more often than it has answered in one: it may be busy while very many expire. */
 	if (frame_put_bytes(&fw, id) == 0)
-		channel_send(&w->channel, frame_end(&fw), NULL, 0);
+		channel_tell(&w->channel, frame_end(&fw));
 }
 
 void worker_reply_error(struct request *r, int status, const char *message)
