@@ -198,6 +198,26 @@ static void test_a_busy_one_hears_later_of_all_sequences_that_are_over(void **st
 	assert_true(worker_has_credit(rig.w));
 }
 
+static void test_one_that_streams_without_reading_is_alive(void **state)
+{
+	struct request r = rig_asked(7, NULL);
+	uint64_t limit_ns;
+
+	(void)state;
+	rig_loads();
+	limit_ns = rig.w->model.response_timeout_s * NS_PER_S;
+	rig_begins(&r);
+	sequences_are_over(2 * CHANNEL_BYTES_MAX);
+	rig.w->channel.moved_ns -= 2 * limit_ns;
+	rig_sends(&(struct frame_reply){ .status = 200, .id = 7 }, 1);
+	worker_tick(rig.w, clock_now_ns());
+	assert_int_equal(rig.kills, 0);
+	rig_answers(7, "true");
+	worker_tick(rig.w, clock_now_ns() + 2 * limit_ns);
+	assert_int_equal(rig.kills, 1);
+	rig_ends(SIGKILL);
+}
+
 static void test_one_that_is_not_made_yet_can_be_ended(void **state)
 {
 	(void)state;
@@ -248,6 +268,7 @@ int main(void)
 		WORKER_TEST(test_a_kill_that_nobody_reports_yet_keeps_the_place),
 		WORKER_TEST(test_a_last_word_that_is_a_lie),
 		WORKER_TEST(test_a_busy_one_hears_later_of_all_sequences_that_are_over),
+		WORKER_TEST(test_one_that_streams_without_reading_is_alive),
 		WORKER_TEST(test_one_that_is_not_made_yet_can_be_ended),
 		WORKER_TEST(test_a_start_that_fails_is_reported_from_the_loop),
 	};

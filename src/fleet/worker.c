@@ -357,9 +357,9 @@ void worker_tick(struct worker *w, uint64_t now_ns)
 	if (!limit || w->killed)
 		return;
 	/* An idle one, too: it is given nothing while it does not read, and others may wait for it.
-	 */
+	 * One that streams for long reads when it comes to that. */
 	if (w->state == WORKER_READY && w->channel.pending_bytes &&
-	    now_ns > w->channel.moved_ns + limit) {
+	    now_ns > MAX(w->channel.moved_ns, w->progress_ns) + limit) {
 		worker_kill(w, "it does not read what it is sent");
 		return;
 	}
