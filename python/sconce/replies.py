@@ -185,6 +185,8 @@ class Replies:
     def _ask(self, stream, length):
         if not stream.asked:
             stream.asked = True
+            # The front takes back what there was, whatever becomes of what waits now.
+            stream.request.grant = (0, 0)
             self.flush()
             self._channel.send(wire.frame(wire.NEED, stream.request.id, wire.pack_u64(length)))
 

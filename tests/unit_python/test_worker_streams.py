@@ -307,6 +307,25 @@ def test_a_client_that_leaves_is_not_waited_for(front, how, run):
     assert [r.body for r in f.replies(1)] == [b"other"]
 
 
+def test_memory_that_was_asked_anew_is_not_used_any_more(front):
+    """A client that leaves meanwhile makes a piece go that was too large for it; the final reply
+    would fit. By then the front has taken it back, and may have given it to another request."""
+    f = front("""
+from ts.handler_utils.utils import send_intermediate_predict_response as send
+def handle(data, context):
+    if data is None:
+        return None
+    send([b"p" * 100000], context.request_ids, "", 200, context)
+    return [b"f" * 20000]
+""")
+    f.run([b""], grant=(8192, 65536))
+    ident, _ = f.receive(wire.NEED)
+    f.send(wire.CANCEL, ident)
+    f.send(wire.GRANT, ident, wire.pack_u64(1 << 20) + wire.pack_u64(1 << 17))
+    assert [r.body for r in f.replies(1)] == [b"f" * 20000]
+    assert f.outbound[8192:8192 + 20000] == bytes(20000)
+
+
 def test_what_waits_for_a_client_has_a_bound(front):
     f = front(SLOW % IN_LOOP)
     f.run([b"100 100000"], uuids=True)
