@@ -11,6 +11,7 @@
 #define HANDLER_DETECTED_MAX CATALOGUE_METRICS_MAX
 #define HANDLER_IGNORED_MAX 100
 #define HANDLER_IDS_MAX ((size_t)8192)
+#define HANDLER_VALUE_MAX ((size_t)1024) /* of a dimension: a series keeps it for ever */
 
 struct handler_family {
 	struct meter_family meter;
@@ -174,6 +175,9 @@ static const char *handler_objection(const struct handler_family *f, const struc
 		return "it has another number of dimensions than was declared";
 	if (f->metric.type == METRIC_COUNTER && u->value < 0)
 		return "a counter never goes down";
+	for (unsigned i = 0; i < u->n; i++)
+		if (u->values[i].n > HANDLER_VALUE_MAX)
+			return "the value of a dimension is longer than 1024 bytes";
 	return NULL;
 }
 

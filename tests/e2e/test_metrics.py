@@ -214,6 +214,7 @@ model_metrics:
     - {name: Tokens, unit: count, dimensions: [Mode]}
   counter:
     - {name: Phase, unit: ms, dimensions: [ModelName, Level]}
+    - {name: Said, unit: count, dimensions: [Text]}
 """
 DECLARING = r"""
 from ts.metrics.metric_type_enum import MetricTypes
@@ -225,6 +226,8 @@ def handle(data, context):
         m.add_time("Phase", 2.5)
         m.add_time("Phase", -1)
         m.add_counter("Nobody", 1)
+        for n in (1024, 1025):
+            m.get_metric("Said", MetricTypes.COUNTER).add_or_update(1, ["x" * n])
         m.get_metric("Tokens", MetricTypes.GAUGE).update(6)
         return ["done"] * len(data)
 """
@@ -244,7 +247,8 @@ def test_only_declared_metrics_are_emitted(declared):
     text = metrics(declared).text
     names = set(re.findall(r"^# TYPE (\S+)", text, re.M))
     assert {n for n in names if not n.startswith("sconce_")} == {
-        "Requests2XX", "ts_inference_requests_total", "QueueTime", "Tokens", "Phase"}
+        "Requests2XX", "ts_inference_requests_total", "QueueTime", "Tokens", "Phase",
+        "Said"}
     assert 'ts_inference_requests_total{model="own",version="default",host="' in text
     assert declared.metric("QueueTime_count", Level="Host") == 1
     eventually(lambda: "Metric WorkerThreadTime is off" in declared.log("ts_log.log"))
@@ -255,8 +259,10 @@ def test_declared_type_counts_and_bad_updates_are_dropped(declared):
     tokens = r'^Tokens\{Mode="a\\"b\|c\\nd",Hostname="[^"]+",\} 5\.0$'
     assert re.search(tokens, text, re.M), text
     assert declared.metric("Phase", ModelName="own", Level="Model") == 2.5
+    assert re.findall(r'^Said\{Text="(x*)"', text, re.M) == ["x" * 1024]
     for line in ("Metric Nobody is dropped: metrics_config does not name it.",
                  "metric Phase is dropped: a counter never goes down",
+                 "metric Said is dropped: the value of a dimension is longer than 1024 bytes",
                  "metric Tokens is dropped: it has another number of dimensions"):
         eventually(lambda line=line: line in declared.log("ts_log.log"), line)
 
