@@ -9,7 +9,7 @@
 
 #include "fleet/fleet.h"
 #include "fleet/register.h"
-#include "net/exchange.h"
+#include "net/net.h"
 
 /* What a listener answers. Listeners on one address have several roles. */
 enum api_role {
@@ -45,5 +45,7 @@ void api_started(struct api *a);
 void api_stops(struct api *a);
 /* Where start-up says what it could not load. */
 struct ready *api_ready(struct api *a);
+/* Whose connections /metrics tells of. */
+void api_counts(struct api *a, const struct net *net);
 /* Fills in a door. */
 void api_door_init(struct api_door *d, struct api *a, unsigned roles);

@@ -294,6 +294,11 @@ void api_stops(struct api *a)
 	call_begin_early(a);
 }
 
+void api_counts(struct api *a, const struct net *net)
+{
+	a->net = net;
+}
+
 struct ready *api_ready(struct api *a)
 {
 	return &a->ready;

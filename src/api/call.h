@@ -27,7 +27,9 @@ struct api {
 	struct cors cors;
 	struct deadlines deadlines;
 	struct metric *memory_limit, *memory_used, *memory_peak, *memory_refused, *pool_segments,
-		*pool_mapped, *pool_used, *log_dropped;
+		*pool_mapped, *pool_used, *log_dropped, *connections, *accepted, *refused,
+		*unaccepted, *bad, *timeouts;
+	const struct net *net; /* NULL: not yet */
 	struct budget *budget;
 	struct tokens *tokens; /* NULL: no authorization */
 	bool stopping;         /* nobody needs to wait for the start any more */

@@ -36,6 +36,31 @@ void scrape_init(struct api *a)
 				    "Bytes of them that hold a body now.");
 	a->log_dropped = scrape_gauge(a, "sconce_log_lines_dropped_total", METRIC_COUNTER,
 				      "Log lines lost because nobody took them in time.");
+	a->connections = scrape_gauge(a, "sconce_connections", METRIC_GAUGE,
+				      "Connections of clients that are open now.");
+	a->accepted = scrape_gauge(a, "sconce_connections_total", METRIC_COUNTER,
+				   "Connections of clients so far.");
+	a->refused = scrape_gauge(a, "sconce_connections_refused_total", METRIC_COUNTER,
+				  "Connections refused because max_connections were open.");
+	a->unaccepted = scrape_gauge(
+		a, "sconce_accept_failures_total", METRIC_COUNTER,
+		"Times that connections could not be accepted: no file to be had.");
+	a->bad = scrape_gauge(a, "sconce_requests_malformed_total", METRIC_COUNTER,
+			      "Requests that were no HTTP, or whose headers were too many.");
+	a->timeouts = scrape_gauge(a, "sconce_connection_timeouts_total", METRIC_COUNTER,
+				   "Times that a client was not waited for any longer.");
+}
+
+static void scrape_net(struct api *a)
+{
+	const struct net_stats *s = net_stats(a->net);
+
+	metric_set(a->connections, (double)s->connections_now);
+	metric_set(a->accepted, (double)s->connections_total);
+	metric_set(a->refused, (double)s->refused_total);
+	metric_set(a->unaccepted, (double)s->accept_failures_total);
+	metric_set(a->bad, (double)s->bad_requests_total);
+	metric_set(a->timeouts, (double)s->timeouts_total);
 }
 
 static void scrape_refresh(struct api *a)
@@ -51,6 +76,8 @@ static void scrape_refresh(struct api *a)
 	metric_set(a->pool_mapped, (double)pool.mapped_bytes);
 	metric_set(a->pool_used, (double)pool.used_bytes);
 	metric_set(a->log_dropped, (double)log_dropped());
+	if (a->net)
+		scrape_net(a);
 }
 
 /* Of TorchServe's families, legacy mode shows three counters. */

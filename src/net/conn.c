@@ -61,6 +61,7 @@ static void conn_write_timed_out(struct conn *c)
 		wait_start(&c->out, WAIT_WRITE);
 		return;
 	}
+	c->net->stats.timeouts_total++;
 	c->reset = true;
 	conn_doom(c);
 }
@@ -72,7 +73,7 @@ void conn_timed_out(struct wait *w)
 	enum wait_kind kind = w->kind;
 
 	wait_stop(w);
-	c->net->stats.timeouts_total++;
+	c->net->stats.timeouts_total += kind == WAIT_HEAD || kind == WAIT_BODY;
 	switch (kind) {
 	case WAIT_HEAD:
 		h1_refuse(c, 408, "The request's head did not arrive in time.");

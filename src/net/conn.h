@@ -46,6 +46,7 @@ struct net {
 	uv_prepare_t *turn; /* before the loop waits for events */
 	struct list waits[WAIT_KINDS];
 	uint64_t wait_ms[WAIT_KINDS];
+	uint64_t told_ns; /* when it was last said that none can be accepted; 0: never */
 	size_t turn_read; /* bytes, in this turn */
 	bool turning;     /* in net_turn(): connections may be closed */
 	bool draining;
@@ -58,14 +59,12 @@ struct listener {
 	struct list link;
 	struct net *net;
 	const struct exchange_handler *handler;
-	union {
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	} h;
+	uv_poll_t poll;
+	int fd;
 	unsigned connections; /* that came by it */
-	bool closing;
-	char *unlink_path; /* of a Unix socket */
+	bool pipe;            /* a Unix socket */
+	bool paused;          /* it could not accept: until the next tick */
+	char *unlink_path;    /* of a Unix socket */
 	int port;
 };
 
@@ -123,3 +122,5 @@ bool output_send(struct conn *c);
 
 /* ---- listen.c ---- */
 void listener_close(struct listener *l);
+/* Those that could not accept try again. */
+void listeners_resume(struct net *n);

@@ -87,7 +87,6 @@ static bool h1_head(struct conn *c)
 	int status = http1_head(&h->parser, &e->x.region, &e->x.head);
 	uint64_t length = e->x.head.content_length;
 
-	c->net->stats.requests_total++;
 	/* It arrived in time: the next one has time of its own, and so has the pause before it. */
 	conn_wait(c, WAIT_NONE);
 	h->body = (struct h1_body){ .reading = true,

@@ -10,20 +10,29 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "log/log.h"
 #include "loop/turn.h"
 #include "net/conn.h"
 
 #define NET_BACKLOG 1024
 #define NET_RESERVE_MAX 64
+#define NET_ACCEPTS 64 /* in one turn */
+#define NET_TELL_NS (10 * NS_PER_S)
+
+static void listener_free(struct listener *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	free(l->unlink_path);
+	free(l);
+}
 
 static void listener_closed(uv_handle_t *h)
 {
-	struct listener *l = h->data;
-
-	free(l->unlink_path);
-	free(l);
+	listener_free(h->data);
 }
 
 void listener_close(struct listener *l)
@@ -37,7 +46,7 @@ void listener_close(struct listener *l)
 	if (l->unlink_path)
 		unlink(l->unlink_path);
 	list_remove(&l->link);
-	uv_close((uv_handle_t *)&l->h.stream, listener_closed);
+	uv_close((uv_handle_t *)&l->poll, listener_closed);
 }
 
 /* ---- letting in ---- */
@@ -67,29 +76,79 @@ static void listener_refuse(struct conn *c)
 			     "content-length: 0\r\n\r\n";
 	uv_buf_t b = uv_buf_init(busy, sizeof(busy) - 1);
 
-	c->net->stats.connections_refused++;
+	c->net->stats.refused_total++;
 	uv_try_write(&c->h.stream, &b, 1);
 	conn_doom(c);
 }
 
-static void listener_incoming(uv_stream_t *s, int status)
+static void listener_let_in(struct listener *l, int fd)
 {
-	struct listener *l = s->data;
 	bool room = listener_has_room(l);
-	struct conn *c;
+	struct conn *c = conn_create(l->net, l->handler, l->pipe);
 
-	TURN(s);
-	if (status < 0)
-		return;
-	c = conn_create(l->net, l->handler, l->h.stream.type == UV_NAMED_PIPE);
 	c->listener = l;
 	l->connections++;
-	if (uv_accept(&l->h.stream, &c->h.stream) < 0)
+	if ((l->pipe ? uv_pipe_open(&c->h.pipe, fd) : uv_tcp_open(&c->h.tcp, fd)) < 0) {
+		close(fd);
 		conn_doom(c);
-	else if (!room)
+	} else if (!room) {
 		listener_refuse(c);
-	else if (conn_begin(c) < 0)
+	} else if (conn_begin(c) < 0) {
 		conn_doom(c);
+	}
+}
+
+/* There is no descriptor to be had, most likely. Clients wait in the kernel's queue; libuv's own
+ * listeners would close them without a word, and turn for ever where they cannot even do that. */
+static void listener_pause(struct listener *l, int error)
+{
+	struct net *n = l->net;
+	uint64_t now_ns = clock_now_ns();
+
+	uv_poll_stop(&l->poll);
+	l->paused = true;
+	uv_ref((uv_handle_t *)n->tick); /* it goes on there: the loop must not end before */
+	n->stats.accept_failures_total++;
+	if (n->told_ns && now_ns - n->told_ns < NET_TELL_NS)
+		return;
+	n->told_ns = now_ns;
+	log_warn("No connection can be accepted: %s. %llu are open; max_connections and ulimit -n "
+		 "bound them",
+		 uv_strerror(error), (unsigned long long)n->stats.connections_now);
+}
+
+static void listener_ready(uv_poll_t *p, int status, int events)
+{
+	struct listener *l = p->data;
+
+	TURN(p);
+	(void)status;
+	(void)events;
+	for (unsigned i = 0; i < NET_ACCEPTS; i++) {
+		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			listener_let_in(l, fd);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (errno != EAGAIN)
+			listener_pause(l, -errno);
+		return;
+	}
+}
+
+void listeners_resume(struct net *n)
+{
+	list_for_each (m, &n->listeners) {
+		struct listener *l = container_of(m, struct listener, link);
+
+		if (l->paused)
+			uv_poll_start(&l->poll, UV_READABLE, listener_ready);
+		l->paused = false;
+	}
+	uv_unref((uv_handle_t *)n->tick);
 }
 
 int net_adopt(struct net *n, int fd, const struct exchange_handler *handler)
@@ -124,12 +183,32 @@ static int net_bind_unix(struct listener *l, const char *path, struct buf *why)
 		if (connect(probe, (struct sockaddr *)&a, sizeof(a)) < 0 && errno == ECONNREFUSED)
 			unlink(path);
 	}
-	uv_pipe_init(l->net->loop, &l->h.pipe, 0);
-	r = uv_pipe_bind(&l->h.pipe, path);
+	l->pipe = true;
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = l->fd < 0 || bind(l->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
 	if (!r)
 		l->unlink_path = mem_strdup(path);
 	else
 		buf_printf(why, "unix:%s: %s", path, uv_strerror(r));
+	return r;
+}
+
+/* IPv6's any takes IPv4 too, whatever the system's default is. */
+static int net_open_tcp(const struct addrinfo *a)
+{
+	_cleanup_(closep) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+					  0);
+	int on = 1, off = 0, r;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	if (a->ai_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
+		return -errno;
+	if (bind(fd, a->ai_addr, a->ai_addrlen) < 0)
+		return -errno;
+	r = fd;
+	fd = -1;
 	return r;
 }
 
@@ -140,16 +219,18 @@ static int net_bind_tcp(struct listener *l, const char *host, const char *port, 
 				  .ai_flags = AI_PASSIVE };
 	struct addrinfo *found = NULL;
 	struct sockaddr_storage bound;
-	int n = sizeof(bound), r = getaddrinfo(host, port, &hints, &found);
+	socklen_t n = sizeof(bound);
+	int r = getaddrinfo(host, port, &hints, &found);
 
 	if (r) {
 		buf_printf(why, "http://%s:%s: %s", host, port, gai_strerror(r));
 		return -EADDRNOTAVAIL;
 	}
-	r = uv_tcp_bind(&l->h.tcp, found->ai_addr, 0);
+	l->fd = net_open_tcp(found);
 	freeaddrinfo(found);
-	if (!r)
-		r = uv_tcp_getsockname(&l->h.tcp, (struct sockaddr *)&bound, &n);
+	r = l->fd < 0 ? l->fd : 0;
+	if (!r && getsockname(l->fd, (struct sockaddr *)&bound, &n) < 0)
+		r = -errno;
 	if (r)
 		buf_printf(why, "http://%s:%s: %s", host, port, uv_strerror(r));
 	else
@@ -179,8 +260,6 @@ static int net_bind(struct listener *l, const char *address, struct buf *why)
 		return net_bind_unix(l, address + 7, why);
 	if (slice_starts(a, SLICE("unix:")))
 		return net_bind_unix(l, address + 5, why);
-	/* Also for an address that is refused: the listener is closed in any case. */
-	uv_tcp_init(l->net->loop, &l->h.tcp);
 	if (!slice_istarts(a, SLICE("http://")))
 		return net_bad_address(address, why);
 	host = slice_make(a.p + 7, a.n - 7);
@@ -200,6 +279,22 @@ static int net_bind(struct listener *l, const char *address, struct buf *why)
 	return net_bind_tcp(l, host_text, port_text, why);
 }
 
+static int listener_start(struct listener *l, const char *address, struct buf *why)
+{
+	int r = listen(l->fd, NET_BACKLOG) < 0 ? -errno : 0;
+
+	if (!r)
+		r = uv_poll_init(l->net->loop, &l->poll, l->fd);
+	if (r < 0) {
+		buf_printf(why, "%s: %s", address, uv_strerror(r));
+		return r;
+	}
+	l->poll.data = l;
+	uv_poll_start(&l->poll, UV_READABLE, listener_ready);
+	list_push_back(&l->net->listeners, &l->link);
+	return 0;
+}
+
 int net_listen(struct net *n, const char *address, const struct exchange_handler *handler,
 	       struct listener **ret, struct buf *why)
 {
@@ -208,17 +303,13 @@ int net_listen(struct net *n, const char *address, const struct exchange_handler
 
 	l->net = n;
 	l->handler = handler;
+	l->fd = -1;
 	list_init(&l->link);
-	list_push_back(&n->listeners, &l->link);
 	r = net_bind(l, address, why);
-	l->h.stream.data = l;
-	if (!r) {
-		r = uv_listen(&l->h.stream, NET_BACKLOG, listener_incoming);
-		if (r)
-			buf_printf(why, "%s: %s", address, uv_strerror(r));
-	}
+	if (!r)
+		r = listener_start(l, address, why);
 	if (r) {
-		listener_close(l);
+		listener_free(l);
 		return err_origin(r);
 	}
 	if (ret)

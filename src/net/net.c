@@ -78,6 +78,7 @@ void net_check_times(struct net *n)
 static void net_tick(uv_timer_t *t)
 {
 	TURN(t);
+	listeners_resume(t->data);
 	net_check_times(t->data);
 }
 

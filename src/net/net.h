@@ -32,8 +32,11 @@ struct net_limits {
 };
 
 struct net_stats {
-	uint64_t connections_now, connections_total, connections_refused;
-	uint64_t requests_total, bad_requests_total, timeouts_total;
+	uint64_t connections_now, connections_total;
+	uint64_t refused_total; /* connections: too many */
+	uint64_t accept_failures_total;
+	uint64_t bad_requests_total; /* that break the protocol or a limit of a head */
+	uint64_t timeouts_total;     /* of the clients: a head, a body, an answer, a pause */
 };
 
 struct net *net_create(uv_loop_t *loop, const struct net_limits *limits);

@@ -268,6 +268,7 @@ static int serve_build(struct server *s, struct buf *why)
 	api_starts(s->api);
 	serve_limits(s->settings, &limits);
 	s->net = net_create(&s->loop, &limits);
+	api_counts(s->api, s->net);
 	return 0;
 }
 

@@ -4,12 +4,14 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import uuid
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -88,7 +90,7 @@ def arguments(settings):
 class Server:
     """One running server. Settings are the product's keys; None removes a default of ours."""
 
-    def __init__(self, root, store=None, environment=None, wait=True, **settings):
+    def __init__(self, root, store=None, environment=None, wait=True, files=None, **settings):
         self.root = Path(root)
         self.store = Path(store or self.root / "store")
         self.logs = self.root / "logs"
@@ -107,11 +109,12 @@ class Server:
             "default_workers_per_model": 1, "no_config_snapshots": True,
             "loop_stall_warning_ms": STALL_MS, **settings,
         }
-        self._start(environment)
+        self._start(environment, files)
         if wait:
             self.wait_ready()
 
-    def _start(self, environment):
+    def _start(self, environment, files=None):
+        """`files`: the soft and the hard limit of open files; None: ours."""
         command = [str(BIN / "sconce"), "serve", *arguments(self.settings)]
         env = {k: v for k, v in os.environ.items() if not k.startswith(("TS_", "SCONCE_"))}
         if "SCONCE_PYTHON_PATH" in os.environ:
@@ -120,7 +123,9 @@ class Server:
         self.console_path = self.root / "console.log"
         with open(self.console_path, "ab") as console:
             self.process = subprocess.Popen(command, cwd=self.root, env=env, stdout=console,
-                                            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+                                            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                            preexec_fn=files and partial(
+                                                resource.setrlimit, resource.RLIMIT_NOFILE, files))
 
     # ---- state ----
 
@@ -189,8 +194,8 @@ class Server:
         """The sum of the samples that have these labels."""
         total, found = 0.0, False
         for line in self.metrics_text().splitlines():
-            match = re.match(re.escape(name) + r"\{(.*)\} (\S+)$", line)
-            have = dict(re.findall(r'(\w+)="([^"]*)"', match.group(1))) if match else {}
+            match = re.match(re.escape(name) + r"(?:\{(.*)\})? (\S+)$", line)
+            have = dict(re.findall(r'(\w+)="([^"]*)"', match.group(1) or "")) if match else {}
             if match and all(have.get(k) == v for k, v in labels.items()):
                 total, found = total + float(match.group(2)), True
         assert found, f"no sample of {name} {labels}"

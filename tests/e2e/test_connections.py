@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one connection does reaches no other request: bodies that look like requests, halves of
-heads, clients that leave a stream."""
+heads, clients that leave a stream, clients that come in hundreds."""
 
 import json
 import os
+import resource
 import socket
 import struct
 
@@ -130,22 +131,33 @@ def handle(data, context):
         assert "libasan" in maps.read() or resident() - before < 8_000
 
 
-def used(server):
-    return next(float(line.split()[1]) for line in server.metrics_text().splitlines()
-                if line.startswith("sconce_memory_used_bytes "))
-
-
 def test_clients_that_announce_much_and_send_little_take_no_memory(module_serve, module_tmp):
     server = module_serve(store=fill(module_tmp / "frugal"), memory_budget="16m",
                           max_request_size="8m")
     slow = [server.raw() for _ in range(10)]
     for raw in slow:
         raw.send(b"POST /predictions/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6000000\r\n\r\nab")
-    eventually(lambda: used(server) > 0, "bodies begin")
+    eventually(lambda: server.metric("sconce_memory_used_bytes") > 0, "bodies begin")
     big = os.urandom(4_000_000)
     assert server.predict("echo", big).content == big
     slow[0].send(b"c" * 5_999_998)
     assert slow[0].response().body == b"ab" + b"c" * 5_999_998
     for raw in slow:
         raw.close()
-    eventually(lambda: used(server) == 0, "all is free")
+    eventually(lambda: server.metric("sconce_memory_used_bytes") == 0, "all is free")
+
+
+# ---- descriptors ----
+
+def test_who_cannot_be_accepted_waits(serve, tmp_path):
+    server = serve(store=fill(tmp_path / "store"))
+    with server.raw() as first:
+        assert first.request("GET", "/livez").status == 200
+        before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (10, 20000))
+        with server.raw() as second:
+            eventually(lambda: "No connection can be accepted: too many open files"
+                       in server.console, "a line")
+            assert first.request("GET", "/livez").status == 200
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
+            assert second.request("GET", "/livez").status == 200
+    assert server.metric("sconce_accept_failures_total") >= 1
