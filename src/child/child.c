@@ -59,6 +59,7 @@ int children_init(struct children *cs, uv_loop_t *loop)
 {
 	*cs = (struct children){ 0 };
 	list_init(&cs->all);
+	getrlimit(RLIMIT_NOFILE, &cs->files);
 	cs->sigchld.data = cs;
 	uv_signal_init(loop, &cs->sigchld);
 	uv_unref((uv_handle_t *)&cs->sigchld);
@@ -76,7 +77,7 @@ void children_finish(struct children *cs)
 }
 
 /* Between fork and exec: async-signal-safe calls only. */
-static void child_exec(const struct spawn *s, pid_t parent)
+static void child_exec(const struct spawn *s, pid_t parent, const struct rlimit *files)
 {
 	int fds[ARRAY_LEN(s->fds)];
 	sigset_t none;
@@ -101,6 +102,8 @@ static void child_exec(const struct spawn *s, pid_t parent)
 			_exit(127);
 	if (s->cwd && chdir(s->cwd) < 0)
 		_exit(127);
+	/* Last: what is open here may be more than that. */
+	setrlimit(RLIMIT_NOFILE, files);
 	execve(s->file, s->argv, s->environment);
 	_exit(127);
 }
@@ -114,7 +117,7 @@ int child_spawn(struct children *cs, struct child *c, const struct spawn *s,
 	if (pid < 0)
 		return err_origin(-errno);
 	if (pid == 0)
-		child_exec(s, parent);
+		child_exec(s, parent, &cs->files);
 	*c = (struct child){ .children = cs, .pid = pid, .exited = exited };
 	list_push_back(&cs->all, &c->link);
 	return 0;

@@ -4,11 +4,12 @@
 /*
  * Child processes of the front: starting them, and being told of their end. Ends come from SIGCHLD
  * and waitpid(), never from end-of-file, because a child's own child may hold the socket. Every
- * child runs in a session of its own, dies with the front (PDEATHSIG) and is killed as a group.
- * Loop thread only.
+ * child runs in a session of its own, dies with the front (PDEATHSIG), is killed as a group, and
+ * may open as many files as the front could when this began. Loop thread only.
  */
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -19,6 +20,7 @@
 
 struct children {
 	struct list all;
+	struct rlimit files; /* that children may open: as many as we could at first */
 	uv_signal_t sigchld;
 	/* Ends of processes nobody has claimed yet: a worker forked by the zygote may die before
 	 * its pid has reached us. Oldest is overwritten, for any process that a handler leaves

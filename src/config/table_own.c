@@ -45,7 +45,8 @@ const struct setting settings_own[] = {
 	     "Piece in which memory for requests is taken from the system"),
 
 	NUMBER(LIMITS, max_connections, "10000", "1..1000000",
-	       "Open connections; more are answered 503 and closed"),
+	       "Open connections, as far as the limit of open files allows (ulimit -Hn); more are "
+	       "answered 503 and closed"),
 	SIZE(LIMITS, max_header_size, "8192", "1024..49152", "Request line and headers together"),
 	NUMBER(LIMITS, max_headers, "128", "1..1024", "Headers of a request"),
 	NUMBER(LIMITS, max_pipelined, "16", "1..1024",

@@ -27,6 +27,7 @@
 #include "net/net.h"
 #include "serve/banner.h"
 #include "serve/dev.h"
+#include "serve/files.h"
 #include "serve/snapshot.h"
 #include "serve/startup.h"
 
@@ -154,7 +155,7 @@ static void serve_limits(const struct settings *set, struct net_limits *l)
 		.head_bytes = set->max_header_size,
 		.headers = set->max_headers,
 		.body_bytes = set->max_request_size,
-		.connections = (unsigned)set->max_connections,
+		.connections = files_for_connections(set),
 		.pipelined = (unsigned)set->max_pipelined,
 		.head_timeout_ms = (unsigned)set->header_timeout_ms,
 		.body_timeout_ms = (unsigned)set->body_timeout_ms,

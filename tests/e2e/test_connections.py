@@ -5,8 +5,10 @@ heads, clients that leave a stream, clients that come in hundreds."""
 import json
 import os
 import resource
+import signal
 import socket
 import struct
+from contextlib import ExitStack
 
 import pytest
 
@@ -148,6 +150,33 @@ def test_clients_that_announce_much_and_send_little_take_no_memory(module_serve,
 
 
 # ---- descriptors ----
+
+def limit_of(pid):
+    with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+        return next(line.split()[3:5] for line in f if line.startswith("Max open files"))
+
+
+def test_the_limit_of_open_files_is_raised_for_us_and_not_for_handlers(serve, tmp_path):
+    server = serve(store=fill(tmp_path / "store"), files=(64, 4000))
+    assert limit_of(server.process.pid) == ["4000", "4000"]
+    assert limit_of(server.worker_pids("echo")[0]) == ["64", "4000"]
+    assert "there will be 2000 connections at most" in server.console
+
+
+@pytest.mark.parametrize("files", [(300, 300), (64, 2000)])
+def test_one_client_does_not_take_every_descriptor(serve, tmp_path, files):
+    """Whoever opens as many connections as it can gets no more than its share: others are served,
+    workers are replaced."""
+    server = serve(store=fill(tmp_path / "store"), files=files)
+    before = server.worker_pids("echo")
+    with ExitStack() as stack:
+        held = [stack.enter_context(server.raw()) for _ in range(300)]
+        assert held[0].request("GET", "/livez").status == 200
+        assert server.manage("GET", "/models").status_code == 200
+        os.kill(before[0], signal.SIGKILL)
+        eventually(lambda: server.worker_pids("echo") not in ([], before), "another worker")
+        assert held[1].request("POST", "/predictions/echo", b"x").body == b"x"
+
 
 def test_who_cannot_be_accepted_waits(serve, tmp_path):
     server = serve(store=fill(tmp_path / "store"))
