@@ -13,7 +13,7 @@ BUILD_OPTIONS ?=
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := all
-.PHONY: all build install uninstall wheel demo test test-asan test-compat bench sim sim-plants fuzz format docs tidy clean help
+.PHONY: all build install uninstall wheel demo examples test test-asan test-compat bench sim sim-plants fuzz format docs tidy clean help
 export PYTHON
 
 all: build ## build into build/ (installs what is missing first)
@@ -37,6 +37,9 @@ wheel: ## make dist/sconce-….whl, which needs no compiler and no libraries whe
 demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
 	@tools/setup.sh demo
 	@.venv-demo/bin/python tools/demo.py $(if $(filter-out 0,$(KEEP)),--keep)
+
+examples: build ## install what the examples need (examples/README.md)
+	@tools/setup.sh examples
 
 test: ## run every test, with and without sanitizers (STEPS=tidy,unit: only these)
 	@tools/setup.sh test

