@@ -117,7 +117,7 @@ struct sconce_tensor_spec {
 };
 
 struct sconce_signature {
-	size_t size;
+	size_t size; /* at least as far as n_outputs */
 	const struct sconce_tensor_spec *inputs, *outputs;
 	size_t n_inputs, n_outputs;
 	/* Dimension 0 of every input and output counts examples that do not touch each other:

@@ -95,6 +95,9 @@ int front_set_up(void **state)
 	assert_non_null(mkdtemp(front.folder));
 	rig_file("good.hostile", "good");
 	rig_file("bad.hostile", "it is broken");
+	rig_file("ndim.hostile", "good, but has an output of 17 dimensions");
+	rig_file("brief.hostile", "good, and knows of no batches");
+	rig_file("good.cold", "good");
 	rig_file("any.echo", "");
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	front.fd = ends[0];
@@ -115,7 +118,13 @@ int front_joins(void)
 
 int front_tear_down(void **state)
 {
-	static const char *const files[] = { "good.hostile", "bad.hostile", "any.echo", "" };
+	static const char *const files[] = { "good.hostile",
+					     "bad.hostile",
+					     "ndim.hostile",
+					     "brief.hostile",
+					     "good.cold",
+					     "any.echo",
+					     "" };
 
 	(void)state;
 	if (!joined) {
@@ -212,6 +221,11 @@ struct slice front_hears_loaded(unsigned status)
 	if (f.arg != status)
 		fail_msg("%.*s", SLICE_ARG(f.body));
 	return f.body;
+}
+
+bool front_says(struct slice document, const char *words)
+{
+	return memmem(document.p, document.n, words, strlen(words));
 }
 
 struct frame_reply front_hears_reply(char text[FRAME_INLINE_MAX + 1])

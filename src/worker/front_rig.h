@@ -21,7 +21,7 @@ struct front {
 	uint64_t next; /* id of the next request */
 	size_t used;   /* of the inbound memory */
 	char packet[FRAME_MAX];
-	char folder[64]; /* of the model, with good.hostile and any.echo */
+	char folder[64]; /* of the models */
 };
 
 extern struct front front;
@@ -30,6 +30,7 @@ extern struct front front;
 int front_set_up(void **state);
 /* … and has been told to stop, unless it has ended already; its code was 0. */
 int front_tear_down(void **state);
+#define FRONT_TEST(name) cmocka_unit_test_setup_teardown(name, front_set_up, front_tear_down)
 /* Waits until it has ended, and returns its code. */
 int front_joins(void);
 
@@ -46,6 +47,7 @@ void front_lends(void);
 struct frame front_hears(enum frame_type type);
 /* LOADED with this status; its document is valid until the next frame. */
 struct slice front_hears_loaded(unsigned status);
+bool front_says(struct slice document, const char *words);
 /* The next reply, from as many frames as it takes; its body is a NUL-terminated copy in `text`. */
 struct frame_reply front_hears_reply(char text[FRAME_INLINE_MAX + 1]);
 

@@ -48,17 +48,57 @@ static int model_read_shape(struct sconce_tensor_spec *s, yyjson_val *shape, str
 }
 
 /* By name, or, where the format has no names either, by place. */
+static struct sconce_tensor_spec *model_find_input(struct model *m, const char *name, size_t place)
+{
+	for (size_t i = 0; name && i < m->own.n_inputs; i++)
+		if (strcmp(m->own_inputs[i].name, name) == 0)
+			return &m->own_inputs[i];
+	return place < m->own.n_inputs && m->own_inputs[place].ndim == SCONCE_NDIM_ANY
+		       ? &m->own_inputs[place]
+		       : NULL;
+}
+
+/* What the model tells is so; only the rest may be said. */
+static bool model_says_otherwise(const struct sconce_tensor_spec *model,
+				 const struct sconce_tensor_spec *said)
+{
+	if (model->dtype && model->dtype != said->dtype)
+		return true;
+	if (model->ndim == SCONCE_NDIM_ANY)
+		return false;
+	for (uint32_t i = 0; i < model->ndim && model->ndim == said->ndim; i++)
+		if (model->shape[i] != SCONCE_DIM_ANY && model->shape[i] != said->shape[i])
+			return true;
+	return model->ndim != said->ndim;
+}
+
+static bool model_knows_keys(yyjson_val *item)
+{
+	yyjson_val *key, *value;
+	size_t i, n;
+
+	yyjson_obj_foreach(item, i, n, key, value)
+	{
+		if (!yyjson_equals_str(key, "name") && !yyjson_equals_str(key, "datatype") &&
+		    !yyjson_equals_str(key, "shape"))
+			return false;
+	}
+	return yyjson_is_obj(item);
+}
+
 static int model_read_input(struct model *m, yyjson_val *item, size_t place, struct sconce_error *e)
 {
 	const char *name = yyjson_get_str(yyjson_obj_get(item, "name"));
 	const char *type = yyjson_get_str(yyjson_obj_get(item, "datatype"));
-	struct sconce_tensor_spec *s = NULL;
+	struct sconce_tensor_spec *s = model_find_input(m, name, place), said;
+	int r;
 
-	for (size_t i = 0; name && i < m->own.n_inputs; i++)
-		if (strcmp(m->own_inputs[i].name, name) == 0)
-			s = &m->own_inputs[i];
-	if (!s && place < m->own.n_inputs && m->own_inputs[place].ndim == SCONCE_NDIM_ANY)
-		s = &m->own_inputs[place];
+	if (!model_knows_keys(item)) {
+		snprintf(e->text, sizeof(e->text),
+			 "model-config.yaml: engine: inputs: each has a name, and a datatype, a "
+			 "shape or both, and nothing else");
+		return -1;
+	}
 	if (!s || (type && !dtype_by_name(slice_str(type)))) {
 		snprintf(e->text, sizeof(e->text),
 			 "model-config.yaml: engine: inputs: \"%.100s\" is no input of the model, "
@@ -66,11 +106,20 @@ static int model_read_input(struct model *m, yyjson_val *item, size_t place, str
 			 name ? name : "", type ? type : "");
 		return -1;
 	}
-	if (name)
-		s->name = name;
-	if (type)
-		s->dtype = dtype_by_name(slice_str(type));
-	return model_read_shape(s, yyjson_obj_get(item, "shape"), e);
+	said = *s;
+	said.name = name ? name : s->name;
+	said.dtype = type ? dtype_by_name(slice_str(type)) : s->dtype;
+	r = model_read_shape(&said, yyjson_obj_get(item, "shape"), e);
+	if (!r && model_says_otherwise(s, &said)) {
+		snprintf(
+			e->text, sizeof(e->text),
+			"model-config.yaml: engine: inputs: the model itself says otherwise of the "
+			"datatype or shape of \"%.100s\"",
+			said.name);
+		return -1;
+	}
+	*s = said;
+	return r;
 }
 
 static int model_read_config(struct model *m, const struct model_wish *w, struct sconce_error *e)
@@ -80,7 +129,13 @@ static int model_read_config(struct model *m, const struct model_wish *w, struct
 
 	m->config = yyjson_read(w->config, strlen(w->config), 0);
 	inputs = yyjson_obj_get(yyjson_doc_get_root(m->config), "inputs");
-	m->own = *m->signature;
+	if (inputs && !yyjson_is_arr(inputs)) {
+		snprintf(e->text, sizeof(e->text),
+			 "model-config.yaml: engine: inputs must be a list");
+		return -1;
+	}
+	/* What it does not know of, it does not say. */
+	memcpy(&m->own, m->signature, MIN(m->signature->size, sizeof(m->own)));
 	m->own_inputs = mem_zalloc(MAX(m->own.n_inputs, 1) * sizeof(*m->own_inputs));
 	for (i = 0; i < m->own.n_inputs; i++)
 		m->own_inputs[i] = m->signature->inputs[i];
@@ -90,25 +145,34 @@ static int model_read_config(struct model *m, const struct model_wish *w, struct
 	return 0;
 }
 
+static bool specs_sound(const struct sconce_tensor_spec *specs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!specs[i].name || specs[i].dtype >= SCONCE_DTYPES ||
+		    (specs[i].ndim > SCONCE_NDIM_MAX && specs[i].ndim != SCONCE_NDIM_ANY))
+			return false;
+	return true;
+}
+
 static int model_check_signature(const struct model *m, struct sconce_error *e)
 {
 	const struct sconce_signature *s = m->signature;
 
-	if (!s || s->n_inputs > BODY_INPUTS_MAX || s->n_outputs > BODY_INPUTS_MAX ||
-	    !s->n_outputs) {
+	if (!s || s->size < offsetof(struct sconce_signature, batches))
+		snprintf(e->text, sizeof(e->text),
+			 "the engine does not tell the model's signature");
+	else if (s->n_inputs > BODY_INPUTS_MAX || s->n_outputs > BODY_INPUTS_MAX || !s->n_outputs)
 		snprintf(e->text, sizeof(e->text),
 			 "the model has no outputs, or more than %d inputs or outputs",
 			 BODY_INPUTS_MAX);
-		return -1;
-	}
-	for (size_t i = 0; i < s->n_inputs; i++)
-		if (!s->inputs[i].name ||
-		    (s->inputs[i].ndim > SCONCE_NDIM_MAX && s->inputs[i].ndim != SCONCE_NDIM_ANY)) {
-			snprintf(e->text, sizeof(e->text),
-				 "input %zu of the model has no name, or too many dimensions", i);
-			return -1;
-		}
-	return 0;
+	else if (!specs_sound(s->inputs, s->n_inputs) || !specs_sound(s->outputs, s->n_outputs))
+		snprintf(e->text, sizeof(e->text),
+			 "an input or output of the model has no name, no known type, or more than "
+			 "%d dimensions",
+			 SCONCE_NDIM_MAX);
+	else
+		return 0;
+	return -1;
 }
 
 /* ---- running ---- */

@@ -42,83 +42,6 @@ static void answered(uint64_t id, unsigned status, const char *body)
 	assert_int_equal(r.flags & FRAME_REPLY_ERROR ? 1 : 0, status != 200);
 }
 
-static bool says(struct slice document, const char *words)
-{
-	return memmem(document.p, document.n, words, strlen(words));
-}
-
-/* ---- loading ---- */
-
-static void what_was_loaded_is_described(void **state)
-{
-	struct slice said;
-
-	(void)state;
-	front_lends();
-	front_loads(HOSTILE ",\"instances\":2");
-	said = front_hears_loaded(200);
-	assert_true(says(said, "\"credits\":2,\"async\":true"));
-	assert_true(says(said, "\"engine\":\"hostile\""));
-	assert_true(says(said, "\"threads\":2"));
-	assert_true(says(said, "{\"name\":\"word\",\"datatype\":\"UINT8\",\"shape\":[-1, 8]}"));
-}
-
-static void one_instance_has_one_credit(void **state)
-{
-	(void)state;
-	front_loads(HOSTILE);
-	assert_true(says(front_hears_loaded(200), "\"credits\":1,\"async\":false"));
-}
-
-static void refuses(const char *engine, const char *words)
-{
-	struct slice said;
-
-	front_loads(engine);
-	said = front_hears_loaded(500);
-	if (!says(said, words))
-		fail_msg("%.*s", SLICE_ARG(said));
-	assert_int_equal(front_joins(), 1);
-}
-
-static void a_model_that_the_engine_refuses(void **state)
-{
-	(void)state;
-	refuses("\"file\":\"bad.hostile\"", "the file says: it is broken");
-}
-
-static void a_model_without_a_file(void **state)
-{
-	(void)state;
-	refuses("\"name\":\"hostile\"", "names no serializedFile");
-}
-
-static void an_engine_that_is_not_there(void **state)
-{
-	(void)state;
-	refuses(HOSTILE ",\"name\":\"nowhere\"", "there is no engine \\\"nowhere\\\"");
-}
-
-static void an_engine_without_its_runtime(void **state)
-{
-	(void)state;
-	refuses(HOSTILE ",\"name\":\"absent\"", "its runtime is missing: install it");
-}
-
-static void an_instance_too_many(void **state)
-{
-	(void)state;
-	refuses(HOSTILE ",\"instances\":7", "six instances are enough");
-}
-
-static void a_document_that_is_none(void **state)
-{
-	(void)state;
-	front_loads_text("{");
-	assert_true(says(front_hears_loaded(500), "cannot be read"));
-	assert_int_equal(front_joins(), 1);
-}
-
 /* ---- answering ---- */
 
 static void a_request_is_answered_and_noted(void **state)
@@ -335,7 +258,7 @@ static void tune(unsigned threads, uint64_t instances, const char *words)
 
 	front_sends_u64s(FRAME_TUNE, threads, &instances, 1);
 	said = front_hears_loaded(200);
-	if (!says(said, words))
+	if (!front_says(said, words))
 		fail_msg("%.*s does not say %s", SLICE_ARG(said), words);
 }
 
@@ -375,10 +298,18 @@ static void there_are_as_many_instances_as_is_said(void **state)
 	for (unsigned n = 0; n < 2; n++) {
 		f = front_hears(0);
 		if (f.type == FRAME_LOADED)
-			assert_true(says(f.body, "\"credits\":1"));
+			assert_true(front_says(f.body, "\"credits\":1"));
 		else
 			assert_int_equal(f.type, FRAME_CHUNK);
 	}
+	answered(front_asks("good"), 200, "[[1]]");
+}
+
+static void an_instance_that_fails_to_warm_up_is_not_used(void **state)
+{
+	(void)state;
+	loads("\"file\":\"good.cold\"");
+	tune(4, 3, "\"credits\":1,");
 	answered(front_asks("good"), 200, "[[1]]");
 }
 
@@ -389,7 +320,7 @@ static void the_last_word_counts(void **state)
 	for (uint64_t round = 0; round < 50; round++)
 		front_sends_u64s(FRAME_TUNE, 4, (const uint64_t[]){ 1 + round % 5 }, 1);
 	front_sends_u64s(FRAME_TUNE, 4, (const uint64_t[]){ 6 }, 1);
-	while (!says(front_hears_loaded(200), "\"credits\":6,"))
+	while (!front_says(front_hears_loaded(200), "\"credits\":6,"))
 		;
 	for (unsigned i = 0; i < 10; i++)
 		answered(front_asks("good"), 200, "[[1]]");
@@ -478,36 +409,27 @@ static void what_is_no_protocol_ends_it(void **state)
 	assert_int_equal(ends_with(SLICE("")), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, front_set_up, front_tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_no_protocol_ends_it),
-		TEST(what_was_loaded_is_described),
-		TEST(one_instance_has_one_credit),
-		TEST(a_model_that_the_engine_refuses),
-		TEST(a_model_without_a_file),
-		TEST(an_engine_that_is_not_there),
-		TEST(an_engine_without_its_runtime),
-		TEST(an_instance_too_many),
-		TEST(a_document_that_is_none),
-		TEST(a_request_is_answered_and_noted),
-		TEST(a_batch_is_one_run),
-		TEST(who_does_not_fit_spoils_nothing_for_others),
-		TEST(engines_that_fail),
-		TEST(large_answers_go_where_they_may),
-		TEST(memory_is_asked_for),
-		TEST(small_answers_say_what_they_are),
-		TEST(a_run_that_nobody_waits_for_is_cancelled),
-		TEST(a_batch_runs_on_for_one_who_stays),
-		TEST(who_has_left_is_not_run),
-		TEST(instances_run_beside_each_other),
-		TEST(there_are_as_many_instances_as_is_said),
-		TEST(the_last_word_counts),
-		TEST(what_was_received_is_answered_before_the_end),
-		TEST(it_may_be_stopped_before_it_has_loaded),
-		TEST(segments_come_and_go),
+		FRONT_TEST(a_request_is_answered_and_noted),
+		FRONT_TEST(a_batch_is_one_run),
+		FRONT_TEST(who_does_not_fit_spoils_nothing_for_others),
+		FRONT_TEST(engines_that_fail),
+		FRONT_TEST(large_answers_go_where_they_may),
+		FRONT_TEST(memory_is_asked_for),
+		FRONT_TEST(small_answers_say_what_they_are),
+		FRONT_TEST(a_run_that_nobody_waits_for_is_cancelled),
+		FRONT_TEST(a_batch_runs_on_for_one_who_stays),
+		FRONT_TEST(who_has_left_is_not_run),
+		FRONT_TEST(instances_run_beside_each_other),
+		FRONT_TEST(there_are_as_many_instances_as_is_said),
+		FRONT_TEST(an_instance_that_fails_to_warm_up_is_not_used),
+		FRONT_TEST(the_last_word_counts),
+		FRONT_TEST(what_was_received_is_answered_before_the_end),
+		FRONT_TEST(it_may_be_stopped_before_it_has_loaded),
+		FRONT_TEST(segments_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

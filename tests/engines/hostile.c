@@ -46,6 +46,15 @@ static const struct sconce_signature signature = {
 	sizeof(signature), &tensor_in, &tensor_out, 1, 1, 1
 };
 
+/* Says too much, and says less than there is. */
+static const struct sconce_tensor_spec tensor_out_ndim = { .name = "rows", .ndim = 17 };
+static const struct sconce_signature signature_ndim = {
+	sizeof(signature), &tensor_in, &tensor_out_ndim, 1, 1, 0
+};
+static const struct sconce_signature signature_brief = {
+	offsetof(struct sconce_signature, batches), &tensor_in, &tensor_out, 1, 1, 1
+};
+
 static int hostile_open(const struct sconce_host *host, void **ret, struct sconce_error *error)
 {
 #ifdef HOSTILE_CRASHES
@@ -90,7 +99,9 @@ static int hostile_load(void *engine, const struct sconce_model_options *options
 		snprintf(error->text, sizeof(error->text), "the file says: %s", text);
 		return -1;
 	}
-	*ret = (void *)(uintptr_t)&signature;
+	*ret = (void *)(uintptr_t)(strstr(text, "17 dimensions") ? &signature_ndim
+				   : strstr(text, "no batches")  ? &signature_brief
+								 : &signature);
 	return 0;
 }
 
@@ -133,6 +144,21 @@ static void hostile_instance_destroy(void *instance)
 	pthread_mutex_destroy(&i->lock);
 	free(i);
 }
+
+#ifdef HOSTILE_COLD
+/* Only the first one gets warm. */
+static int hostile_warm_up(void *instance, struct sconce_error *error)
+{
+	static void *first;
+
+	if (!first)
+		first = instance;
+	if (instance == first)
+		return 0;
+	snprintf(error->text, sizeof(error->text), "it stays cold");
+	return -1;
+}
+#endif
 
 static void hostile_cancel(void *instance)
 {
@@ -254,5 +280,8 @@ const struct sconce_engine sconce_engine = {
 	.instance_create = hostile_instance_create,
 	.instance_destroy = hostile_instance_destroy,
 	.run = hostile_run,
+#ifdef HOSTILE_COLD
+	.warm_up = hostile_warm_up,
+#endif
 	.cancel = hostile_cancel,
 };
