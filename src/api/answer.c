@@ -297,3 +297,10 @@ void call_reply(struct request *r, const struct reply *reply)
 	}
 	call_maybe_free(c);
 }
+
+uint64_t call_delivered(const struct request *r)
+{
+	const struct call *c = r->owner;
+
+	return c->x ? exchange_delivered(c->x) : r->taken;
+}

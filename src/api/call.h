@@ -99,6 +99,8 @@ void call_send(struct call *c, const struct reply *reply);
 void call_begin(struct call *c, const struct reply *reply, struct slice name, struct slice value);
 /* A worker's reply, whole or a piece of a stream. */
 void call_reply(struct request *r, const struct reply *reply);
+/* How much of its answer has gone: see struct request. */
+uint64_t call_delivered(const struct request *r);
 
 /* Finds a model's version, or answers 404 and returns NULL. `version` SLICE_NULL: the default. */
 struct version *call_find_version(struct call *c, struct slice model, struct slice version);

@@ -115,6 +115,7 @@ static void inference_submit(struct call *c)
 	sequence_read(c, v);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	r->reply = call_reply;
+	r->delivered = call_delivered;
 	r->owner = c;
 	r->versioned = c->version_name.p != NULL;
 	meter_update(r->versioned ? &v->metrics.requests_total_named : &v->metrics.requests_total,

@@ -69,6 +69,7 @@ struct request {
 	uint64_t streamed;    /* bytes of the pieces that its worker has sent before the last … */
 	uint64_t taken;       /* … how many of them have gone to the client, or nowhere … */
 	uint64_t opened;      /* … and how many of those the worker knows of */
+	uint64_t moved;       /* what was delivered when its client was last found quick enough */
 	bool versioned;       /* the client named a version (metrics tell them apart) */
 
 	struct slice sequence_id; /* of a model with sequences; empty: in none */
@@ -78,6 +79,9 @@ struct request {
 	/* Called for every reply; after the final one (or an error) the request is the owner's
 	 * again. */
 	void (*reply)(struct request *r, const struct reply *reply);
+	/* How many bytes of the answer the client's socket has taken, of pieces that have gone in
+	 * part, too. NULL: `taken` says it. */
+	uint64_t (*delivered)(const struct request *r);
 	void *owner;
 	void *place; /* fleet's: the worker it runs on; NULL while it waits */
 };

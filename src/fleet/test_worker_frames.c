@@ -211,6 +211,42 @@ static void test_a_client_that_takes_next_to_nothing_loses_its_stream(void **sta
 	assert_int_equal(rig.kills, 0);
 }
 
+static uint64_t delivered;
+
+static uint64_t is_delivered(const struct request *r)
+{
+	(void)r;
+	return delivered;
+}
+
+/* Of a piece that is longer than a window the worker is not told before all of it has gone. */
+static void test_a_client_that_takes_a_long_piece_keeps_its_stream(void **state)
+{
+	struct frame_reply piece = { .status = 200, .id = 7 };
+	struct request r = rig_asked(7, NULL);
+	uint64_t now_ns;
+	struct frame f;
+
+	(void)state;
+	rig_loads();
+	r.delivered = is_delivered;
+	rig_begins(&r);
+	while (r.streamed < FRAME_WINDOW_BYTES)
+		rig_sends(&piece, FRAME_INLINE_MAX);
+	now_ns = clock_now_ns();
+	for (delivered = 0; delivered < FRAME_WINDOW_BYTES; now_ns += 6 * NS_PER_S) {
+		delivered += FRAME_WINDOW_BYTES / 2;
+		worker_tick(rig.w, now_ns + 6 * NS_PER_S);
+		assert_int_equal(rig_hears(&f), 0);
+	}
+	/* Less than that is too little, as ever. */
+	delivered += FRAME_WINDOW_BYTES / 2 - 1;
+	worker_tick(rig.w, now_ns + 6 * NS_PER_S);
+	assert_int_equal(rig_hears(&f), FRAME_CANCEL);
+	assert_int_equal(rig.kills, 0);
+	rig_answers(7, "end");
+}
+
 /* Batches of one frame run one after another: the second begins when the first is answered. */
 static void test_a_batch_that_has_not_begun_is_not_late(void **state)
 {
@@ -245,6 +281,7 @@ int main(void)
 		WORKER_TEST(test_each_batch_has_its_own_time),
 		WORKER_TEST(test_who_waits_for_its_client_is_not_late),
 		WORKER_TEST(test_a_client_that_takes_next_to_nothing_loses_its_stream),
+		WORKER_TEST(test_a_client_that_takes_a_long_piece_keeps_its_stream),
 		WORKER_TEST(test_a_batch_that_has_not_begun_is_not_late),
 	};
 

@@ -327,6 +327,18 @@ static bool flight_is_held(const struct flight *fl)
 	return false;
 }
 
+/* It has taken enough for another window. The worker is told that piece by piece; of a long one
+ * that is on its way only the connection knows. */
+static bool request_moves(struct request *r)
+{
+	uint64_t delivered = r->delivered ? r->delivered(r) : r->taken;
+
+	if (delivered < r->moved + FRAME_WINDOW_BYTES / 2)
+		return false;
+	r->moved = delivered;
+	return true;
+}
+
 /* Its clients have not even taken enough for another window in all that time. They lose their
  * streams, or one that takes a byte now and then keeps a worker from all others for ever. */
 static void worker_release_held(struct worker *w, struct flight *fl, uint64_t now_ns)
@@ -334,7 +346,7 @@ static void worker_release_held(struct worker *w, struct flight *fl, uint64_t no
 	list_for_each (n, &fl->requests) {
 		struct request *r = container_of(n, struct request, link);
 
-		if (!request_is_held(r))
+		if (!request_is_held(r) || request_moves(r))
 			continue;
 		log_line(LOG_SERVER, LOG_WARN, w->label, "sconce.worker",
 			 "Request %s is cancelled: its client takes its stream too slowly "

@@ -207,7 +207,7 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		r->batched = fl->n;
 		/* Nothing of an earlier run has gone out, or it would not be run again. */
 		assert(!r->answered);
-		r->streamed = r->taken = r->opened = 0;
+		r->streamed = r->taken = r->opened = r->moved = 0;
 		r->spoiled = false;
 		worker_put_request(fw, r, index);
 		w->exclusive = w->exclusive || (w->async && r->retried);
@@ -306,6 +306,7 @@ void worker_stream_taken(struct worker *w, struct request *r)
 	frame_begin(&fw, packet, sizeof(packet), FRAME_WINDOW, r->id);
 	frame_put_u64(&fw, r->taken - r->opened);
 	r->opened = r->taken;
+	r->moved = MAX(r->moved, r->taken);
 	if (worker_find(w, r->id, &fl))
 		fl->alive_ns = clock_now_ns();
 	channel_send(&w->channel, frame_end(&fw), NULL, 0);

@@ -119,6 +119,8 @@ void conn_close(struct conn *c);
 /* ---- output.c ---- */
 /* Sends what can be sent. False: the connection is beyond use. */
 bool output_send(struct conn *c);
+/* How much has gone of what libuv was given, and is still there as pieces: see h1_sent(). */
+size_t output_gone(const struct conn *c);
 
 /* ---- listen.c ---- */
 void listener_close(struct listener *l);

@@ -118,6 +118,11 @@ const char *exchange_peer(const struct exchange *x)
 	return x->carrier->peer(x);
 }
 
+uint64_t exchange_delivered(const struct exchange *x)
+{
+	return x->carrier->delivered(x);
+}
+
 /* ---- for carriers ---- */
 
 void exchange_put_first(struct exchange *x, const char *p, size_t n)

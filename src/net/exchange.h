@@ -115,6 +115,7 @@ struct carrier {
 	/* Something was recorded: remember to look, later. */
 	void (*touched)(struct exchange *x);
 	const char *(*peer)(const struct exchange *x);
+	uint64_t (*delivered)(const struct exchange *x);
 };
 
 /* The whole answer. HEAD requests send no body but its Content-Length, 204 and 304 neither. */
@@ -128,6 +129,10 @@ void exchange_chunk(struct exchange *x, struct payload data);
 void exchange_finish(struct exchange *x);
 /* The answer breaks off: the connection closes without its last chunk, so the client can tell. */
 void exchange_abort(struct exchange *x);
+
+/* How many bytes of the answer's body the client's socket has taken by now, of pieces that have
+ * gone in part, too. */
+uint64_t exchange_delivered(const struct exchange *x);
 
 /* "/127.0.0.1:4711", or "/unix" for a Unix socket; valid while the exchange lives. */
 const char *exchange_peer(const struct exchange *x);

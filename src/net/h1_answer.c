@@ -20,6 +20,20 @@ static struct h1_exchange *h1_exchange_of(struct exchange *x)
 	return container_of(x, struct h1_exchange, x);
 }
 
+/* The first n bytes of a piece with what is around it, or all of it. */
+struct piece_share {
+	size_t frame, data, tail;
+};
+
+static struct piece_share piece_share(const struct piece *k, size_t n)
+{
+	struct piece_share s = { .frame = MIN(n, k->frame_n) };
+
+	s.data = MIN(n - s.frame, k->n);
+	s.tail = MIN(n - s.frame - s.data, k->tail_n);
+	return s;
+}
+
 static struct h1_exchange *h1_oldest(const struct conn *c)
 {
 	return h1_exchange_of(container_of(list_first(&c->h1.exchanges), struct exchange, link));
@@ -35,7 +49,31 @@ static const char *h1_peer(const struct exchange *x)
 	return ((const struct h1_exchange *)(const void *)x)->conn->peer;
 }
 
-static const struct carrier h1_carrier = { .touched = h1_touched, .peer = h1_peer };
+/* What libuv was given are the pieces of the oldest exchanges, in order. */
+static uint64_t h1_delivered(const struct exchange *x)
+{
+	const struct conn *c = ((const struct h1_exchange *)(const void *)x)->conn;
+	size_t gone = output_gone(c), left = x->out.pending;
+
+	list_for_each (l, &c->h1.exchanges) {
+		const struct exchange *y = container_of(l, struct exchange, link);
+
+		for (const struct piece *k = y->out.first; k && gone; k = k->next) {
+			struct piece_share s = piece_share(k, gone);
+
+			gone -= s.frame + s.data + s.tail;
+			left -= y == x ? s.data : 0;
+		}
+		if (y == x)
+			break;
+	}
+	/* A head is pending, too. */
+	return x->bytes_sent - MIN(left, x->bytes_sent);
+}
+
+static const struct carrier h1_carrier = { .touched = h1_touched,
+					   .peer = h1_peer,
+					   .delivered = h1_delivered };
 
 /* ---- life ---- */
 
@@ -193,16 +231,15 @@ static unsigned piece_buffers(const struct piece *k, uv_buf_t *bufs)
 /* Takes off what has gone of one piece; returns how much of n that was. */
 static size_t piece_sent(struct exchange *x, struct piece *k, size_t n)
 {
-	size_t frame = MIN(n, k->frame_n), data = MIN(n - frame, k->n),
-	       tail = MIN(n - frame - data, k->tail_n);
+	struct piece_share s = piece_share(k, n);
 
-	k->frame_at = (uint8_t)(k->frame_at + frame);
-	k->frame_n = (uint8_t)(k->frame_n - frame);
-	k->p += data;
-	k->n -= data;
-	x->out.pending -= data;
-	k->tail_n = (uint8_t)(k->tail_n - tail);
-	return frame + data + tail;
+	k->frame_at = (uint8_t)(k->frame_at + s.frame);
+	k->frame_n = (uint8_t)(k->frame_n - s.frame);
+	k->p += s.data;
+	k->n -= s.data;
+	x->out.pending -= s.data;
+	k->tail_n = (uint8_t)(k->tail_n - s.tail);
+	return s.frame + s.data + s.tail;
 }
 
 unsigned h1_gather(struct conn *c, uv_buf_t *bufs, unsigned max)

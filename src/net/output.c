@@ -53,6 +53,11 @@ static bool output_queue(struct conn *c)
 	return c->writing;
 }
 
+size_t output_gone(const struct conn *c)
+{
+	return c->writing ? c->queued - uv_stream_get_write_queue_size(&c->h.stream) : 0;
+}
+
 bool output_send(struct conn *c)
 {
 	uv_buf_t bufs[NET_IOV];

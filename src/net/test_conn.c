@@ -351,6 +351,47 @@ static void test_stream(void **state)
 	world_end(w);
 }
 
+/* What has gone of a piece counts, before the piece has gone; what waits behind another answer does
+ * not. */
+static void test_delivered(void **state)
+{
+	static char big[600000];
+	struct world *w = world_new(0);
+	struct exchange *first, *second;
+	char part[4096];
+	uint64_t before;
+
+	(void)state;
+	sends(w, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+	first = w->kept;
+	sends(w, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+	second = w->kept;
+	exchange_begin(second, &(struct answer){ .status = 200 });
+	exchange_chunk(second, (struct payload){ .p = "behind", .n = 6 });
+	exchange_begin(first, &(struct answer){ .status = 200 });
+	exchange_chunk(first, (struct payload){ .p = big, .n = sizeof(big) });
+	assert_int_equal(exchange_delivered(first), 0);
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	before = exchange_delivered(first);
+	assert_in_range(before, 1, sizeof(big) - 1);
+	while (exchange_delivered(first) == before) {
+		assert_true(read(w->client, part, sizeof(part)) > 0);
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+	}
+	assert_in_range(exchange_delivered(first), before + 1, sizeof(big) - 1);
+	assert_int_equal(exchange_delivered(second), 0);
+	turns(w);
+	assert_int_equal(exchange_delivered(first), sizeof(big));
+	assert_int_equal(exchange_delivered(second), 0);
+	exchange_finish(first);
+	turns(w);
+	assert_int_equal(exchange_delivered(second), 6);
+	exchange_finish(second);
+	assert_true(turns(w));
+	assert_int_equal(w->done, 2);
+	world_end(w);
+}
+
 static void test_stream_breaks(void **state)
 {
 	struct world *w = world_new(0);
@@ -446,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_draining_reads_what_it_does_not_answer),
 		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_delivered),
 		cmocka_unit_test(test_stream_breaks),
 		cmocka_unit_test(test_client_leaves_stream),
 		cmocka_unit_test(test_no_body_no_length),

@@ -83,8 +83,8 @@ PLANTS = {
     "a budget without an end": (
         "src/pool/budget.h", "if (n > b->limit || b->used > b->limit - n) {", "if (0) {"),
     "part of an answer is sent twice": (
-        "src/net/h1_answer.c", "\tk->p += data;\n\tk->n -= data;\n",
-        "\tk->p += data > 9000 ? data - 1 : data;\n\tk->n -= data > 9000 ? data - 1 : data;\n"),
+        "src/net/h1_answer.c", "\tk->p += s.data;\n\tk->n -= s.data;\n",
+        "\ts.data -= s.data > 9000;\n\tk->p += s.data;\n\tk->n -= s.data;\n"),
     "a stop that is asked for twice has no end": (
         "src/fleet/worker.c", "\tif (w->state == WORKER_STOPPING && grace_ms)\n\t\treturn;\n",
         "\tif (w->state == WORKER_STOPPING && grace_ms) {\n"
