@@ -172,7 +172,9 @@ def run(fd, rank=None):
         # reads its terminal.
         if rank or load.get("dev"):
             logs.complain("", e)
-        _report_failure(channel, e, load["model_dir"])
+        # `sconce dev` names a handler where it lies.
+        _report_failure(channel, e, os.path.dirname(load["handler"])
+                        if os.path.isabs(load["handler"]) else load["model_dir"])
         return 1
     session = serving.Session(channel, memory, load, entry, context)
     loop, credits = _loop(load, entry, rank)

@@ -208,6 +208,10 @@ void call_model_not_found(struct call *c, struct slice model)
 	const char *absence = ready_absence(&c->api->ready, model), *meant = NULL;
 	struct guess g = guess_begin(model);
 
+	if (absence && c->api->settings->dev) {
+		call_error(c, 503, "ServiceUnavailableException", "%s", absence);
+		return;
+	}
 	if (absence) {
 		call_error(c, 404, "ModelNotFoundException",
 			   "Model not found: %.*s. It could not be loaded at the start: %s",

@@ -2,6 +2,7 @@
 #include "api/ready.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -32,8 +33,17 @@ void ready_finish(struct ready *r)
 
 void ready_failed(struct ready *r, const char *what, const char *why)
 {
-	struct absent *a = mem_new(struct absent);
+	struct absent *a;
 
+	list_for_each (n, &r->absent) {
+		a = container_of(n, struct absent, link);
+		if (strcmp(a->what, what) == 0) {
+			free(a->why);
+			a->why = mem_strdup(why);
+			return;
+		}
+	}
+	a = mem_new(struct absent);
 	a->what = mem_strdup(what);
 	a->name = slice_dup(source_stem(what));
 	a->why = mem_strdup(why);

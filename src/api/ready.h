@@ -26,7 +26,7 @@ struct ready {
 void ready_init(struct ready *r, const struct fleet *fleet);
 void ready_finish(struct ready *r);
 
-/* Start-up could not load it. */
+/* Start-up could not load it; or another try has not, and this is why. */
 void ready_failed(struct ready *r, const char *what, const char *why);
 
 /* Why this model is not there although the start was asked for it; NULL: it was not. */

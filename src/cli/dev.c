@@ -359,6 +359,9 @@ static int dev_settings(struct dev_run *d, struct settings *s, struct buf *why)
 		{ "log_location", logs },
 		{ "metrics_location", logs },
 		{ "log_console", "false" },
+		/* Its terminal shows one person's own calls. */
+		{ "log_format", "text" },
+		{ "log_request_id", "false" },
 		{ "drain_timeout", "1" },
 		{ "loop_stall_warning_ms", "3600000" },
 		{ "allowed_urls", "file://.*" },

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/ready.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fleet/fleet.h"
@@ -23,6 +24,7 @@
 
 struct dev {
 	struct fleet *fleet;
+	struct ready *ready; /* is told why there is no version, for who asks the server */
 	const struct dev_plan *plan;
 	struct watch *watch;
 	struct work work;
@@ -83,6 +85,8 @@ static void dev_failed(struct dev *d, const char *message)
 		told ? "" : message,
 		d->current ? "; the version before it goes on answering"
 			   : "; save a change to try again");
+	if (!d->current)
+		ready_failed(d->ready, d->plan->name ? d->plan->name : d->plan->url, message);
 }
 
 /* The version that was registered last: there are no others than ours. */
@@ -219,8 +223,8 @@ static void dev_closed(uv_handle_t *h)
 	free(h);
 }
 
-struct dev *dev_create(struct fleet *f, const struct dev_plan *plan, void (*first)(void *arg),
-		       void *arg)
+struct dev *dev_create(struct fleet *f, struct ready *ready, const struct dev_plan *plan,
+		       void (*first)(void *arg), void *arg)
 {
 	struct dev *d = mem_new(struct dev);
 
@@ -229,6 +233,7 @@ struct dev *dev_create(struct fleet *f, const struct dev_plan *plan, void (*firs
 	       plan->shown, plan->address);
 	fflush(stdout);
 	d->fleet = f;
+	d->ready = ready;
 	d->plan = plan;
 	d->first = first;
 	d->arg = arg;

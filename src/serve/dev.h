@@ -12,6 +12,7 @@
 #include "serve/stage.h"
 
 struct fleet;
+struct ready;
 struct dev;
 
 struct dev_plan {
@@ -25,7 +26,7 @@ struct dev_plan {
 };
 
 /* `first` is called when the first load is over, whatever came of it. `plan` outlives it. */
-struct dev *dev_create(struct fleet *f, const struct dev_plan *plan, void (*first)(void *arg),
-		       void *arg);
+struct dev *dev_create(struct fleet *f, struct ready *ready, const struct dev_plan *plan,
+		       void (*first)(void *arg), void *arg);
 /* After fleet_stop() has reported. The loop must run on until nothing is left to do. */
 struct dev *dev_destroy(struct dev *d);

@@ -392,7 +392,7 @@ static int serve_go(struct settings *settings, int ready_fd, const struct dev_pl
 	}
 	banner_log(&s.fleet);
 	if (plan)
-		s.dev = dev_create(&s.fleet, plan, serve_known, &s);
+		s.dev = dev_create(&s.fleet, api_ready(s.api), plan, serve_known, &s);
 	else
 		startup_load_models(&s.fleet, api_ready(s.api), serve_known, serve_loaded, &s);
 	uv_run(&s.loop, UV_RUN_DEFAULT);

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from e2e.archives import make_folder, make_mar
-from e2e.server import BIN, MARK, PYTHON, eventually, free_ports, marked_processes
+from e2e.server import BIN, MARK, PYTHON, assert_error, eventually, free_ports, marked_processes
 from e2e.terminal import Terminal
 
 PATIENCE = 30
@@ -100,8 +100,12 @@ def save(path, text):
 
 
 def test_what_it_says(dev, tmp_path):
-    (tmp_path / "handler.py").write_text(says("one", "    print('it prints')\n"))
-    d = dev("handler.py").wait_for("predictions/handler")
+    """As it is meant for a terminal, whatever the settings say about logs."""
+    (tmp_path / "settings").write_text("log_format=json\nlog_request_id=true\n")
+    (tmp_path / "handler.py").write_text(
+        "import logging\n" + says("one", "    logging.warning('it logs')\n"
+                                         "    print('it prints')\n"))
+    d = dev("handler.py", "--config", "settings").wait_for("predictions/handler")
     assert d.call().text == "one"
     d.wait_for("it prints")
     assert re.fullmatch(
@@ -109,7 +113,7 @@ def test_what_it_says(dev, tmp_path):
         "Tokens are off, and only this machine can call it.\n"
         r"Ready in [\d.]+ s\." "\n"
         f"  curl -T FILE http://127.0.0.1:{d.port}/predictions/handler\n"
-        "it prints\n", d.terminal.plain()), d.terminal.plain()
+        "it logs\nit prints\n", d.terminal.plain()), d.terminal.plain()
 
 
 def test_saving_under_load_loses_nothing(dev, tmp_path):
@@ -165,7 +169,13 @@ def test_broken_from_the_start(dev, tmp_path):
     file.write_text("import nothing_of_this_name\n")
     d = dev("handler.py").wait_for("Not loaded; save a change to try again.")
     assert "ModuleNotFoundError: No module named 'nothing_of_this_name'" in d.terminal.plain()
-    assert d.call().status_code == 404
+    cause = ("ModuleNotFoundError: No module named 'nothing_of_this_name' (handler.py, line 1)")
+    assert_error(d.call(), 503, "ServiceUnavailableException",
+                 f"Failed to start workers for model handler version: 1.0. {cause}")
+    assert cause in requests.get(f"http://127.0.0.1:{d.port}/readyz", timeout=PATIENCE).text
+    file.write_text("def handle(data, context)\n    pass\n")
+    d.wait_for("Not loaded; save a change to try again.", 2)
+    assert "SyntaxError: expected ':' (handler.py, line 1)" in d.call().text
     save(file, says("now"))
     d.wait_for("Ready in")
     assert d.call().text == "now"
