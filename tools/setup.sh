@@ -100,7 +100,7 @@ environment() {
 # TorchServe's image handlers import torchvision, whose compiled part is not for every torch. Its
 # pure Python part is all they use: bench/torchvision_ops.py declares what it misses.
 torchvision() {
-	local python=.venv-torchserve/bin/python site
+	local python=$1/bin/python site
 	site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	cmp -s bench/torchvision_ops.py "$site/torchvision_ops.py" && return 0
 	quiet "$python" -m pip install --no-deps torchvision==0.28.0 ||
@@ -113,7 +113,7 @@ torchserve() {
 	# shellcheck disable=SC2046 # a list of words
 	debian $(java_packages)
 	environment .venv-torchserve bench/requirements-torchserve.txt
-	torchvision
+	torchvision .venv-torchserve
 }
 
 # What the runtimes ask for beyond this is for their tools.
@@ -159,6 +159,7 @@ main() {
 		environment .venv tests/requirements.txt
 		engines
 		examples
+		torchvision .venv-demo # what our own transforms are compared with
 		;;
 	engines)
 		# shellcheck disable=SC2086 # a list of words

@@ -47,7 +47,8 @@ const struct options profile_command = {
 	.program = PROGRAM,
 	.about =
 		"Samples the handler of a model on this machine while it works, and draws what it\n"
-		"spends its time on as a flame graph, which any browser shows. Needs py-spy.",
+		"spends its time on as a flame graph, which any browser shows. Needs py-spy:\n"
+		"pip install py-spy.",
 	.rows = rows,
 	.n = ARRAY_LEN(rows),
 };

@@ -2,8 +2,8 @@
 """`sconce profile`: finds the worker, and has py-spy sample it."""
 
 import os
-import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -63,8 +63,8 @@ def test_nothing_to_sample(profile):
         1, "sconce profile: error: Model not found: nothing")
 
 
-@pytest.mark.skipif(not shutil.which("py-spy"), reason="there is no py-spy")
 def test_a_flame_graph(profile, tmp_path):
-    code, complaints = profile("echo", "--seconds", "1", "--idle", path=os.environ["PATH"])
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    code, complaints = profile("echo", "--seconds", "1", "--idle", path=path)
     assert code == 0, complaints
     assert "<svg" in (tmp_path / "echo.svg").read_text()

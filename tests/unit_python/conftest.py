@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A worker process at the end of a socketpair, driven by the test instead of the front."""
 
+import importlib.util
 import json
 import mmap
 import os
@@ -33,6 +34,28 @@ def request_entry(ident, parts, batch=0, flags=0, grant=(0, 0), headers=b"", uui
     head = _REQUEST.pack(size, batch, flags, ident, 0, grant[0], grant[1], len(parts), 0,
                          len(headers), uuid.encode(), len(texts))
     return (head + tail).ljust(size, b"\0")
+
+
+# What needs torch runs where that is, by its marker: whole files that import it, and tests that ask
+# for it. Where it is not, those files cannot even be read.
+ALL_TORCH = ["test_ts_base_handler.py", "test_ts_vision.py"]
+collect_ignore = [] if importlib.util.find_spec("torch") else ALL_TORCH
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "torch: needs torch")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in ALL_TORCH or "torch" in item.fixturenames:
+            item.add_marker(pytest.mark.torch)
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
 
 
 class Reply:

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-torch = pytest.importorskip("torch")
+import torch
 
 from ts.torch_handler import base_handler, model_files                    # noqa: E402
 from ts.torch_handler.base_handler import BaseHandler                     # noqa: E402

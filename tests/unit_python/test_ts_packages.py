@@ -94,8 +94,7 @@ def test_pipeline_of_the_archive(dali, tmp_path):
         get_dali_pipeline(make_context({}))
 
 
-def test_images_decoded_by_dali(dali, tmp_path):
-    torch = pytest.importorskip("torch")
+def test_images_decoded_by_dali(torch, dali, tmp_path):
     from ts.torch_handler.dali_image_classifier import DALIImageClassifier
 
     class Decoded(list):
@@ -141,8 +140,7 @@ def test_deepspeed(monkeypatch, tmp_path):
         get_ds_engine("m", make_context(config))
 
 
-def test_rank_of_a_deepspeed_handler(monkeypatch):
-    pytest.importorskip("torch")
+def test_rank_of_a_deepspeed_handler(torch, monkeypatch):
     from ts.torch_handler.distributed.base_deepspeed_handler import BaseDeepSpeedHandler
 
     for rank, device in ((None, 0), ("3", 3)):
@@ -215,8 +213,7 @@ def test_what_a_pipeline_needs_to_know(pippy, section, key):
         get_pipeline_driver(Model(), 2, make_context(config))
 
 
-def test_rpc_workers(monkeypatch):
-    torch = pytest.importorskip("torch")
+def test_rpc_workers(torch, monkeypatch):
     from ts.torch_handler.distributed.base_pippy_handler import BasePippyHandler
 
     calls, maps = [], {}
@@ -352,8 +349,7 @@ class Engine:
 
 
 @pytest.fixture
-def vllm(monkeypatch):
-    pytest.importorskip("torch")
+def vllm(torch, monkeypatch):
     openai = "vllm.entrypoints.openai."
     install(monkeypatch, "vllm", AsyncEngineArgs=EngineArguments, AsyncLLMEngine=Engine)
     install(monkeypatch, openai + "protocol", CompletionRequest=Document, ErrorResponse=Error,
@@ -429,8 +425,7 @@ def test_what_vllm_refuses(vllm):
 
 @pytest.mark.parametrize("module,name,package", [
     ("vllm_handler", "VLLMHandler", "vllm"), ("trt_llm_handler", "TRTLLMHandler", "tensorrt_llm")])
-def test_without_the_engine(monkeypatch, module, name, package):
-    pytest.importorskip("torch")
+def test_without_the_engine(torch, monkeypatch, module, name, package):
     monkeypatch.setitem(sys.modules, package, None)
     handler = getattr(importlib.import_module("ts.torch_handler." + module), name)()
     settings = {"model_path": "m", "tokenizer_dir": "t", "engine_dir": "e"}
@@ -448,8 +443,7 @@ class TensorRT(Recorder):
             yield types.SimpleNamespace(outputs=[output])
 
 
-def test_tensorrt_llm(monkeypatch):
-    pytest.importorskip("torch")
+def test_tensorrt_llm(torch, monkeypatch):
     from ts.torch_handler import trt_llm_handler
 
     tokenizer = types.SimpleNamespace(eos_token_id=7, pad_token_id=None,

@@ -75,8 +75,7 @@ class Sum(torch.nn.Module):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    torch = pytest.importorskip("torch")
+def folder(torch, tmp_path, monkeypatch):
     (tmp_path / "sum_of_words.py").write_text(MODEL)
     weights = torch.zeros(8, 3)
     for k in range(3):
@@ -179,9 +178,8 @@ def unknown():
 
 
 @pytest.fixture
-def torchtext(monkeypatch):
+def torchtext(torch, monkeypatch):
     """Modules of its names, to pickle from."""
-    pytest.importorskip("torch")
     modules = {name: types.ModuleType(name)
                for name in ("torchtext", "torchtext.vocab", "torchtext._torchtext")}
     for name, module in modules.items():
@@ -240,8 +238,7 @@ def test_vocabulary_of_the_first_versions(torchtext, tmp_path, monkeypatch):
     assert (vocabulary["cat"], vocabulary["dog"]) == (1, 0)
 
 
-def test_any_other_vocabulary_is_used_as_it_is(tmp_path, monkeypatch):
-    pytest.importorskip("torch")
+def test_any_other_vocabulary_is_used_as_it_is(torch, tmp_path, monkeypatch):
     assert saved(tmp_path / "v.pt", {"the": 1}, monkeypatch) == {"the": 1}
     with pytest.raises((pickle.UnpicklingError, EOFError, RuntimeError)):
         (tmp_path / "bad.pt").write_bytes(b"junk")

@@ -8,9 +8,8 @@ import sys
 import types
 
 import pytest
-
-torch = pytest.importorskip("torch")
-Image = pytest.importorskip("PIL.Image")
+import torch
+from PIL import Image
 
 from ts.torch_handler import transforms                                   # noqa: E402
 from ts.torch_handler.densenet_handler import DenseNetHandler             # noqa: E402
