@@ -93,11 +93,16 @@ void conn_timed_out(struct wait *w)
 
 static void conn_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 {
+	struct conn *c = h->data;
 	char *p;
 	size_t n;
 
 	(void)hint;
-	h1_room(h->data, &p, &n);
+	if (c->satisfied) {
+		*buf = uv_buf_init(NULL, 0);
+		return;
+	}
+	h1_room(c, &p, &n);
 	*buf = uv_buf_init(p, (unsigned)MIN(n, NET_READ_BYTES));
 }
 
@@ -118,6 +123,10 @@ static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	struct conn *c = s->data;
 
 	TURN(s);
+	if (c->satisfied && n == UV_ENOBUFS) {
+		c->satisfied = false;
+		return;
+	}
 	if (n < 0)
 		conn_ended(c, n);
 	else if (n > 0)

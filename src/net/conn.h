@@ -85,6 +85,7 @@ struct conn {
 	uv_write_t write;
 	bool writing, reading, eof;
 	bool paused;      /* reading goes on in the next turn */
+	bool satisfied;   /* a body came to its end: libuv need not look whether there is more */
 	bool close_after; /* no further requests: close when all answers are out */
 	bool linger;      /* the client may still be sending: drop that for a moment first */
 	bool lingering;

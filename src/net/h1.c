@@ -212,6 +212,7 @@ void h1_arrived(struct conn *c, const char *p, size_t n)
 		h1_input(c, slice_make(p, n));
 	} else {
 		h1_body_arrived(c, n);
+		c->satisfied = !c->h1.body.reading;
 		conn_touch(c);
 	}
 }

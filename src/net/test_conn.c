@@ -109,6 +109,23 @@ static void test_any_split(void **state)
 	}
 }
 
+/* A read that has brought all of a body is not followed by one that mostly finds nothing. */
+static void test_what_follows_a_body_is_read_in_the_next_turn(void **state)
+{
+	struct world *w = world_new(0);
+	static const char text[] = "1234567GET /next HTTP/1.1\r\nHost: h\r\n\r\n";
+
+	(void)state;
+	sends(w, "POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\n");
+	assert_int_equal(send(w->client, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	assert_int_equal(w->heads, 1);
+	assert_true(turns(w));
+	assert_int_equal(seen(w, "[/take 7]"), 1);
+	assert_int_equal(seen(w, "[/next]"), 1);
+	world_end(w);
+}
+
 static void test_long_unwanted_body_closes(void **state)
 {
 	struct world *w = world_new(0);
@@ -478,6 +495,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bodies_are_no_requests),
 		cmocka_unit_test(test_any_split),
+		cmocka_unit_test(test_what_follows_a_body_is_read_in_the_next_turn),
 		cmocka_unit_test(test_long_unwanted_body_closes),
 		cmocka_unit_test(test_continue),
 		cmocka_unit_test(test_one_refusal),
