@@ -75,10 +75,11 @@ static void answer_cors(void *arg, struct slice name, struct slice value)
 static void answer_timing(const struct call *c, struct buf *b)
 {
 	const struct request *r = &c->request;
-	uint64_t now_ns = clock_now_ns();
+	uint64_t now_ns;
 
 	if (!r->sent_ns || !http_head_get(&c->x->head, "x-sconce-timing").p)
 		return;
+	now_ns = clock_now_ns();
 	buf_printf(b,
 		   "server-timing: read;dur=%.3f, queue;dur=%.3f, batch;desc=\"%u\", "
 		   "handler;dur=%.3f, total;dur=%.3f\r\n",

@@ -247,9 +247,10 @@ static int channel_receive(struct channel *c)
 static void channel_ready(uv_poll_t *p, int status, int events)
 {
 	struct channel *c = p->data;
-	uint64_t began_ns = clock_now_ns();
+	uint64_t began_ns;
 
 	TURN(p);
+	began_ns = turn_now_ns(p->loop);
 	/* A reset: libuv looks no more, but what was sent before it is still there. */
 	if (status < 0 && uv_poll_start(p, UV_READABLE, channel_ready) < 0)
 		return;

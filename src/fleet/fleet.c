@@ -99,7 +99,7 @@ static void fleet_dispatch(uv_check_t *c)
 	}
 	TURN(c);
 	uv_idle_stop(&f->again);
-	now_ns = clock_now_ns();
+	now_ns = turn_now_ns(c->loop);
 	list_splice_back(&dirty, &f->dirty);
 	while ((n = list_pop(&dirty)))
 		version_dispatch(container_of(n, struct version, dirty), now_ns);

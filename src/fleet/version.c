@@ -300,7 +300,7 @@ int version_submit(struct version *v, struct request *r)
 	int refused;
 
 	r->id = ++v->fleet->next_request_id;
-	r->queued_ns = clock_now_ns();
+	r->queued_ns = turn_now_ns(v->fleet->loop);
 	if (v->client_timeout_ms)
 		r->deadline_ns = r->queued_ns + v->client_timeout_ms * NS_PER_MS;
 	refused = version_admit(v, r);

@@ -33,6 +33,30 @@ static void time_goes_to_the_callback_that_took_it(void **state)
 	assert_int_equal(t.longest_ns, 0);
 }
 
+static uint64_t test_now_ns(void)
+{
+	return 100;
+}
+
+static void a_callback_has_one_time(void **state)
+{
+	static const struct clock_source source = { .now_ns = test_now_ns, .wall_ns = test_now_ns };
+	struct turn t = { 0 };
+	uv_loop_t loop = { .data = &t };
+
+	(void)state;
+	clock_source = &source;
+	assert_int_equal(turn_now_ns(&loop), 100); /* outside of callbacks: now */
+	turn_enter(&t, "first", 10);
+	turn_enter(&t, "second", 12);
+	assert_int_equal(turn_now_ns(&loop), 12);
+	turn_leave(&t, 20);
+	assert_int_equal(turn_now_ns(&loop), 100);
+	loop.data = NULL; /* nothing is measured */
+	assert_int_equal(turn_now_ns(&loop), 100);
+	clock_source = NULL;
+}
+
 struct seen {
 	unsigned turns;
 	uint64_t longest_ns;
@@ -106,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(time_goes_to_the_callback_that_took_it),
+		cmocka_unit_test(a_callback_has_one_time),
 		cmocka_unit_test(a_long_turn_is_told_with_the_name_of_its_callback),
 	};
 

@@ -64,3 +64,13 @@ static inline void turn_mark(uv_loop_t *loop, const char *name)
 }
 
 #define TURN(handle) turn_mark((handle)->loop, __func__)
+
+/* When the callback that runs began: for deadlines and durations that need not be exact to the
+ * microsecond, without another look at the clock. Never later than now, and never before an earlier
+ * callback's. Where nothing is measured, and outside of callbacks: now. */
+static inline uint64_t turn_now_ns(const uv_loop_t *loop)
+{
+	const struct turn *t = loop->data;
+
+	return t && t->name ? t->since_ns : clock_now_ns();
+}

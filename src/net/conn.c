@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "loop/turn.h"
 
@@ -32,7 +31,7 @@ static void wait_start(struct wait *w, enum wait_kind kind)
 	w->kind = kind;
 	if (kind == WAIT_NONE || !n->wait_ms[kind])
 		return;
-	w->until_ms = clock_now_ns() / NS_PER_MS + n->wait_ms[kind];
+	w->until_ms = turn_now_ns(n->loop) / NS_PER_MS + n->wait_ms[kind];
 	list_push_back(&n->waits[kind], &w->link);
 }
 

@@ -104,7 +104,7 @@ struct exchange {
 	struct sink *sink;   /* set by the API layer in head() to receive a body; when it
 			      * stays NULL the body is read and dropped within limits */
 	void *user;          /* the API layer's own */
-	uint64_t began_ns;   /* clock_now_ns() when the head was complete */
+	uint64_t began_ns;   /* turn_now_ns() when the head was complete */
 	int status;          /* of the answer; 0 before there is one */
 	uint64_t bytes_sent; /* of the answer's body */
 	struct exchange_out out;

@@ -91,7 +91,7 @@ static bool h1_head(struct conn *c)
 	conn_wait(c, WAIT_NONE);
 	h->body = (struct h1_body){ .reading = true,
 				    .known = length != HTTP_LENGTH_UNKNOWN,
-				    .began_ms = clock_now_ns() / NS_PER_MS,
+				    .began_ms = e->x.began_ns / NS_PER_MS,
 				    .of = e };
 	h->body.left = h->body.known ? length : 0;
 	if (status)

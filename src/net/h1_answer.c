@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
+#include "loop/turn.h"
 #include "net/conn.h"
 
 #define H1_EXCHANGES_KEPT 256
@@ -93,7 +93,7 @@ struct h1_exchange *h1_exchange_take(struct conn *c)
 		region_init(&region);
 	}
 	*e = (struct h1_exchange){
-		.x = { .carrier = &h1_carrier, .region = region, .began_ns = clock_now_ns() },
+		.x = { .carrier = &h1_carrier, .region = region, .began_ns = turn_now_ns(n->loop) },
 		.conn = c
 	};
 	list_push_back(&c->h1.exchanges, &e->x.link);
