@@ -116,7 +116,7 @@ int front_joins(void)
 	return (int)(intptr_t)code;
 }
 
-int front_tear_down(void **state)
+void front_cleans(void)
 {
 	static const char *const files[] = { "good.hostile",
 					     "bad.hostile",
@@ -126,16 +126,21 @@ int front_tear_down(void **state)
 					     "any.echo",
 					     "" };
 
-	(void)state;
-	if (!joined) {
-		front_sends(FRAME_STOP, 0, SLICE(""));
-		assert_int_equal(front_joins(), 0);
-	}
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		_cleanup_(freep) char *path = mem_printf("%s/%s", front.folder, files[i]);
 
 		assert_int_equal(remove(path), 0);
 	}
+}
+
+int front_tear_down(void **state)
+{
+	(void)state;
+	if (!joined) {
+		front_sends(FRAME_STOP, 0, SLICE(""));
+		assert_int_equal(front_joins(), 0);
+	}
+	front_cleans();
 	close(front.fd);
 	close(front.outbound_fd);
 	munmap(front.outbound, FRONT_MEMORY);

@@ -31,6 +31,8 @@ int front_set_up(void **state);
 /* … and has been told to stop, unless it has ended already; its code was 0. */
 int front_tear_down(void **state);
 #define FRONT_TEST(name) cmocka_unit_test_setup_teardown(name, front_set_up, front_tear_down)
+/* Removes the models, for a process that nobody tears down. */
+void front_cleans(void);
 /* Waits until it has ended, and returns its code. */
 int front_joins(void);
 

@@ -16,6 +16,9 @@
 /* Replies wait for those of the batches behind theirs only while batches are this short. */
 #define SERVE_HOLD_NS UINT64_C(100000)
 #define SERVE_ANSWER_SLACK ((size_t)65536)
+/* Behind memory that an engine is offered lies that of another's answer. */
+#define SERVE_GUARD ((size_t)64)
+#define SERVE_GUARD_BYTE 0xa5
 
 struct serving {
 	struct session *session;
@@ -58,31 +61,57 @@ static void serve_answer(struct serving *v, struct session_request *r, const str
 /* ---- one request ---- */
 
 /* Raw bytes of one output may be made where the front will read them. */
-static void serve_offer(struct serving *v, const struct session_request *r, const struct body *b,
-			struct sconce_tensor *output)
+static struct sconce_tensor serve_offer(struct serving *v, const struct session_request *r,
+					const struct body *b)
 {
-	if (b->form != FORM_RAW || v->model->signature->n_outputs != 1 || !r->grant.length)
+	struct sconce_tensor offer = { 0 };
+
+	if (b->form != FORM_RAW || v->model->signature->n_outputs != 1 ||
+	    r->grant.length <= SERVE_GUARD)
+		return offer;
+	offer.data = memory_grant(&v->session->memory, r->grant);
+	if (!offer.data)
+		return offer;
+	offer.bytes = r->grant.length - SERVE_GUARD;
+	memset((char *)offer.data + offer.bytes, SERVE_GUARD_BYTE, SERVE_GUARD);
+	return offer;
+}
+
+/* What was written beyond it may be what others are about to be sent: nothing is sent any more. */
+static void serve_check_offer(struct serving *v, const struct sconce_tensor *offer,
+			      const struct sconce_tensor *output)
+{
+	const unsigned char *guard = (const unsigned char *)offer->data + offer->bytes;
+	bool within = output->data != offer->data || output->bytes <= offer->bytes;
+	char why[256];
+
+	for (size_t i = 0; i < SERVE_GUARD && within; i++)
+		within = guard[i] == SERVE_GUARD_BYTE;
+	if (within)
 		return;
-	output->data = memory_grant(&v->session->memory, r->grant);
-	output->bytes = output->data ? r->grant.length : 0;
+	snprintf(why, sizeof(why),
+		 "the engine %.64s wrote beyond the %llu bytes that it was offered",
+		 v->model->plugin.table->name, (unsigned long long)offer->bytes);
+	session_broken(why);
 }
 
 static void serve_single(struct serving *v, struct session_request *r, const struct body *b)
 {
 	struct sconce_tensor outputs[BODY_INPUTS_MAX] = { 0 };
 	struct sconce_error e = { "" };
+	struct sconce_tensor offer = serve_offer(v, r, b);
 	struct answer a = { 0 };
-	void *offered;
 	int code;
 
 	if (!session_begin_run(v->session, v->instance, r, NULL, 1)) {
 		replies_nobody(&v->replies, r);
 		return;
 	}
-	serve_offer(v, r, b, outputs);
-	offered = outputs->data;
+	outputs[0] = offer;
 	code = model_run(v->model, v->instance, b->inputs, b->n, outputs, &e);
 	session_end_run(v->session, v->instance, r, 1);
+	if (offer.data)
+		serve_check_offer(v, &offer, outputs);
 	if (code < 0) {
 		if (session_cancelled(v->session, r))
 			replies_nobody(&v->replies, r);
@@ -90,7 +119,7 @@ static void serve_single(struct serving *v, struct session_request *r, const str
 			serve_fail(v, r, code, &e);
 		return;
 	}
-	if (offered && outputs->data == offered) {
+	if (offer.data && outputs->data == offer.data) {
 		answer_describe_raw(&a, outputs);
 		replies_put_granted(&v->replies, r, &a, outputs->bytes);
 	} else {

@@ -153,6 +153,8 @@ static void large_answers_go_where_they_may(void **state)
 	loads(ECHO);
 	id = asks_for_bytes(10000, (struct span){ .offset = 4096, .length = 10000 });
 	lies_in(front_hears_reply(text), id, 4096, 10000);
+	id = asks_for_bytes(10000, (struct span){ .offset = 65536, .length = 10064 });
+	lies_in(front_hears_reply(text), id, 65536, 10000);
 }
 
 static void memory_is_asked_for(void **state)
@@ -396,6 +398,53 @@ static int ends_with_frame(enum frame_type type, size_t n)
 	return ends_with(frame_end(&fw));
 }
 
+/* The process of the engine ends: with what code, and what last word? */
+static int ends_by_asking(const char *word, char said[256])
+{
+	int ends[2], status;
+	ssize_t n, sum = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		front_set_up(NULL);
+		loads(HOSTILE);
+		front_cleans();
+		front_begins();
+		front_adds(true, slice_str(word), RAW,
+			   (struct span){ .offset = 8192, .length = 1024 });
+		front_runs();
+		front_hears(FRAME_CHUNK);
+		_exit(9);
+	}
+	close(ends[1]);
+	while (sum < 255 && (n = read(ends[0], said + sum, (size_t)(255 - sum))) > 0)
+		sum += n;
+	said[sum] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void writing_beyond_what_was_offered_ends_it(void **state)
+{
+	static const char words[] =
+		"The worker ends: the engine hostile wrote beyond the 960 bytes that it was "
+		"offered";
+	char said[256];
+
+	(void)state;
+	assert_int_equal(ends_by_asking("spill   ", said), 1);
+	assert_non_null(strstr(said, words));
+	assert_int_equal(ends_by_asking("boast   ", said), 1);
+	assert_non_null(strstr(said, words));
+}
+
 static void what_is_no_protocol_ends_it(void **state)
 {
 	(void)state;
@@ -413,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_no_protocol_ends_it),
+		cmocka_unit_test(writing_beyond_what_was_offered_ends_it),
 		FRONT_TEST(a_request_is_answered_and_noted),
 		FRONT_TEST(a_batch_is_one_run),
 		FRONT_TEST(who_does_not_fit_spoils_nothing_for_others),

@@ -243,6 +243,17 @@ static int answer(const struct sconce_tensor *in, struct sconce_tensor *out)
 	return 0;
 }
 
+/* Where it may, and beyond. */
+static void spill(const struct sconce_tensor *in, struct sconce_tensor *out)
+{
+	if (is(in, "spill"))
+		memset(out->data, 7, out->bytes + 1);
+	out->bytes += is(in, "boast");
+	out->dtype = SCONCE_UINT8;
+	out->ndim = 1;
+	out->shape[0] = (int64_t)out->bytes;
+}
+
 static int hostile_run(void *instance, const struct sconce_tensor *inputs, size_t n_inputs,
 		       struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *error)
 {
@@ -256,7 +267,9 @@ static int hostile_run(void *instance, const struct sconce_tensor *inputs, size_
 	i->cancelled = 0;
 	pthread_mutex_unlock(&i->lock);
 	r = obey(i, inputs, error);
-	if (!r && !is(inputs, "nothing"))
+	if (!r && outputs->data && (is(inputs, "spill") || is(inputs, "boast")))
+		spill(inputs, outputs);
+	else if (!r && !is(inputs, "nothing"))
 		r = answer(inputs, outputs);
 	pthread_mutex_lock(&i->lock);
 	i->running = 0;
