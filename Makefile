@@ -86,8 +86,8 @@ format: ## lay out the C sources
 
 docs: ## make a site of the documents in .cache/site
 	@tools/setup.sh docs
-	@.venv-docs/bin/mkdocs build -q -f docs/mkdocs.yml -d ../.cache/site
-	@echo "docs: open .cache/site/index.html"
+	@.venv-docs/bin/python -m mkdocs build --strict -q -f tools/site/mkdocs.yml -d ../../.cache/site
+	@echo "docs: open .cache/site/index.html (to search: python3 -m http.server -d .cache/site)"
 
 tidy: ## check the rules of the tree (part of `make test`)
 	@$(PYTHON) tools/tidy.py

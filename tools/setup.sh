@@ -130,6 +130,8 @@ examples() {
 	environment .venv-examples "$all" --no-deps
 }
 
+site() { environment .venv-docs tools/site/requirements.txt; }
+
 packages_of() { sed -e 's/#.*//' "$1" | xargs; }
 
 setup_build() {
@@ -160,6 +162,7 @@ main() {
 		engines
 		examples
 		torchvision .venv-demo # what our own transforms are compared with
+		site
 		;;
 	engines)
 		# shellcheck disable=SC2086 # a list of words
@@ -195,7 +198,7 @@ main() {
 	docs)
 		# shellcheck disable=SC2046 # a list of words
 		debian $(python_packages)
-		environment .venv-docs docs/requirements.txt
+		site
 		;;
 	*) fail "usage: tools/setup.sh $TASKS" ;;
 	esac
