@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes numbers and answers their squares: all requests that wait are computed together."""
 
-from ts.utils.util import PredictionException
-
 
 class Handler:
     def initialize(self, context):
@@ -15,14 +13,22 @@ class Handler:
 
     def read(self, row):
         value = row.get("body")
-        if isinstance(value, (int, float)):
-            return value
-        try:
-            return float(bytes(value or b"").decode())
-        except ValueError as e:
-            raise PredictionException("send a number", 400) from e
+        if isinstance(value, bytearray):    # any content type but JSON and text
+            value = value.decode()
+        if not isinstance(value, (str, int, float)) or not abs(float(value)) < 1e100:
+            raise ValueError("no number that can be computed with")
+        return float(value)
 
     def handle(self, data, context):
         """`data` has a row for each request of the batch; so has the answer."""
-        results = self.compute([self.read(row) for row in data])
-        return [{"result": result, "batch": len(data)} for result in results]
+        numbers, answers = {}, {}
+        for i, row in enumerate(data):
+            try:
+                numbers[i] = self.read(row)
+            except (ValueError, OverflowError):
+                # Of this request only: what is raised here is the answer to the whole batch.
+                context.set_response_status(400, idx=i)
+                answers[i] = {"code": 400, "message": "send a number below 1e100"}
+        for i, result in zip(numbers, self.compute(list(numbers.values()))):
+            answers[i] = {"result": result, "batch": len(data)}
+        return [answers[i] for i in range(len(data))]
