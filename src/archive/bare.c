@@ -19,6 +19,7 @@ static const struct {
 } bare_endings[] = {
 	{ ".onnx", NULL, false },
 	{ ".tflite", NULL, false },
+	{ ".pdmodel", NULL, false },
 	{ ".pt2", NULL, false },
 	{ ".xml", "<net ", false },
 	/* The list of a zip's files: TorchScript has code and its constants. */

@@ -3,7 +3,8 @@
 
 /*
  * Models that are no archive: a file of a format that an engine loads (.onnx, .xml of OpenVINO,
- * .tflite, TorchScript's .pt, AOTInductor's .pt2), or a folder with TensorFlow's saved_model.pb.
+ * .tflite, Paddle's .pdmodel, TorchScript's .pt, AOTInductor's .pt2), or a folder with TensorFlow's
+ * saved_model.pb.
  * They are served from where they lie, for what they consist of may be in files beside them.
  */
 

@@ -50,6 +50,7 @@ static void files_are_models_by_name_and_content(void **state)
 	} files[] = {
 		{ "a.onnx", "", true },
 		{ "a.tflite", "", true },
+		{ "a.pdmodel", "", true },
 		{ "a.pt2", "", true },
 		{ ".onnx", "", true }, /* a path has something before it */
 		{ "a.pt", "PK code of net/code/__torch__.py", true },
