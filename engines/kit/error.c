@@ -3,17 +3,38 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-/* Runtimes write over several lines. */
+/* Bytes of the character there; 0: it is none of UTF-8. */
+static size_t character(const unsigned char *p)
+{
+	size_t n = *p < 0x80   ? 1
+		   : *p < 0xc2 ? 0
+		   : *p < 0xe0 ? 2
+		   : *p < 0xf0 ? 3
+		   : *p < 0xf5 ? 4
+			       : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+/* Runtimes write over several lines, and what is in a broken file. */
 static void one_line(char *text)
 {
 	char *begin = text, *to = text;
+	size_t n;
 
-	for (; *text; text++) {
-		if ((unsigned char)*text >= ' ')
-			*to++ = *text;
-		else if (to > begin && to[-1] != ' ' && text[1])
+	for (; *text; text += n ? n : 1) {
+		n = character((const unsigned char *)text);
+		if (n > 1 || (unsigned char)*text >= ' ') {
+			memmove(to, n ? text : "?", n ? n : 1);
+			to += n ? n : 1;
+		} else if (to > begin && to[-1] != ' ' && text[1]) {
 			*to++ = ' ';
+		}
 	}
 	*to = '\0';
 }

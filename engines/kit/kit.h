@@ -54,3 +54,8 @@ int settings_value(yyjson_val *v, char *ret, size_t room);
  */
 int package_find(const struct sconce_host *host, const char *pattern,
 		 int (*take)(void *arg, const char *path), void *arg);
+
+/* ---- process.c ---- */
+
+/* Memory of this process that is in no file. */
+uint64_t kit_own_bytes(void);

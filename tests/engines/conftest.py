@@ -7,9 +7,18 @@ import pytest
 os.environ.pop("PYTHONPATH", None)
 pytest.register_assert_rewrite("engines.engine")
 
-from engines.engine import Engine       # noqa: E402
+from engines.engine import Engine, this_python       # noqa: E402
 
 
 @pytest.fixture
 def echo(tmp_path):
     return Engine("echo", tmp_path)
+
+
+@pytest.fixture
+def openvino(tmp_path, monkeypatch):
+    # It reads a folder as a file first, of the greatest size there is, and catches what comes.
+    options = os.environ.get("ASAN_OPTIONS")
+    if options:
+        monkeypatch.setenv("ASAN_OPTIONS", f"{options}:allocator_may_return_null=1")
+    return Engine("openvino", tmp_path, python=this_python())
