@@ -113,17 +113,15 @@ static void line_mark_cut(struct line *l)
 	l->cut = l->n > l->end;
 }
 
-void line_put(struct line *l, struct slice s)
+void line_put_cut(struct line *l, struct slice s)
 {
-	size_t n;
+	size_t room = l->end - l->n;
 
-	if (l->cut || !s.n)
+	if (l->cut)
 		return;
-	n = MIN(s.n, l->end - l->n);
-	memcpy(l->p + l->n, s.p, n);
-	l->n += n;
-	if (n < s.n)
-		line_mark_cut(l);
+	memcpy(l->p + l->n, s.p, room);
+	l->n += room;
+	line_mark_cut(l);
 }
 
 void line_put_u64(struct line *l, uint64_t v)
@@ -186,6 +184,10 @@ static size_t line_clean_run(struct slice s, bool quoted)
 
 	while (s.n - i >= sizeof(uint64_t) && line_plain_word(s.p + i))
 		i += sizeof(uint64_t);
+	/* The rest together with what has been looked at. */
+	if (i < s.n && s.n >= sizeof(uint64_t) && s.n - i < sizeof(uint64_t) &&
+	    line_plain_word(s.p + s.n - sizeof(uint64_t)))
+		return s.n;
 	while (i < s.n && (n = line_clean_char(slice_make(s.p + i, s.n - i), quoted)))
 		i += n;
 	return i;

@@ -44,8 +44,18 @@ void line_begin(struct line *l, enum log_level level, struct slice thread, struc
 void line_begin_long(struct line *l, size_t text, enum log_level level, struct slice thread,
 		     struct slice logger, uint64_t wall_ns);
 void line_finish(struct line *l);
+/* As much of it as fits, and the mark. */
+void line_put_cut(struct line *l, struct slice s);
 /* Text of our own: no control bytes in it. */
-void line_put(struct line *l, struct slice s);
+static inline void line_put(struct line *l, struct slice s)
+{
+	if (l->cut || s.n > l->end - l->n) {
+		line_put_cut(l, s);
+	} else if (s.n) {
+		memcpy(l->p + l->n, s.p, s.n);
+		l->n += s.n;
+	}
+}
 void line_put_u64(struct line *l, uint64_t v);
 /* Text of others: control bytes except tab become \n, \r or \xNN, bytes that are not UTF-8 U+FFFD;
  * at most `max` bytes are added.
