@@ -13,9 +13,35 @@ static char slice_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
+/* Eight bytes at a time: those that differ do so by what makes a capital, and are letters. */
+static bool slice_ieq_word(const char *p, const char *q)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t a, b, low, letters;
+
+	memcpy(&a, p, sizeof(a));
+	memcpy(&b, q, sizeof(b));
+	b ^= a;
+	if (b & ~(each * 0x20))
+		return !b;
+	a |= each * 0x20;
+	low = a & each * 0x7f;
+	letters = (low + each * (0x80 - 'a')) & ~(low + each * (0x7f - 'z')) & ~a;
+	return !(b << 2 & ~letters);
+}
+
 bool slice_ieq_same(struct slice a, struct slice b)
 {
-	for (size_t i = 0; i < a.n; i++)
+	size_t n = a.n;
+
+	if (n >= sizeof(uint64_t)) {
+		/* The last one together with what has been looked at. */
+		for (size_t i = 0; i + sizeof(uint64_t) < n; i += sizeof(uint64_t))
+			if (!slice_ieq_word(a.p + i, b.p + i))
+				return false;
+		return slice_ieq_word(a.p + n - sizeof(uint64_t), b.p + n - sizeof(uint64_t));
+	}
+	for (size_t i = 0; i < n; i++)
 		if (a.p[i] != b.p[i] && slice_lower(a.p[i]) != slice_lower(b.p[i]))
 			return false;
 	return true;

@@ -45,6 +45,28 @@ static void comparing_and_cutting(void **state)
 	assert_int_equal(slice_find(SLICE_NULL, 'x'), -1);
 }
 
+/* Every pair of bytes, at every place of texts of several lengths. */
+static void case_folds_letters_only(void **state)
+{
+	static const size_t lengths[] = { 1, 7, 8, 11, 16, 19 };
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(lengths); k++)
+		for (size_t at = 0; at < lengths[k]; at++)
+			for (unsigned pair = 0; pair < 65536; pair++) {
+				char a[] = "Transfer-Encoding:x", b[] = "tRANSFER-ENCODING:X";
+				unsigned x = pair & 255, y = pair >> 8;
+				bool letter = (x | 0x20) >= 'a' && (x | 0x20) <= 'z';
+				bool equal = x == y || (letter && (x ^ y) == 0x20);
+
+				a[at] = (char)x;
+				b[at] = (char)y;
+				if (slice_ieq(slice_make(a, lengths[k]),
+					      slice_make(b, lengths[k])) != equal)
+					fail_msg("%u and %u at %zu of %zu", x, y, at, lengths[k]);
+			}
+}
+
 static void likeness(void **state)
 {
 	char longer[65] = { 0 };
@@ -87,6 +109,7 @@ int main(void)
 		cmocka_unit_test(what_was_meant_is_guessed),
 		cmocka_unit_test(numbers_are_strict),
 		cmocka_unit_test(comparing_and_cutting),
+		cmocka_unit_test(case_folds_letters_only),
 		cmocka_unit_test(likeness),
 	};
 
