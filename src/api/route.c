@@ -126,12 +126,25 @@ static bool route_word_matches(struct call *c, struct slice word, struct slice s
 	return slice_eq(word, segment);
 }
 
+/* Most rows of the table begin with another letter than the path. */
+static bool route_may_match(const struct call *c, const char *path)
+{
+	const struct slice *first = &c->segments[0];
+
+	if (!*path || *path == '{' || !c->n_segments)
+		return !*path == !c->n_segments;
+	return first->n && first->p[0] == *path;
+}
+
 static bool route_path_matches(struct call *c, const char *path)
 {
-	struct slice rest = slice_str(path);
+	struct slice rest;
 	unsigned i = 0;
 
 	c->model = c->version_name = SLICE_NULL;
+	if (!route_may_match(c, path))
+		return false;
+	rest = slice_str(path);
 	if (!rest.n)
 		return c->n_segments == 0;
 	while (rest.p) {
