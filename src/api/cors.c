@@ -38,10 +38,12 @@ bool cors_is_preflight(const struct cors *c, const struct http_head *h)
 
 static struct slice cors_origin(const struct cors *c, const struct http_head *h)
 {
-	struct slice rest = slice_str(c->origins), asked = http_head_get(h, "origin");
+	struct slice rest, asked;
 
-	if (c->origin)
+	if (!c->origins)
 		return slice_str(c->origin);
+	rest = slice_str(c->origins);
+	asked = http_head_get(h, "origin");
 	while (rest.p) {
 		struct slice one = slice_trim(slice_cut(&rest, ','));
 

@@ -210,15 +210,17 @@ void parts_headers(struct call *c, unsigned extra)
 	struct slice connection = http_head_get(&c->x->head, "connection");
 	size_t room = parts_headers_room(c), n = 0;
 	char *p = region_bytes(&c->region, room);
+	bool has_length = false;
 	char length[24];
 
 	for (size_t i = 0; i < c->x->head.n_headers; i++) {
 		const struct http_header *h = &c->x->head.headers[i];
 
+		has_length |= slice_ieq(h->name, SLICE("content-length"));
 		if (!http_is_hop_by_hop(connection, h->name))
 			n += frame_header_put(p + n, room - n, h->name, h->value);
 	}
-	if (!http_head_get(&c->x->head, "content-length").p) {
+	if (!has_length) {
 		snprintf(length, sizeof(length), "%llu", (unsigned long long)c->body.used);
 		n += frame_header_put(p + n, room - n, SLICE("content-length"), slice_str(length));
 	}
