@@ -66,5 +66,8 @@ static inline void meter_publish(struct metric *m, enum metric_type type, double
 
 static inline void meter_update(const struct meter *m, const char *thread, double v)
 {
-	meter_update_all(&(struct meter_change){ m, v }, 1, thread, SLICE_NULL);
+	if (m->metric)
+		meter_publish(m->metric, m->type, v);
+	else
+		meter_update_all(&(struct meter_change){ m, v }, 1, thread, SLICE_NULL);
 }
