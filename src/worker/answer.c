@@ -2,7 +2,6 @@
 #include "worker/answer.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "wire/json.h"
 #include "worker/half.h"
 #include "worker/npy.h"
+#include "worker/number.h"
 #include "worker/tensor.h"
 
 enum body_form answer_form(enum body_form asked, struct slice accept)
@@ -23,25 +23,7 @@ enum body_form answer_form(enum body_form asked, struct slice accept)
 	return asked;
 }
 
-/* ---- numbers as Python's json writes them, as few digits as read back equal ---- */
-
-static void put_real(struct buf *out, double v, bool single)
-{
-	char text[40];
-
-	if (isnan(v) || isinf(v)) {
-		buf_puts(out, isnan(v) ? "NaN" : v < 0 ? "-Infinity" : "Infinity");
-		return;
-	}
-	for (int digits = single ? 6 : 15; digits <= 17; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, v);
-		if (single ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v)
-			break;
-	}
-	buf_puts(out, text);
-	if (!strpbrk(text, ".e"))
-		buf_puts(out, ".0");
-}
+/* ---- elements ---- */
 
 static void put_element(struct buf *out, const struct sconce_tensor *t, const char *p)
 {
@@ -88,16 +70,16 @@ static void put_element(struct buf *out, const struct sconce_tensor *t, const ch
 		buf_printf(out, "%lld", (long long)v.i64);
 		break;
 	case SCONCE_FP16:
-		put_real(out, half_to_float(v.u16), true);
+		number_put_float(out, half_to_float(v.u16));
 		break;
 	case SCONCE_BF16:
-		put_real(out, bfloat_to_float(v.u16), true);
+		number_put_float(out, bfloat_to_float(v.u16));
 		break;
 	case SCONCE_FP32:
-		put_real(out, v.f32, true);
+		number_put_float(out, v.f32);
 		break;
 	default:
-		put_real(out, v.f64, false);
+		number_put_double(out, v.f64);
 		break;
 	}
 }

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/number.h"
+
+static const char *written(float v)
+{
+	static struct buf out;
+
+	buf_finish(&out);
+	out = BUF_INIT(64);
+	number_put_float(&out, v);
+	return buf_cstr(&out);
+}
+
+static void floats_as_one_would_write_them(void **state)
+{
+	static const struct {
+		float v;
+		const char *text;
+	} cases[] = {
+		{ 0, "0.0" },
+		{ -0.0F, "-0.0" },
+		{ 1, "1.0" },
+		{ -1.5F, "-1.5" },
+		{ 0.1F, "0.1" },
+		{ 0.3F, "0.3" },
+		{ 100, "100.0" },
+		{ 16777216, "16777216.0" },
+		{ 123456789, "123456792.0" },
+		{ 0.000123F, "0.000123" },
+		{ 0.00012207031F, "0.00012207031" },
+		{ 3.14159274F, "3.1415927" },
+		{ 0.99999994F, "0.99999994" },
+		{ 9.5367431640625e-7F, "9.536743e-07" },
+		{ 1e-5F, "1e-05" },
+		{ 3.4028235e38F, "3.4028235e+38" },
+		{ 1e-45F, "1.4013e-45" },
+		{ NAN, "NaN" },
+		{ INFINITY, "Infinity" },
+		{ -INFINITY, "-Infinity" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_string_equal(written(cases[i].v), cases[i].text);
+}
+
+/* As few digits as printf() needs. */
+static unsigned digits_needed(float v)
+{
+	char text[40];
+
+	for (int digits = 6;; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, (double)v);
+		if (strtof(text, NULL) == v)
+			return (unsigned)digits;
+	}
+}
+
+/* From the first that is not 0; zeros before the point are digits, too. */
+static unsigned digits_of(const char *text)
+{
+	unsigned n = 0;
+
+	for (; *text && *text != 'e'; text++)
+		if (*text >= (n ? '0' : '1') && *text <= '9')
+			n++;
+	return n;
+}
+
+static void all_floats_read_back_equal(void **state)
+{
+	uint32_t bits = 1;
+	unsigned longer = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 300000; i++) {
+		const char *text;
+		float v;
+
+		/* A walk through all bits; every other one of common size. */
+		bits = bits * 1664525U + 1013904223U;
+		memcpy(&v, &bits, sizeof(v));
+		v = isfinite(v) && i % 2 ? v
+					 : (float)(bits % 2000001) / 1000003.0F * (float)(i % 37);
+		text = written(v);
+		if (strtof(text, NULL) != v)
+			fail_msg("%a is written as %s", (double)v, text);
+		longer += fabsf(v) < 1e6F && digits_of(text) > digits_needed(v);
+	}
+	/* A digit more where a rounding is in doubt. */
+	assert_true(longer < 30);
+}
+
+static void doubles_read_back_equal(void **state)
+{
+	static const double cases[] = { 0.1, 1.0 / 3, 1e22, 123456789.125, 5e-324, 1.7e308, -2 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct buf out = BUF_INIT(64);
+
+		number_put_double(&out, cases[i]);
+		assert_true(strtod(buf_cstr(&out), NULL) == cases[i]);
+		assert_non_null(strpbrk(buf_cstr(&out), ".e"));
+		buf_finish(&out);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(floats_as_one_would_write_them),
+		cmocka_unit_test(all_floats_read_back_equal),
+		cmocka_unit_test(doubles_read_back_equal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
