@@ -2,6 +2,7 @@
 #include "worker/answer.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +13,21 @@
 #include "worker/number.h"
 #include "worker/tensor.h"
 
-enum body_form answer_form(enum body_form asked, struct slice accept)
+int answer_choose(struct body *b, struct slice accept, struct sconce_error *e)
 {
-	if (slice_istarts(accept, SLICE("application/octet-stream")))
-		return FORM_RAW;
-	if (slice_istarts(accept, SLICE("application/x-npy")))
-		return FORM_NPY;
-	if (slice_istarts(accept, SLICE("application/json")) && asked == FORM_NPY)
-		return FORM_ARRAY;
-	return asked;
+	bool several = b->signature->n_outputs != 1;
+	bool raw = slice_istarts(accept, SLICE("application/octet-stream"));
+	bool npy = slice_istarts(accept, SLICE("application/x-npy"));
+
+	if ((raw || npy) && several)
+		return tensor_refuse(e, "the model has %zu outputs: ask for application/json",
+				     b->signature->n_outputs);
+	if (raw || npy)
+		b->form = raw ? FORM_RAW : FORM_NPY;
+	else if (b->form == FORM_NPY &&
+		 (several || slice_istarts(accept, SLICE("application/json"))))
+		b->form = FORM_ARRAY;
+	return 0;
 }
 
 /* ---- elements ---- */
@@ -115,12 +122,23 @@ static void put_lists(struct buf *out, const struct sconce_tensor *t, uint32_t d
 	buf_putc(out, ']');
 }
 
-/* `skip`: leading dimensions of 1 that the client does not want to see. */
-static void put_nested(struct buf *out, const struct sconce_tensor *t, bool skip)
+static void put_nested(struct buf *out, const struct sconce_tensor *t)
 {
 	const char *at = t->data;
 
-	put_lists(out, t, skip && t->ndim && t->shape[0] == 1, &at);
+	put_lists(out, t, 0, &at);
+}
+
+/* Without the leading dimension that the client has not sent. */
+static struct sconce_tensor without_leading(const struct body *b, const struct sconce_tensor *t)
+{
+	struct sconce_tensor less = *t;
+
+	if (!b->added || !t->ndim || t->shape[0] != 1)
+		return less;
+	less.ndim--;
+	memmove(less.shape, t->shape + 1, less.ndim * sizeof(*t->shape));
+	return less;
 }
 
 static void put_flat(struct buf *out, const struct sconce_tensor *t)
@@ -147,14 +165,14 @@ static void put_name(struct buf *out, const char *name)
 }
 
 static void put_by_name(struct buf *out, const struct sconce_signature *s,
-			const struct sconce_tensor *outputs, bool skip)
+			const struct sconce_tensor *outputs)
 {
 	buf_putc(out, '{');
 	for (size_t i = 0; i < s->n_outputs; i++) {
 		if (i)
 			buf_puts(out, ", ");
 		put_name(out, s->outputs[i].name);
-		put_nested(out, &outputs[i], skip);
+		put_nested(out, &outputs[i]);
 	}
 	buf_putc(out, '}');
 }
@@ -215,50 +233,60 @@ static void put_tensorflow(struct answer *a, const struct body *b, const struct 
 {
 	buf_puts(&a->body, b->form == FORM_ROWS ? "{\"predictions\": " : "{\"outputs\": ");
 	if (s->n_outputs == 1)
-		put_nested(&a->body, outputs, false);
+		put_nested(&a->body, outputs);
 	else if (b->form == FORM_ROWS && rows_agree(s, outputs))
 		put_rows(&a->body, s, outputs);
 	else
-		put_by_name(&a->body, s, outputs, false);
+		put_by_name(&a->body, s, outputs);
 	buf_putc(&a->body, '}');
 }
 
-void answer_describe_raw(struct answer *a, const struct sconce_tensor *t)
+void answer_describe_raw(struct answer *a, const struct body *b, const struct sconce_tensor *output)
 {
+	struct sconce_tensor t = without_leading(b, output);
 	size_t n = 0;
 
 	a->type = "application/octet-stream";
-	a->dtype = dtype_name(t->dtype);
+	a->dtype = dtype_name(t.dtype);
 	a->shape[0] = '\0';
-	for (uint32_t i = 0; i < t->ndim && n < sizeof(a->shape); i++)
+	for (uint32_t i = 0; i < t.ndim && n < sizeof(a->shape); i++)
 		n += (size_t)snprintf(a->shape + n, sizeof(a->shape) - n, "%s%lld", i ? "," : "",
-				      (long long)t->shape[i]);
+				      (long long)t.shape[i]);
+}
+
+/* In JSON as the client would have written it. */
+static void put_plain(struct answer *a, const struct body *b, const struct sconce_signature *s,
+		      const struct sconce_tensor *outputs)
+{
+	struct sconce_tensor seen[BODY_INPUTS_MAX];
+
+	for (size_t i = 0; i < s->n_outputs; i++)
+		seen[i] = without_leading(b, &outputs[i]);
+	if (s->n_outputs == 1)
+		put_nested(&a->body, seen);
+	else
+		put_by_name(&a->body, s, seen);
 }
 
 int answer_write(struct answer *a, const struct body *b, const struct sconce_signature *s,
 		 const char *model, const struct sconce_tensor *outputs, struct sconce_error *e)
 {
-	bool binary = b->form == FORM_RAW || b->form == FORM_NPY;
+	struct sconce_tensor first = without_leading(b, outputs);
 
-	if (binary && s->n_outputs != 1)
-		return tensor_refuse(e, "the model has %zu outputs: ask for application/json",
-				     s->n_outputs);
 	a->type = "application/json";
 	if (b->form == FORM_RAW) {
-		answer_describe_raw(a, outputs);
+		answer_describe_raw(a, b, outputs);
 		buf_append(&a->body, outputs->data, outputs->bytes);
 	} else if (b->form == FORM_NPY) {
 		a->type = "application/x-npy";
-		if (npy_write(&a->body, outputs, e) == SCONCE_BAD_INPUT)
+		if (npy_write(&a->body, &first, e) == SCONCE_BAD_INPUT)
 			return SCONCE_BAD_INPUT;
 	} else if (b->form == FORM_OIP) {
 		put_oip(&a->body, s, model, outputs);
-	} else if (b->form != FORM_ARRAY) {
-		put_tensorflow(a, b, s, outputs);
-	} else if (s->n_outputs == 1) {
-		put_nested(&a->body, outputs, b->added);
+	} else if (b->form == FORM_ARRAY) {
+		put_plain(a, b, s, outputs);
 	} else {
-		put_by_name(&a->body, s, outputs, b->added);
+		put_tensorflow(a, b, s, outputs);
 	}
 	return buf_overflowed(&a->body) ? -ENOBUFS : 0;
 }

@@ -15,11 +15,14 @@ struct answer {
 	struct buf body;
 };
 
-/* What the client asks for: `accept` is its Accept header, or empty. */
-enum body_form answer_form(enum body_form asked, struct slice accept);
-/* `outputs` are sound. 0; SCONCE_BAD_INPUT: not in this form; -ENOBUFS: beyond the bound of
- * a->body, which is to be set before. */
+/* Decides upon b->form: what the client asks for (`accept` is its Accept header, or empty) or,
+ * where it does not, what the body was like. 0, or SCONCE_BAD_INPUT: the model's outputs have not
+ * that form. */
+int answer_choose(struct body *b, struct slice accept, struct sconce_error *e);
+/* `outputs` are sound, at most BODY_INPUTS_MAX. 0; SCONCE_BAD_INPUT: not in this form; -ENOBUFS:
+ * beyond the bound of a->body, which is to be set before. */
 int answer_write(struct answer *a, const struct body *b, const struct sconce_signature *signature,
 		 const char *model, const struct sconce_tensor *outputs, struct sconce_error *e);
 /* One output as raw bytes, which lie elsewhere: content type and headers only. */
-void answer_describe_raw(struct answer *a, const struct sconce_tensor *output);
+void answer_describe_raw(struct answer *a, const struct body *b,
+			 const struct sconce_tensor *output);

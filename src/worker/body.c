@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "base/util.h"
 #include "worker/tensor.h"
 
@@ -16,7 +17,7 @@
 int body_no_memory(struct sconce_error *e)
 {
 	snprintf(e->text, sizeof(e->text), "there is no memory for the inputs");
-	return -ENOMEM;
+	return SCONCE_NO_MEMORY;
 }
 
 void *body_place(struct body *b, size_t i, uint64_t bytes)
@@ -45,12 +46,16 @@ static int raw_shape_given(struct body *b, struct sconce_tensor *t, struct sconc
 {
 	struct slice rest = b->shape;
 
+	t->ndim = 0;
 	while (rest.p) {
 		struct slice dim = slice_trim(slice_cut(&rest, ','));
 
 		if (t->ndim == SCONCE_NDIM_MAX || !slice_i64(dim, &t->shape[t->ndim++]))
-			return tensor_refuse(e, "x-tensor-shape must be numbers with commas: %.*s",
-					     (int)MIN(b->shape.n, 100), b->shape.p);
+			return tensor_refuse(e,
+					     "x-tensor-shape must be at most %d numbers with "
+					     "commas: %.*s",
+					     SCONCE_NDIM_MAX, (int)MIN(b->shape.n, 100),
+					     b->shape.p);
 	}
 	return 0;
 }
@@ -116,6 +121,8 @@ static int raw_read(struct body *b, size_t i, struct slice bytes, struct sconce_
 				     "input \"%s\" came as %zu bytes, which are no %s of shape %s",
 				     spec->name, bytes.n, dtype_name(t->dtype), shape);
 	}
+	if (!tensor_bools_sound(t))
+		return tensor_refuse(e, "input \"%s\" must be BOOL, bytes of 0 or 1", spec->name);
 	/* Engines read with vector instructions. */
 	if ((uintptr_t)bytes.p % BODY_ALIGN) {
 		if (!body_place(b, i, bytes.n))
@@ -127,6 +134,15 @@ static int raw_read(struct body *b, size_t i, struct slice bytes, struct sconce_
 
 /* ---- what is what ---- */
 
+/* Numbers may by chance begin as a list does, but hardly go on as text. */
+static bool bytes_are_text(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < ' ' && !strchr("\t\r\n", s.p[i] ? s.p[i] : 'x'))
+			return false;
+	return utf8_valid(s);
+}
+
 static bool part_is_json(const struct body_part *p)
 {
 	struct slice text = p->bytes;
@@ -135,9 +151,9 @@ static bool part_is_json(const struct body_part *p)
 		return true;
 	if (slice_istarts(p->type, SLICE("application/octet-stream")))
 		return false;
-	while (text.n && strchr(" \t\r\n", *text.p))
+	while (text.n && *text.p && strchr(" \t\r\n", *text.p))
 		text = slice_make(text.p + 1, text.n - 1);
-	return text.n && (*text.p == '[' || *text.p == '{');
+	return text.n && (*text.p == '[' || *text.p == '{') && bytes_are_text(text);
 }
 
 static int part_read(struct body *b, size_t i, const struct body_part *p, struct sconce_error *e)
@@ -172,19 +188,34 @@ static bool part_is_mislabelled(const struct body_part *p)
 	return p->name.n && (*p->name.p == '[' || *p->name.p == '{') && !p->bytes.n;
 }
 
-static bool part_is_whole(const struct body *b, const struct body_part *p)
+/* The one that is the body, or a form's field that means it; what may come beside a body, from the
+ * query, is for others. */
+static const struct body_part *parts_whole(const struct body *b, const struct body_part *parts,
+					   size_t n)
 {
-	return body_input(b, p->name) < 0 &&
-	       (slice_eq(p->name, SLICE("body")) || slice_eq(p->name, SLICE("data")));
+	for (size_t i = 0; i < n; i++)
+		if (parts[i].whole)
+			return &parts[i];
+	return n == 1 && body_input(b, parts->name) < 0 &&
+			       (slice_eq(parts->name, SLICE("body")) ||
+				slice_eq(parts->name, SLICE("data")))
+		       ? parts
+		       : NULL;
 }
 
 static int form_read(struct body *b, const struct body_part *parts, size_t n,
 		     struct sconce_error *e)
 {
+	/* Headers cannot say of several which is which. */
+	if (b->signature->n_inputs > 1)
+		b->dtype = b->shape = SLICE("");
 	for (size_t i = 0; i < n; i++) {
 		ptrdiff_t input = body_input(b, parts[i].name);
 		int r;
 
+		/* The server has looked at it. */
+		if (input < 0 && slice_eq(parts[i].name, SLICE("model_name")))
+			continue;
 		if (input < 0)
 			return tensor_refuse(e, "there is no input \"%.*s\"",
 					     (int)MIN(parts[i].name.n, 100), parts[i].name.p);
@@ -218,6 +249,7 @@ static int body_check(struct body *b, struct sconce_error *e)
 int body_read(struct body *b, const struct sconce_signature *signature,
 	      const struct body_part *parts, size_t n_parts, struct sconce_error *e)
 {
+	const struct body_part *whole;
 	struct body_part meant;
 	int r;
 
@@ -227,14 +259,13 @@ int body_read(struct body *b, const struct sconce_signature *signature,
 	if (!n_parts)
 		return signature->n_inputs ? tensor_refuse(e, "the request has no body")
 					   : body_check(b, e);
+	whole = parts_whole(b, parts, n_parts);
 	if (n_parts == 1 && part_is_mislabelled(parts)) {
-		meant = (struct body_part){ .bytes = parts->name };
-		r = whole_read(b, &meant, e);
-	} else if (n_parts == 1 && part_is_whole(b, parts)) {
-		r = whole_read(b, parts, e);
-	} else {
-		r = form_read(b, parts, n_parts, e);
+		meant = (struct body_part){ .type = SLICE("application/json"),
+					    .bytes = parts->name };
+		whole = &meant;
 	}
+	r = whole ? whole_read(b, whole, e) : form_read(b, parts, n_parts, e);
 	return r < 0 ? r : body_check(b, e);
 }
 

@@ -27,6 +27,7 @@ enum body_form {
 struct body_part {
 	struct slice name, type; /* type: media type as sent, or empty */
 	struct slice bytes;
+	bool whole; /* the body of a request without a form */
 };
 
 struct body {
@@ -36,7 +37,8 @@ struct body {
 	size_t n;   /* up to the last one that was given */
 	bool added; /* the client left the leading dimension of 1 out: its answer has none */
 	enum body_form form;
-	struct slice dtype, shape; /* of raw bytes, from headers; else empty */
+	struct slice dtype, shape; /* of the one input's raw bytes, from headers; else empty */
+	size_t values;             /* of the JSON document that is read: no tensor has more */
 };
 
 /* Signature and parts must outlive the body: inputs may lie in them. 0; SCONCE_BAD_INPUT with a

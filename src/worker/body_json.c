@@ -224,11 +224,11 @@ static int json_tensor(struct body *b, size_t i, yyjson_val *v, uint32_t dtype,
 	if (!tensor_count(t, &count) ||
 	    __builtin_mul_overflow(count, (uint64_t)MAX(sconce_dtype_size(t->dtype), 1), &bytes))
 		return tensor_refuse(e, "input \"%s\" is too large", spec->name);
-	/* More elements than the document has values: its lists are not all alike. */
+	/* The first lists promise more elements than the document has values. */
+	if (count > b->values)
+		return tensor_refuse(e, "input \"%s\" has lists of different length", spec->name);
 	if (t->dtype == SCONCE_BYTES)
 		bytes = json_text_bytes(v, 0);
-	else if (count > (1ULL << 32))
-		return tensor_refuse(e, "input \"%s\" has lists of different length", spec->name);
 	if (!body_place(b, i, bytes))
 		return body_no_memory(e);
 	f.at = t->data;
@@ -340,7 +340,7 @@ static int json_document(struct body *b, yyjson_val *root, struct sconce_error *
 	return yyjson_is_obj(inputs) ? json_by_name(b, inputs, e) : json_single(b, inputs, e);
 }
 
-static yyjson_doc *json_parse(struct slice text, struct sconce_error *e)
+static yyjson_doc *json_parse(struct body *b, struct slice text, struct sconce_error *e)
 {
 	yyjson_read_err why = { 0 };
 	yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n,
@@ -349,12 +349,13 @@ static yyjson_doc *json_parse(struct slice text, struct sconce_error *e)
 	if (!doc)
 		tensor_refuse(e, "the JSON of the request is broken at byte %zu: %s", why.pos,
 			      why.msg ? why.msg : "it is empty");
+	b->values = yyjson_doc_get_val_count(doc);
 	return doc;
 }
 
 int body_read_json(struct body *b, struct slice text, struct sconce_error *e)
 {
-	yyjson_doc *doc = json_parse(text, e);
+	yyjson_doc *doc = json_parse(b, text, e);
 	int r = doc ? json_document(b, yyjson_doc_get_root(doc), e) : SCONCE_BAD_INPUT;
 
 	yyjson_doc_free(doc);
@@ -363,7 +364,7 @@ int body_read_json(struct body *b, struct slice text, struct sconce_error *e)
 
 int body_read_json_input(struct body *b, size_t i, struct slice text, struct sconce_error *e)
 {
-	yyjson_doc *doc = json_parse(text, e);
+	yyjson_doc *doc = json_parse(b, text, e);
 	int r = doc ? json_tensor(b, i, yyjson_doc_get_root(doc), SCONCE_DTYPE_ANY, e)
 		    : SCONCE_BAD_INPUT;
 

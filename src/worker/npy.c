@@ -133,6 +133,8 @@ int body_read_npy(struct body *b, size_t i, struct slice bytes, struct sconce_er
 				     "input \"%s\": its .npy file has %zu bytes of elements, "
 				     "which are not as many as its shape needs",
 				     name, data.n);
+	if (!tensor_bools_sound(t))
+		return tensor_refuse(e, "input \"%s\" must be BOOL, bytes of 0 or 1", name);
 	return 0;
 }
 

@@ -120,7 +120,7 @@ static void serve_single(struct serving *v, struct session_request *r, const str
 		return;
 	}
 	if (offer.data && outputs->data == offer.data) {
-		answer_describe_raw(&a, outputs);
+		answer_describe_raw(&a, b, outputs);
 		replies_put_granted(&v->replies, r, &a, outputs->bytes);
 	} else {
 		serve_answer(v, r, b, outputs);
@@ -212,7 +212,8 @@ static void serve_read(struct serving *v, struct session_request *r, struct body
 			accept = value;
 	}
 	code = body_read(b, v->model->signature, r->parts, r->entry.n_parts, &e);
-	b->form = answer_form(b->form, accept);
+	if (!code)
+		code = answer_choose(b, accept, &e);
 	if (code < 0)
 		serve_fail(v, r, code, &e);
 }

@@ -96,6 +96,7 @@ static void session_take_parts(struct session *s, struct session_run *run,
 	for (; i < r->entry.n_parts && frame_part_next(&rest, &part) == 0; i++) {
 		r->parts[i].name = part.name;
 		r->parts[i].type = part.type;
+		r->parts[i].whole = part.kind == FRAME_PART_BODY;
 		if (!memory_view(&s->memory, part.span, &r->parts[i].bytes))
 			session_broken("it was sent a part that lies outside its segment");
 	}

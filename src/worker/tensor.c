@@ -89,6 +89,16 @@ bool tensor_sound(const struct sconce_tensor *t)
 	       bytes == t->bytes;
 }
 
+bool tensor_bools_sound(const struct sconce_tensor *t)
+{
+	const uint8_t *p = t->data;
+
+	for (uint64_t i = 0; t->dtype == SCONCE_BOOL && i < t->bytes; i++)
+		if (p[i] > 1)
+			return false;
+	return true;
+}
+
 void shape_write(char *out, size_t room, const int64_t *shape, uint32_t ndim)
 {
 	size_t n = (size_t)snprintf(out, room, "[");

@@ -20,6 +20,8 @@ uint32_t dtype_by_name(struct slice name);
 bool tensor_count(const struct sconce_tensor *t, uint64_t *ret);
 /* Is it what an engine may have made: known type, sane shape, as many bytes as these need? */
 bool tensor_sound(const struct sconce_tensor *t);
+/* Of a sound one: are its elements, where they are BOOL, 0 or 1? */
+bool tensor_bools_sound(const struct sconce_tensor *t);
 /* "[1, 3, -1]" into `out`. */
 void shape_write(char *out, size_t room, const int64_t *shape, uint32_t ndim);
 /* Fits it what the model says of an input? A leading dimension of 1 that is missing, and may be

@@ -32,7 +32,13 @@ static struct body_part json(const char *text)
 {
 	return (struct body_part){ .name = SLICE("body"),
 				   .type = SLICE("application/json"),
-				   .bytes = slice_str(text) };
+				   .bytes = slice_str(text),
+				   .whole = true };
+}
+
+static struct body_part field(const char *name, const char *text)
+{
+	return (struct body_part){ .name = slice_str(name), .bytes = slice_str(text) };
 }
 
 /* Reads, answers with the inputs as outputs, and compares. */
@@ -85,8 +91,42 @@ static void json_comes_in_many_dialects(void **state)
 
 static void a_missing_dimension_of_one_is_added_and_taken_away(void **state)
 {
+	const struct body_part part = json("[1, 2]");
+	struct answer a = { .body = BUF_INIT(4096) };
+	struct sconce_error e = { "" };
+	struct body b = { 0 };
+
 	(void)state;
 	echoes(&one_input, "[1, 2]", "[1.0, 2.0]");
+	assert_int_equal(body_read(&b, &one_input, &part, 1, &e), 0);
+	assert_int_equal(answer_choose(&b, SLICE("application/octet-stream"), &e), 0);
+	assert_int_equal(answer_write(&a, &b, &one_input, "m", b.inputs, &e), 0);
+	assert_string_equal(a.shape, "2");
+	assert_int_equal(a.body.n, 8);
+	buf_clear(&a.body);
+	assert_int_equal(answer_choose(&b, SLICE("application/x-npy"), &e), 0);
+	assert_int_equal(answer_write(&a, &b, &one_input, "m", b.inputs, &e), 0);
+	assert_non_null(strstr(buf_cstr(&a.body) + 10, "'shape': (2,)"));
+	buf_finish(&a.body);
+	body_finish(&b);
+}
+
+static void several_outputs_are_json_only(void **state)
+{
+	const struct body_part part = json("{\"a\": [1], \"b\": [\"\"]}");
+	struct sconce_error e = { "" };
+	struct body b = { 0 };
+
+	(void)state;
+	assert_int_equal(body_read(&b, &two_inputs, &part, 1, &e), 0);
+	assert_int_equal(answer_choose(&b, SLICE("application/octet-stream"), &e),
+			 SCONCE_BAD_INPUT);
+	assert_int_equal(answer_choose(&b, SLICE("application/json"), &e), 0);
+	/* Nobody has asked for it. */
+	b.form = FORM_NPY;
+	assert_int_equal(answer_choose(&b, SLICE("*/*"), &e), 0);
+	assert_int_equal(b.form, FORM_ARRAY);
+	body_finish(&b);
 }
 
 static void numbers_read_back_equal(void **state)
@@ -172,7 +212,7 @@ static void refusals_show_the_header_and_nothing_else(void **state)
 	body_finish(&b);
 	b.shape = slice_make("1,xsecret", 3);
 	assert_int_equal(body_read(&b, &one_input, &part, 1, &e), SCONCE_BAD_INPUT);
-	assert_string_equal(e.text, "x-tensor-shape must be numbers with commas: 1,x");
+	assert_string_equal(e.text, "x-tensor-shape must be at most 16 numbers with commas: 1,x");
 	body_finish(&b);
 }
 
@@ -201,6 +241,98 @@ static void files_of_numpy_go_there_and_back(void **state)
 		refused(&one_input, part, "image");
 	}
 	buf_finish(&file);
+}
+
+/* A few bytes that would take gigabytes if the first lists were believed. */
+static void lists_take_no_more_memory_than_they_have_values(void **state)
+{
+	struct buf text = BUF_INIT(4096);
+
+	(void)state;
+	for (unsigned depth = 0; depth < 6; depth++)
+		buf_putc(&text, '[');
+	for (unsigned depth = 0; depth < 6; depth++) {
+		for (unsigned i = depth ? 1 : 0; i < 38; i++)
+			buf_puts(&text, i ? ",0" : "0");
+		buf_putc(&text, ']');
+	}
+	refused(&any_input, json(buf_cstr(&text)), "lists of different length");
+	buf_finish(&text);
+}
+
+static void numbers_that_begin_like_text_are_numbers(void **state)
+{
+	static const char bytes[] = "[\0\0\1{\0\0\1";
+	struct body_part part = { .bytes = { bytes, 8 }, .whole = true };
+	struct sconce_error e = { "" };
+	struct body b = { 0 };
+
+	(void)state;
+	assert_int_equal(body_read(&b, &one_input, &part, 1, &e), 0);
+	assert_memory_equal(b.inputs->data, bytes, 8);
+	body_finish(&b);
+	part.bytes = SLICE("[[1, 2] ");
+	refused(&one_input, part, "broken at byte");
+	part.bytes = SLICE("[[1, 2]]");
+	assert_int_equal(body_read(&b, &one_input, &part, 1, &e), 0);
+	assert_int_equal(b.inputs->ndim, 2);
+	body_finish(&b);
+}
+
+static void headers_tell_of_raw_bytes(void **state)
+{
+	struct body_part part = { .type = SLICE("application/octet-stream"),
+				  .bytes = SLICE("\0\1\2\0\1\2"),
+				  .whole = true };
+	static const struct {
+		struct slice dtype, shape;
+		const char *words;
+	} cases[] = {
+		{ SLICE_CONST("int16"), SLICE_CONST("3, 1"), NULL },
+		{ SLICE_CONST("INT16"), SLICE_CONST(""), NULL },
+		{ SLICE_CONST("BOOL"), SLICE_CONST("6"), "must be BOOL, bytes of 0 or 1" },
+		{ SLICE_CONST("INT99"), SLICE_CONST(""), "there is no type INT99" },
+		{ SLICE_CONST("INT8"), SLICE_CONST("2,x"), "numbers with commas: 2,x" },
+		{ SLICE_CONST("INT8"), SLICE_CONST("-2,-3"), "no INT8 of shape [-2, -3]" },
+		{ SLICE_CONST("INT8"), SLICE_CONST("1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,6"),
+		  "at most 16 numbers" },
+		{ SLICE_CONST("INT64"), SLICE_CONST("4294967296,4294967296,4294967296"),
+		  "6 bytes" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		/* Nothing ends with a zero byte. */
+		_cleanup_(freep) char *shape = mem_alloc(cases[i].shape.n + 1);
+		struct body b = { .dtype = cases[i].dtype,
+				  .shape = { shape + 1, cases[i].shape.n } };
+		struct sconce_error e = { "" };
+		int r;
+
+		memcpy(shape + 1, cases[i].shape.p, cases[i].shape.n);
+		r = body_read(&b, &any_input, &part, 1, &e);
+		assert_int_equal(r, cases[i].words ? SCONCE_BAD_INPUT : 0);
+		if (cases[i].words && !strstr(e.text, cases[i].words))
+			fail_msg("'%s' does not say '%s'", e.text, cases[i].words);
+		body_finish(&b);
+	}
+}
+
+static void what_is_beside_the_body_is_for_others(void **state)
+{
+	const struct body_part query[] = { field("verbose", "1"), json("[[1, 2]]") };
+	const struct body_part form[] = { field("model_name", "m"), field("image", "[[1, 2]]") };
+	struct sconce_error e = { "" };
+	struct body b = { 0 };
+
+	(void)state;
+	assert_int_equal(body_read(&b, &one_input, query, 2, &e), 0);
+	body_finish(&b);
+	assert_int_equal(body_read(&b, &one_input, form, 2, &e), 0);
+	body_finish(&b);
+	refused(&one_input, field("img", "[[1, 2]]"), "there is no input \"img\"");
+	/* What curl calls a form. */
+	refused(&one_input, field("[[1, 2]", ""), "broken at byte");
 }
 
 static void parts_of_a_form_are_inputs(void **state)
@@ -279,6 +411,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_comes_in_many_dialects),
 		cmocka_unit_test(a_missing_dimension_of_one_is_added_and_taken_away),
+		cmocka_unit_test(several_outputs_are_json_only),
+		cmocka_unit_test(lists_take_no_more_memory_than_they_have_values),
+		cmocka_unit_test(numbers_that_begin_like_text_are_numbers),
+		cmocka_unit_test(headers_tell_of_raw_bytes),
+		cmocka_unit_test(what_is_beside_the_body_is_for_others),
 		cmocka_unit_test(numbers_read_back_equal),
 		cmocka_unit_test(what_does_not_fit_is_refused_by_name),
 		cmocka_unit_test(lists_as_deep_as_the_document_do_no_harm),
