@@ -313,6 +313,76 @@ static int json_by_name(struct body *b, yyjson_val *object, struct sconce_error 
 	return 0;
 }
 
+/* One member of all rows. */
+static int json_column(struct body *b, size_t i, yyjson_val *rows, const char *name,
+		       struct sconce_error *e)
+{
+	const struct sconce_tensor_spec *spec = &b->signature->inputs[i];
+	struct sconce_tensor *t = &b->inputs[i];
+	struct filling f = { .t = t, .name = name, .e = e };
+	uint64_t count, bytes = 0;
+	uint32_t guess = 0;
+	yyjson_val *row;
+	size_t k, n;
+
+	if (json_shape(t, name, yyjson_obj_get(yyjson_arr_get_first(rows), name), e) < 0 ||
+	    t->ndim == SCONCE_NDIM_MAX)
+		return tensor_refuse(e, "input \"%s\" has more than %d dimensions", name,
+				     SCONCE_NDIM_MAX);
+	memmove(t->shape + 1, t->shape, t->ndim++ * sizeof(*t->shape));
+	t->shape[0] = (int64_t)yyjson_arr_size(rows);
+	yyjson_arr_foreach(rows, k, n, row)
+	{
+		yyjson_val *cell = yyjson_obj_get(row, name);
+		uint32_t one = spec->dtype ? spec->dtype : json_guess_dtype(cell, 1);
+
+		guess = guess && guess != one ? SCONCE_FP32 : one;
+		bytes += json_text_bytes(cell, 1);
+		if (!cell)
+			return tensor_refuse(e, "input \"%s\" is missing in row %zu", name, k);
+	}
+	t->dtype = guess;
+	if (!tensor_count(t, &count) || count > b->values)
+		return tensor_refuse(e, "input \"%s\" has lists of different length", name);
+	if (!body_place(b, i, guess == SCONCE_BYTES ? bytes : count * sconce_dtype_size(guess)))
+		return body_no_memory(e);
+	b->given[i] = true;
+	f.at = t->data;
+	yyjson_arr_foreach(rows, k, n, row)
+	{
+		int r = json_fill(&f, yyjson_obj_get(row, name), 1);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* TensorFlow's rows of a model with several inputs: each an object of them. */
+static int json_rows(struct body *b, yyjson_val *rows, struct sconce_error *e)
+{
+	yyjson_val *first = yyjson_arr_get_first(rows), *key, *row;
+	size_t k, n;
+
+	yyjson_arr_foreach(rows, k, n, row)
+	{
+		if (!yyjson_is_obj(row) || yyjson_obj_size(row) != yyjson_obj_size(first))
+			return tensor_refuse(
+				e, "row %zu of \"instances\" has other members than the first", k);
+	}
+	yyjson_obj_foreach(first, k, n, key, row)
+	{
+		const char *name = yyjson_get_str(key);
+		ptrdiff_t i = body_input(b, slice_make(name, yyjson_get_len(key)));
+		int r = i < 0 ? tensor_refuse(e, "there is no input \"%.100s\"", name)
+			      : json_column(b, (size_t)i, rows, name, e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int json_single(struct body *b, yyjson_val *v, struct sconce_error *e)
 {
 	if (b->signature->n_inputs != 1)
@@ -330,7 +400,8 @@ static int json_document(struct body *b, yyjson_val *root, struct sconce_error *
 		return json_single(b, root, e);
 	if (rows && body_input(b, SLICE("instances")) < 0) {
 		b->form = FORM_ROWS;
-		return json_single(b, rows, e);
+		return yyjson_is_obj(yyjson_arr_get_first(rows)) ? json_rows(b, rows, e)
+								 : json_single(b, rows, e);
 	}
 	if (!inputs || body_input(b, SLICE("inputs")) >= 0)
 		return json_by_name(b, root, e);

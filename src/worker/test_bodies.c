@@ -89,6 +89,25 @@ static void json_comes_in_many_dialects(void **state)
 	echoes(&any_input, "[]", "[]");
 }
 
+static void rows_may_be_objects_of_inputs(void **state)
+{
+	(void)state;
+	echoes(&two_inputs, "{\"instances\": [{\"a\": 1, \"b\": \"x\"}, {\"b\": \"\", \"a\": 2}]}",
+	       "{\"predictions\": [{\"a\": 1, \"b\": \"x\"}, {\"a\": 2, \"b\": \"\"}]}");
+	echoes(&one_input, "{\"instances\": [{\"image\": [1, 2]}, {\"image\": [3, 4]}]}",
+	       "{\"predictions\": [[1.0, 2.0], [3.0, 4.0]]}");
+	echoes(&any_input, "{\"instances\": [{\"x\": 1}, {\"x\": 2.5}]}",
+	       "{\"predictions\": [1.0, 2.5]}");
+	refused(&two_inputs, json("{\"instances\": [{\"a\": 1, \"b\": \"x\"}, {\"a\": 1}]}"),
+		"row 1 of \"instances\" has other members");
+	refused(&two_inputs, json("{\"instances\": [{\"a\": 1}, {\"b\": \"x\"}]}"),
+		"\"a\" is missing in row 1");
+	refused(&one_input, json("{\"instances\": [{\"image\": [1, 2]}, {\"image\": [1]}]}"),
+		"different length");
+	refused(&one_input, json("{\"instances\": [{\"photo\": 1}]}"), "no input \"photo\"");
+	refused(&two_inputs, json("{\"instances\": [1]}"), "2 inputs");
+}
+
 static void a_missing_dimension_of_one_is_added_and_taken_away(void **state)
 {
 	const struct body_part part = json("[1, 2]");
@@ -411,6 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_comes_in_many_dialects),
 		cmocka_unit_test(a_missing_dimension_of_one_is_added_and_taken_away),
+		cmocka_unit_test(rows_may_be_objects_of_inputs),
 		cmocka_unit_test(several_outputs_are_json_only),
 		cmocka_unit_test(lists_take_no_more_memory_than_they_have_values),
 		cmocka_unit_test(numbers_that_begin_like_text_are_numbers),
