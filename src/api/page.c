@@ -18,7 +18,10 @@ static void page_not_ready(void *arg, const char *model, const char *version, co
 	struct buf *b = arg;
 
 	buf_puts(b, "<p class=\"bad\">");
-	html_printf(b, "%s%s%s: %s", model, version ? " " : "", version ? version : "", why);
+	/* What is wrong with an archive begins with its name. */
+	if (!slice_starts(slice_str(why), slice_str(model)))
+		html_printf(b, "%s%s%s: ", model, version ? " " : "", version ? version : "");
+	html_printf(b, "%s", why);
 	buf_puts(b, "</p>\n");
 }
 
@@ -38,10 +41,21 @@ static void page_health(struct call *c, struct buf *b)
 	buf_finish(&missing);
 }
 
+/* What the head of the page has not said. */
+static const char *page_trouble(const struct version *v)
+{
+	struct buf why = BUF_INIT(PAGE_MAX);
+	bool said = v->model && v->model->default_version == v && ready_why_not(v->model, &why);
+
+	buf_finish(&why);
+	return said ? NULL : v->failure;
+}
+
 static void page_version(struct buf *b, const struct version *v)
 {
 	unsigned ready = version_ready_workers(v);
 	bool good = ready >= v->min_workers;
+	const char *trouble = page_trouble(v);
 
 	buf_puts(b, "<tr><td>");
 	html_printf(b, "%s", v->model_name);
@@ -51,14 +65,26 @@ static void page_version(struct buf *b, const struct version *v)
 		buf_puts(b, " <small>default</small>");
 	buf_printf(b, "</td><td class=\"%s\">%u of %u ready", good ? "ok" : "bad", ready,
 		   v->min_workers);
-	if (v->failure) {
+	if (trouble) {
 		buf_puts(b, "<br><small>");
-		html_printf(b, "%s", v->failure);
+		html_printf(b, "%s", trouble);
 		buf_puts(b, "</small>");
 	}
 	buf_puts(b, "</td>");
-	buf_printf(b, "<td class=\"n\">%u</td><td class=\"n\">%u</td></tr>\n", v->batch_size,
+	buf_printf(b, "<td class=\"n wide\">%u</td><td class=\"n\">%u</td></tr>\n", v->batch_size,
 		   version_waiting(v));
+}
+
+static void page_no_models(struct call *c, struct buf *b)
+{
+	if (c->api->settings->enable_model_api)
+		buf_puts(b, "<p>None yet. Register an archive of the model store:</p>\n"
+			    "<pre>sconce models register ARCHIVE.mar --workers 1</pre>\n");
+	else
+		buf_puts(b, "<p>None. They are named at the start:</p>\n"
+			    "<pre>sconce serve --model-store FOLDER --load-models all</pre>\n"
+			    "<p>With <code>--enable-model-api</code>, too, they are registered "
+			    "while it runs.</p>\n");
 }
 
 static void page_models(struct call *c, struct buf *b)
@@ -68,12 +94,11 @@ static void page_models(struct call *c, struct buf *b)
 
 	buf_puts(b, "<h2>Models</h2>\n");
 	if (!n) {
-		buf_puts(b, "<p>None yet. Register an archive of the model store:</p>\n"
-			    "<pre>sconce models register resnet.mar --workers 1</pre>\n");
+		page_no_models(c, b);
 		return;
 	}
 	buf_puts(b, "<table><tr><th>Model</th><th>Version</th><th>Workers</th>"
-		    "<th class=\"n\">Batch size</th><th class=\"n\">Waiting requests</th></tr>\n");
+		    "<th class=\"n wide\">Batch size</th><th class=\"n\">Waiting</th></tr>\n");
 	for (size_t i = 0; i < n; i++)
 		list_for_each (l, &all[i]->versions)
 			page_version(b, container_of(l, struct version, link));
@@ -93,11 +118,21 @@ static void page_command(struct call *c, struct buf *b, const char *what, const 
 	buf_puts(b, "</pre>\n");
 }
 
-static void page_how(struct call *c, struct buf *b)
+/* One that answers. */
+static const char *page_example(const struct call *c)
 {
 	size_t n;
 	_cleanup_(freep) struct model **all = store_sorted(&c->api->fleet->store, &n);
-	const char *model = n && !c->api->tokens ? all[0]->name : "MODEL";
+
+	for (size_t i = 0; i < n && !c->api->tokens; i++)
+		if (version_ready_workers(all[i]->default_version))
+			return all[i]->name;
+	return "MODEL";
+}
+
+static void page_how(struct call *c, struct buf *b)
+{
+	const char *model = page_example(c);
 
 	buf_puts(b, "<h2>Call a model</h2>\n");
 	page_command(c, b, "-T photo.jpg", model);

@@ -67,8 +67,7 @@ const char *ready_absence(const struct ready *r, struct slice model)
 	return NULL;
 }
 
-/* "it does not load: SyntaxError: …". False: it answers, or nobody waits for it. */
-static bool ready_why_not(const struct model *m, struct buf *why)
+bool ready_why_not(const struct model *m, struct buf *why)
 {
 	const struct version *v = m->default_version;
 	const char *trouble;

@@ -32,6 +32,9 @@ void ready_failed(struct ready *r, const char *what, const char *why);
 /* Why this model is not there although the start was asked for it; NULL: it was not. */
 const char *ready_absence(const struct ready *r, struct slice model);
 
+/* "it does not load: SyntaxError: …". False: it answers, or nobody waits for it. */
+bool ready_why_not(const struct model *m, struct buf *why);
+
 /* Tells of each that is still not there. */
 void ready_each_absent(const struct ready *r, void *arg,
 		       void (*tell)(void *arg, const struct absent *a));

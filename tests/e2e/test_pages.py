@@ -98,6 +98,28 @@ def test_a_model_that_is_missing_is_named(serve, tmp_path):
     eventually(lambda: re.search("Not ready.*broken 1.0: it", eventual_page(server)))
 
 
+def test_what_is_broken_is_said_once_and_not_recommended(serve, tmp_path):
+    make_mar(tmp_path, "a_broken", "def handle(data, context)\n    pass\n")
+    make_mar(tmp_path, "good", "echo.py")
+    (tmp_path / "junk.mar").write_text("junk")
+    server = serve(store=tmp_path, load_models="all", wait=False)
+    eventually(lambda: server.answers() and server.knows("good") and server.model_ready("good"))
+    text = eventually(lambda: [t for t in [eventual_page(server)] if "SyntaxError" in t])[0]
+    assert text.count("SyntaxError: expected ':' (a_broken_handler.py, line 1)") == 1
+    assert text.count("junk.mar") == 1
+    assert re.search(r"a_broken 1\.0 .*0 of 1 ready", text)
+    assert "/predictions/good" in text and "/predictions/a_broken" not in text
+
+
+@pytest.mark.parametrize("enabled, advice", [
+    (True, "None yet. Register an archive of the model store: sconce models register ARCHIVE.mar"),
+    (False, "None. They are named at the start: sconce serve --model-store FOLDER")])
+def test_no_models(serve, enabled, advice):
+    """What is recommended is what this server would do."""
+    text = str(page(serve(load_models=None, enable_model_api=enabled)))
+    assert "Ready." in text and advice in text and "/predictions/MODEL" in text
+
+
 def test_without_a_key_nothing_is_told_of_models(serve, tmp_path):
     make_mar(tmp_path / "store", "secret", "echo.py")
     server = serve(root=tmp_path, store=tmp_path / "store", disable_token_authorization=False,
