@@ -19,7 +19,6 @@
 #include "worker/model.h"
 
 #define ENGINES_LINE_MAX ((size_t)65536)
-#define ENGINES_PATIENCE_MS 30000
 
 static void engine_line(struct buf *out, const char *file, const char *python)
 {
@@ -61,6 +60,7 @@ static _Noreturn void engine_child(const char *file, const char *python, int to)
 	struct buf out = BUF_INIT(ENGINES_LINE_MAX);
 	int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
+	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (quiet >= 0) {
 		dup2(quiet, STDOUT_FILENO);
@@ -73,9 +73,9 @@ static _Noreturn void engine_child(const char *file, const char *python, int to)
 }
 
 /* Everything the child writes, until it ends or its time is up. True: in time. */
-static bool engine_read(int from, struct buf *out)
+static bool engine_read(int from, struct buf *out, unsigned patience_s)
 {
-	uint64_t end_ns = clock_now_ns() + ENGINES_PATIENCE_MS * NS_PER_MS;
+	uint64_t end_ns = clock_now_ns() + patience_s * NS_PER_S;
 	struct pollfd p = { .fd = from, .events = POLLIN };
 
 	for (;;) {
@@ -93,10 +93,29 @@ static bool engine_read(int from, struct buf *out)
 	}
 }
 
-static void engine_report(const char *file, const char *python)
+static void engine_failed(const char *file, unsigned patience_s, bool in_time, int status)
 {
 	struct buf out = BUF_INIT(ENGINES_LINE_MAX);
 	char why[128];
+
+	if (!in_time)
+		snprintf(why, sizeof(why), "it did not open within %u s", patience_s);
+	else if (WIFSIGNALED(status))
+		snprintf(why, sizeof(why), "it ended by signal %d (%s) while it was opened",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(why, sizeof(why), "it ended its process, with %d, while it was opened",
+			 WEXITSTATUS(status));
+	buf_putc(&out, '{');
+	json_put_member(&out, "file", file);
+	json_put_member(&out, "error", why);
+	printf("%.*s}\n", (int)out.n, out.p);
+	buf_finish(&out);
+}
+
+static void engine_report(const char *file, const char *python, unsigned patience_s)
+{
+	struct buf out = BUF_INIT(ENGINES_LINE_MAX);
 	int ends[2], status = 0;
 	bool in_time;
 	pid_t pid;
@@ -107,42 +126,45 @@ static void engine_report(const char *file, const char *python)
 	if (pid == 0)
 		engine_child(file, python, ends[1]);
 	close(ends[1]);
-	in_time = engine_read(ends[0], &out);
+	in_time = pid > 0 && engine_read(ends[0], &out, patience_s);
 	close(ends[0]);
-	if (pid > 0) {
-		if (!in_time)
-			kill(pid, SIGKILL);
+	/* With what it may have started. */
+	if (pid > 0 && !in_time && kill(-pid, SIGKILL) < 0)
+		kill(pid, SIGKILL);
+	if (pid > 0)
 		waitpid(pid, &status, 0);
-	}
-	if (pid > 0 && in_time && WIFEXITED(status) && !WEXITSTATUS(status)) {
+	if (in_time && out.n && out.p[out.n - 1] == '\n')
 		fwrite(out.p, 1, out.n, stdout);
-	} else {
-		buf_clear(&out);
-		snprintf(why, sizeof(why),
-			 !in_time ? "it did not open within %d s"
-				  : "it ended by signal %d while it was opened",
-			 !in_time ? ENGINES_PATIENCE_MS / 1000 : WTERMSIG(status));
-		buf_putc(&out, '{');
-		json_put_member(&out, "file", file);
-		json_put_member(&out, "error", why);
-		fprintf(stdout, "%.*s}\n", (int)out.n, out.p);
-	}
+	else
+		engine_failed(file, patience_s, in_time, status);
 	buf_finish(&out);
 }
 
-int engines_list(const char *python)
+int engines_list(const char *python, unsigned patience_s)
 {
 	size_t n;
 	char **files = plugin_files(&n);
 
 	fflush(stdout);
 	for (size_t i = 0; i < n; i++) {
-		engine_report(files[i], python);
+		engine_report(files[i], python, patience_s);
 		fflush(stdout);
 		free(files[i]);
 	}
 	free(files);
 	return 0;
+}
+
+/* Only what is asked for goes to standard output, whatever an engine prints there. Returns where.
+ */
+static FILE *engines_quiet(void)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	fflush(stdout);
+	if (fd >= 0)
+		dup2(STDERR_FILENO, STDOUT_FILENO);
+	return fd >= 0 ? fdopen(fd, "w") : stdout;
 }
 
 int engines_check(const char *file, const char *engine, const char *device, const char *python)
@@ -157,6 +179,7 @@ int engines_check(const char *file, const char *engine, const char *device, cons
 				.threads = 1 };
 	struct sconce_error e = { "" };
 	struct model m;
+	FILE *to;
 	char *slash;
 	int r;
 
@@ -168,14 +191,16 @@ int engines_check(const char *file, const char *engine, const char *device, cons
 	*slash = '\0';
 	w.dir = path;
 	w.file = slash + 1;
+	to = engines_quiet();
 	r = model_open(&m, &w, &e);
 	if (r < 0) {
 		fprintf(stderr, "sconce-worker: %s\n", e.text);
 	} else {
 		buf_putc(&out, '{');
 		model_describe(&m, &out);
-		printf("%.*s}\n", (int)out.n, out.p);
+		fprintf(to, "%.*s}\n", (int)out.n, out.p);
 	}
+	fclose(to);
 	model_close(&m);
 	buf_finish(&out);
 	return r < 0 ? 1 : 0;

@@ -19,7 +19,7 @@
 static int usage(FILE *to, int code)
 {
 	fputs("usage: sconce-worker --fd N                 (for the server)\n"
-	      "       sconce-worker --engines [--python P]\n"
+	      "       sconce-worker --engines [--python P] [--within SECONDS]\n"
 	      "       sconce-worker --check FILE [--engine NAME] [--device cpu|cuda:N] "
 	      "[--python P]\n",
 	      to);
@@ -49,6 +49,7 @@ static int worker_main(const char *fd)
 int main(int argc, char **argv)
 {
 	const char *fd = NULL, *check = NULL, *engine = "", *device = "cpu", *python = "";
+	const char *within = "30";
 	bool list = false;
 
 	for (int i = 1; i < argc; i++) {
@@ -58,6 +59,7 @@ int main(int argc, char **argv)
 				  : strcmp(argv[i], "--engine") == 0 ? &engine
 				  : strcmp(argv[i], "--device") == 0 ? &device
 				  : strcmp(argv[i], "--python") == 0 ? &python
+				  : strcmp(argv[i], "--within") == 0 ? &within
 								     : NULL;
 
 		if (strcmp(argv[i], "--engines") == 0)
@@ -72,6 +74,6 @@ int main(int argc, char **argv)
 	if (fd)
 		return worker_main(fd);
 	if (list)
-		return engines_list(python);
+		return engines_list(python, (unsigned)MAX(strtol(within, NULL, 10), 1));
 	return check ? engines_check(check, engine, device, python) : usage(stderr, 2);
 }

@@ -224,6 +224,18 @@ def test_a_list_of_engines(tmp_path):
     assert "interface 2" in engines["tomorrow.so"]["error"]
     assert engines["hostile.so"]["name"] == "hostile"
     assert engines["absent.so"]["error"] == "its runtime is missing: install it"
+    assert engines["leaving.so"]["error"] == "it ended its process, with 3, while it was opened"
+
+
+def test_an_engine_that_does_not_open(tmp_path):
+    """One that hangs costs its time and a line."""
+    (tmp_path / "hanging.so").symlink_to(ENGINES / "hanging.module")
+    env = {**os.environ, "SCONCE_ENGINE_PATH": str(tmp_path)}
+    out = subprocess.run([BIN / "sconce-worker", "--engines", "--within", "1"], env=env,
+                         capture_output=True, text=True, timeout=60, check=True).stdout
+    hanging = json.loads(out.splitlines()[0])
+    assert hanging["file"] == str(tmp_path / "hanging.so")
+    assert hanging["error"] == "it did not open within 1 s"
 
 
 def test_a_check_of_a_model(tmp_path):
@@ -236,7 +248,7 @@ def test_a_check_of_a_model(tmp_path):
                               capture_output=True, text=True, timeout=60, check=False)
 
     good = check("m.hostile")
-    said = json.loads(good.stdout.splitlines()[-1])
+    said = json.loads(good.stdout)
     # The runtime of the first engine that takes such files is missing: the next one is taken.
     assert good.returncode == 0 and said["instances"][0]["engine"] == "hostile"
     assert said["inputs"][0]["shape"] == [-1, 8]
@@ -244,4 +256,4 @@ def test_a_check_of_a_model(tmp_path):
                         (check("nowhere.hostile"), "No such file"),
                         (check("m.hostile", "--engine", "absent"), "its runtime is missing"),
                         (check("m.hostile", "--engine", "echoo"), 'no engine "echoo"')]:
-        assert done.returncode == 1 and words in done.stderr, done
+        assert done.returncode == 1 and words in done.stderr and not done.stdout, done

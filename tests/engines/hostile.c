@@ -60,6 +60,12 @@ static int hostile_open(const struct sconce_host *host, void **ret, struct sconc
 #ifdef HOSTILE_CRASHES
 	abort();
 #endif
+#ifdef HOSTILE_LEAVES
+	exit(3);
+#endif
+#ifdef HOSTILE_HANGS
+	pause();
+#endif
 #ifdef HOSTILE_ABSENT
 	snprintf(error->text, sizeof(error->text), "its runtime is missing: install it");
 	return -1;
