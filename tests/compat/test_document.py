@@ -17,7 +17,7 @@ def rows():
              if line.startswith("|")]
     cells = [[cell.strip() for cell in line] for line in lines]
     first = cells.index(COLUMNS)
-    return [row for row in cells[first + 1:] if len(row) == len(COLUMNS)]
+    return [row for row in cells[first:] if len(row) == len(COLUMNS) and row != COLUMNS]
 
 
 def proofs():
