@@ -9,8 +9,8 @@
 
 #include <stddef.h>
 
+#include "base/budget.h"
 #include "base/span.h"
-#include "pool/budget.h"
 
 struct outbound;
 

@@ -12,9 +12,9 @@
 
 #include <stddef.h>
 
+#include "base/budget.h"
 #include "base/span.h"
 #include "pool/memfd.h"
-#include "pool/budget.h"
 
 #define POOL_BLOCK_MIN ((size_t)1024)
 
