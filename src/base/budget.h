@@ -14,9 +14,14 @@ struct budget {
 	uint64_t refused_total;
 };
 
+static inline bool budget_fits(const struct budget *b, uint64_t n)
+{
+	return n <= b->limit && b->used <= b->limit - n;
+}
+
 static inline bool budget_take(struct budget *b, uint64_t n)
 {
-	if (n > b->limit || b->used > b->limit - n) {
+	if (!budget_fits(b, n)) {
 		b->refused_total++;
 		return false;
 	}

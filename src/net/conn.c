@@ -219,6 +219,7 @@ void conn_close(struct conn *c)
 	wait_stop(&c->in);
 	wait_stop(&c->out);
 	h1_abandon(c);
+	h1_drop_stash(c);
 	c->closed = true;
 	list_remove(&c->due);
 	list_remove(&c->link);
@@ -282,7 +283,7 @@ static bool conn_has_more(const struct conn *c)
 static void conn_leave(struct conn *c)
 {
 	if (!c->lingering && conn_has_more(c)) {
-		buf_finish(&c->h1.stash);
+		h1_drop_stash(c);
 		conn_start_reading(c);
 		c->lingering = c->reading;
 		shutdown(conn_fd(c), SHUT_WR);

@@ -18,6 +18,7 @@
 #define NET_READ_BYTES ((size_t)1 << 20) /* read at a time, into memory that may be new … */
 #define NET_TURN_BYTES ((size_t)4 << 20) /* … and in one turn of the loop */
 #define NET_IOV 64
+#define NET_UNTAKEN ((size_t)16384) /* of answers: no further request is begun behind them */
 #define NET_TAIL_COPY ((size_t)4096) /* a remainder this small is copied: its memory goes back */
 #define NET_LINGER_BYTES ((uint64_t)32 << 20) /* read and dropped of what nobody wants any more */
 #define NET_LINGER_MS 1000
@@ -36,6 +37,7 @@ struct wait {
 struct net {
 	uv_loop_t *loop;
 	struct net_limits limits;
+	struct budget *budget;
 	struct http1_limits head_limits;
 	struct net_stats stats;
 	struct list conns, listeners;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,6 +67,7 @@ void answer(struct world *w, struct exchange *x, int status, const char *text)
 
 static void on_head(void *ctx, struct exchange *x)
 {
+	static char big[BIG_ANSWER + 1];
 	struct world *w = ctx;
 	struct count *c;
 
@@ -76,6 +78,9 @@ static void on_head(void *ctx, struct exchange *x)
 		w->kept = x;
 	} else if (slice_eq(x->head.path, SLICE("/empty"))) {
 		answer(w, x, 204, "");
+	} else if (slice_eq(x->head.path, SLICE("/big"))) {
+		memset(big, 'b', BIG_ANSWER);
+		answer(w, x, 200, big);
 	} else if (slice_eq(x->head.path, SLICE("/take")) && x->head.content_length) {
 		c = region_new(&x->region, struct count);
 		c->sink.ops = &count_ops;
@@ -143,7 +148,8 @@ struct world *world_new(unsigned timeout_ms)
 	struct world *w = mem_new(struct world);
 
 	uv_loop_init(&w->loop);
-	w->net = net_create(&w->loop, &limits);
+	w->budget.limit = WORLD_BUDGET;
+	w->net = net_create(&w->loop, &limits, &w->budget);
 	w->handler = (struct exchange_handler){
 		.ctx = w,
 		.head = on_head,
@@ -163,6 +169,7 @@ void world_end(struct world *w)
 	if (w->client >= 0)
 		close(w->client);
 	assert_int_equal(w->done, w->heads);
+	assert_int_equal(w->budget.used, 0);
 	buf_finish(&w->seen);
 	free(w);
 }
@@ -178,13 +185,13 @@ bool turns(struct world *w)
 			assert_int_equal(buf_append(&w->seen, piece, (size_t)n), 0);
 			quiet = 0;
 		}
-		if (n == 0)
+		if (n == 0 || errno != EAGAIN)
 			return false;
 	}
 	return true;
 }
 
-bool sends(struct world *w, const char *text)
+void sends_only(struct world *w, const char *text)
 {
 	struct slice rest = slice_str(text);
 
@@ -195,6 +202,11 @@ bool sends(struct world *w, const char *text)
 			break;
 		rest = slice_make(rest.p + n, rest.n - (size_t)n);
 	}
+}
+
+bool sends(struct world *w, const char *text)
+{
+	sends_only(w, text);
 	return turns(w);
 }
 

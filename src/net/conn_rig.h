@@ -13,10 +13,13 @@
 #include "net/net.h"
 
 #define REPLIES_MAX ((size_t)1 << 20)
+#define WORLD_BUDGET ((uint64_t)1 << 20)
+#define BIG_ANSWER ((size_t)20000) /* of "/big" */
 
 struct world {
 	uv_loop_t loop;
 	struct net *net;
+	struct budget budget;
 	struct exchange_handler handler;
 	int client;
 	struct buf seen;       /* by the client */
@@ -34,6 +37,8 @@ void connect_client(struct world *w);
 void answer(struct world *w, struct exchange *x, int status, const char *text);
 /* Turns of the loop until nothing comes any more. True: the connection is still open. */
 bool turns(struct world *w);
+/* The client sends that. */
+void sends_only(struct world *w, const char *text);
 /* The client sends that, then turns(). */
 bool sends(struct world *w, const char *text);
 /* How often the client has seen that. */

@@ -9,7 +9,14 @@
 #include "base/clock.h"
 #include "net/conn.h"
 
+#define H1_AHEAD ((size_t)8192) /* of a request that was read ahead, beside its head */
+#define H1_STASH_FREE ((size_t)4096)
 #define H1_REFUSAL_MAX ((size_t)16 << 10)
+
+size_t h1_ahead_bytes(const struct conn *c)
+{
+	return H1_AHEAD + c->net->limits.head_bytes;
+}
 
 void h1_init(struct conn *c)
 {
@@ -20,9 +27,8 @@ void h1_init(struct conn *c)
 
 void h1_finish(struct conn *c)
 {
-	assert(!c->h1.n_exchanges);
+	assert(!c->h1.n_exchanges && !c->h1.stash.n);
 	http1_finish(&c->h1.parser);
-	buf_finish(&c->h1.stash);
 }
 
 /* ---- refusing ---- */
@@ -126,9 +132,24 @@ static bool h1_between_requests(const struct conn *c)
 	return !c->h1.body.reading && !c->h1.parser.started;
 }
 
+/* Bytes of answers that wait for the client, or for those before them. */
+static size_t h1_untaken(const struct conn *c)
+{
+	size_t n = 0;
+
+	list_for_each (l, &c->h1.exchanges)
+		n += container_of(l, struct exchange, link)->out.pending;
+	return n;
+}
+
+/* May nothing be read ahead now? The first request needs no leave: so it goes on once there is
+ * none. */
 static bool h1_is_full(const struct conn *c)
 {
-	return c->h1.n_exchanges >= c->net->limits.pipelined;
+	unsigned n = c->h1.n_exchanges;
+
+	return n && (n >= c->net->limits.pipelined || h1_untaken(c) >= NET_UNTAKEN ||
+		     !budget_fits(c->net->budget, h1_ahead_bytes(c)));
 }
 
 /* One step of the parser. False: stop. */
@@ -160,13 +181,36 @@ static bool h1_step(struct conn *c, struct slice *in)
 	}
 }
 
-/* What comes beyond the pipelining limit waits, and reading stops until there is room. */
+/* A few requests that came with one that is answered may wait in any case. */
+static size_t h1_stash_bytes(size_t n)
+{
+	return n > H1_STASH_FREE ? n : 0;
+}
+
+/* What may not be read ahead waits, and reading stops until there is room. */
 static void h1_stash(struct conn *c, struct slice in)
 {
-	if (in.n && buf_put_slice(&c->h1.stash, in) < 0)
+	conn_stop_reading(c);
+	if (!budget_take(c->net->budget, h1_stash_bytes(in.n)))
 		conn_doom(c);
 	else
-		conn_stop_reading(c);
+		buf_put_slice(&c->h1.stash, in);
+}
+
+static struct buf h1_unstash(struct conn *c)
+{
+	struct buf stash = c->h1.stash;
+
+	buf_init(&c->h1.stash, NET_RECEIVE);
+	budget_give(c->net->budget, h1_stash_bytes(stash.n));
+	return stash;
+}
+
+void h1_drop_stash(struct conn *c)
+{
+	struct buf stash = h1_unstash(c);
+
+	buf_finish(&stash);
 }
 
 static void h1_input(struct conn *c, struct slice in)
@@ -219,11 +263,11 @@ void h1_arrived(struct conn *c, const char *p, size_t n)
 
 void h1_resume(struct conn *c)
 {
-	struct buf stash = c->h1.stash;
+	struct buf stash;
 
-	if (!stash.n || h1_is_full(c))
+	if (!c->h1.stash.n || h1_is_full(c))
 		return;
-	buf_init(&c->h1.stash, NET_RECEIVE);
+	stash = h1_unstash(c);
 	h1_input(c, buf_slice(&stash));
 	buf_finish(&stash);
 }

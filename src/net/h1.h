@@ -26,6 +26,7 @@ struct h1_exchange {
 	bool ended;     /* its last chunk was written */
 	bool close;     /* the connection closes after this answer */
 	bool continued; /* its client was told to send the body */
+	size_t charged; /* to the budget: it was read ahead */
 };
 
 struct h1_body {
@@ -41,7 +42,7 @@ struct h1 {
 	struct list exchanges; /* oldest first */
 	unsigned n_exchanges;
 	struct h1_body body;
-	struct buf stash;  /* input beyond the pipelining limit */
+	struct buf stash;  /* input beyond what may be read ahead */
 	bool last_request; /* the client has said so */
 	bool refused;      /* it broke a rule: its input is not looked at any more */
 };
@@ -55,6 +56,10 @@ void h1_room(struct conn *c, char **p, size_t *n);
 void h1_arrived(struct conn *c, const char *p, size_t n);
 /* What was read ahead, when there is room again. */
 void h1_resume(struct conn *c);
+/* What was read ahead is for nobody. */
+void h1_drop_stash(struct conn *c);
+/* What one that is read ahead counts: its head, what keeps track of it, a short answer. */
+size_t h1_ahead_bytes(const struct conn *c);
 /* The client has ended its side. True: it still waits for answers. */
 bool h1_half_closed(const struct conn *c);
 /* Answers on net's own account, once, and closes after that. */

@@ -96,6 +96,8 @@ struct h1_exchange *h1_exchange_take(struct conn *c)
 		.x = { .carrier = &h1_carrier, .region = region, .began_ns = turn_now_ns(n->loop) },
 		.conn = c
 	};
+	if (c->h1.n_exchanges && budget_take(n->budget, h1_ahead_bytes(c)))
+		e->charged = h1_ahead_bytes(c);
 	list_push_back(&c->h1.exchanges, &e->x.link);
 	c->h1.n_exchanges++;
 	return e;
@@ -130,6 +132,7 @@ static void h1_over(struct h1_exchange *e, enum exchange_end how)
 	c->h1.n_exchanges--;
 	if (e->x.handler)
 		e->x.handler->done(e->x.handler->ctx, &e->x, how);
+	budget_give(c->net->budget, e->charged);
 	h1_exchange_free(c->net, e);
 }
 

@@ -98,12 +98,13 @@ static void net_start_handles(struct net *n)
 	uv_unref((uv_handle_t *)n->turn);
 }
 
-struct net *net_create(uv_loop_t *loop, const struct net_limits *limits)
+struct net *net_create(uv_loop_t *loop, const struct net_limits *limits, struct budget *budget)
 {
 	struct net *n = mem_new(struct net);
 
 	n->loop = loop;
 	n->limits = *limits;
+	n->budget = budget;
 	n->head_limits = (struct http1_limits){ .head_bytes = limits->head_bytes,
 						.headers = limits->headers,
 						.body_bytes = limits->body_bytes };

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/budget.h"
 #include "net/exchange.h"
 
 struct net;
@@ -23,7 +24,8 @@ struct net_limits {
 	uint64_t body_bytes;       /* 413; checked before the sink is asked */
 	unsigned connections;      /* of this net; beyond it 503 and close at once. Each listener
 				    * keeps an eighth (64 at most) that others cannot take */
-	unsigned pipelined;        /* unanswered requests read ahead per connection */
+	unsigned pipelined;        /* unanswered requests read ahead per connection, as long as
+				    * there is memory and the client takes its answers */
 	unsigned head_timeout_ms;  /* first byte of a head to its end; 408 */
 	unsigned body_timeout_ms;  /* longest pause within a body; 408 */
 	uint64_t body_rate_min;    /* bytes/s over the whole body after the first 10 s; 408 */
@@ -39,7 +41,8 @@ struct net_stats {
 	uint64_t timeouts_total;     /* of the clients: a head, a body, an answer, a pause */
 };
 
-struct net *net_create(uv_loop_t *loop, const struct net_limits *limits);
+/* What is read ahead on connections is taken from the budget, which must outlive the net. */
+struct net *net_create(uv_loop_t *loop, const struct net_limits *limits, struct budget *budget);
 /* Call when no connection is left (after net_drain reported so) or to cut everything off. */
 struct net *net_destroy(struct net *n);
 

@@ -268,7 +268,7 @@ static int serve_build(struct server *s, struct buf *why)
 	s->api = api_create(&s->fleet, s->tokens);
 	api_starts(s->api);
 	serve_limits(s->settings, &limits);
-	s->net = net_create(&s->loop, &limits);
+	s->net = net_create(&s->loop, &limits, &s->budget);
 	api_counts(s->api, s->net);
 	return 0;
 }

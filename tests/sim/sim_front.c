@@ -121,7 +121,7 @@ void front_start(struct sim *s)
 	f->fleet.workers.makers = sim_makers;
 	f->api = api_create(&f->fleet, NULL);
 	front_limits(s, &limits);
-	f->net = net_create(&f->loop, &limits);
+	f->net = net_create(&f->loop, &limits, &f->budget);
 	api_door_init(&f->door, f->api, API_ALL);
 }
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a connection does ahead: requests that are read before their turn, and answers that nobody
+ * takes. */
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "net/conn_rig.h"
+
+static void sends_times(struct world *w, unsigned times, const char *text)
+{
+	for (unsigned i = 0; i < times; i++)
+		sends_only(w, text);
+}
+
+/* Who does not take its answers is answered no further: what waits for it is one answer. */
+static void test_untaken_answers_do_not_pile_up(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	sends_times(w, 40, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+	for (unsigned i = 0; i < 10; i++)
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+	assert_in_range(w->heads, 2, 39);
+	assert_int_equal(w->heads - w->done, 1);
+	assert_true(turns(w));
+	assert_int_equal(w->done, 40);
+	assert_true(w->seen.n > 40 * BIG_ANSWER);
+	world_end(w);
+}
+
+static void test_requests_read_ahead_are_taken_from_the_budget(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	sends(w, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+	assert_int_equal(w->budget.used, 0);
+	sends(w, "GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+	assert_int_equal(w->heads, 3);
+	assert_in_range(w->budget.used, 2 * 4096, 2 * 16384);
+	answer(w, w->kept, 200, "late");
+	assert_true(turns(w));
+	assert_int_equal(w->done, 3);
+	assert_int_equal(w->budget.used, 0);
+	world_end(w);
+}
+
+/* Where the budget is used up nothing is read ahead, and nobody loses an answer. */
+static void test_nothing_is_read_ahead_without_memory(void **state)
+{
+	struct world *w = world_new(0);
+
+	(void)state;
+	assert_true(budget_take(&w->budget, WORLD_BUDGET));
+	sends(w, "GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+		 "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+	assert_int_equal(w->heads, 1);
+	answer(w, w->kept, 200, "late");
+	assert_true(turns(w));
+	assert_int_equal(w->heads, 3);
+	assert_int_equal(seen(w, "late"), 1);
+	assert_int_equal(seen(w, "[/a]"), 1);
+	assert_int_equal(seen(w, "[/b]"), 1);
+	budget_give(&w->budget, WORLD_BUDGET);
+	world_end(w);
+}
+
+static void test_input_that_waits_is_taken_from_the_budget(void **state)
+{
+	static const char first[] = "GET /later HTTP/1.1\r\nHost: h\r\n\r\n";
+	static char text[40000];
+	struct world *w = world_new(0);
+
+	(void)state;
+	memset(text, '\n', sizeof(text) - 1);
+	for (unsigned i = 0; i < 1000; i++)
+		memcpy(text + i * strlen(first), first, strlen(first));
+	assert_true(budget_take(&w->budget, WORLD_BUDGET - 20000));
+	assert_false(sends(w, text));
+	budget_give(&w->budget, WORLD_BUDGET - 20000);
+	assert_int_equal(w->budget.used, 0);
+	close(w->client);
+	connect_client(w);
+	assert_true(sends(w, text));
+	assert_in_range(w->budget.used, 30000, 100000);
+	world_end(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_untaken_answers_do_not_pile_up),
+		cmocka_unit_test(test_requests_read_ahead_are_taken_from_the_budget),
+		cmocka_unit_test(test_nothing_is_read_ahead_without_memory),
+		cmocka_unit_test(test_input_that_waits_is_taken_from_the_budget),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
