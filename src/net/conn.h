@@ -11,12 +11,14 @@
  * hands bytes to the protocol, which calls the API layer; nothing else calls out.
  */
 
+#include "base/clock.h"
 #include "net/h1.h"
 #include "net/net.h"
 
 #define NET_RECEIVE ((size_t)65536)
 #define NET_READ_BYTES ((size_t)1 << 20) /* read at a time, into memory that may be new … */
 #define NET_TURN_BYTES ((size_t)4 << 20) /* … and in one turn of the loop */
+#define NET_TURN_NS (5 * NS_PER_MS)      /* of requests; what comes then waits for the next turn */
 #define NET_IOV 64
 #define NET_UNTAKEN ((size_t)16384) /* of answers: no further request is begun behind them */
 #define NET_TAIL_COPY ((size_t)4096) /* a remainder this small is copied: its memory goes back */
@@ -49,6 +51,9 @@ struct net {
 	struct list waits[WAIT_KINDS];
 	uint64_t wait_ms[WAIT_KINDS];
 	uint64_t told_ns; /* when it was last said that none can be accepted; 0: never */
+	uv_idle_t *again; /* runs while the last turn has left connections to look at */
+	/* When the first and the latest request of this turn began. 0: none has. */
+	uint64_t first_ns, latest_ns;
 	size_t turn_read; /* bytes, in this turn */
 	bool turning;     /* in net_turn(): connections may be closed */
 	bool draining;
@@ -98,6 +103,10 @@ struct conn {
 	size_t queue_seen; /* libuv's queue at the last check: progress */
 	char peer[64];
 };
+
+/* ---- net.c ---- */
+/* Have this turn's requests taken so long that others have to wait? */
+bool net_is_late(const struct net *n);
 
 /* ---- conn.c ---- */
 struct conn *conn_create(struct net *n, const struct exchange_handler *handler, bool pipe);

@@ -78,6 +78,9 @@ static void on_head(void *ctx, struct exchange *x)
 		w->kept = x;
 	} else if (slice_eq(x->head.path, SLICE("/empty"))) {
 		answer(w, x, 204, "");
+	} else if (slice_eq(x->head.path, SLICE("/slow"))) {
+		*w->time_ns += NS_PER_MS;
+		answer(w, x, 200, "slow");
 	} else if (slice_eq(x->head.path, SLICE("/big"))) {
 		memset(big, 'b', BIG_ANSWER);
 		answer(w, x, 200, big);

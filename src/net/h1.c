@@ -122,14 +122,14 @@ static bool h1_head(struct conn *c)
 
 /* ---- input ---- */
 
-bool h1_idle(const struct conn *c)
-{
-	return !c->h1.body.reading && !c->h1.parser.started && !c->h1.n_exchanges;
-}
-
 static bool h1_between_requests(const struct conn *c)
 {
 	return !c->h1.body.reading && !c->h1.parser.started;
+}
+
+bool h1_idle(const struct conn *c)
+{
+	return h1_between_requests(c) && !c->h1.n_exchanges && !c->h1.stash.n;
 }
 
 /* Bytes of answers that wait for the client, or for those before them. */
@@ -187,6 +187,12 @@ static size_t h1_stash_bytes(size_t n)
 	return n > H1_STASH_FREE ? n : 0;
 }
 
+/* Others are waiting, too. */
+static bool h1_gives_way(const struct conn *c, struct slice in)
+{
+	return net_is_late(c->net) && in.n && budget_fits(c->net->budget, h1_stash_bytes(in.n));
+}
+
 /* What may not be read ahead waits, and reading stops until there is room. */
 static void h1_stash(struct conn *c, struct slice in)
 {
@@ -220,7 +226,7 @@ static void h1_input(struct conn *c, struct slice in)
 	while (!c->doomed && !c->lingering && !h->refused) {
 		if (h1_between_requests(c) && (c->close_after || h->last_request) && h->n_exchanges)
 			break;
-		if (h1_between_requests(c) && h1_is_full(c)) {
+		if (h1_between_requests(c) && (h1_is_full(c) || h1_gives_way(c, in))) {
 			h1_stash(c, in);
 			break;
 		}

@@ -16,6 +16,34 @@
 
 /* ---- the end of the turn ---- */
 
+bool net_is_late(const struct net *n)
+{
+	return n->latest_ns - n->first_ns > NET_TURN_NS;
+}
+
+static void net_begin_turn(struct net *n)
+{
+	n->turn_read = 0;
+	n->first_ns = n->latest_ns = 0;
+}
+
+static void net_again(uv_idle_t *i)
+{
+	TURN(i);
+}
+
+/* Nobody is waited for while there are connections left to look at. */
+static void net_end_turn(struct net *n)
+{
+	net_begin_turn(n);
+	if (list_empty(&n->due)) {
+		uv_idle_stop(n->again);
+		uv_unref((uv_handle_t *)n->turn);
+	} else {
+		uv_idle_start(n->again, net_again);
+	}
+}
+
 static void net_turn(uv_prepare_t *p)
 {
 	struct net *n = p->data;
@@ -29,11 +57,11 @@ static void net_turn(uv_prepare_t *p)
 		log_commit();
 	}
 	n->turning = true;
-	while ((l = list_pop(&n->due)))
+	net_begin_turn(n);
+	while (!net_is_late(n) && (l = list_pop(&n->due)))
 		conn_turn(container_of(l, struct conn, due));
 	n->turning = false;
-	n->turn_read = 0;
-	uv_unref((uv_handle_t *)p);
+	net_end_turn(n);
 	if (!n->draining || !done || !list_empty(&n->conns))
 		return;
 	n->drained = NULL;
@@ -96,6 +124,8 @@ static void net_start_handles(struct net *n)
 	n->turn->data = n;
 	uv_prepare_start(n->turn, net_turn);
 	uv_unref((uv_handle_t *)n->turn);
+	n->again = mem_new(uv_idle_t);
+	uv_idle_init(n->loop, n->again);
 }
 
 struct net *net_create(uv_loop_t *loop, const struct net_limits *limits, struct budget *budget)
@@ -162,6 +192,7 @@ struct net *net_destroy(struct net *n)
 	net_free_exchanges(n);
 	uv_close((uv_handle_t *)n->tick, net_freed);
 	uv_close((uv_handle_t *)n->turn, net_freed);
+	uv_close((uv_handle_t *)n->again, net_freed);
 	free(n);
 	return NULL;
 }

@@ -95,6 +95,52 @@ static void test_input_that_waits_is_taken_from_the_budget(void **state)
 	world_end(w);
 }
 
+static uint64_t time_ns = NS_PER_S;
+
+static uint64_t test_now_ns(void)
+{
+	return time_ns;
+}
+
+static const struct clock_source test_clock = { .now_ns = test_now_ns, .wall_ns = test_now_ns };
+
+/* Requests that take long, on several connections: a turn does some of them, the next ones go on
+ * where it stopped, and none is left out. */
+static void test_a_turn_is_not_long(void **state)
+{
+	static const char four[] = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n"
+				   "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n"
+				   "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n"
+				   "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct world *w = world_new(0);
+	int clients[10];
+
+	(void)state;
+	clock_source = &test_clock;
+	w->time_ns = &time_ns;
+	for (unsigned i = 0; i < ARRAY_LEN(clients); i++) {
+		if (i)
+			connect_client(w);
+		clients[i] = w->client;
+		sends_only(w, four);
+	}
+	for (unsigned before = 0; w->heads < 4 * ARRAY_LEN(clients); before = w->heads) {
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+		assert_in_range(w->heads - before, 1, 14);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(clients); i++) {
+		w->client = clients[i];
+		buf_clear(&w->seen);
+		assert_true(turns(w));
+		assert_int_equal(seen(w, "slow"), 4);
+		if (i)
+			close(clients[i]);
+	}
+	w->client = clients[0];
+	world_end(w);
+	clock_source = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +148,7 @@ int main(void)
 		cmocka_unit_test(test_requests_read_ahead_are_taken_from_the_budget),
 		cmocka_unit_test(test_nothing_is_read_ahead_without_memory),
 		cmocka_unit_test(test_input_that_waits_is_taken_from_the_budget),
+		cmocka_unit_test(test_a_turn_is_not_long),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
