@@ -5,15 +5,19 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "api/dialect.h"
 #include "base/clock.h"
 #include "base/guess.h"
+#include "base/mem.h"
 #include "wire/frame.h"
 #include "wire/json.h"
 
 #define ANSWER_TEXT_MAX ((size_t)64 << 20)
 #define ANSWER_HEADERS_MAX ((size_t)131072)
+#define ANSWER_SMALL ((size_t)4096) /* the exchange's own memory: net bounds how many there are */
 
 /* TorchServe sends these on every answer. */
 #define ANSWER_PRAGMA "Pragma: no-cache\r\n"
@@ -137,16 +141,56 @@ static void answer_send(struct call *c, int status, struct slice reason, struct 
 	exchange_reply(c->x, &a, body);
 }
 
+/* A body of ours on its way to a client, who decides how long that takes. */
+struct answer_copy {
+	struct budget *budget;
+	size_t charged;
+	char text[];
+};
+
+static void answer_copy_gone(void *arg)
+{
+	struct answer_copy *k = arg;
+
+	budget_give(k->budget, k->charged);
+	free(k);
+}
+
+/* False: there is no memory for it, and that was answered. */
+static bool answer_copy(struct call *c, struct slice text, struct budget *spare,
+			struct payload *ret)
+{
+	size_t charged = sizeof(struct answer_copy) + text.n;
+	struct budget *budget = c->api->budget;
+	struct answer_copy *k;
+
+	if (text.n <= ANSWER_SMALL) {
+		*ret = (struct payload){ region_copy(&c->x->region, text).p, text.n, NULL, NULL };
+		return true;
+	}
+	if (!budget_take(budget, charged)) {
+		budget = spare;
+		if (!spare || !budget_take(spare, charged)) {
+			call_no_memory(c);
+			return false;
+		}
+	}
+	k = mem_alloc(charged);
+	*k = (struct answer_copy){ .budget = budget, .charged = charged };
+	memcpy(k->text, text.p, text.n);
+	*ret = (struct payload){ k->text, text.n, answer_copy_gone, k };
+	return true;
+}
+
 void call_answer(struct call *c, int status, const char *type, struct slice text)
 {
-	struct slice copy;
+	struct payload body;
 
-	if (!c->x)
+	if (!c->x || !answer_copy(c, text, &c->api->spare, &body))
 		return;
-	copy = region_copy(&c->x->region, text);
 	answer_send(c, status, SLICE_NULL,
 		    text.n || type ? slice_str(type ? type : "application/json") : SLICE_NULL,
-		    SLICE_NULL, (struct payload){ .p = copy.p, .n = copy.n });
+		    SLICE_NULL, body);
 }
 
 static char *answer_format(struct call *c, const char *fmt, va_list ap)
@@ -204,6 +248,12 @@ void call_not_allowed(struct call *c)
 		   "Requested method is not allowed, please refer to API document.");
 }
 
+void call_no_memory(struct call *c)
+{
+	call_error(c, 503, "ServiceUnavailableException",
+		   "The server's memory budget is used up; try again later.");
+}
+
 void call_model_not_found(struct call *c, struct slice model)
 {
 	const char *absence = ready_absence(&c->api->ready, model), *meant = NULL;
@@ -252,20 +302,14 @@ struct version *call_find_version(struct call *c, struct slice model, struct sli
 
 /* ---- replies of workers ---- */
 
-static struct payload answer_payload(struct call *c, const struct reply *reply)
-{
-	struct slice copy;
-
-	if (reply->release)
-		return (struct payload){ reply->body.p, reply->body.n, reply->release, reply->arg };
-	copy = region_copy(&c->x->region, reply->body);
-	return (struct payload){ .p = copy.p, .n = copy.n };
-}
-
 void call_send(struct call *c, const struct reply *reply)
 {
+	struct payload body = { reply->body.p, reply->body.n, reply->release, reply->arg };
+
+	if (!reply->release && !answer_copy(c, reply->body, NULL, &body))
+		return;
 	answer_send(c, reply->status, reply->phrase.n ? reply->phrase : SLICE_NULL, reply->type,
-		    reply->headers, answer_payload(c, reply));
+		    reply->headers, body);
 }
 
 void call_begin(struct call *c, const struct reply *reply, struct slice name, struct slice value)

@@ -15,6 +15,7 @@
 #include "log/log.h"
 #include "loop/turn.h"
 
+#define API_SPARE ((uint64_t)16 << 20) /* some pages of metrics */
 #define CALLS_KEPT 256
 #define CALLS_BEGUN 256 /* of those that waited for the start, in one turn of the loop */
 #define CALL_SMALL_BODY ((uint64_t)1 << 20)
@@ -232,6 +233,7 @@ struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 	a->fleet = fleet;
 	a->settings = fleet->settings;
 	a->budget = fleet->budget;
+	a->spare.limit = API_SPARE;
 	a->tokens = tokens;
 	list_init(&a->free_calls);
 	list_init(&a->early);
@@ -314,7 +316,7 @@ struct api *api_destroy(struct api *a)
 		region_finish(&c->region);
 		free(c);
 	}
-	assert(list_empty(&a->early));
+	assert(list_empty(&a->early) && !a->spare.used);
 	map_finish(&a->idents);
 	uv_close((uv_handle_t *)a->begin, call_begin_closed);
 	ready_finish(&a->ready);

@@ -31,6 +31,7 @@ struct api {
 		*unaccepted, *bad, *timeouts;
 	const struct net *net; /* NULL: not yet */
 	struct budget *budget;
+	struct budget spare;   /* for our own answers where requests have used up the other */
 	struct tokens *tokens; /* NULL: no authorization */
 	bool stopping;         /* nobody needs to wait for the start any more */
 	bool starting;         /* the models of the start are not known yet … */
@@ -80,7 +81,8 @@ bool call_too_early(struct call *c);
 
 /* Of an answer that somebody else gives: the header lines that all have. */
 void call_put_headers(struct call *c, const char *type, struct buf *out);
-/* A document; `type` NULL: application/json. Copied. */
+/* A document; `type` NULL: application/json. Copied, to memory of the budget where it is not short;
+ * 503 when that is used up. */
 void call_answer(struct call *c, int status, const char *type, struct slice text);
 /* {"status": …} */
 void call_status(struct call *c, int status, const char *text);
@@ -90,6 +92,8 @@ void call_outcome(struct call *c, const struct outcome *o);
 /* 404 and 405 with TorchServe's fixed texts. */
 void call_not_found(struct call *c);
 void call_not_allowed(struct call *c);
+/* 503: the budget is used up. */
+void call_no_memory(struct call *c);
 void call_model_not_found(struct call *c, struct slice model);
 void call_version_not_found(struct call *c, struct slice model, struct slice version);
 /* A worker's reply as it is, with its body's bytes: the whole answer. */

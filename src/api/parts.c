@@ -115,8 +115,7 @@ static int parts_query(struct call *c)
 	if (!rest.n)
 		return 0;
 	if (pool_alloc(pool, rest.n, &c->extra)) {
-		call_error(c, 503, "ServiceUnavailableException",
-			   "The server's memory budget is used up; try again later.");
+		call_no_memory(c);
 		return -1;
 	}
 	while ((r = http_query_next(&c->region, &rest, &name, &value)) > 0) {

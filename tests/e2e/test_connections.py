@@ -37,6 +37,17 @@ def shared(module_serve, module_tmp):
     return server.wait_ready()
 
 
+def resident(server):
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+def sanitized(server):
+    """Sanitizers keep what was freed for a while."""
+    with open(f"/proc/{server.process.pid}/maps", encoding="utf-8") as maps:
+        return "libasan" in maps.read()
+
+
 def known(path, method="POST"):
     return f"{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(HIDDEN)}\r\n\r\n".encode()
 
@@ -120,17 +131,11 @@ def handle(data, context):
     return ["end"]
 """)
     assert shared.register("long.mar", initial_workers=1, synchronous="true").ok
-
-    def resident():
-        with open(f"/proc/{shared.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
     assert len(shared.predict("long").content) == 16_000_003
-    before = resident()
+    before = resident(shared)
     for _ in range(3):
         assert len(shared.predict("long").content) == 16_000_003
-    # A sanitizer keeps what was freed for a while.
-    with open(f"/proc/{shared.process.pid}/maps") as maps:
-        assert "libasan" in maps.read() or resident() - before < 8_000
+    assert sanitized(shared) or resident(shared) - before < 8_000
 
 
 def test_clients_that_announce_much_and_send_little_take_no_memory(module_serve, module_tmp):
@@ -146,6 +151,22 @@ def test_clients_that_announce_much_and_send_little_take_no_memory(module_serve,
     assert slow[0].response().body == b"ab" + b"c" * 5_999_998
     for raw in slow:
         raw.close()
+    eventually(lambda: server.metric("sconce_memory_used_bytes") == 0, "all is free")
+
+
+def test_answers_that_nobody_takes_are_bounded(serve, tmp_path):
+    """A description of 19 kB is answered to 30 bytes: thousands of them wait for clients that take
+    none."""
+    server = serve(store=fill(tmp_path / "store"), memory_budget="16m", max_request_size="8m")
+    before = resident(server)
+    with ExitStack() as stack:
+        deaf = [stack.enter_context(server.raw(receive_buffer=4096)) for _ in range(1500)]
+        for raw in deaf:
+            raw.send(b"OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n" * 100)
+        eventually(lambda: server.metric("sconce_memory_refused_total") > 0, "there is no more")
+        assert sanitized(server) or resident(server) - before < 100_000
+        assert server.manage("GET", "/models").status_code == 200
+        assert deaf[0].response().status == 200
     eventually(lambda: server.metric("sconce_memory_used_bytes") == 0, "all is free")
 
 
