@@ -2,14 +2,18 @@
 #include "auth/tokens.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/util.h"
 
 #define TOKEN_BYTES 6
 #define TOKEN_CHARS 8 /* of URL-safe base64 */
@@ -24,6 +28,7 @@ struct tokens {
 	struct token all[TOKEN_KINDS];
 	uint64_t life_ns;
 	char *path;
+	int place; /* see TOKENS_PLACE; -1: nobody finds the file by it */
 	struct lane renewals;
 };
 
@@ -94,6 +99,18 @@ static int tokens_save(const struct token *all, const char *path)
 	return r;
 }
 
+static int tokens_open_place(const char *path)
+{
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	int fd = real ? memfd_create(TOKENS_PLACE, MFD_CLOEXEC) : -1;
+
+	if (fd >= 0 && write(fd, real, strlen(real)) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64_t expires_ns,
 		  uint64_t now_ns, struct buf *why)
 {
@@ -103,6 +120,7 @@ int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64
 	lane_init(&t->renewals, loop);
 	t->life_ns = expires_ns;
 	t->path = mem_strdup(path);
+	t->place = -1;
 	for (int k = 0; k < TOKEN_KINDS && !r; k++)
 		r = token_make(&t->all[k], k == TOKEN_API ? 0 : now_ns + expires_ns);
 	if (!r)
@@ -116,6 +134,7 @@ int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64
 		tokens_destroy(t, false);
 		return err_trace(r);
 	}
+	t->place = tokens_open_place(path);
 	*ret = t;
 	return 0;
 }
@@ -125,6 +144,7 @@ struct tokens *tokens_destroy(struct tokens *t, bool remove_file)
 	if (!t)
 		return NULL;
 	lane_finish(&t->renewals);
+	closep(&t->place);
 	if (remove_file)
 		unlink(t->path);
 	explicit_bzero(t->all, sizeof(t->all));

@@ -27,6 +27,10 @@ enum token_verdict {
 
 struct tokens;
 
+/* The name of a memfd that whoever has tokens keeps open: the absolute path of their file. Only
+ * processes of the same user can read it there, and it cannot outlive the server. */
+#define TOKENS_PLACE "sconce-key-file"
+
 /* Makes three fresh keys and writes the file (mode 0600, replaced atomically), at once: this is for
  * the start. `expires_ns`: life of the two that expire. 0, or -errno with a sentence in `why`. */
 int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64_t expires_ns,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/tokens.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -17,10 +18,9 @@
 
 #define KEY_FILE_MAX ((size_t)64 << 10)
 #define KEY_TABLE_MAX ((size_t)16 << 20) /* of /proc/net/tcp */
-#define KEY_PROCESS_MAX ((size_t)4 << 20)
+#define KEY_PLACE_MAX 4097
 #define KEY_SOCKETS_MAX 16
 #define KEY_LISTENS SLICE("0A")
-#define KEY_FILE_NAME "key_file.json"
 
 /* Sockets that listen at an address, by their inodes. */
 struct key_sockets {
@@ -139,47 +139,68 @@ static void key_find_sockets(struct key_sockets *s, struct slice address)
 	key_find_tcp(s, "/proc/net/tcp6", (unsigned)number);
 }
 
-static bool key_has_socket(const char *folder, const struct key_sockets *s)
+/* Is an open file of a process what is looked for? `link` is what /proc says of it. */
+typedef bool key_wanted(void *arg, const char *link);
+
+/* The path of the first that is, or NULL. free() it. */
+static char *key_find_open(const char *process, key_wanted *wanted, void *arg)
 {
+	_cleanup_(freep) char *folder = mem_printf("%s/fd", process);
 	struct dirent *e;
-	bool found = false;
+	char *found = NULL;
 	DIR *d = opendir(folder);
 
 	while (d && !found && (e = readdir(d))) {
 		char link[64];
 		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
-		unsigned long long inode;
 
 		if (n <= 0)
 			continue;
 		link[n] = '\0';
-		if (sscanf(link, "socket:[%llu]", &inode) != 1)
-			continue;
-		for (unsigned i = 0; i < s->n; i++)
-			found |= s->inodes[i] == inode;
+		if (wanted(arg, link))
+			found = mem_printf("%s/%s", folder, e->d_name);
 	}
 	if (d)
 		closedir(d);
 	return found;
 }
 
+static bool key_is_socket(void *arg, const char *link)
+{
+	const struct key_sockets *s = arg;
+	unsigned long long inode;
+
+	if (sscanf(link, "socket:[%llu]", &inode) != 1)
+		return false;
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->inodes[i] == inode)
+			return true;
+	return false;
+}
+
+static bool key_is_place(void *arg, const char *link)
+{
+	(void)arg;
+	return strcmp(link, "/memfd:" TOKENS_PLACE " (deleted)") == 0;
+}
+
 /* The folder in /proc of this user's process that has one of the sockets, or NULL. */
-static char *key_find_process(const struct key_sockets *s)
+static char *key_find_process(struct key_sockets *s)
 {
 	struct dirent *e;
 	char *found = NULL;
 	DIR *d = s->n ? opendir("/proc") : NULL;
 
 	while (d && !found && (e = readdir(d))) {
-		_cleanup_(freep) char *path = mem_printf("/proc/%s", e->d_name),
-				      *fds = mem_printf("%s/fd", path);
+		_cleanup_(freep) char *path = mem_printf("/proc/%s", e->d_name), *socket = NULL;
 		struct stat st;
 		uint64_t pid;
 
 		if (!slice_u64(slice_str(e->d_name), &pid) || stat(path, &st) < 0 ||
 		    st.st_uid != geteuid())
 			continue;
-		if (key_has_socket(fds, s))
+		socket = key_find_open(path, key_is_socket, s);
+		if (socket)
 			found = TAKE(path);
 	}
 	if (d)
@@ -187,53 +208,18 @@ static char *key_find_process(const struct key_sockets *s)
 	return found;
 }
 
-/* ---- where its key file is ---- */
-
-/* What stands behind `name` in a list of texts that end in NUL: as "name=value", or as the text
- * that follows it. SLICE_NULL: nothing does. */
-static struct slice key_value(struct slice list, struct slice name)
-{
-	while (list.n) {
-		struct slice text = slice_cut(&list, '\0'), value = text;
-		struct slice key = slice_cut(&value, '=');
-
-		if (!slice_eq(key, name))
-			continue;
-		return value.p ? value : slice_cut(&list, '\0');
-	}
-	return SLICE_NULL;
-}
-
-static char *key_file_of(const char *process)
-{
-	_cleanup_(freep) char *flags = mem_printf("%s/cmdline", process),
-			      *variables = mem_printf("%s/environ", process);
-	_cleanup_(buf_finish) struct buf line = BUF_INIT(KEY_PROCESS_MAX),
-					 environment = BUF_INIT(KEY_PROCESS_MAX);
-	struct slice named = SLICE_NULL;
-
-	if (key_read_proc(flags, &line) == 0)
-		named = key_value(buf_slice(&line), SLICE("--key-file"));
-	if (!named.n && line.n)
-		named = key_value(buf_slice(&line), SLICE("--key_file"));
-	if (!named.n && key_read_proc(variables, &environment) == 0)
-		named = key_value(buf_slice(&environment), SLICE("SCONCE_KEY_FILE"));
-	if (!named.n)
-		named = SLICE(KEY_FILE_NAME);
-	/* Through its eyes: it may be in another container. */
-	return mem_printf("%s/%s/%.*s", process, *named.p == '/' ? "root" : "cwd",
-			  SLICE_ARG(named));
-}
-
 char *key_of_server(const char *address, const char *kind)
 {
+	_cleanup_(buf_finish) struct buf place = BUF_INIT(KEY_PLACE_MAX);
+	_cleanup_(freep) char *process = NULL, *open = NULL, *path = NULL;
 	struct key_sockets sockets = { 0 };
-	_cleanup_(freep) char *process = NULL, *path = NULL;
 
 	key_find_sockets(&sockets, slice_str(address));
 	process = key_find_process(&sockets);
-	if (!process)
+	open = process ? key_find_open(process, key_is_place, NULL) : NULL;
+	if (!open || key_read_proc(open, &place) < 0)
 		return NULL;
-	path = key_file_of(process);
+	/* Through its eyes: it may be in another container. */
+	path = mem_printf("%s/root%s", process, buf_cstr(&place));
 	return key_of_file(path, kind);
 }

@@ -265,6 +265,20 @@ def test_tokens(serve, tmp_path):
     assert neighbour.do("list") == "There are no models.\n"
 
 
+def test_keys_where_the_settings_of_the_server_say(serve, tmp_path):
+    """Nothing of that is in its command line or environment, nor in the folder of the client."""
+    root = tmp_path / "server"
+    (root / "keys").mkdir(parents=True)
+    (root / "config.properties").write_text("key_file=keys/mine.json\n")
+    server = serve(root=root, disable_token_authorization=False, wait=False, load_models=None)
+    client = Client(tmp_path, f"http://127.0.0.1:{server.management}")
+    eventually(lambda: client.run("list")[0] == 0)
+    assert client.do("token") == "The server's key file has a new management key.\n"
+    assert client.do("list") == "There are no models.\n"
+    (root / "keys").rename(root / "moved")
+    assert client.run("list")[0] == 1
+
+
 def test_no_token_is_found(serve, tmp_path):
     server = serve(disable_token_authorization=False, wait=False, load_models=None)
     client = Client(tmp_path, f"http://127.0.0.1:{server.management}")
