@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "base/util.h"
 #include "wire/json.h"
+#include "worker/crash.h"
 
 #define LOAD_MAX ((size_t)32 << 20)
 #define LOAD_RESPONSE_MAX 6553500
@@ -49,6 +50,7 @@ static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e
 				.python = load_text(engine, "python"),
 				.cache = load_text(engine, "cache"),
 				.dir = load_text(root, "model_dir") };
+	int r;
 
 	config = yyjson_obj_get(engine, "config");
 	json = yyjson_is_obj(config) ? yyjson_val_write(config, 0, NULL) : NULL;
@@ -65,7 +67,10 @@ static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e
 			 "MANIFEST.json names no serializedFile for the engine to load");
 		return -EINVAL;
 	}
-	return model_open(&s->model, &w, e);
+	crash_watch(s);
+	r = model_open(&s->model, &w, e);
+	crash_unwatch();
+	return r;
 }
 
 int load_model(struct session *s, int fd, size_t n)

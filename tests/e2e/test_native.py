@@ -202,6 +202,7 @@ def test_nothing_is_lost_when_it_is_killed(serve, tmp_path):
 
 @pytest.mark.parametrize("engine, content, words", [
     ("hostile", "bad", "the file says: bad"),
+    ("hostile", "crash", "the engine hostile crashed while it loaded the model (signal 8, "),
     ("tomorrow", "good", "built for interface 2, and this is 1: build it again"),
     ("short", "good", "its table lacks functions"),
     ("nothing", "good", "no engine takes"),

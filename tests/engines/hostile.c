@@ -8,6 +8,7 @@
  */
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,8 @@ static int hostile_load(void *engine, const struct sconce_model_options *options
 		text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
 		fclose(f);
 	}
+	if (strncmp(text, "crash", 5) == 0)
+		raise(SIGFPE);
 	if (strncmp(text, "good", 4) != 0) {
 		snprintf(error->text, sizeof(error->text), "the file says: %s", text);
 		return -1;
