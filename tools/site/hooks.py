@@ -13,9 +13,20 @@ from mkdocs.structure.files import File
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+ROW = re.compile(r"^\| \[([^]]*)\]\(([^)]*)\)", re.M)
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 TABLE = re.compile(r"<table>(.*?)</table>", re.S)
 HEAD = re.compile(r"<thead>.*?</thead>\s*", re.S)
+
+
+def on_config(config):
+    """The front page lists all others: so does the navigation."""
+    config.nav = ["index.md"]
+    for section in (ROOT / "docs/index.md").read_text().split("\n## ")[1:]:
+        title, _, table = section.partition("\n")
+        config.nav.append({title: [{name: site_link(target, "index.md")}
+                                   for name, target in ROW.findall(table)]})
+    return config
 
 
 def on_files(files, config):
