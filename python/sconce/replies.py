@@ -52,7 +52,8 @@ class Replies:
         self._lock = RLock()
         self._streams = {}     # request id → _Stream
         self.cancelled = {}    # ids of requests whose clients have left, the latest
-        self.busy_ns = 0
+        self.busy_ns = 0       # of batches whose last reply is still to be sent
+        self.called_ns = 0     # that the handler took for the batch which is being answered
         self.hurried = None    # the thread that is never to wait for a single request
 
     def _add(self, entry):
@@ -66,10 +67,17 @@ class Replies:
             metrics.flush(self._channel)
             if self._entries:
                 entries, self._entries = self._entries, []
-                busy_ns, self.busy_ns = self.busy_ns, 0
+                busy_ns, self.busy_ns = self.busy_ns + self.called_ns, 0
                 self._size = wire.HEAD
                 self._channel.send(wire.frame(wire.CHUNK, busy_ns, b"".join(entries),
                                               len(entries)))
+
+    def batch_over(self, took_ns):
+        """All of a batch's replies are there; its last may have gone with a grant that it waited
+        for."""
+        self.called_ns = 0
+        if self._entries:
+            self.busy_ns += took_ns
 
     def fail(self, request, status, message):
         """An error reply: the front writes the document around the message."""

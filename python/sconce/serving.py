@@ -169,10 +169,11 @@ def run_batch(s, number, requests):
     except BaseException as e:
         s.replies.raised(requests, e)
     else:
+        s.replies.called_ns = monotonic_ns() - began
         answer(s, requests, values, s.context, s.own)
     s.end()
     took = monotonic_ns() - began
-    s.replies.busy_ns += took
+    s.replies.batch_over(took)
     return took
 
 

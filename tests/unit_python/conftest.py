@@ -160,6 +160,7 @@ class Front:
             if kind == wire.NEED:
                 self.grant(arg, wire.read_u64(data, wire.HEAD, len(data)))
             elif kind == wire.CHUNK:
+                self.busy_ns = arg
                 more = self.read_replies(data, count)
                 replies += more
                 for r in more:

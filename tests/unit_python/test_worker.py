@@ -47,6 +47,25 @@ def test_large_replies_use_their_grant_or_ask_for_one(front):
     assert reply.body == body and reply.flags & wire.REPLY_GRANTED
 
 
+@pytest.mark.parametrize("sizes", [[9000], [90_000], [10, 9000], [9000, 10]])
+def test_how_long_the_handler_took_comes_with_its_answer(front, sizes):
+    """Also where answers wait for memory."""
+    f = front("""
+import time
+
+def handle(data, context):
+    if not data:
+        return
+    began = time.monotonic_ns()
+    while time.monotonic_ns() - began < 30_000_000:
+        pass
+    return [b"x" * int(row["body"]) for row in data]
+""")
+    f.run([b"%d" % size for size in sizes], batch_size=len(sizes))
+    f.replies(len(sizes))
+    assert f.busy_ns >= 30_000_000
+
+
 @pytest.mark.parametrize("limit", [100_000, 100])
 def test_a_reply_larger_than_allowed_fails_alone(front, limit):
     f = front(ECHO, max_response_size=limit)
