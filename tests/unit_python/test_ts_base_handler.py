@@ -128,17 +128,35 @@ def test_library_of_aot_inductor(folder, monkeypatch):
 
 
 def test_onnx(folder, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    class Options:
+        def add_session_config_entry(self, key, value):
+            self.entry = key, value
+
+    class Session:
+        def __init__(self, path, sess_options, providers):
+            self.path, self.options, self.providers = path, sess_options, providers
+
+        def get_inputs(self):
+            return [types.SimpleNamespace(name="x")]
+
+        def get_outputs(self):
+            return [types.SimpleNamespace(name="y")]
+
+        def run(self, outputs, feeds):
+            return [2 * feeds["x"]]
+
     runtime = types.ModuleType("onnxruntime")
-    runtime.SessionOptions = types.SimpleNamespace
-    runtime.InferenceSession = lambda path, sess_options, providers: (path, sess_options, providers)
+    runtime.SessionOptions, runtime.InferenceSession = Options, Session
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
-    path, options, providers = started(folder, model_file=None,
-                                       model_pt_file="net.onnx")[0].model
-    assert path == str(folder / "net.onnx") and options.intra_op_num_threads == 3
-    assert providers == ["CPUExecutionProvider"]
-    assert base_handler.setup_ort_session("net.onnx", "cuda")[2] == [
+    model = started(folder, model_file=None, model_pt_file="net.onnx")[0].model
+    assert model.path == str(folder / "net.onnx")
+    assert model.options.intra_op_num_threads == torch.get_num_threads()
+    assert model.providers == ["CPUExecutionProvider"]
+    assert base_handler.setup_ort_session("net.onnx", "cuda").providers == [
         "CUDAExecutionProvider", "CPUExecutionProvider"]
+    # As the handlers of ONNX models call it, and as those of modules do.
+    assert model.run(None, {"x": 3}) == [6]
+    assert model(torch.tensor([1.0])).tolist() == model(x=torch.tensor([1.0])).tolist() == [2.0]
 
 
 def test_onnx_without_its_runtime(folder, monkeypatch):

@@ -75,43 +75,53 @@ class BaseHandler:
         self.model_pt_path = None
         if model.get("serializedFile"):
             self.model_pt_path = os.path.join(model_dir, model["serializedFile"])
-        self._load(model_dir, model.get("modelFile") or "")
-        self._optimize()
+        self.model = self._load(model_dir, model.get("modelFile") or "")
         self.mapping = load_label_mapping(os.path.join(model_dir, "index_to_name.json"))
         self.initialized = True
 
     def _load(self, model_dir, model_file):
+        def original():
+            return self._optimize(self._load_original(model_dir, model_file))
+
+        return model_files.optimized_model(model_dir, self.device, self.model_yaml_config,
+                                           original) or original()
+
+    def _load_original(self, model_dir, model_file):
         path = self.model_pt_path or ""
         if model_file:
-            self.model = self._load_pickled_model(model_dir, model_file, self.model_pt_path)
-            self.model.to(self.device)
-            self.model.eval()
-        elif path.endswith(".pt"):
-            self.model = self._load_torchscript_model(path)
-            self.model.eval()
-        elif path.endswith(".onnx"):
-            self.model = setup_ort_session(path, self.map_location)
-        elif path.endswith(".pt2") or path.endswith(".so") and self._use_torch_export_aot_compile():
+            model = self._load_pickled_model(model_dir, model_file, self.model_pt_path)
+            model.to(self.device)
+            model.eval()
+            return model
+        if path.endswith(".pt"):
+            model = self._load_torchscript_model(path)
+            model.eval()
+            return model
+        if path.endswith(".onnx"):
+            return model_files.onnx_model(setup_ort_session, path, self.map_location, self.device)
+        if path.endswith(model_files.OPENVINO):
+            return model_files.openvino_model(path, self.device)
+        if path.endswith(".pt2") or path.endswith(".so") and self._use_torch_export_aot_compile():
             if self.device.type == "cuda":
                 torch.cuda.set_device(self.device)
-            self.model = self._load_torch_export_aot_compile(path)
-        else:
-            raise RuntimeError(model_files.advice(path))
+            return self._load_torch_export_aot_compile(path)
+        raise RuntimeError(model_files.advice(path))
 
-    def _optimize(self):
+    def _optimize(self, model):
         """torch.compile where the model's YAML file asks for it; that it fails is no failure."""
         options = model_files.compile_options(self.model_yaml_config.get("pt2"))
         if options is not None and check_valid_pt2_backend(options.get("backend", "inductor")):
             try:
                 if options.get("backend") == "openvino":
                     importlib.import_module("openvino.torch")
-                self.model = torch.compile(self.model, **options)
+                model = torch.compile(model, **options)
                 logger.info("Compiled model with %s",
                             ", ".join("%s %s" % option for option in options.items()))
             except Exception as e:
                 print("The model is used as it is: torch.compile(%s) failed: %s" % (options, e))
         elif os.environ.get("TS_IPEX_ENABLE") == "true":
-            self.model = model_files.with_ipex(self.model, self.device)
+            return model_files.with_ipex(model, self.device)
+        return model
 
     def _use_torch_export_aot_compile(self):
         pt2 = self.model_yaml_config.get("pt2")

@@ -10,11 +10,45 @@ import torch
 from ts.utils.packages import require
 
 
+OPENVINO = (".xml", ".tflite", ".pdmodel")      # files that its runtime reads, beside ONNX
+_OPTIMIZED = os.path.join("optimized", "optimized.json")
+
+
+def optimized_model(model_dir, device, config, original):
+    """What `sconce optimize` has put beside the original model, if it can be used here, or None."""
+    if not os.path.exists(os.path.join(model_dir, _OPTIMIZED)):
+        return None     # and nothing is imported for it
+    artifact = importlib.import_module("sconce.compiled.artifact")
+    return artifact.find(model_dir, device, config, original)
+
+
+def onnx_model(session, path, map_location, device):
+    """A session that is called as a module, too. `session(path, map_location)` makes it."""
+    compiled = importlib.import_module("sconce.compiled.model")
+    runtimes = importlib.import_module("sconce.compiled.runtimes")
+
+    def load(threads):
+        return runtimes.OnnxRunner(session(path, map_location), device)
+    return compiled.CompiledModel("ONNX Runtime", load, torch.get_num_threads(), device)
+
+
+def openvino_model(path, device):
+    require("openvino", os.path.basename(path))
+    compiled = importlib.import_module("sconce.compiled.model")
+    runtimes = importlib.import_module("sconce.compiled.runtimes")
+
+    def load(threads):
+        return runtimes.OpenVino.load(path, {}, threads, device)
+    return compiled.CompiledModel("OpenVINO", load, torch.get_num_threads(), device)
+
+
 def onnx_session(path, map_location):
     onnxruntime = require("onnxruntime", os.path.basename(path))
     options = onnxruntime.SessionOptions()
-    # The server gives every worker its share of the processors. 0: as many as there are.
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+    # The server gives every worker its share of the processors, and a waiting thread that spins
+    # takes one away from the others.
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = ["CPUExecutionProvider"]
     if map_location == "cuda":
         providers.insert(0, "CUDAExecutionProvider")
@@ -82,5 +116,5 @@ def advice(path):
     if path.endswith(".so"):
         return ("%s is loaded only with pt2: {export: {aot_compile: true}} in the model's YAML file"
                 % name)
-    return ("%s cannot be loaded: it must end in .pt (TorchScript), .pt2 (torch.export), .onnx or "
-            ".so (AOTInductor), or the archive needs a model file with the model's class" % name)
+    return ("%s cannot be loaded: it must end in .pt (TorchScript), .pt2 (torch.export), .onnx, "
+            ".xml (OpenVINO), .tflite or .so (AOTInductor), or the archive needs a model file with the model's class" % name)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a model is called with and what it returns: tensors, in tuples, lists and mappings.
+
+flatten() takes such a value apart into its tensors and a skeleton, which is JSON; build() puts one
+together again. A skeleton is one of
+
+    {"tensor": 0}                 the tensor of that number
+    {"list": […]}, {"tuple": […]}
+    {"dict": {"name": …}}         in order; whatever mapping it was
+    {"value": …}                  None, a bool, a number or a text
+"""
+
+from collections.abc import Mapping
+
+import torch
+
+
+class Outputs(dict):
+    """Named outputs, as the libraries of language models return them: by name, by attribute, and
+    by number."""
+
+    def __getitem__(self, key):
+        if isinstance(key, (int, slice)):
+            return tuple(self.values())[key]
+        return super().__getitem__(key)
+
+    def __getattr__(self, name):
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError("the model has no output %r; it has %s"
+                                 % (name, ", ".join(self))) from None
+
+
+def _take(value, tensors):
+    if isinstance(value, torch.Tensor):
+        tensors.append(value)
+        return {"tensor": len(tensors) - 1}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return {"value": value}
+    if isinstance(value, Mapping):
+        return {"dict": {str(k): _take(v, tensors) for k, v in value.items()}}
+    if isinstance(value, (list, tuple)):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [_take(v, tensors) for v in value]}
+    raise TypeError("%s is neither a tensor, nor a list, tuple or mapping of tensors"
+                    % type(value).__name__)
+
+
+def flatten(value):
+    """(tensors, skeleton)"""
+    tensors = []
+    skeleton = _take(value, tensors)
+    return tensors, skeleton
+
+
+def build(skeleton, tensors):
+    (kind, content), = skeleton.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "value":
+        return content
+    if kind == "dict":
+        return Outputs((k, build(v, tensors)) for k, v in content.items())
+    parts = [build(v, tensors) for v in content]
+    return parts if kind == "list" else tuple(parts)
+
+
+def paths(skeleton, path=""):
+    """Names of the tensors of a skeleton, in their order: where each was."""
+    (kind, content), = skeleton.items()
+    if kind == "tensor":
+        return [path or "0"]
+    if kind == "value":
+        return []
+    items = content.items() if kind == "dict" else enumerate(content)
+    return [name for key, part in items
+            for name in paths(part, "%s.%s" % (path, key) if path else str(key))]

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiled models: the manners of a module, and when the original is used instead."""
+
+import json
+import logging
+import types
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from sconce.compiled import artifact, runtimes, tree  # noqa: E402
+from sconce.compiled.model import CompiledModel  # noqa: E402
+from ts.torch_handler.base_handler import BaseHandler  # noqa: E402
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 2)
+
+    def forward(self, x, *, scale=1.0):
+        return {"logits": self.layer(x) * scale, "pair": (x, x + 1)}
+
+
+def call_of(net, *args, **kwargs):
+    """What is recorded of a call."""
+    with torch.no_grad():
+        inputs, skeleton = tree.flatten([args, kwargs])
+        outputs, returned = tree.flatten(net(*args, **kwargs))
+    specs = [{"name": "x", "dtype": "float32", "shape": [None] + list(t.shape)[1:]} for t in inputs]
+    return {"inputs": skeleton, "outputs": returned, "specs": specs}, inputs, outputs
+
+
+def compiled(net, original=None, **call):
+    described, _, _ = call_of(net, torch.rand(2, 3), **call)
+    made = []
+
+    def load(threads):
+        made.append(threads)
+
+        def run(tensors):
+            with torch.inference_mode():
+                return tree.flatten(net(*tensors, **call))[0]
+        return run
+    model = CompiledModel("a test", load, torch.get_num_threads(), torch.device("cpu"), described,
+                          original)
+    return model, made
+
+
+def test_trees():
+    value = [(torch.tensor(1), {"a": torch.tensor(2), "b": None}), {"c": [torch.tensor(3), "text"]}]
+    tensors, skeleton = tree.flatten(value)
+    assert [int(t) for t in tensors] == [1, 2, 3]
+    assert tree.build(json.loads(json.dumps(skeleton)), tensors) == value
+    assert tree.paths(skeleton) == ["0.0", "0.1.a", "1.c.0"]
+    with pytest.raises(TypeError, match="object is neither a tensor"):
+        tree.flatten([object()])
+
+
+def test_outputs_have_the_shape_of_the_originals():
+    net = Net().eval()
+    model, _ = compiled(net)
+    x = torch.rand(4, 3)
+    answer = model.eval().to("cpu").to(torch.float32).float().cpu()(x)
+    assert torch.equal(answer["logits"], net(x)["logits"])
+    assert answer.logits is answer["logits"] is answer[0]
+    assert isinstance(answer.pair, tuple) and torch.equal(answer.pair[1], x + 1)
+    with pytest.raises(AttributeError, match="no output 'loss'; it has logits, pair"):
+        answer.loss
+    assert model.device == torch.device("cpu") and not model.training
+
+
+def test_what_it_cannot_do_is_explained():
+    model, _ = compiled(Net())
+    for use, text in ((lambda: model.half(), "precision of a compiled model"),
+                      (lambda: model.to(torch.float16), "sconce optimize --allow"),
+                      (lambda: model.to("cuda"), "cannot be moved to cuda"),
+                      (lambda: model.train(), "cannot be trained"),
+                      (lambda: next(model.parameters()), "no weights of its own"),
+                      (lambda: model.config, "optimized: false"),
+                      (lambda: model.original(), "no module that a test was made from"),
+                      (lambda: model(torch.rand(2, 4)), r"shape \[2, 4\], not \['any', 3\]"),
+                      (lambda: model(torch.rand(2, 3).double()), "of torch.float64, not float32"),
+                      (lambda: model(x=torch.rand(2, 3)), "with the inputs x, not the inputs 0")):
+        with pytest.raises((AttributeError, RuntimeError, TypeError), match=text):
+            use()
+
+
+def test_the_original_takes_gradients_and_calls_of_other_kinds(caplog):
+    net, loaded = Net(), []
+
+    def original():
+        loaded.append(net)
+        return net
+    model, _ = compiled(net, original)
+    x = torch.rand(2, 3)
+    with torch.no_grad():
+        model(x)
+    assert not loaded
+    x.requires_grad_()
+    model(x)["logits"].sum().backward()
+    assert x.grad is not None
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert torch.equal(model(x.detach(), scale=2.0)["logits"], net(x, scale=2.0)["logits"])
+    assert len(caplog.records) == 1 and "Optimize it again" in caplog.text
+    assert loaded == [net]
+
+
+def test_it_follows_the_number_of_threads():
+    model, made = compiled(Net())
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(before + 1)
+        model(torch.rand(1, 3))
+        model(torch.rand(1, 3))
+    finally:
+        torch.set_num_threads(before)
+    assert made == [before, before + 1]
+
+
+@pytest.mark.parametrize("found,wanted,result", [
+    ([1.0, 2.0], [1.0, 2.0], 0), ([1.0, 2.2], [1.0, 2.0], 0.1), ([1.0], [1.0, 2.0], float("inf")),
+    ([float("nan")], [float("nan")], 0), ([float("nan")], [1.0], float("inf")),
+    ([float("inf")], [float("inf")], 0), ([0.0], [0.0], 0), ([], [], 0)])
+def test_differences(found, wanted, result):
+    assert artifact.difference(torch.tensor(found), torch.tensor(wanted)) == pytest.approx(result)
+
+
+def test_differences_of_whole_numbers():
+    assert artifact.difference(torch.tensor([1, 2]), torch.tensor([1, 2])) == 0
+    assert artifact.difference(torch.tensor([1, 3]), torch.tensor([1, 2])) == float("inf")
+
+
+# ---- what an archive brings ----
+
+class Doubles(torch.nn.Module):
+    def forward(self, x):
+        return x * 2
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """A model folder whose artefact is known from the original: it adds a thousandth."""
+    class Almost(torch.nn.Module):
+        def forward(self, x):
+            return x * 2 + 0.001
+
+    x = torch.rand(1, 3)
+    torch.jit.save(torch.jit.script(Doubles()), str(tmp_path / "model.pt"))
+    (tmp_path / "optimized").mkdir()
+    torch.jit.save(torch.jit.script(Almost()), str(tmp_path / "optimized" / "model.pt"))
+    call, inputs, outputs = call_of(Doubles(), x)
+    torch.save({"inputs": inputs, "outputs": outputs}, str(tmp_path / "optimized" / "probe.pt"))
+    facts = {"format": artifact.FORMAT, "runtime": "torchscript", "options": {},
+             "precision": "fp32", "artifact": "model.pt", "device": "cpu", "cpu_features": [],
+             "tolerance": 0.01, "difference": 0.001, **call}
+
+    def start(config=None, **changes):
+        (tmp_path / "optimized" / "optimized.json").write_text(json.dumps({**facts, **changes}))
+        handler = BaseHandler()
+        handler.initialize(types.SimpleNamespace(
+            system_properties={"model_dir": str(tmp_path), "gpu_id": None},
+            manifest={"model": {"serializedFile": "model.pt"}}, model_yaml_config=config))
+        return handler
+    return start
+
+
+def answer(handler):
+    with torch.no_grad():
+        return float(handler.model(torch.ones(1, 3))[0][0])
+
+
+def test_an_optimized_model_is_used(archive, caplog):
+    with caplog.at_level(logging.INFO):
+        handler = archive()
+    assert answer(handler) == pytest.approx(2.001)
+    assert "The optimized model is used: TorchScript" in caplog.text
+    assert float(handler.model.original()(torch.ones(1, 3))[0][0]) == 2
+
+
+@pytest.mark.parametrize("changes,text", [
+    ({"format": 99}, "made by another version of sconce"),
+    ({"runtime": "abacus"}, "there is no runtime abacus"),
+    ({"device": "cuda"}, "it was made for cuda"),
+    ({"cpu_features": ["avx1024"]}, "this processor lacks avx1024"),
+    ({"artifact": "gone.pt"}, "gone.pt"),
+    ({"tolerance": 1e-7, "difference": 0.0}, "its outputs differ here by"),
+])
+def test_the_original_is_used_where_it_does_not_fit(archive, caplog, changes, text):
+    handler = archive(**changes)
+    assert answer(handler) == 2
+    assert [r for r in caplog.records if "The optimized model is not used" in r.message]
+    assert text in caplog.text
+
+
+def test_a_runtime_that_is_missing_names_what_installs_it(archive, caplog, monkeypatch):
+    monkeypatch.setattr(runtimes.OpenVino, "version", staticmethod(lambda: None))
+    assert answer(archive(runtime="openvino")) == 2
+    assert "OpenVINO is not installed: python -m pip install openvino" in caplog.text
+
+
+def test_a_configuration_can_ask_for_the_original(archive):
+    assert answer(archive({"optimized": False})) == 2
