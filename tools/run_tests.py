@@ -197,6 +197,14 @@ def engines():
     return counts
 
 
+def optimize():
+    """Models compiled for every runtime that is there, by a Python that has them all."""
+    packages = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT / "python")])
+    environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin"), "PYTHONPATH": packages}
+    return build("build") or pytest("optimize", "tests/optimize", env=environment,
+                                    python=".venv-optimize/bin/python")
+
+
 def compat():
     """Beside TorchServe, where it is installed; the tests of the document run everywhere."""
     environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin")}
@@ -275,6 +283,7 @@ STEPS = {
     "e2e": lambda: e2e("e2e", "build"),
     "torch": torch,
     "engines": engines,
+    "optimize": optimize,
     "docs": lambda: pages("docs"),
     "examples": lambda: pages("examples"),
     "wheel": lambda: pytest("wheel", "tests/wheel"),

@@ -18,6 +18,7 @@ BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev li
 WHEEL="nettle-dev liblzma-dev libzstd-dev libbz2-dev"
 TEST="libcmocka-dev zsh curl iproute2"
 BENCH="wrk"
+COMPILER="g++"
 FUZZ="clang libclang-rt-14-dev"
 FORMAT="clang-format"
 
@@ -119,6 +120,21 @@ torchserve() {
 # What the runtimes ask for beyond this is for their tools.
 engines() { environment .venv-engines tests/requirements-engines.txt --no-deps; }
 
+packages_folder() {
+	"$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+}
+
+# The packages of the demonstration and those of the engines, side by side.
+optimize() {
+	environment .venv-demo tools/requirements-demo.txt
+	engines
+	[ -x .venv-optimize/bin/python ] || quiet "$PYTHON" -m venv --without-pip .venv-optimize ||
+		fail "cannot make the environment .venv-optimize with $PYTHON (see $LOG)"
+	for other in .venv-demo .venv-engines; do
+		packages_folder "$other"
+	done >"$(packages_folder .venv-optimize)/others.pth"
+}
+
 # One environment for the examples, but for the image's, which is the demonstration. Their files
 # list all that they import, so --no-deps: silero-vad would bring torch, of which its model for
 # ONNX has no need.
@@ -157,9 +173,9 @@ main() {
 	build) setup_build ;;
 	wheel) setup_wheel ;;
 	test)
-		setup_wheel $TEST
+		setup_wheel $TEST $COMPILER
 		environment .venv tests/requirements.txt
-		engines
+		optimize
 		examples
 		torchvision .venv-demo # what our own transforms are compared with
 		site

@@ -40,6 +40,8 @@ static const struct command rows[] = {
 	{ "call", call_main, "post files to a model of a running server", &call_command, NULL },
 	{ "bench", bench_main, "measure a model of a running server", &bench_command, NULL },
 	{ "engines", engines_main, "list what runs models without Python", &engines_command, NULL },
+	{ "optimize", optimize_main, "compile the model of an archive, and prove the result",
+	  &optimize_command, NULL },
 	{ "profile", profile_main, "draw what a handler spends its time on", &profile_command,
 	  NULL },
 	{ "archive", archiver_main, "pack a model archive (as torch-model-archiver)",

@@ -38,7 +38,7 @@ def request_entry(ident, parts, batch=0, flags=0, grant=(0, 0), headers=b"", uui
 
 # What needs torch runs where that is, by its marker: whole files that import it, and tests that ask
 # for it. Where it is not, those files cannot even be read.
-ALL_TORCH = ["test_ts_base_handler.py", "test_ts_vision.py"]
+ALL_TORCH = ["test_ts_base_handler.py", "test_ts_compiled.py", "test_ts_vision.py"]
 collect_ignore = [] if importlib.util.find_spec("torch") else ALL_TORCH
 
 

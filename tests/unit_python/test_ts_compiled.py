@@ -6,12 +6,11 @@ import logging
 import types
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from sconce.compiled import artifact, runtimes, tree  # noqa: E402
-from sconce.compiled.model import CompiledModel  # noqa: E402
-from ts.torch_handler.base_handler import BaseHandler  # noqa: E402
+from sconce.compiled import artifact, runtimes, tree
+from sconce.compiled.model import CompiledModel
+from ts.torch_handler.base_handler import BaseHandler
 
 
 class Net(torch.nn.Module):
@@ -67,7 +66,7 @@ def test_outputs_have_the_shape_of_the_originals():
     assert answer.logits is answer["logits"] is answer[0]
     assert isinstance(answer.pair, tuple) and torch.equal(answer.pair[1], x + 1)
     with pytest.raises(AttributeError, match="no output 'loss'; it has logits, pair"):
-        answer.loss
+        _ = answer.loss
     assert model.device == torch.device("cpu") and not model.training
 
 

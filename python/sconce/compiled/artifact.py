@@ -3,8 +3,8 @@
 `sconce optimize`, with an artefact of an engine and `optimized.json`, which says what it is.
 
 It is used only where it is as good as it was when it was made: the runtime is there, the processor
-has what the artefact was compiled for, and a sample gives the outputs of the original. Otherwise the
-original is used, and the log says why.
+has what the artefact was compiled for, and a sample gives the outputs of the original. Otherwise
+the original is used, and the log says why.
 """
 
 import json

@@ -117,4 +117,5 @@ def advice(path):
         return ("%s is loaded only with pt2: {export: {aot_compile: true}} in the model's YAML file"
                 % name)
     return ("%s cannot be loaded: it must end in .pt (TorchScript), .pt2 (torch.export), .onnx, "
-            ".xml (OpenVINO), .tflite or .so (AOTInductor), or the archive needs a model file with the model's class" % name)
+            ".xml (OpenVINO), .tflite or .so (AOTInductor), or the archive needs a model file with "
+            "the model's class" % name)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process that builds one candidate, compares it with the original, and times it alone.
+
+    python -m sconce.optimize.build JOB.json CANDIDATE RESULT.json
+"""
+
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from sconce.compiled import artifact, tree
+from sconce.compiled.processor import cpu_features, cpu_name
+from sconce.compiled.runtimes import RUNTIMES
+from sconce.optimize import candidates
+from sconce.optimize.compare import Comparison, stacked_rows
+from sconce.optimize.failure import Failure, Unsuitable, sentence
+from sconce.optimize.record import handler_of, load, original_of
+
+TIMED_S = 0.5
+
+
+class Flat(torch.nn.Module):
+    """The original with tensors in their order, for what knows nothing else."""
+
+    def __init__(self, module, inputs):
+        super().__init__()
+        self.module, self.inputs = module, inputs
+
+    def forward(self, *tensors):
+        args, kwargs = tree.build(self.inputs, tensors)
+        return tuple(tree.flatten(self.module(*args, **kwargs))[0])
+
+
+class Subject:
+    """What a candidate is made of."""
+
+    def __init__(self, job, facts, handler):
+        self.specs, self.batches = facts["specs"], facts["batches"]
+        self.device = torch.device(job["device"])
+        self.calls = torch.load(job["recorded"], weights_only=True)
+        self.made_up = job["made_up"]
+        self.n_outputs = len(self.calls[0]["outputs"])
+        model = original_of(handler)
+        session = getattr(model, "_runner", None)
+        self.onnx_path = handler.model_pt_path if hasattr(session, "session") else None
+        self.module = None if self.onnx_path else model
+        self.scripted = isinstance(model, torch.jit.ScriptModule)
+        self.plain = facts["plain"]
+        self.flat = None if self.onnx_path else (
+            model if self.scripted and self.plain else Flat(model, facts["inputs"]).eval())
+        self.example = [t.to(self.device) for t in self._example()]
+
+    def _example(self):
+        """Two examples where that is a batch: of one, compilers believe that it is always one."""
+        inputs = self.calls[0]["inputs"]
+        return [torch.cat([t, t]) for t in inputs] if self.batches else inputs
+
+
+def plain(skeleton):
+    """Are these arguments only tensors, by place?"""
+    args, kwargs = skeleton["list"]
+    return not kwargs["dict"] and all("tensor" in part for part in args["tuple"])
+
+
+def _facts(job, facts, candidate, name):
+    runtime = RUNTIMES[candidate.runtime]
+    return {
+        "format": artifact.FORMAT, "runtime": candidate.runtime, "options": candidate.options,
+        "precision": candidate.precision, "artifact": name, "device": job["device"],
+        "inputs": facts["inputs"], "outputs": facts["outputs"], "specs": facts["specs"],
+        # Machine code is for the processor that it was made on.
+        "cpu_features": sorted(cpu_features()) if candidate.native else [],
+        "tolerance": job["tolerance"],
+        "made": {"sconce": job["version"], "runtime": "%s %s" % (runtime.name, runtime.version()),
+                 "torch": torch.__version__, "python": platform.python_version(),
+                 "machine": platform.machine(), "cpu": cpu_name(),
+                 "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
+        "original": {"archive": job["archive"], "sha256": job["sha256"]}}
+
+
+def _timed(call):
+    """Median seconds of a call."""
+    took, end = [], time.monotonic() + TIMED_S
+    while len(took) < 3 or time.monotonic() < end and len(took) < 500:
+        began = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - began)
+    return statistics.median(took)
+
+
+def _arguments(facts, tensors, device):
+    return tree.build(facts["inputs"], [t.to(device) for t in tensors])
+
+
+def _compare(model, facts, subject):
+    comparison = Comparison()
+    for inputs, wanted in stacked_rows(subject.calls, facts["batches"]):
+        args, kwargs = _arguments(facts, inputs, subject.device)
+        with torch.no_grad():
+            comparison.add(tree.flatten(model(*args, **kwargs))[0], wanted)
+    return comparison
+
+
+def _seconds(model, facts, subject):
+    args, kwargs = _arguments(facts, subject.calls[0]["inputs"], subject.device)
+
+    def call():
+        with torch.no_grad():
+            model(*args, **kwargs)
+    for _ in range(3):
+        call()
+    return _timed(call)
+
+
+def _write_probe(folder, call):
+    torch.save({"inputs": call["inputs"], "outputs": call["outputs"]}, str(folder / "probe.pt"))
+
+
+def build(job, facts, name):
+    folder = Path(job["work"]) / "candidates" / name / "optimized"
+    folder.mkdir(parents=True)
+    model = load(job)
+    try:
+        subject = Subject(job, facts, handler_of(model))
+        if name == "original":
+            original = original_of(handler_of(model))
+            comparison = _compare(original, facts, subject)
+            seconds = _seconds(original, facts, subject)
+        else:
+            candidate = candidates.by_name(name)
+            written = candidates.make(candidate, subject, folder)
+            described = _facts(job, facts, candidate, written)
+            compiled = artifact.load(str(folder), described, subject.device)
+            comparison = _compare(compiled, facts, subject)
+            seconds = _seconds(compiled, facts, subject)
+            described["difference"] = comparison.difference
+            (folder / "optimized.json").write_text(json.dumps(described, indent=1))
+            _write_probe(folder, subject.calls[0])
+    finally:
+        model.close()
+    return {"difference": comparison.difference, "agreement": comparison.agreement,
+            "model_ms": 1e3 * seconds, "bytes": sum(p.stat().st_size for p in folder.iterdir())}
+
+
+def main(job_path, name, result_path):
+    job = json.loads(Path(job_path).read_text())
+    facts = json.loads(Path(job["facts"]).read_text())
+    facts["plain"] = plain(facts["inputs"])
+    try:
+        result = build(job, facts, name)
+    except (Failure, Unsuitable) as e:
+        result = {"error": str(e)}
+    except Exception as e:
+        result = {"error": sentence(e)}
+    temporary = result_path + ".part"
+    Path(temporary).write_text(json.dumps(result))
+    os.replace(temporary, result_path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The archive that is written: the original, and beside it what was chosen, with its provenance."""
+
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from sconce.optimize.failure import Failure
+
+
+def add_provenance(folder, rows, chosen, samples):
+    """What was measured, into optimized.json."""
+    path = folder / "optimized.json"
+    facts = json.loads(path.read_text())
+    facts["samples"] = samples
+    facts["figures"] = {r["name"]: {k: v for k, v in r.items() if k != "name"} for r in rows}
+    facts["chosen"] = chosen["name"]
+    path.write_text(json.dumps(facts, indent=1))
+
+
+def write(source_dir, optimized_dir, output):
+    """A new archive, whole or not at all."""
+    descriptor, temporary = tempfile.mkstemp(prefix=".%s-" % output.name, dir=output.parent)
+    os.close(descriptor)
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for base, prefix in ((source_dir, ""), (optimized_dir, "optimized/")):
+                for file in sorted(p for p in Path(base).rglob("*") if p.is_file()):
+                    if "__pycache__" not in file.parts:
+                        archive.write(file, prefix + file.relative_to(base).as_posix())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, output)
+    except OSError as e:
+        raise Failure("%s cannot be written: %s" % (output, e.strerror)) from None
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def check_place(given, output, source):
+    if not output.parent.is_dir():
+        raise Failure("--output %s: the folder is not there" % given)
+    if output.exists() and source.exists() and os.path.samefile(output, source):
+        raise Failure("--output is the original itself: name another file")
+
+
+def model_dir(source_dir, candidate_dir, into):
+    """What a worker is to load of a candidate: links to the original's files, and its own."""
+    into.mkdir(parents=True)
+    for entry in Path(source_dir).iterdir():
+        if entry.is_dir():
+            shutil.copytree(entry, into / entry.name, copy_function=os.link)
+        else:
+            os.link(entry, into / entry.name)
+    if candidate_dir:
+        os.symlink(candidate_dir, into / "optimized")
+    return into

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `sconce optimize` decides, writes and shows; what it runs is in tests/optimize."""
+
+import io
+import json
+import zipfile
+
+import pytest
+
+from sconce.optimize import candidates, choose, pack, report, samples, table
+from sconce.optimize.failure import Failure, Unsuitable, sentence
+from sconce.optimize.progress import Progress
+
+
+def row(name, throughput=None, difference=0.0, agreement=1.0, **more):
+    return {"name": name, "title": name.upper(), "model_ms": 10.0, "difference": difference,
+            "agreement": agreement, "throughput": throughput, "latency_ms": throughput and 5.0,
+            "load_s": 0.5, "memory": 100 << 20, **more}
+
+
+ORIGINAL = row("original", 100)
+
+
+@pytest.mark.parametrize("others,accept,name,why", [
+    ([row("a", 200), row("b", 300)], False, "b", "the fastest"),
+    ([row("a", 102)], False, None, "none is faster"),
+    ([row("b", 300, 0.02)], False, None, "B is faster, but its outputs differ by"),
+    ([row("a", 200), row("b", 300, 0.02)], False, "a", "the fastest"),
+    ([row("a", 200), row("b", 201, 0.02)], False, "a", "the fastest"),
+    ([row("a", 200, 1e-4, 0.98)], False, None, "agrees for only 98.0 %"),
+    ([row("a", 200), row("b", 300, 0.02)], True, "b", "--accept allows"),
+    ([row("a", 200, float("inf"))], False, None, "differ by inf"),
+    ([{"name": "a", "title": "A", "error": "no"}], False, None, "no candidate could be made"),
+    ([], False, None, "no candidate could be made"),
+    ([row("a", 200, 1e-4, None)], False, "a", "the fastest"),
+])
+def test_choices(others, accept, name, why):
+    chosen, told = choose.choose([ORIGINAL] + others, 1e-3, accept)
+    assert (chosen and chosen["name"]) == name and why in told
+
+
+def test_without_a_server_the_model_alone_counts():
+    rows = [row("original"), row("a", model_ms=1.0), row("b", model_ms=2.0)]
+    assert choose.choose(rows, 1e-3, False)[0]["name"] == "a"
+
+
+def test_the_fastest_within_tolerance_is_taken_when_a_wrong_one_is_hardly_faster():
+    rows = [ORIGINAL, row("good", 200), row("wrong", 204, 0.5)]
+    assert choose.choose(rows, 1e-3, False)[0]["name"] == "good"
+
+
+def test_the_table():
+    rows = [ORIGINAL, row("a", 250, 1e-6), {"name": "b", "title": "B", "error": "is missing"},
+            row("c", None, agreement=None)]
+    lines = table.text(rows, rows[1], 2).split("\n")
+    assert lines[0].split("  ")[0] == "CANDIDATE" and "2 INSTANCES" in lines[0]
+    assert lines[2].endswith("chosen") and "250.0/s" in lines[2] and "100 MiB" in lines[2]
+    assert lines[3] == "B          is missing"
+    assert "10.0 ms *" in lines[4] and lines[5].startswith("* the model alone")
+
+
+def test_the_report_shows_what_it_is_given_as_text():
+    rows = [ORIGINAL, row("<b>", 250), {"name": "c", "title": "C", "error": "a & b"}]
+    text = report.document("<i>", "It is <good>.", rows, rows[1], 2, {"Processor": "x < y"})
+    assert "<i>" not in text and "&lt;i&gt;" in text and "<good>" not in text
+    assert "<B>" not in text and "a &amp; b" in text and "x &lt; y" in text
+    assert text.count("<svg") == 3 and "http" not in text
+    assert report.document("m", "v", rows[:1], None, 2, {}).count("<svg") == 0
+
+
+@pytest.mark.parametrize("text,result", [
+    ("1,3,224,224", ([1, 3, 224, 224], "float32")), ("1,128:int64", ([1, 128], "int64"))])
+def test_shapes(text, result):
+    assert samples.parse_shape(text) == result
+
+
+@pytest.mark.parametrize("text", ["", "1,x", "0", "-1,2", "1:float8", ":int64"])
+def test_shapes_that_are_none(text):
+    with pytest.raises(Failure, match="sizes and"):
+        samples.parse_shape(text)
+
+
+def test_samples_of_a_folder(tmp_path):
+    for name in ("b.json", "a.bin", ".hidden"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "folder").mkdir()
+    files = samples.find(tmp_path)
+    assert [f.name for f in files] == ["a.bin", "b.json"]
+    assert [samples.media_type(f) for f in files] == ["", "application/json"]
+    assert samples.find(tmp_path / "b.json") == [tmp_path / "b.json"]
+    with pytest.raises(Failure, match="the folder has no files"):
+        samples.find(tmp_path / "folder")
+
+
+def test_an_archive_is_whole_or_not_there(tmp_path):
+    source, made = tmp_path / "source", tmp_path / "made"
+    (source / "MAR-INF").mkdir(parents=True)
+    (source / "MAR-INF" / "MANIFEST.json").write_text("{}")
+    (source / "__pycache__").mkdir()
+    (source / "__pycache__" / "x.pyc").write_text("x")
+    made.mkdir()
+    (made / "optimized.json").write_text("{}")
+    rows = [ORIGINAL, row("a", 200)]
+    pack.add_provenance(made, rows, rows[1], {"made_up": False})
+    pack.write(source, made, tmp_path / "x.mar")
+    with zipfile.ZipFile(tmp_path / "x.mar") as archive:
+        assert sorted(archive.namelist()) == ["MAR-INF/MANIFEST.json", "optimized/optimized.json"]
+        facts = json.loads(archive.read("optimized/optimized.json"))
+    assert facts["chosen"] == "a" and facts["figures"]["original"]["throughput"] == 100
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x.mar").mkdir()       # a folder is in the way
+    with pytest.raises(Failure, match="x.mar cannot be written: Is a directory"):
+        pack.write(source, made, tmp_path / "full" / "x.mar")
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["x.mar"]
+    with pytest.raises(Failure, match="--output is the original itself"):
+        pack.check_place("x.mar", tmp_path / "x.mar", tmp_path / "x.mar")
+
+
+def test_what_need_not_be_tried():
+    with pytest.raises(Unsuitable, match="it is not for cuda"):
+        candidates.suitable(candidates.by_name("openvino"), "cuda", [])
+    with pytest.raises(Unsuitable, match="only with --allow int8"):
+        candidates.suitable(candidates.by_name("onnx-int8"), "cpu", ["bf16"])
+    missing = candidates.by_name("onnx")._replace(needs=(("no_such", "such"), ("nor_that", "that")))
+    with pytest.raises(Unsuitable, match="are not installed: python -m pip install such that"):
+        candidates.suitable(missing, "cpu", [])
+
+
+def test_progress_without_a_terminal_is_lines():
+    out = io.StringIO()
+    progress = Progress(out)
+    progress.expect(2)
+    progress.step("one")
+    progress.say("warning: two")
+    progress.end()
+    assert out.getvalue() == "one\nwarning: two\n"
+
+
+def test_progress_on_a_terminal_is_a_bar():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+    out = Terminal()
+    progress = Progress(out)
+    progress.expect(2)
+    for what in ("one", "two", "three"):
+        progress.step(what)
+    progress.end()
+    shown = out.getvalue().split("\r\033[K")
+    assert "  0 %  one" in shown[1] and " 50 %  two" in shown[2] and "100 %  three" in shown[3]
+    assert shown[-1] == ""
+
+
+def test_errors_are_one_line():
+    assert sentence(ValueError("\n  first\nsecond")) == "first"
+    assert sentence(ValueError()) == "ValueError"
+    assert len(sentence(ValueError("x" * 1000))) == 300
