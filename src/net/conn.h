@@ -11,14 +11,12 @@
  * hands bytes to the protocol, which calls the API layer; nothing else calls out.
  */
 
-#include "base/clock.h"
 #include "net/h1.h"
 #include "net/net.h"
 
 #define NET_RECEIVE ((size_t)65536)
 #define NET_READ_BYTES ((size_t)1 << 20) /* read at a time, into memory that may be new … */
 #define NET_TURN_BYTES ((size_t)4 << 20) /* … and in one turn of the loop */
-#define NET_TURN_NS (5 * NS_PER_MS)      /* of requests; what comes then waits for the next turn */
 #define NET_IOV 64
 #define NET_UNTAKEN ((size_t)16384) /* of answers: no further request is begun behind them */
 #define NET_TAIL_COPY ((size_t)4096) /* a remainder this small is copied: its memory goes back */
@@ -52,8 +50,9 @@ struct net {
 	uint64_t wait_ms[WAIT_KINDS];
 	uint64_t told_ns; /* when it was last said that none can be accepted; 0: never */
 	uv_idle_t *again; /* runs while the last turn has left connections to look at */
-	/* When the first and the latest request of this turn began. 0: none has. */
-	uint64_t first_ns, latest_ns;
+	unsigned counted;  /* in this turn: requests begun, connections looked at */
+	uint64_t first_ns; /* when the first of them was */
+	bool late;         /* they have taken so long that others have to wait */
 	size_t turn_read; /* bytes, in this turn */
 	bool turning;     /* in net_turn(): connections may be closed */
 	bool draining;
@@ -105,8 +104,8 @@ struct conn {
 };
 
 /* ---- net.c ---- */
-/* Have this turn's requests taken so long that others have to wait? */
-bool net_is_late(const struct net *n);
+/* What takes time is done: sees when that was too much. */
+void net_count(struct net *n);
 
 /* ---- conn.c ---- */
 struct conn *conn_create(struct net *n, const struct exchange_handler *handler, bool pipe);

@@ -190,7 +190,7 @@ static size_t h1_stash_bytes(size_t n)
 /* Others are waiting, too. */
 static bool h1_gives_way(const struct conn *c, struct slice in)
 {
-	return net_is_late(c->net) && in.n && budget_fits(c->net->budget, h1_stash_bytes(in.n));
+	return c->net->late && in.n && budget_fits(c->net->budget, h1_stash_bytes(in.n));
 }
 
 /* What may not be read ahead waits, and reading stops until there is room. */

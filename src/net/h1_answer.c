@@ -96,9 +96,7 @@ struct h1_exchange *h1_exchange_take(struct conn *c)
 		.x = { .carrier = &h1_carrier, .region = region, .began_ns = turn_now_ns(n->loop) },
 		.conn = c
 	};
-	n->latest_ns = e->x.began_ns;
-	if (!n->first_ns)
-		n->first_ns = n->latest_ns;
+	net_count(n);
 	if (c->h1.n_exchanges && budget_take(n->budget, h1_ahead_bytes(c)))
 		e->charged = h1_ahead_bytes(c);
 	list_push_back(&c->h1.exchanges, &e->x.link);

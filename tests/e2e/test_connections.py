@@ -156,8 +156,9 @@ def test_clients_that_announce_much_and_send_little_take_no_memory(module_serve,
 
 def test_answers_that_nobody_takes_are_bounded(serve, tmp_path):
     """A description of 19 kB is answered to 30 bytes: thousands of them wait for clients that take
-    none."""
-    server = serve(store=fill(tmp_path / "store"), memory_budget="16m", max_request_size="8m")
+    none. Nor do they keep the loop, for seconds."""
+    server = serve(store=fill(tmp_path / "store"), memory_budget="16m", max_request_size="8m",
+                   loop_stall_warning_ms=500)
     before = resident(server)
     with ExitStack() as stack:
         deaf = [stack.enter_context(server.raw(receive_buffer=4096)) for _ in range(1500)]
