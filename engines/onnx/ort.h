@@ -4,31 +4,41 @@
 /*
  * ONNX Runtime's C interface as far as it is used here, without its header: no package has that
  * beside the library. Its table of functions only grows at its end (its own promise), so a place in
- * it is as good as a name. Places are those of interface version 11, which every later library
- * offers. NULL instead of a status is success.
+ * it is as good as a name. Up to the first mark all are there since interface version 11, the
+ * oldest that is taken; behind it struct onnx's `api_version` says what there is. NULL instead of a
+ * status is success.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORT_API_VERSION 11
+#define ORT_VERSION_LEAST 11 /* of ONNX Runtime 1.11 */
+#define ORT_VERSION_KNOWN 24
 
 typedef struct ort_status ort_status;
 typedef struct ort_env ort_env;
 typedef struct ort_session ort_session;
 typedef struct ort_session_options ort_session_options;
 typedef struct ort_run_options ort_run_options;
+typedef struct ort_cuda_options ort_cuda_options;
 typedef struct ort_value ort_value;
 typedef struct ort_type ort_type;
 typedef struct ort_tensor_info ort_tensor_info;
 typedef struct ort_allocator ort_allocator;
 typedef struct ort_memory ort_memory;
+typedef struct ort_pairs ort_pairs;
+typedef void ort_log_function(void *arg, int level, const char *category, const char *id,
+			      const char *place, const char *message);
 
 struct ort_api {
-	const void *unused0[2];
-	const char *(*get_error_message)(const ort_status *status);
-	ort_status *(*create_env)(int level, const char *id, ort_env **ret);
-	const void *unused4[3];
+	ort_status *(*create_status)(int code, const char *message);
+	int (*error_code)(const ort_status *status);
+	const char *(*error_message)(const ort_status *status);
+	const void *unused3[1];
+	ort_status *(*create_env_logged)(ort_log_function *log, void *arg, int level,
+					 const char *id, ort_env **ret);
+	const void *unused5[2];
 	ort_status *(*create_session)(const ort_env *env, const char *path,
 				      const ort_session_options *o, ort_session **ret);
 	const void *unused8[1];
@@ -36,7 +46,11 @@ struct ort_api {
 			   const ort_value *const *inputs, size_t n,
 			   const char *const *output_names, size_t n_outputs, ort_value **outputs);
 	ort_status *(*create_session_options)(ort_session_options **ret);
-	const void *unused11[12];
+	const void *unused11[6];
+	ort_status *(*disable_memory_pattern)(ort_session_options *o);
+	const void *unused18[1];
+	ort_status *(*disable_arena)(ort_session_options *o);
+	const void *unused20[3];
 	ort_status *(*set_graph_optimization)(ort_session_options *o, int level);
 	ort_status *(*set_intra_threads)(ort_session_options *o, int threads);
 	ort_status *(*set_inter_threads)(ort_session_options *o, int threads);
@@ -51,7 +65,9 @@ struct ort_api {
 	ort_status *(*output_name)(const ort_session *s, size_t i, ort_allocator *a, char **ret);
 	const void *unused38[1];
 	ort_status *(*create_run_options)(ort_run_options **ret);
-	const void *unused40[6];
+	const void *unused40[1];
+	ort_status *(*set_run_log_level)(ort_run_options *o, int level);
+	const void *unused42[4];
 	ort_status *(*terminate)(ort_run_options *o);
 	ort_status *(*unterminate)(ort_run_options *o);
 	ort_status *(*create_tensor)(ort_allocator *a, const int64_t *shape, size_t ndim, int type,
@@ -66,11 +82,13 @@ struct ort_api {
 	ort_status *(*strings_content)(const ort_value *v, void *p, size_t room, size_t *offsets,
 				       size_t n);
 	ort_status *(*tensor_info_of_type)(const ort_type *t, const ort_tensor_info **ret);
-	const void *unused56[4];
+	ort_status *(*kind_of_type)(const ort_type *t, int *ret);
+	const void *unused57[3];
 	ort_status *(*element_type)(const ort_tensor_info *i, int *ret);
 	ort_status *(*dimensions_count)(const ort_tensor_info *i, size_t *ret);
 	ort_status *(*dimensions)(const ort_tensor_info *i, int64_t *ret, size_t n);
-	const void *unused63[2];
+	ort_status *(*symbols)(const ort_tensor_info *i, const char **ret, size_t n);
+	const void *unused64[1];
 	ort_status *(*tensor_info)(const ort_value *v, ort_tensor_info **ret);
 	const void *unused66[3];
 	ort_status *(*cpu_memory)(int allocator, int kind, ort_memory **ret);
@@ -88,17 +106,53 @@ struct ort_api {
 	void (*release_type)(ort_type *t);
 	void (*release_tensor_info)(ort_tensor_info *i);
 	void (*release_session_options)(ort_session_options *o);
-	const void *unused101[29];
+	const void *unused101[24];
+	ort_status *(*providers)(char ***ret, int *ret_n);
+	ort_status *(*release_providers)(char **names, int n);
+	const void *unused127[3];
 	ort_status *(*add_config)(ort_session_options *o, const char *key, const char *value);
+	ort_status *(*create_allocator)(const ort_session *s, const ort_memory *m,
+					ort_allocator **ret);
+	void (*release_allocator)(ort_allocator *a);
+	const void *unused133[71];
+	ort_status *(*append_cuda)(ort_session_options *o, const ort_cuda_options *cuda);
+	ort_status *(*create_cuda_options)(ort_cuda_options **ret);
+	ort_status *(*update_cuda_options)(ort_cuda_options *o, const char *const *keys,
+					   const char *const *values, size_t n);
+	const void *unused207[1];
+	void (*release_cuda_options)(ort_cuda_options *o);
+	const void *unused209[7];
+	/* ---- since interface version 12 ---- */
+	ort_status *(*append_provider)(ort_session_options *o, const char *name,
+				       const char *const *keys, const char *const *values,
+				       size_t n);
+	const void *unused217[35];
+	/* ---- since interface version 15 ---- */
+	ort_status *(*resize_string)(ort_value *v, size_t i, size_t n, char **ret);
+	const void *unused253[44];
+	/* ---- since interface version 22 ---- */
+	const char *(*pairs_get)(const ort_pairs *p, const char *key);
+	const void *unused298[2];
+	void (*release_pairs)(ort_pairs *p);
+	const void *unused301[18];
+	/* ---- since interface version 23 ---- */
+	ort_status *(*allocator_stats)(const ort_allocator *a, ort_pairs **ret);
+	const void *unused320[70];
+	/* ---- since interface version 24 ---- */
+	bool (*has_shape)(const ort_tensor_info *i);
 };
 
 #define ORT_AT(place, name)                                                                        \
 	_Static_assert(offsetof(struct ort_api, name) == (place) * sizeof(void *), #name)
-ORT_AT(2, get_error_message);
-ORT_AT(3, create_env);
+ORT_AT(0, create_status);
+ORT_AT(1, error_code);
+ORT_AT(2, error_message);
+ORT_AT(4, create_env_logged);
 ORT_AT(7, create_session);
 ORT_AT(9, run);
 ORT_AT(10, create_session_options);
+ORT_AT(17, disable_memory_pattern);
+ORT_AT(19, disable_arena);
 ORT_AT(23, set_graph_optimization);
 ORT_AT(24, set_intra_threads);
 ORT_AT(25, set_inter_threads);
@@ -109,6 +163,7 @@ ORT_AT(34, output_type);
 ORT_AT(36, input_name);
 ORT_AT(37, output_name);
 ORT_AT(39, create_run_options);
+ORT_AT(41, set_run_log_level);
 ORT_AT(46, terminate);
 ORT_AT(47, unterminate);
 ORT_AT(48, create_tensor);
@@ -118,9 +173,11 @@ ORT_AT(52, fill_strings);
 ORT_AT(53, strings_length);
 ORT_AT(54, strings_content);
 ORT_AT(55, tensor_info_of_type);
+ORT_AT(56, kind_of_type);
 ORT_AT(60, element_type);
 ORT_AT(61, dimensions_count);
 ORT_AT(62, dimensions);
+ORT_AT(63, symbols);
 ORT_AT(65, tensor_info);
 ORT_AT(69, cpu_memory);
 ORT_AT(76, allocator_free);
@@ -134,7 +191,21 @@ ORT_AT(97, release_run_options);
 ORT_AT(98, release_type);
 ORT_AT(99, release_tensor_info);
 ORT_AT(100, release_session_options);
+ORT_AT(125, providers);
+ORT_AT(126, release_providers);
 ORT_AT(130, add_config);
+ORT_AT(131, create_allocator);
+ORT_AT(132, release_allocator);
+ORT_AT(204, append_cuda);
+ORT_AT(205, create_cuda_options);
+ORT_AT(206, update_cuda_options);
+ORT_AT(208, release_cuda_options);
+ORT_AT(216, append_provider);
+ORT_AT(252, resize_string);
+ORT_AT(297, pairs_get);
+ORT_AT(300, release_pairs);
+ORT_AT(319, allocator_stats);
+ORT_AT(390, has_shape);
 
 /* What the library exports: OrtGetApiBase() returns it. */
 struct ort_api_base {
@@ -161,7 +232,11 @@ enum {
 	ORT_TYPES
 };
 
-#define ORT_WARNING 2
-#define ORT_OPTIMIZE_ALL 99
+/* Kinds of values. */
+enum { ORT_KIND_TENSOR = 1 };
+
+#define ORT_INVALID_ARGUMENT 2 /* a code of errors */
+#define ORT_WARNING 2          /* a level of logs */
+#define ORT_FATAL 4
 #define ORT_ARENA 1
 #define ORT_DEFAULT_MEMORY 0

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "onnx.h"
 
-/* What a session says of its inputs and outputs. */
+/* What a session says of its inputs and outputs. Sizes that may be any have names in most models:
+ * equal names are equal sizes. */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,116 +28,222 @@ int onnx_type(uint32_t dtype)
 	return 0;
 }
 
-static int describe_tensor(struct onnx *o, const ort_type *type, struct sconce_tensor_spec *s,
-			   struct sconce_error *e)
+/* What one of them is called, and where it goes. */
+struct place {
+	struct sconce_tensor_spec *spec;
+	struct onnx_symbols *symbols;
+	const char *side; /* "input" or "output" */
+};
+
+static int describe_symbols(struct onnx *o, const ort_tensor_info *info, struct place p,
+			    struct sconce_error *e)
 {
-	const ort_tensor_info *info = NULL;
-	size_t n = 0;
-	int element = 0;
+	const char *names[SCONCE_NDIM_MAX] = { NULL };
+	uint32_t n = p.spec->ndim;
+	int r = onnx_check(o, o->api->symbols(info, names, n), e);
 
-	if (onnx_check(o, o->api->tensor_info_of_type(type, &info), e) < 0)
-		return -1;
-	if (!info) {
-		snprintf(e->text, sizeof(e->text),
-			 "\"%.200s\" is a sequence or a map; only tensors are served: a classifier "
-			 "of scikit-learn needs the option zipmap=False",
-			 s->name);
-		return -1;
+	for (uint32_t i = 0; !r && i < n; i++) {
+		if (p.spec->shape[i] >= 0)
+			continue;
+		p.spec->shape[i] = SCONCE_DIM_ANY;
+		if (names[i] && *names[i] && !(p.symbols->names[i] = strdup(names[i])))
+			r = kit_no_memory(e);
 	}
-	if (onnx_check(o, o->api->element_type(info, &element), e) < 0 ||
-	    onnx_check(o, o->api->dimensions_count(info, &n), e) < 0)
-		return -1;
-	s->dtype = onnx_dtype(element);
-	if (!s->dtype || n > SCONCE_NDIM_MAX) {
-		snprintf(e->text, sizeof(e->text),
-			 "\"%.200s\" has elements of a type that is not served, or too many "
-			 "dimensions",
-			 s->name);
-		return -1;
-	}
-	s->ndim = (uint32_t)n;
-	/* Symbolic sizes are -1. */
-	return onnx_check(o, o->api->dimensions(info, s->shape, n), e);
-}
-
-static int describe_one(struct onnx_model *m, size_t i, int output, struct sconce_tensor_spec *s,
-			struct sconce_error *e)
-{
-	struct onnx *o = m->engine;
-	const struct ort_api *a = o->api;
-	ort_type *type = NULL;
-	char *name = NULL;
-	int r;
-
-	if (onnx_check(o,
-		       output ? a->output_name(m->session, i, o->allocator, &name)
-			      : a->input_name(m->session, i, o->allocator, &name),
-		       e) < 0)
-		return -1;
-	s->name = strdup(name);
-	onnx_check(o, a->allocator_free(o->allocator, name), e);
-	if (!s->name || onnx_check(o,
-				   output ? a->output_type(m->session, i, &type)
-					  : a->input_type(m->session, i, &type),
-				   e) < 0)
-		return -1;
-	r = describe_tensor(o, type, s, e);
-	a->release_type(type);
 	return r;
 }
 
-static int describe_all(struct onnx_model *m, int output, struct sconce_tensor_spec **ret,
-			size_t *ret_n, struct sconce_error *e)
+static int describe_shape(struct onnx *o, const ort_tensor_info *info, struct place p,
+			  struct sconce_error *e)
 {
-	const struct ort_api *a = m->engine->api;
+	size_t n = 0;
+	int r = onnx_check(o, o->api->dimensions_count(info, &n), e);
+	/* Before 1.24 a scalar looks like what may have any shape. */
+	bool known = o->api_version >= 24 ? o->api->has_shape(info) : n > 0;
 
-	if (onnx_check(m->engine,
-		       output ? a->output_count(m->session, ret_n)
-			      : a->input_count(m->session, ret_n),
-		       e) < 0)
-		return -1;
-	*ret = calloc(*ret_n + 1, sizeof(**ret));
-	if (!*ret) {
-		snprintf(e->text, sizeof(e->text), "out of memory");
-		return -1;
-	}
-	for (size_t i = 0; i < *ret_n; i++)
-		if (describe_one(m, i, output, &(*ret)[i], e) < 0)
-			return -1;
-	return 0;
+	if (r)
+		return r;
+	if (n > SCONCE_NDIM_MAX)
+		return kit_fail(e, -1,
+				"the %s \"%.200s\" has %zu dimensions; at most %d are served",
+				p.side, p.spec->name, n, SCONCE_NDIM_MAX);
+	p.spec->ndim = known ? (uint32_t)n : SCONCE_NDIM_ANY;
+	if (!n)
+		return 0;
+	r = onnx_check(o, o->api->dimensions(info, p.spec->shape, n), e);
+	return r ? r : describe_symbols(o, info, p, e);
 }
 
-static int all_dynamic(const struct sconce_tensor_spec *all, size_t n)
+static int refuse_kind(int kind, struct place p, struct sconce_error *e)
+{
+	static const char *const kinds[] = { "no tensor", "a tensor", "a sequence", "a map",
+					     "opaque",    "sparse",   "optional" };
+	bool known = kind >= 0 && kind < (int)(sizeof(kinds) / sizeof(*kinds));
+
+	return kit_fail(e, -1,
+			"the %s \"%.200s\" is %s; only tensors are served: classifiers of "
+			"scikit-learn are exported with the option zipmap=False",
+			p.side, p.spec->name, kinds[known ? kind : 0]);
+}
+
+static int describe_tensor(struct onnx *o, const ort_type *type, struct place p,
+			   struct sconce_error *e)
+{
+	const ort_tensor_info *info = NULL;
+	int kind = 0, element = 0;
+	int r = onnx_check(o, o->api->kind_of_type(type, &kind), e);
+
+	if (!r && kind == ORT_KIND_TENSOR)
+		r = onnx_check(o, o->api->tensor_info_of_type(type, &info), e);
+	if (r)
+		return r;
+	if (!info)
+		return refuse_kind(kind, p, e);
+	r = onnx_check(o, o->api->element_type(info, &element), e);
+	p.spec->dtype = onnx_dtype(element);
+	if (!r && !p.spec->dtype)
+		return kit_fail(e, -1,
+				"the %s \"%.200s\" has elements of ONNX's type %d, which is not "
+				"served: cast it in the model",
+				p.side, p.spec->name, element);
+	return r ? r : describe_shape(o, info, p, e);
+}
+
+static int describe_one(struct onnx_model *m, size_t i, bool output, struct sconce_error *e)
+{
+	struct onnx *o = m->engine;
+	const struct ort_api *a = o->api;
+	const ort_session *s = m->current->session;
+	struct place p = { output ? &m->outputs[i] : &m->inputs[i],
+			   output ? &m->output_symbols[i] : &m->input_symbols[i],
+			   output ? "output" : "input" };
+	struct sconce_error ignored;
+	ort_type *type = NULL;
+	char *name = NULL;
+	int r = onnx_check(o,
+			   output ? a->output_name(s, i, o->allocator, &name)
+				  : a->input_name(s, i, o->allocator, &name),
+			   e);
+
+	if (r)
+		return r;
+	p.spec->name = strdup(name);
+	onnx_check(o, a->allocator_free(o->allocator, name), &ignored);
+	if (!p.spec->name)
+		return kit_no_memory(e);
+	r = onnx_check(o, output ? a->output_type(s, i, &type) : a->input_type(s, i, &type), e);
+	if (!r)
+		r = describe_tensor(o, type, p, e);
+	if (type)
+		a->release_type(type);
+	return r;
+}
+
+static int describe_all(struct onnx_model *m, bool output, struct sconce_error *e)
+{
+	size_t *n = output ? &m->signature.n_outputs : &m->signature.n_inputs;
+	struct sconce_tensor_spec **specs = output ? &m->outputs : &m->inputs;
+	struct onnx_symbols **symbols = output ? &m->output_symbols : &m->input_symbols;
+	const struct ort_api *a = m->engine->api;
+	const ort_session *s = m->current->session;
+	int r = onnx_check(m->engine, output ? a->output_count(s, n) : a->input_count(s, n), e);
+
+	if (r)
+		return r;
+	*specs = calloc(*n + 1, sizeof(**specs));
+	*symbols = calloc(*n + 1, sizeof(**symbols));
+	if (!*specs || !*symbols)
+		return kit_no_memory(e);
+	for (size_t i = 0; i < *n && !r; i++)
+		r = describe_one(m, i, output, e);
+	return r;
+}
+
+/* ---- may requests be stacked? ---- */
+
+static bool all_open(const struct sconce_tensor_spec *all, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!all[i].ndim || all[i].shape[0] != SCONCE_DIM_ANY)
-			return 0;
+		if (!all[i].ndim || all[i].ndim == SCONCE_NDIM_ANY ||
+		    all[i].shape[0] != SCONCE_DIM_ANY)
+			return false;
 	return n > 0;
+}
+
+/* The name of a first dimension that differs from `name`; NULL: there is none. */
+static const char *other_name(const struct onnx_symbols *all, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(all[i].names[0] ? all[i].names[0] : "", name) != 0)
+			return all[i].names[0] ? all[i].names[0] : "no name";
+	return NULL;
+}
+
+/* What finds boxes on pictures has a first dimension of any size on both sides, too: only a name
+ * tells whether these sizes are one. */
+static bool names_agree(const struct onnx_model *m)
+{
+	const struct sconce_signature *s = &m->signature;
+	const char *name = m->input_symbols[0].names[0], *other;
+
+	name = name ? name : "";
+	other = other_name(m->input_symbols, s->n_inputs, name);
+	if (!other)
+		other = other_name(m->output_symbols, s->n_outputs, name);
+	if (other)
+		kit_log(m->engine->host, 1,
+			"first dimensions have different names (\"%.100s\" and \"%.100s\"), so "
+			"requests are not stacked; `batches: true` in the section engine says that "
+			"they may be",
+			name, other);
+	return !other;
+}
+
+static int describe_batches(struct onnx_model *m, struct sconce_error *e)
+{
+	struct sconce_signature *s = &m->signature;
+	bool said = yyjson_obj_get(m->settings.root, "batches"), may = false;
+	bool open = all_open(m->inputs, s->n_inputs) && all_open(m->outputs, s->n_outputs);
+	int r = settings_flag(&m->settings, "batches", &may, e);
+
+	if (r)
+		return r;
+	if (said && may && !open)
+		return kit_fail(e, -1,
+				"engine: batches: the first dimension of each input and output has "
+				"to be of any size");
+	s->batches = said ? may : open && names_agree(m);
+	return 0;
 }
 
 int onnx_describe(struct onnx_model *m, struct sconce_error *e)
 {
 	struct sconce_signature *s = &m->signature;
+	int r;
 
 	s->size = sizeof(*s);
-	if (describe_all(m, 0, &m->inputs, &s->n_inputs, e) < 0 ||
-	    describe_all(m, 1, &m->outputs, &s->n_outputs, e) < 0)
-		return -1;
+	r = describe_all(m, false, e);
+	if (!r)
+		r = describe_all(m, true, e);
+	if (r)
+		return r;
 	s->inputs = m->inputs;
 	s->outputs = m->outputs;
-	s->batches = all_dynamic(m->inputs, s->n_inputs) && all_dynamic(m->outputs, s->n_outputs);
-	return 0;
+	return describe_batches(m, e);
 }
 
-static void forget(struct sconce_tensor_spec *all)
+static void forget(struct sconce_tensor_spec *all, struct onnx_symbols *symbols, size_t n)
 {
-	for (size_t i = 0; all && all[i].name; i++)
+	for (size_t i = 0; all && i < n; i++)
 		free((char *)(uintptr_t)all[i].name);
+	for (size_t i = 0; symbols && i < n; i++)
+		for (size_t k = 0; k < SCONCE_NDIM_MAX; k++)
+			free(symbols[i].names[k]);
 	free(all);
+	free(symbols);
 }
 
 void onnx_forget(struct onnx_model *m)
 {
-	forget(m->inputs);
-	forget(m->outputs);
+	forget(m->inputs, m->input_symbols, m->signature.n_inputs);
+	forget(m->outputs, m->output_symbols, m->signature.n_outputs);
 }

@@ -16,6 +16,11 @@ def echo(tmp_path):
 
 
 @pytest.fixture
+def onnx(tmp_path):
+    return Engine("onnx", tmp_path, python=this_python())
+
+
+@pytest.fixture
 def openvino(tmp_path, monkeypatch):
     # It reads a folder as a file first, of the greatest size there is, and catches what comes.
     options = os.environ.get("ASAN_OPTIONS")
