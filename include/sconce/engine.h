@@ -153,6 +153,7 @@ struct sconce_model_options {
 	uint32_t instances; /* how many run() there will be at the same time, at least 1 */
 	uint32_t threads;   /* for each of them to use, at least 1 */
 	const char *config; /* JSON object: what model-config.yaml says below `engine`; "{}" */
+	uint32_t batch;     /* requests that may be stacked in a run; 0: not known */
 };
 
 struct sconce_engine {

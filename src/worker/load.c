@@ -43,7 +43,7 @@ static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e
 {
 	yyjson_val *engine = yyjson_obj_get(root, "engine"), *config;
 	_cleanup_(freep) char *json = NULL;
-	int64_t threads = 1, instances = 1, max = LOAD_RESPONSE_MAX;
+	int64_t threads = 1, instances = 1, batch = 0, max = LOAD_RESPONSE_MAX;
 	struct model_wish w = { .engine = load_text(engine, "name"),
 				.file = load_text(engine, "file"),
 				.device = load_text(engine, "device"),
@@ -57,9 +57,11 @@ static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e
 	w.config = json ? json : "{}";
 	json_i64(root, "threads", &threads);
 	json_i64(root, "max_response_size", &max);
+	json_i64(root, "batch_size", &batch);
 	json_i64(engine, "instances", &instances);
 	w.threads = s->threads = (unsigned)MIN(MAX(threads, 1), 4096);
 	w.instances = (unsigned)MIN(MAX(instances, 1), MODEL_INSTANCES_MAX);
+	w.batch = (unsigned)MIN(MAX(batch, 0), UINT16_MAX);
 	s->max_response_size = (uint64_t)MAX(max, 0);
 	snprintf(s->model_name, sizeof(s->model_name), "%s", load_text(root, "model_name"));
 	if (!*w.file) {

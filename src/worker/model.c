@@ -332,6 +332,7 @@ static int model_load(struct model *m, const struct model_wish *w, struct sconce
 					  .path = m->path,
 					  .device = m->device,
 					  .instances = MAX(w->instances, 1),
+					  .batch = w->batch,
 					  .config = w->config };
 	int r;
 

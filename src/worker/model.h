@@ -23,6 +23,7 @@ struct model_wish {
 	const char *python, *cache;
 	const char *config;          /* JSON object */
 	unsigned instances, threads; /* threads: of all instances together */
+	unsigned batch;              /* requests in a run, at most; 0: not known */
 };
 
 struct model {

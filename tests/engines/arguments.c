@@ -18,6 +18,7 @@ static const char usage[] =
 	"  --config JSON       the section `engine` of model-config.yaml\n"
 	"  --instances N       run at the same time, each in a thread of its own (default 1)\n"
 	"  --threads N         for each of them (default 1)\n"
+	"  --batch N           say that a run may be of so many requests (default: not known)\n"
 	"  --out FOLDER        write outputs there: GROUP-OUTPUT.npy, or .raw (BYTES, BF16)\n"
 	"  --warm N            runs that are not measured (default 0)\n"
 	"  --repeat N          measured runs of each group (default 1)\n"
@@ -80,6 +81,8 @@ static void option_read(struct arguments *a, const char *name, char *value)
 		a->instances = (uint32_t)number(value);
 	else if (!strcmp(name, "threads"))
 		a->threads = (uint32_t)number(value);
+	else if (!strcmp(name, "batch"))
+		a->batch = (uint32_t)number(value);
 	else if (!strcmp(name, "warm"))
 		a->warm = number(value);
 	else if (!strcmp(name, "repeat"))
@@ -100,6 +103,7 @@ void arguments_read(struct arguments *a, int argc, char **argv)
 		{ "config", required_argument, NULL, 0 },
 		{ "instances", required_argument, NULL, 0 },
 		{ "threads", required_argument, NULL, 0 },
+		{ "batch", required_argument, NULL, 0 },
 		{ "out", required_argument, NULL, 0 },
 		{ "warm", required_argument, NULL, 0 },
 		{ "repeat", required_argument, NULL, 0 },

@@ -18,7 +18,7 @@ struct arguments {
 	const char *engine, *model;
 	const char *python, *cache, *host_config; /* of struct sconce_host */
 	const char *device, *config;
-	uint32_t instances, threads;
+	uint32_t instances, threads, batch;
 	const char *out; /* folder for outputs; NULL: they are not written */
 	long repeat, warm;
 	long lend;   /* bytes for each output; -1: the engine brings its own */

@@ -115,6 +115,7 @@ static void model_load(struct session *s)
 		.device = s->a.device,
 		.instances = s->a.instances,
 		.threads = s->a.threads,
+		.batch = s->a.batch,
 		.config = s->a.config,
 	};
 	struct sconce_error error = { "" };
