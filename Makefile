@@ -82,7 +82,7 @@ fuzz: ## fuzz every parser for FUZZ_SECONDS each (default 60)
 
 format: ## lay out the C sources
 	@tools/setup.sh format
-	@git ls-files -co --exclude-standard -- '*.c' '*.h' | xargs clang-format -i
+	@git ls-files -co --exclude-standard -- '*.c' '*.h' '*.cpp' | xargs clang-format -i
 
 docs: ## make a site of the documents in .cache/site
 	@tools/setup.sh docs

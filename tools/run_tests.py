@@ -173,8 +173,11 @@ def torch():
                                       python=python)
     units = pytest("torch-units", "-m", "torch", "tests/unit_python", env=environment,
                    python=python)
-    counts.add(units)
-    counts.report += units.report if units.failed else ""
+    engine = build("build", "engine-tests") or pytest(
+        "torch-engine", "tests/engines/test_torch.py", env={"PYTHONPATH": packages}, python=python)
+    for more in (units, engine):
+        counts.add(more)
+        counts.report += more.report if more.failed else ""
     return counts
 
 

@@ -16,7 +16,7 @@ TASKS="build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|fuzz|for
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev"
 WHEEL="nettle-dev liblzma-dev libzstd-dev libbz2-dev"
-TEST="libcmocka-dev zsh curl iproute2"
+TEST="libcmocka-dev zsh curl iproute2 g++"
 BENCH="wrk"
 COMPILER="g++"
 FUZZ="clang libclang-rt-14-dev"

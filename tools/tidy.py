@@ -68,7 +68,7 @@ MACHINE = re.compile(r"(?<![\w.~$}])/(work|root|home)/\w")
 HOSTS = re.compile(r"\b(pypi|pythonhosted|debian|npmjs|docker|ghcr|quay)\.(org|com|io)\b")
 ALLOW = re.compile(r"tidy: allow ([a-z-]+): \S")
 SPDX = "SPDX-License-Identifier: Apache-2.0"
-CODE = {".c", ".h", ".py", ".sh", ".lua"}
+CODE = {".c", ".h", ".cpp", ".py", ".sh", ".lua"}
 
 
 class Text:
@@ -279,7 +279,7 @@ def check_file(name):
     check_any(text)
     if suffix in CODE:
         check_code(text)
-    if suffix in (".c", ".h"):
+    if suffix in (".c", ".h", ".cpp"):
         check_c(text)
     if suffix == ".py":
         check_python(text)

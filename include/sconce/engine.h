@@ -207,6 +207,9 @@ struct sconce_engine {
 	void (*set_threads)(void *model, uint32_t threads);
 	/* Bytes that weights and scratch memory take, as far as the runtime tells. */
 	uint64_t (*memory)(void *model);
+	/* Makes now what load() would make when it is first needed and would keep in the host's
+	 * cache. May take minutes, and may be called by several processes at once. */
+	int (*prepare)(void *engine, struct sconce_error *error);
 };
 
 #ifdef __cplusplus

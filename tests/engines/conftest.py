@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import importlib.util
 import os
 
 import pytest
 
 # It is for this process, whose interpreter has the runtimes but not pytest.
 os.environ.pop("PYTHONPATH", None)
+# Torch is in another environment than the other runtimes.
+collect_ignore = [] if importlib.util.find_spec("torch") else ["test_torch.py"]
 pytest.register_assert_rewrite("engines.engine")
 
 from engines.engine import Engine, this_python       # noqa: E402

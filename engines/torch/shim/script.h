@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * TorchScript models. One that a probe finds to give the same when frozen and fused by oneDNN runs
+ * like that, and any other as it is. One that keeps state between calls is not shared by instances.
+ */
+
+#include <torch/csrc/jit/codegen/onednn/interface.h>
+#include <torch/csrc/jit/ir/alias_analysis.h>
+#include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include "arguments.h"
+#include "probe.h"
+
+namespace shim
+{
+
+struct script_model : model {
+	std::vector<argument> arguments;
+	jit::Module module; /* as the file has it */
+	std::shared_ptr<callee> shared;
+
+	std::shared_ptr<callee> instance() override;
+};
+
+struct script_callee : callee {
+	const script_model *model;
+	jit::Module module;
+	jit::Method method;
+	bool prepared; /* runs are fast for the sizes that it was prepared for only */
+
+	script_callee(const script_model *m, const jit::Module &what, bool for_sizes = false)
+	    : model(m), module(what), method(module.get_method("forward")), prepared(for_sizes)
+	{
+	}
+
+	results call(tensors &inputs) override
+	{
+		return prepared && model->stacks ? call_parts(inputs) : call_once(inputs);
+	}
+
+	/* As few runs of those sizes as make up all examples. */
+	results call_parts(tensors &inputs)
+	{
+		int64_t rows = inputs[0].size(0), done = 0;
+		std::vector<int64_t> counts = row_counts(*model);
+		std::vector<tensors> parts;
+		results ret;
+
+		while (done < rows) {
+			while (counts.size() > 1 && counts.back() > rows - done)
+				counts.pop_back();
+			tensors part;
+
+			for (const at::Tensor &t : inputs)
+				part.push_back(t.narrow(0, done, counts.back()));
+			ret = call_once(part);
+			parts.resize(ret.size());
+			for (size_t i = 0; i < ret.size(); i++)
+				parts[i].push_back(ret[i].tensor);
+			done += counts.back();
+		}
+		for (size_t i = 0; i < ret.size() && parts[i].size() > 1; i++)
+			ret[i].tensor = at::cat(parts[i]);
+		return rows ? ret : call_once(inputs);
+	}
+
+	results call_once(tensors &inputs)
+	{
+		const auto &wanted = method.function().getSchema().arguments();
+		std::vector<c10::IValue> stack;
+		jit::Kwargs named;
+		results ret;
+
+		for (size_t i = 0; i < inputs.size(); i++) {
+			const argument &a = model->arguments[i];
+			c10::IValue v = value_of(a, model->inputs[i].written ? inputs[i].clone()
+									     : inputs[i]);
+
+			/* Those before it may keep their defaults. */
+			if (named.empty() && wanted[1 + stack.size()].name() == a.name)
+				stack.push_back(std::move(v));
+			else
+				named[a.name] = std::move(v);
+		}
+		flatten(method(std::move(stack), named), "output", ret);
+		return ret;
+	}
+};
+
+inline std::shared_ptr<callee> script_model::instance()
+{
+	if (!keeps_state)
+		return shared;
+	return std::make_shared<script_callee>(this, module.deepcopy());
+}
+
+/* ---- what the graph does to memory that is not its own ---- */
+
+inline bool writes_state(const jit::Block *block, const jit::AliasDb &aliases)
+{
+	for (const jit::Node *n : block->nodes()) {
+		if (n->kind() == c10::prim::SetAttr)
+			return true;
+		if (n->kind() == c10::prim::GetAttr &&
+		    n->output()->type()->isSubtypeOf(*c10::TensorType::get()) &&
+		    aliases.hasWriters(n->output()))
+			return true;
+		for (const jit::Block *inner : n->blocks())
+			if (writes_state(inner, aliases))
+				return true;
+	}
+	return false;
+}
+
+/* Of the frozen form, where there is one: it is without what happens in training only. */
+inline void find_writes(script_model &m, const c10::FunctionSchema &schema,
+			const std::optional<jit::Module> &frozen)
+{
+	auto graph = (frozen ? *frozen : m.module).get_method("forward").graph()->copy();
+
+	jit::Inline(*graph);
+	jit::AliasDb aliases(graph);
+
+	m.keeps_state = writes_state(graph->block(), aliases);
+	for (size_t i = 1; i < graph->inputs().size(); i++)
+		for (size_t k = 0; k < m.arguments.size(); k++)
+			if (m.arguments[k].name == schema.arguments()[i].name())
+				m.inputs[k].written = m.arguments[k].kind == kind::TENSOR &&
+						      aliases.hasWriters(graph->inputs()[i]);
+}
+
+/* ---- the faster form ---- */
+
+inline std::optional<jit::Module> freeze(const script_model &m)
+{
+	try {
+		return jit::freeze(m.module);
+	} catch (const std::exception &e) {
+		log(m.host, 1,
+		    "The model is run as it is, for it cannot be frozen: " + sentence(e.what()));
+		return std::nullopt;
+	}
+}
+
+/* A pass that is for the whole process. */
+inline void fuse(const model &m, bool on)
+{
+	if (m.device.is_cpu() && at::hasMKLDNN())
+		jit::RegisterLlgaFuseGraph::setEnabled(on);
+}
+
+/* `expected`: of the plain module. Null: it does not do the same. */
+inline std::shared_ptr<callee> faster(script_model &m, const jit::Module &frozen,
+				      const results &expected)
+{
+	bool fixed = has_fixed_sizes(m);
+	auto ret = std::make_shared<script_callee>(&m, frozen, fixed);
+	std::string why = "it gives other results like that";
+
+	/* What is fused is for one size each. */
+	fuse(m, fixed);
+	try {
+		bool same = true;
+
+		for (int i = 0; i < 3 && same; i++) {
+			tensors inputs = probe(m, 0, 1);
+
+			same = agree(expected, ret->call(inputs));
+		}
+		if (same)
+			return ret;
+	} catch (const std::exception &e) {
+		why = sentence(e.what());
+	}
+	fuse(m, false);
+	log(m.host, 2, "The model is run as it is, neither frozen nor fused: " + why);
+	return nullptr;
+}
+
+/* ---- loading ---- */
+
+inline void describe_inputs(script_model &m, const struct torch_wish &w,
+			    const std::optional<jit::Module> &frozen)
+{
+	for (size_t i = 0; i < m.inputs.size(); i++) {
+		const struct sconce_tensor_spec *s = configured(w, m.inputs, i);
+
+		if (s)
+			take_configured(m.inputs[i], *s);
+		if (s && s->name)
+			m.inputs[i].spec.name = m.keep(s->name);
+	}
+	if (!frozen)
+		return;
+	auto graph = frozen->get_method("forward").graph();
+
+	for (size_t i = 0; i < m.inputs.size(); i++)
+		for (size_t k = 1; k < graph->inputs().size() && !m.inputs[i].spec.dtype; k++)
+			if (graph->inputs()[k]->debugNameBase() == m.arguments[i].name ||
+			    (graph->inputs().size() == m.inputs.size() + 1 && k == i + 1))
+				take_uses(m.inputs[i], graph->inputs()[k]);
+}
+
+/* Whether examples touch each other decides what the first dimension is. */
+inline void open_rows(script_model &m, callee &c)
+{
+	m.stacks = !m.keeps_state && rows_are_apart(m, c);
+	for (input &i : m.inputs)
+		if (m.stacks)
+			i.spec.shape[0] = SCONCE_DIM_ANY;
+}
+
+inline results foresee(const script_model &m)
+{
+	auto graph = m.module.get_method("forward").graph();
+	results ret;
+
+	if (graph->outputs().size() != 1 || !foresee_value(graph->outputs()[0], "output", ret))
+		throw problem(
+			"forward() returns a " + graph->outputs()[0]->type()->repr_str() +
+			", and of what is not in the file: say the datatype and shape of every "
+			"input in model-config.yaml (engine: inputs:), so that it can be "
+			"tried");
+	return ret;
+}
+
+/* Results of a trial; nothing where it cannot be tried. */
+inline results try_out(script_model &m, const std::optional<jit::Module> &frozen, bool may_fuse)
+{
+	jit::Module own = m.keeps_state ? m.module.deepcopy() : m.module;
+	script_callee plain(&m, own);
+	results expected;
+
+	m.shared = std::make_shared<script_callee>(&m, own);
+	if (!m.is_known()) {
+		log(m.host, 1,
+		    "The model is not tried before it is ready, and not made faster: it does "
+		    "not say what its inputs are; model-config.yaml can (engine: inputs:)");
+		return {};
+	}
+	try {
+		tensors inputs = probe(m, 0, 1);
+
+		expected = plain.call(inputs);
+	} catch (const std::exception &e) {
+		log(m.host, 2,
+		    "The model fails with inputs that are made up, so it is not tried further: " +
+			    sentence(e.what()));
+		return {};
+	}
+	m.tried = true;
+	open_rows(m, plain);
+	if (may_fuse && frozen && !m.keeps_state) {
+		auto better = faster(m, *frozen, expected);
+
+		if (better)
+			m.shared = better;
+	}
+	return expected;
+}
+
+inline uint64_t bytes_of(const jit::Module &module)
+{
+	uint64_t ret = 0;
+
+	for (const at::Tensor &t : module.parameters())
+		ret += t.nbytes();
+	for (const at::Tensor &t : module.buffers())
+		ret += t.nbytes();
+	return ret;
+}
+
+/* With the example that it was traced with, and without what is for tracebacks only. */
+inline jit::Module read_script(const char *path, at::Device device, bool has_example)
+{
+	jit::ExtraFilesMap none;
+
+	return jit::import_ir_module(std::make_shared<jit::CompilationUnit>(), path, device, none,
+				     false, has_example);
+}
+
+inline std::unique_ptr<model> load_script(std::unique_ptr<script_model> m,
+					  const struct torch_wish &w, bool has_example)
+{
+	m->module = read_script(w.path, m->device, has_example);
+	m->module.eval();
+	m->bytes = bytes_of(m->module);
+	if (!m->module.find_method("forward"))
+		throw problem("the model has no forward()");
+	auto schema = m->module.get_method("forward").function().getSchema();
+
+	m->arguments = arguments_of(schema, w);
+	for (const argument &a : m->arguments)
+		m->inputs.push_back(input_of(*m, a));
+	take_traced(m->inputs, *m->module.get_method("forward").graph());
+
+	auto frozen = freeze(*m);
+
+	find_writes(*m, schema, frozen);
+	describe_inputs(*m, w, frozen);
+	results got = try_out(*m, frozen, w.fuse);
+
+	describe_outputs(*m, m->tried ? got : foresee(*m));
+	if (m->keeps_state)
+		log(m->host, 1, "The model keeps state between calls: each instance has its own");
+	else
+		m->module = jit::Module(); /* the one that runs is enough */
+	finish_signature(*m);
+	return m;
+}
+
+} /* namespace shim */
