@@ -13,7 +13,7 @@ def candidates():
     """Ports below those the system gives to clients, each once before any comes again."""
     low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     ports = range(10000, max(low, 20000))
-    skip = os.getpid() * 16 % len(ports)
+    skip = os.getpid() * 7919 % len(ports)   # far from those of who starts at the same time
     return itertools.cycle([*ports[skip:], *ports[:skip]])
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the tests, step by step, and closes with one line: N passed, M failed.
+"""Runs the tests, and closes with one line: N passed, M failed.
 
-A step that passes says so in a line; a step that fails shows all that its programs printed.
+Where there are processors for it, two steps run at a time: most of a step is waiting. A step that
+passes says so in a line; a step that fails shows all that its programs printed.
 """
 
 import argparse
@@ -13,13 +14,16 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
+import traceback
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".cache" / "tests"
-MINUTES = 15    # no step may take longer
+MINUTES = 20    # no program of a step may take longer
+LANES = 2 if len(os.sched_getaffinity(0)) > 1 else 1
 SIM_SEEDS = 32
 
 # Sanitizers make gcc see what is not there, so only the plain build has warnings as errors.
@@ -80,8 +84,16 @@ def one(command, env=None):
 
 # ---- meson ----
 
+BUILDING = {folder: threading.Lock() for folder in BUILDS}
+
+
 def build(folder, *targets):
     """Builds a folder with its options. Counts of one failed test, or None when all is well."""
+    with BUILDING[folder]:
+        return build_alone(folder, targets)
+
+
+def build_alone(folder, targets):
     setup = [] if (ROOT / folder / "build.ninja").exists() else ["meson", "setup", folder]
     setup += BUILDS[folder] if setup else []
     if not setup and not keeps_options(folder):
@@ -277,26 +289,27 @@ def tsan_worker():
     return counts
 
 
+# Short ones first, then those that take longest.
 STEPS = {
     "tidy": tidy,
     "lint": lint,
     "unit": lambda: meson_test("build"),
     "python": lambda: pytest("python", "-m", "not torch", "tests/unit_python",
                              env={"PYTHONPATH": str(ROOT / "python")}),
+    "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
     "e2e": lambda: e2e("e2e", "build"),
-    "torch": torch,
-    "engines": engines,
-    "optimize": optimize,
-    "docs": lambda: pages("docs"),
-    "examples": lambda: pages("examples"),
-    "wheel": lambda: pytest("wheel", "tests/wheel"),
     "compat": compat,
     "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),
+    "torch": torch,
     "sim": sim,
-    "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
+    "optimize": optimize,
+    "engines": engines,
+    "examples": lambda: pages("examples"),
+    "docs": lambda: pages("docs"),
     "asan-engines": lambda: engine_units("asan-engines", "build-asan"),
-    "tsan-log": tsan_log,
+    "wheel": lambda: pytest("wheel", "tests/wheel"),
     "tsan-worker": tsan_worker,
+    "tsan-log": tsan_log,
 }
 
 
@@ -311,19 +324,59 @@ def arguments():
     return chosen
 
 
+class Lanes:
+    """Steps that run beside each other; each lane takes the next one that nobody has."""
+
+    def __init__(self, names):
+        self.names, self.total, self.lock = list(names), Counts(), threading.Lock()
+
+    def run(self):
+        lanes = [threading.Thread(target=self.lane) for _ in range(LANES)]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+        return self.total
+
+    def lane(self):
+        while True:
+            with self.lock:
+                if not self.names:
+                    return
+                name = self.names.pop(0)
+            began = time.monotonic()
+            counts = outcome(name)
+            with self.lock:
+                if counts.failed:
+                    print(f"---- {name} ----\n{counts.report.rstrip()}")
+                print(f"{name + ':':<13} {counts} ({time.monotonic() - began:.0f} s)", flush=True)
+                self.total.add(counts)
+
+
+def outcome(name):
+    """Counts of a step. One that breaks has failed, and the others go on."""
+    try:
+        return STEPS[name]()
+    except Exception:
+        return Counts(failed=1, report=traceback.format_exc())
+
+
 def main():
     chosen = arguments()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    total = Counts()
-    for name in chosen:
-        began = time.monotonic()
-        counts = STEPS[name]()
-        if counts.failed:
-            print(f"---- {name} ----\n{counts.report.rstrip()}")
-        print(f"{name + ':':<10} {counts} ({time.monotonic() - began:.0f} s)", flush=True)
-        total.add(counts)
+    # Compilers need all processors; what runs beside them would wait.
+    for folder in ("build", "build-asan"):
+        if len(chosen) > 1 and any(needs(name) == folder for name in chosen):
+            build(folder)
+    total = Lanes(chosen).run()
     print(total)
     return 1 if total.failed else 0
+
+
+def needs(name):
+    if name == "sim" or name.startswith("asan-"):
+        return "build-asan"
+    return None if name in ("tidy", "lint", "python") else "build"
 
 
 if __name__ == "__main__":

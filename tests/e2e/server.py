@@ -6,7 +6,6 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,9 @@ import requests
 from e2e.client import Raw
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "tools"))
+
+from processes import free_ports  # noqa: E402
 BIN = Path(os.environ.get("SCONCE_BIN_DIR", REPOSITORY / "build" / "bin"))
 PYTHON = os.environ.get("SCONCE_E2E_PYTHON", sys.executable)
 MARK = "SCONCE_E2E_MARK"
@@ -47,16 +49,6 @@ def eventually(check, what="", timeout=PATIENCE):
             pause.wait(0.01)
     finally:
         timer.cancel()
-
-
-def free_ports(n):
-    sockets = [socket.socket() for _ in range(n)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def marked_processes(mark):
