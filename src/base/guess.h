@@ -3,8 +3,8 @@
 
 /*
  * What was meant by a name that is not there: of the names that there are, the one that is most
- * like it, if one is alike enough. Of a short name all is like all, so that at least one of its
- * letters must be right.
+ * like it, if one is alike enough. Of a short name all is like all, so that of one with up to three
+ * letters at most one may be wrong.
  */
 
 #include "base/slice.h"
@@ -16,7 +16,7 @@ struct guess {
 
 static inline struct guess guess_begin(struct slice typed)
 {
-	return (struct guess){ typed, (unsigned)(typed.n < 3 ? typed.n : 3) };
+	return (struct guess){ typed, typed.n < 2 ? (unsigned)typed.n : typed.n < 4 ? 2 : 3 };
 }
 
 /* Is this one more likely than all before? The last one for which it was true was meant. */

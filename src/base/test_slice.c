@@ -81,7 +81,7 @@ static void likeness(void **state)
 
 static const char *guessed(const char *typed)
 {
-	static const char *const names[] = { "resnet", "resnet18", "a", "bert_base" };
+	static const char *const names[] = { "resnet", "resnet18", "a", "bert_base", "cut" };
 	struct guess g = guess_begin(slice_str(typed));
 	const char *meant = NULL;
 
@@ -101,6 +101,7 @@ static void what_was_meant_is_guessed(void **state)
 	assert_null(guessed("b"));
 	assert_null(guessed(""));
 	assert_null(guessed("vgg"));
+	assert_null(guessed("rat"));
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/guess.h"
 #include "base/mem.h"
 #include "base/util.h"
 #include "cli/options_internal.h"
@@ -303,21 +304,24 @@ static int parse_missing(const struct parse *p)
 		       : 0;
 }
 
+/* Without the dashes, which are right in any case. */
+static struct slice parse_bare(struct slice flag)
+{
+	while (flag.n && *flag.p == '-')
+		flag = slice_make(flag.p + 1, flag.n - 1);
+	return flag;
+}
+
 static int parse_refuse_unknown(struct parse *p)
 {
+	struct guess g = guess_begin(parse_bare(p->mistyped));
 	const struct option *best = NULL;
-	unsigned least = 4;
 
 	if (!p->unknown.n)
 		return 0;
-	for (size_t i = 0; i < p->o->n && p->mistyped.p; i++) {
-		unsigned d = slice_distance(p->mistyped, slice_str(p->o->rows[i].name));
-
-		if (d >= least)
-			continue;
-		least = d;
-		best = &p->o->rows[i];
-	}
+	for (size_t i = 0; i < p->o->n && p->mistyped.p; i++)
+		if (guess_next(&g, parse_bare(slice_str(p->o->rows[i].name))))
+			best = &p->o->rows[i];
 	options_error(p->o, "unrecognized arguments: %s", buf_cstr(&p->unknown));
 	if (best)
 		fprintf(stderr, "Did you mean %s?\n", best->name);

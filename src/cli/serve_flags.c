@@ -8,7 +8,8 @@
 #include "base/util.h"
 #include "cli/sources.h"
 
-static bool serve_is_flag_of_bool(struct slice key)
+/* NULL: nothing is called so. */
+static const struct setting_info *serve_info(struct slice key)
 {
 	const struct setting_info *info;
 
@@ -18,11 +19,10 @@ static bool serve_is_flag_of_bool(struct slice key)
 		for (char *p = name; *p; p++)
 			if (*p == '_')
 				*p = '-';
-		if ((slice_eq(key, slice_str(info->key)) || slice_eq(key, slice_str(name))) &&
-		    strcmp(info->type, "boolean") == 0)
-			return true;
+		if (slice_eq(key, slice_str(info->key)) || slice_eq(key, slice_str(name)))
+			return info;
 	}
-	return false;
+	return NULL;
 }
 
 /* The short names of `torchserve`, which people know and our messages use. */
@@ -52,8 +52,9 @@ static int serve_flag(struct settings *s, char **argv, int left, struct buf *why
 	key = serve_meant(key);
 	if (!value.p) {
 		bool bare = left < 2 || strncmp(argv[1], "--", 2) == 0;
+		const struct setting_info *info = serve_info(key);
 
-		if (bare && !serve_is_flag_of_bool(key)) {
+		if (bare && info && strcmp(info->type, "boolean") != 0) {
 			buf_printf(why, "%s needs a value\n", flag);
 			return -1;
 		}

@@ -206,6 +206,11 @@ def test_typing_mistakes(shell):
         assert code == 2 and f"did you mean {meant}?" in output
     code, output = shell.run("sconce", "serve", "--job-queu-size=1")
     assert "Invalid configuration: --job-queu-size: no setting is called 'job-queu-size'" in output
+    code, output = shell.run("sconce", "serve", "--foreground")
+    assert code == 2 and "there is no flag --foreground; `sconce serve --help`" in output
+    for arguments in (("torchserve", "--foo"), ("sconce", "key")):
+        code, output = shell.run(*arguments)
+        assert code == 2 and "id you mean" not in output, "nothing is like that"
     code, output = shell.run("sconce", "serve", "--job-queu-size", "1")
     assert code == 2 and "did you mean 'job_queue_size'?" in output
 
