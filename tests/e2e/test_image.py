@@ -32,12 +32,12 @@ class Constant(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def assets():
-    sys.path.insert(0, str(REPOSITORY / "tools"))
+    sys.path.insert(0, str(REPOSITORY / "examples" / "image"))
     try:
-        import demo_assets
+        import make_model
     finally:
         sys.path.pop(0)
-    return demo_assets.prepare(REPOSITORY / ".cache" / "demo")
+    return make_model.prepare(REPOSITORY / ".cache" / "demo")
 
 
 def make_classifier(folder, name, files, **model):

