@@ -146,28 +146,35 @@ static void serve_parts(struct serving *v, struct session_job *j, struct body *b
 	}
 }
 
-/* Runs those that agree with the first as one. What this does not answer is run by itself. */
-static void serve_stacked(struct serving *v, struct session_job *j, struct body *bodies)
+/* Which of those that have no answer yet can be run as one: those that agree with the first. */
+static unsigned serve_choose(const struct session_job *j, const struct body *bodies,
+			     const bool *tried, bool *in)
 {
-	struct sconce_tensor outputs[BODY_INPUTS_MAX] = { 0 };
-	const struct sconce_signature *s = v->model->signature;
-	_cleanup_(freep) bool *in = mem_zalloc(j->n * sizeof(*in));
-	struct sconce_error e = { "" };
-	struct body *first = NULL;
-	struct stack k;
+	const struct body *first = NULL;
 	unsigned n = 0;
-	int r = -1;
 
 	for (unsigned i = 0; i < j->n; i++) {
-		if (j->requests[i].over || !bodies[i].n || bodies[i].inputs[0].ndim == 0 ||
-		    bodies[i].inputs[0].shape[0] < 1)
+		in[i] = false;
+		if (j->requests[i].over || tried[i] || !bodies[i].n || !bodies[i].inputs->ndim ||
+		    bodies[i].inputs->shape[0] < 1)
 			continue;
 		first = first ? first : &bodies[i];
 		in[i] = stack_agrees(first, &bodies[i]);
 		n += in[i];
 	}
-	if (n < 2)
-		return;
+	return n;
+}
+
+/* What this does not answer is run by itself. */
+static void serve_stack(struct serving *v, struct session_job *j, struct body *bodies,
+			const bool *in)
+{
+	struct sconce_tensor outputs[BODY_INPUTS_MAX] = { 0 };
+	const struct sconce_signature *s = v->model->signature;
+	struct sconce_error e = { "" };
+	struct stack k;
+	int r = -1;
+
 	if (!stack_make(&k, bodies, in, j->n, s) &&
 	    session_begin_run(v->session, v->instance, j->requests, in, j->n)) {
 		r = model_run(v->model, v->instance, k.all.inputs, k.all.n, outputs, &e);
@@ -179,6 +186,21 @@ static void serve_stacked(struct serving *v, struct session_job *j, struct body 
 		model_release(outputs, s->n_outputs);
 	}
 	stack_finish(&k);
+}
+
+/* A run for each shape that came. */
+static void serve_stacked(struct serving *v, struct session_job *j, struct body *bodies)
+{
+	_cleanup_(freep) bool *in = mem_zalloc(2 * j->n * sizeof(*in));
+	bool *tried = in + j->n;
+	unsigned n;
+
+	while ((n = serve_choose(j, bodies, tried, in))) {
+		if (n > 1)
+			serve_stack(v, j, bodies, in);
+		for (unsigned i = 0; i < j->n; i++)
+			tried[i] = tried[i] || in[i];
+	}
 }
 
 static bool serve_special(struct serving *v, struct session_request *r)

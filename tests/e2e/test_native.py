@@ -176,6 +176,15 @@ def test_batches_are_stacked(serve, tmp_path):
     assert [f.result().status_code for f in futures] == [500, 200, 200, 200]
 
 
+def test_each_shape_of_a_batch_is_stacked(serve, tmp_path):
+    make_model(tmp_path, "hostile", "hostile", "good, with words of any length",
+               config="batchSize: 5\nmaxBatchDelay: 60000\nbatchMode: fixed\n")
+    server = serve(store=tmp_path, environment=HOSTILE)
+    futures = [background(ask, server, "hostile", json.dumps([[1] * length]))
+               for length in (8, 16, 8, 16, 24)]
+    assert [f.result().json() for f in futures] == [[[2]]] * 4 + [[[1]]]
+
+
 def test_instances_are_scaled(serve, tmp_path):
     make_model(tmp_path, "hostile", "hostile")
     server = serve(store=tmp_path, environment=HOSTILE)

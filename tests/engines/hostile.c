@@ -52,6 +52,14 @@ static const struct sconce_tensor_spec tensor_out_ndim = { .name = "rows", .ndim
 static const struct sconce_signature signature_ndim = {
 	sizeof(signature), &tensor_in, &tensor_out_ndim, 1, 1, 0
 };
+static const struct sconce_tensor_spec tensor_in_loose = { .name = "word",
+							   .dtype = SCONCE_UINT8,
+							   .ndim = 2,
+							   .shape = { SCONCE_DIM_ANY,
+								      SCONCE_DIM_ANY } };
+static const struct sconce_signature signature_loose = {
+	sizeof(signature), &tensor_in_loose, &tensor_out, 1, 1, 1
+};
 static const struct sconce_signature signature_brief = {
 	offsetof(struct sconce_signature, batches), &tensor_in, &tensor_out, 1, 1, 1
 };
@@ -110,6 +118,7 @@ static int hostile_load(void *engine, const struct sconce_model_options *options
 	}
 	*ret = (void *)(uintptr_t)(strstr(text, "17 dimensions") ? &signature_ndim
 				   : strstr(text, "no batches")  ? &signature_brief
+				   : strstr(text, "any length")  ? &signature_loose
 								 : &signature);
 	return 0;
 }
