@@ -69,5 +69,7 @@ def labelled(table):
 
 
 def label(row, titles):
-    remaining = iter(titles)
-    return re.sub(r"<td", lambda _: f'<td data-title="{next(remaining)}"', row)
+    cells = row.split("<td")
+    named = zip(titles, cells[1:])
+    return cells[0] + "".join(f'<td data-title="{title}"{cell}' if title else f"<td{cell}"
+                              for title, cell in named)
