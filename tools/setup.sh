@@ -201,12 +201,12 @@ main() {
 		examples
 		;;
 	bench-sconce)
-		setup_build $BENCH $COMPILER
-		optimize
+		setup_build $BENCH
+		environment .venv-demo tools/requirements-demo.txt
 		;;
 	bench)
-		setup_build $BENCH $COMPILER
-		optimize
+		setup_build $BENCH
+		environment .venv-demo tools/requirements-demo.txt
 		torchserve
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;

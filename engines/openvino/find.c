@@ -55,7 +55,7 @@ static int open_functions(struct openvino *o, const char *path, struct sconce_er
 		functions[i] = dlsym(o->library, names[i]);
 		if (!functions[i])
 			return kit_fail(e, -1,
-					"%.500s is no library of OpenVINO 2023.2 or later: it has "
+					"%.500s is no library of OpenVINO 2024.6 or later: it has "
 					"no %s",
 					path, names[i]);
 	}
