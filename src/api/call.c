@@ -5,6 +5,7 @@
 
 #include "api/authorize.h"
 #include "api/dialect.h"
+#include "api/form.h"
 #include "api/handlers.h"
 #include "api/ident.h"
 #include "api/refusal.h"
@@ -51,6 +52,7 @@ struct call *call_create(struct api_door *d, struct exchange *x)
 	c->retry_after_s = 0;
 	c->version = NULL;
 	c->waiting = NULL;
+	c->form = NULL;
 	c->left = NULL;
 	c->extra = BLOCK_NONE;
 	body_init(&c->body, d->api->fleet->pool, d->api->settings->max_request_size);
@@ -129,10 +131,16 @@ bool call_too_early(struct call *c)
 	return true;
 }
 
+static void call_go(struct call *c)
+{
+	if (!c->route->dialect || !form_read_ahead(c, c->route->run))
+		c->route->run(c);
+}
+
 static void call_run(struct call *c)
 {
 	if (c->route->at_once || !call_too_early(c))
-		c->route->run(c);
+		call_go(c);
 }
 
 static void call_head(void *ctx, struct exchange *x)
@@ -237,6 +245,7 @@ struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 	a->tokens = tokens;
 	list_init(&a->free_calls);
 	list_init(&a->early);
+	lane_init(&a->forms, fleet->loop);
 	map_init(&a->idents);
 	a->begin = mem_new(uv_timer_t);
 	a->begin->data = a;
@@ -262,7 +271,7 @@ static void call_begin_some(uv_timer_t *t)
 		if (a->starting)
 			call_stopping(c);
 		else
-			c->route->run(c);
+			call_go(c);
 	}
 	if (list_empty(&a->early))
 		uv_timer_stop(t);
@@ -310,6 +319,10 @@ struct api *api_destroy(struct api *a)
 {
 	struct list *n;
 
+	/* A thread may still read for a client that has left. */
+	while (a->forms.n)
+		uv_run(a->fleet->loop, UV_RUN_ONCE);
+	lane_finish(&a->forms);
 	while ((n = list_pop(&a->free_calls))) {
 		struct call *c = container_of(n, struct call, link);
 

@@ -13,11 +13,13 @@
 #include "api/ready.h"
 #include "base/map.h"
 #include "fleet/version.h"
+#include "loop/work.h"
 
 #define CALL_SEGMENTS_MAX 32
 
 struct route;
 struct args;
+struct form;
 
 struct api {
 	struct fleet *fleet;
@@ -38,6 +40,7 @@ struct api {
 	struct list early;     /* … and calls wait until they are */
 	uv_timer_t *begin;     /* runs them then, some at a time */
 	struct ready ready;
+	struct lane forms; /* large ones, that are being read */
 	struct map idents; /* the clients' own that are in use now, to struct call */
 };
 
@@ -53,6 +56,7 @@ struct call {
 	struct slice model, version_name; /* that the path names; SLICE_NULL: it does not */
 	unsigned rest;                    /* the first segment behind the route's words */
 	struct body body;
+	struct form *form;  /* that was read before the call went on; NULL: none was */
 	struct block extra; /* query fields, for handlers */
 	struct request request;
 	bool running;            /* the request is with a version */

@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/form.h"
 #include "api/handlers.h"
-#include "wire/form.h"
 #include "wire/frame.h"
-#include "wire/multipart.h"
 
 static struct part *parts_add(struct call *c, enum part_kind kind, struct slice name,
 			      struct slice type, struct span span)
@@ -64,43 +63,30 @@ static struct slice parts_multipart_type(const struct multipart_part *p)
 	return p->type.n ? p->type : SLICE("application/octet-stream");
 }
 
-static int parts_multipart(struct call *c, struct slice boundary)
+static int parts_multipart(struct call *c, const struct form *f)
 {
-	struct multipart_part *found = region_alloc(&c->region, PARTS_MAX * sizeof(*found));
-	struct slice body = slice_make(c->body.block.p, c->body.used);
-	unsigned n = 0;
-	int r = multipart_parse(&c->region, body, boundary, found,
-				PARTS_MAX - 1 - c->request.n_parts, &n);
-
-	if (r == MULTIPART_TOO_MANY)
-		return parts_too_many(c);
-	if (r < 0)
+	if (f->result < 0)
 		return parts_bad(
 			c, "The multipart body is malformed: every part needs a "
 			   "Content-Disposition with a name, and the last boundary must close it.");
-	for (unsigned i = 0; i < n; i++)
-		parts_add(c, found[i].file ? PART_FILE : PART_FIELD, found[i].name,
-			  parts_multipart_type(&found[i]),
-			  body_span(&c->body, found[i].content.p, found[i].content.n));
+	for (unsigned i = 0; i < f->n; i++) {
+		const struct multipart_part *p = &f->parts[i];
+
+		parts_add(c, p->file ? PART_FILE : PART_FIELD, p->name, parts_multipart_type(p),
+			  body_span(&c->body, p->content.p, p->content.n));
+	}
 	return 0;
 }
 
-static int parts_form(struct call *c)
+static int parts_urlencoded(struct call *c, const struct form *f)
 {
-	struct form_field *fields = region_alloc(&c->region, PARTS_MAX * sizeof(*fields));
-	unsigned n = 0;
-	int r = form_parse_in_place(c->body.block.p, c->body.used, fields,
-				    PARTS_MAX - 1 - c->request.n_parts, &n);
-
-	if (r == FORM_TOO_MANY)
-		return parts_too_many(c);
-	if (r < 0)
+	if (f->result < 0)
 		return parts_bad(
 			c, "The body was sent as application/x-www-form-urlencoded but is not: "
 			   "it has a bad escape. Set the Content-Type of what you send.");
-	for (unsigned i = 0; i < n; i++)
-		parts_add(c, PART_FIELD, fields[i].name, SLICE(""),
-			  body_span(&c->body, fields[i].value.p, fields[i].value.n));
+	for (unsigned i = 0; i < f->n; i++)
+		parts_add(c, PART_FIELD, f->fields[i].name, SLICE(""),
+			  body_span(&c->body, f->fields[i].value.p, f->fields[i].value.n));
 	return 0;
 }
 
@@ -133,24 +119,21 @@ static int parts_query(struct call *c)
 
 int parts_read(struct call *c, bool query)
 {
-	struct slice header = http_head_get(&c->x->head, "content-type");
-	struct slice type = http_media_type(header), boundary = SLICE_NULL;
-
-	bool form = slice_istarts(type, SLICE("multipart/")) ||
-		    slice_ieq(type, SLICE("application/x-www-form-urlencoded"));
+	const struct form *f = form_read(c);
 
 	c->request.parts = region_bytes(&c->region,
-					(query || form ? PARTS_MAX : 1) * sizeof(struct part));
+					(query || f ? PARTS_MAX : 1) * sizeof(struct part));
 	if (query && parts_query(c) < 0)
 		return -1;
-	if (slice_istarts(type, SLICE("multipart/")))
-		boundary = http_param(&c->region, header, "boundary");
-	if (boundary.n)
-		return parts_multipart(c, boundary);
-	if (slice_ieq(type, SLICE("application/x-www-form-urlencoded")))
-		return parts_form(c);
-	parts_whole(c, type.p ? type : SLICE(""));
-	return 0;
+	if (!f) {
+		struct slice type = http_media_type(http_head_get(&c->x->head, "content-type"));
+
+		parts_whole(c, type.p ? type : SLICE(""));
+		return 0;
+	}
+	if (f->result > 0 || f->n > PARTS_MAX - 1 - c->request.n_parts)
+		return parts_too_many(c);
+	return f->boundary.n ? parts_multipart(c, f) : parts_urlencoded(c, f);
 }
 
 struct slice parts_text(const struct call *c, const struct part *p)

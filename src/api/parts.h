@@ -8,7 +8,7 @@
 
 #include "api/call.h"
 
-#define PARTS_MAX 512
+#define PARTS_MAX 512 /* FORM_FIELDS_MAX and a body */
 
 /* Fills in the request's parts. `query`: query parameters become fields too. 0, or -1 after having
  * answered. */

@@ -7,9 +7,11 @@ for those that Server.stalls() blames.
 
 import re
 
+import pytest
+
 from e2e.archives import make_mar
 from e2e.gate import background
-from e2e.server import STALL_MS
+from e2e.server import STALL_MS, eventually
 
 FILES = 20_000    # some 300 ms to remove
 
@@ -46,3 +48,49 @@ def test_a_model_of_many_files_goes_without_anybody_waiting(serve, tmp_path):
     assert not list((server.root / "tmp").glob("models/*/*/data/*")), "removed when it is answered"
     assert server.register("many.mar", initial_workers=1).status_code == 200
     assert not server.stalls(), f"a turn of more than {STALL_MS} ms"
+
+
+FORM = "application/x-www-form-urlencoded"
+MANY = 20_000_000    # what looking through it takes is told at once: a fifth of a second and more
+
+
+BOUNDARY = "-" * 60 + "B"
+NEAR = (b"--%s\r\nContent-Disposition: form-data; name=a\r\n\r\n" % BOUNDARY.encode() + b"x" +
+        b"-" * MANY + b"\r\n--%s--\r\n" % BOUNDARY.encode())
+
+
+@pytest.mark.parametrize("kind,body,length", [
+    (FORM, b"a=" + b"%41" * MANY, MANY),
+    (FORM, b"a=" + b"x" * MANY + b"&" * MANY, MANY),
+    (f"multipart/form-data; boundary={BOUNDARY}", NEAR, MANY + 1),
+], ids=["escapes", "separators", "multipart"])
+def test_large_forms_are_read_without_anybody_waiting(serve, tmp_path, kind, body, length):
+    make_mar(tmp_path, "see", "see.py")
+    server = serve(store=tmp_path, max_request_size="64m", loop_stall_warning_ms=150)
+    answer = background(lambda: server.predict("see", body, headers={"Content-Type": kind}))
+    with server.raw() as raw:
+        for _ in range(50):
+            assert raw.request("GET", "/livez").status == 200
+    assert answer.result().json()["fields"] == [["a", "bytearray", length]]
+
+
+def test_a_client_that_leaves_while_its_form_is_read(serve, tmp_path):
+    make_mar(tmp_path, "see", "see.py")
+    server = serve(store=tmp_path, max_request_size="64m")
+    for _ in range(3):
+        with server.raw() as raw:
+            raw.send(f"POST /predictions/see HTTP/1.1\r\nHost: h\r\nContent-Type: {FORM}\r\n"
+                     f"Content-Length: {MANY}\r\n\r\n".encode() + b"&" * MANY)
+            eventually(lambda: server.metric("sconce_memory_used_bytes") >= MANY, "it is there")
+    eventually(lambda: server.metric("sconce_memory_used_bytes") == 0, "all is free")
+    assert server.predict("see", b"a=1", headers={"Content-Type": FORM}).ok
+
+
+def test_a_stop_while_a_form_is_read(serve, tmp_path):
+    make_mar(tmp_path, "see", "see.py")
+    server = serve(store=tmp_path, max_request_size="64m")
+    answer = background(lambda: server.predict("see", b"a=1" + b"&" * MANY,
+                                               headers={"Content-Type": FORM}))
+    eventually(lambda: server.metric("sconce_memory_used_bytes") >= MANY, "it is there")
+    server.stop()
+    assert answer.result().json()["fields"] == [["a", "bytearray", "1"]]

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/form.h"
+
+#include "wire/http.h"
+
+#define FORM_AT_ONCE ((size_t)128 << 10)
+
+static struct form *form_create(struct call *c)
+{
+	struct slice header = http_head_get(&c->x->head, "content-type");
+	struct slice type = http_media_type(header), boundary = SLICE_NULL;
+	struct form *f;
+
+	if (slice_istarts(type, SLICE("multipart/"))) {
+		boundary = http_param(&c->region, header, "boundary");
+		if (!boundary.n)
+			return NULL;
+		/* The head it may lie in is gone when the client is. */
+		boundary = region_copy(&c->region, boundary);
+	} else if (!slice_ieq(type, SLICE("application/x-www-form-urlencoded"))) {
+		return NULL;
+	}
+	f = region_bytes(&c->region, sizeof(*f));
+	f->boundary = boundary;
+	f->n = 0;
+	f->call = c;
+	return f;
+}
+
+static void form_find(struct form *f)
+{
+	struct call *c = f->call;
+	struct slice body = slice_make(c->body.block.p, c->body.used);
+
+	if (f->boundary.n)
+		f->result = multipart_parse(&c->region, body, f->boundary, f->parts,
+					    FORM_FIELDS_MAX, &f->n);
+	else
+		f->result = form_parse_in_place(c->body.block.p, c->body.used, f->fields,
+						FORM_FIELDS_MAX, &f->n);
+}
+
+/* In a thread: until it is done the call and its region are the form's. */
+static void form_run(struct work *w)
+{
+	form_find(container_of(w, struct form, work));
+}
+
+static void form_done(struct work *w)
+{
+	struct form *f = container_of(w, struct form, work);
+	struct call *c = f->call;
+
+	c->waiting = NULL;
+	if (c->x)
+		f->ready(c);
+	call_maybe_free(c);
+}
+
+bool form_read_ahead(struct call *c, void (*ready)(struct call *c))
+{
+	struct form *f = c->body.used > FORM_AT_ONCE ? form_create(c) : NULL;
+
+	if (!f)
+		return false;
+	f->ready = ready;
+	c->form = c->waiting = f;
+	lane_add(&c->api->forms, &f->work, form_run, form_done);
+	return true;
+}
+
+const struct form *form_read(struct call *c)
+{
+	struct form *f = c->form;
+
+	if (f)
+		return f;
+	f = form_create(c);
+	if (f)
+		form_find(f);
+	return f;
+}
