@@ -12,11 +12,13 @@
 #include "base/clock.h"
 #include "base/guess.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "wire/frame.h"
 #include "wire/json.h"
 
 #define ANSWER_TEXT_MAX ((size_t)64 << 20)
 #define ANSWER_HEADERS_MAX ((size_t)131072)
+#define ANSWER_MESSAGE_MAX ((size_t)65536) /* of an error; what is longer is cut */
 #define ANSWER_SMALL ((size_t)4096) /* the exchange's own memory: net bounds how many there are */
 
 /* TorchServe sends these on every answer. */
@@ -193,18 +195,19 @@ void call_answer(struct call *c, int status, const char *type, struct slice text
 		    SLICE_NULL, body);
 }
 
-static char *answer_format(struct call *c, const char *fmt, va_list ap)
+static struct slice answer_format(struct call *c, const char *fmt, va_list ap)
 {
 	va_list again;
+	size_t n, room;
 	char *text;
-	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = (size_t)vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
-	text = region_alloc(&c->region, (size_t)n + 1);
-	vsnprintf(text, (size_t)n + 1, fmt, ap);
-	return text;
+	room = MIN(n, ANSWER_MESSAGE_MAX) + 1;
+	text = region_bytes(&c->region, room);
+	vsnprintf(text, room, fmt, ap);
+	return utf8_cut(slice_make(text, room - 1), ANSWER_MESSAGE_MAX - 1);
 }
 
 void call_status(struct call *c, int status, const char *text)
@@ -222,7 +225,7 @@ void call_error(struct call *c, int status, const char *type, const char *fmt, .
 	va_list ap;
 
 	va_start(ap, fmt);
-	dialect_of(c)->error(&b, status, type, slice_str(answer_format(c, fmt, ap)));
+	dialect_of(c)->error(&b, status, type, answer_format(c, fmt, ap));
 	va_end(ap);
 	call_answer(c, status, dialect_of(c)->error_media, buf_slice(&b));
 	buf_finish(&b);

@@ -11,6 +11,7 @@
 #include "log/log.h"
 
 #define INFERENCE_RETRY_MAX_S 60
+#define INFERENCE_NAME_MAX 1024 /* longer than a name can be */
 
 /* Running a model: a request, read in its route's dialect, goes off to the queue of the version
  * that the path names. */
@@ -167,8 +168,12 @@ static struct slice inference_named_model(struct call *c)
 		const struct part *p = &c->request.parts[i];
 
 		if (p->kind != PART_BODY && p->span.length &&
-		    slice_eq(p->name, SLICE("model_name")))
-			return parts_text(c, p);
+		    slice_eq(p->name, SLICE("model_name"))) {
+			struct slice name = parts_text(c, p);
+
+			/* A field may be as long as a body; what is no name is not found. */
+			return slice_make(name.p, MIN(name.n, INFERENCE_NAME_MAX));
+		}
 	}
 	return inference_only_model(c->api->fleet);
 }

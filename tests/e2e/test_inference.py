@@ -133,6 +133,12 @@ def test_malformed_multipart(server, body):
                  "name, and the last boundary must close it.")
 
 
+def test_a_form_that_names_a_model_at_length(server):
+    response = server.call("POST", "/invocations", data=b"model_name=" + b"\x01" * MEGABYTES_6,
+                           headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert_error(response, 404, "ModelNotFoundException", "Model not found: " + "\x01" * 1024)
+
+
 def test_large_multipart_file(server):
     data = bytes(range(256)) * 16384
     assert fields(server.predict("see", files={"data": ("big", data)})) == \
