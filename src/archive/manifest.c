@@ -11,11 +11,11 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "base/util.h"
 #include "wire/json.h"
 
 #define MANIFEST_MAX ((size_t)1 << 20)
-#define MANIFEST_NAME_MAX 256
 
 #define BYTE_ORDER_MARK SLICE("\xef\xbb\xbf")
 #define INVALID "InvalidModelException"
@@ -69,15 +69,18 @@ struct slice manifest_name_of(struct region *r, struct slice source)
 	return slice_make(name, source.n);
 }
 
-static bool manifest_name_valid(struct slice name)
+bool manifest_name_valid(struct slice name)
 {
+	uint32_t c;
+
 	if (!name.n || name.n > MANIFEST_NAME_MAX)
 		return false;
-	for (size_t i = 0; i < name.n; i++) {
-		unsigned char c = (unsigned char)name.p[i];
+	while (name.n) {
+		size_t n = utf8_char(name, &c);
 
-		if (c < 0x20 || c == '/' || c == 0x7f || c == '"' || c == '\\')
+		if (!n || c < 0x20 || (c >= 0x7f && c < 0xa0) || c == '/' || c == '"' || c == '\\')
 			return false;
+		name = slice_make(name.p + n, name.n - n);
 	}
 	return true;
 }
@@ -118,7 +121,7 @@ static int manifest_model(struct region *r, yyjson_val *model, struct manifest *
 		m->model_version = SLICE("1.0");
 	if (!manifest_name_valid(m->model_version))
 		return archive_fail(err, 400, INVALID,
-				    "MANIFEST.json: model.modelVersion is not usable");
+				    "MANIFEST.json: model.modelVersion " MANIFEST_NAME_RULE);
 	return 0;
 }
 
@@ -179,8 +182,7 @@ int manifest_parse(struct region *r, struct slice json, struct slice yaml, struc
 	if (!ret->model_name.n)
 		ret->model_name = manifest_name_of(r, source);
 	if (!manifest_name_valid(ret->model_name))
-		return archive_fail(err, 400, INVALID, "The model's name is not usable: %.100s",
-				    ret->model_name.p);
+		return archive_fail(err, 400, INVALID, "The model's name " MANIFEST_NAME_RULE);
 	if (yaml.p)
 		model_config_apply(r, yaml, ret, err, &e);
 	return e;

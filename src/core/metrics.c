@@ -9,6 +9,7 @@
 
 #include "base/decimal.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "base/util.h"
 
 struct metric_histogram {
@@ -272,15 +273,29 @@ void metric_write_double(struct buf *out, double v)
 	buf_append(out, text, decimal_write(text, v));
 }
 
+/* Returns how many bytes of `s`, which is not ASCII, that was. */
+static size_t metric_write_wide(struct buf *out, struct slice s)
+{
+	size_t n = utf8_char(s, NULL);
+
+	buf_put_slice(out, n ? slice_make(s.p, n) : UTF8_REPLACEMENT);
+	return n ? n : 1;
+}
+
 static void metric_write_escaped(struct buf *out, const char *s, bool quotes)
 {
-	for (; *s; s++) {
+	while (*s) {
+		if ((unsigned char)*s >= 0x80) {
+			s += metric_write_wide(out, slice_str(s));
+			continue;
+		}
 		if (*s == '\n')
 			buf_puts(out, "\\n");
 		else if (*s == '\\' || (*s == '"' && quotes))
 			buf_printf(out, "\\%c", *s);
 		else
 			buf_putc(out, *s);
+		s++;
 	}
 }
 

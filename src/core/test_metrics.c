@@ -17,7 +17,7 @@ static void writes_the_exact_text(void **state)
 	struct metrics *m = metrics_create(10);
 	struct metric_family *f = metrics_family(m, "Requests2XX", METRIC_COUNTER, "a \\ b\nc",
 						 labels, 2);
-	struct slice values[] = { SLICE("Host"), SLICE("a\"b\\c\nd") };
+	struct slice values[] = { SLICE("Host"), SLICE("a\"b\\c\nd\xc3\xa9\xff") };
 	struct slice name = SLICE("Requests2XX");
 	struct buf out = BUF_INIT(1 << 20);
 
@@ -28,7 +28,8 @@ static void writes_the_exact_text(void **state)
 	assert_string_equal(buf_cstr(&out),
 			    "# HELP Requests2XX a \\\\ b\\nc\n"
 			    "# TYPE Requests2XX counter\n"
-			    "Requests2XX{Level=\"Host\",Hostname=\"a\\\"b\\\\c\\nd\",} 5.0\n");
+			    "Requests2XX{Level=\"Host\",Hostname=\"a\\\"b\\\\c\\nd"
+			    "\xc3\xa9\xef\xbf\xbd\",} 5.0\n");
 	buf_finish(&out);
 	metrics_destroy(m);
 }

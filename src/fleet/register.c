@@ -17,6 +17,7 @@
 
 #include "archive/allowed.h"
 #include "archive/bare.h"
+#include "archive/manifest.h"
 #include "base/mem.h"
 #include "fleet/depends.h"
 #include "fleet/fetch.h"
@@ -510,6 +511,11 @@ struct registering *fleet_register(struct fleet *f, const struct registration *r
 	    strcmp(g->runtime, "LSP") != 0) {
 		registering_finish(g, 400, "BadRequestException", "Invalid RuntimeType value: %s",
 				   g->runtime);
+		return NULL;
+	}
+	if (g->model_name && !manifest_name_valid(r->model_name)) {
+		registering_finish(g, 400, "BadRequestException",
+				   "The model's name " MANIFEST_NAME_RULE);
 		return NULL;
 	}
 	if (f->n_registering >= REGISTERING_MAX && !r->at_startup) {

@@ -75,19 +75,35 @@ void json_error(struct buf *out, int code, const char *type, struct slice messag
 	buf_puts(out, "\n}\n");
 }
 
+/* What is no UTF-8 becomes U+FFFD. */
+static void json_put_clean(struct buf *out, struct slice s)
+{
+	while (s.n) {
+		size_t n = utf8_char(s, NULL);
+
+		buf_put_slice(out, n ? slice_make(s.p, n) : UTF8_REPLACEMENT);
+		n = n ? n : 1;
+		s = slice_make(s.p + n, s.n - n);
+	}
+}
+
 int json_write_pretty(struct buf *out, const yyjson_mut_doc *doc)
 {
+	const yyjson_write_flag pretty = YYJSON_WRITE_PRETTY_TWO_SPACES;
 	size_t n;
-	char *text = yyjson_mut_write_opts(
-		doc, YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL, &n,
-		NULL);
-	int r;
+	char *text = yyjson_mut_write_opts(doc, pretty, NULL, &n, NULL);
 
-	if (!text)
-		return -1;
-	r = buf_append(out, text, n);
+	if (!text) {
+		text = yyjson_mut_write_opts(doc, pretty | YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL,
+					     &n, NULL);
+		if (!text)
+			return -1;
+		json_put_clean(out, slice_make(text, n));
+	} else {
+		buf_append(out, text, n);
+	}
 	free(text);
-	return r ? r : buf_putc(out, '\n');
+	return buf_putc(out, '\n');
 }
 
 struct slice json_value_text(struct region *r, yyjson_val *v)

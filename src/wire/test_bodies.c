@@ -186,6 +186,21 @@ static void json_texts_look_like_gsons(void **state)
 	buf_finish(&b);
 }
 
+static void json_documents_are_utf8(void **state)
+{
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *root = yyjson_mut_obj(doc);
+	struct buf b = BUF_INIT(4096);
+
+	(void)state;
+	yyjson_mut_doc_set_root(doc, root);
+	yyjson_mut_obj_add_str(doc, root, "a", "\xc3\xa9\xff");
+	assert_int_equal(json_write_pretty(&b, doc), 0);
+	assert_string_equal(buf_cstr(&b), "{\n  \"a\": \"\xc3\xa9\xef\xbf\xbd\"\n}\n");
+	buf_finish(&b);
+	yyjson_mut_doc_free(doc);
+}
+
 static void json_members_are_lenient(void **state)
 {
 	static const char text[] =
@@ -238,6 +253,7 @@ int main(void)
 		cmocka_unit_test(header_parameters),
 		cmocka_unit_test(queries),
 		cmocka_unit_test(json_texts_look_like_gsons),
+		cmocka_unit_test(json_documents_are_utf8),
 		cmocka_unit_test(json_members_are_lenient),
 		cmocka_unit_test(sendable_headers),
 	};

@@ -8,11 +8,12 @@ import struct
 import subprocess
 import tarfile
 import zipfile
+from urllib.parse import quote
 
 import pytest
 
 from e2e.archives import HANDLERS, contents, make_folder, make_mar, make_tar, manifest
-from e2e.server import BIN, eventually
+from e2e.server import BIN, assert_error, eventually
 
 READS_FILES = '''
 import os
@@ -225,6 +226,26 @@ def test_hostile_model_name(server, name):
     else:
         assert response.status_code == 400
     assert server.models() == []
+
+
+@pytest.mark.parametrize("name", ["%ff", "a%0ab", "a%7f", "%C2%85", "a%2Fb", "x" * 257])
+def test_a_name_that_is_no_text_is_refused(server, name):
+    make_mar(server.store, "named", "echo.py")
+    response = server.manage("POST", f"/models?url=named.mar&model_name={name}")
+    assert_error(response, 400, "BadRequestException",
+                 "The model's name must be UTF-8 of 1 to 256 bytes, without control characters and "
+                 'without / " \\')
+    assert server.models() == []
+
+
+@pytest.mark.parametrize("name", ["bücher 日本.v-1_2", "x" * 256])
+def test_a_name_that_is_text_is_a_name(server, name):
+    make_mar(server.store, "named", "echo.py")
+    assert server.register("named.mar", model_name=name, initial_workers=1).status_code == 200
+    assert server.models() == [name]
+    assert server.predict(quote(name), b"x").content == b"x"
+    assert name in server.metrics_text()
+    assert server.manage("DELETE", f"/models/{quote(name)}").status_code == 200
 
 
 def test_bad_config_file(server):
