@@ -277,7 +277,8 @@ def tsan_worker():
     broken = build("build")
     if broken:
         return broken
-    engines = sorted(path.name for path in (ROOT / "build/tests/engines").glob("*.[sm]o*"))
+    engines = sorted(path.name for path in (ROOT / "build/tests/engines").glob("*.[sm]o*")
+                     if path.is_file())
     targets = ["bin/sconce", "bin/sconce-worker", "engines/echo.so",
                "src/worker/test_worker_session", *(f"tests/engines/{name}" for name in engines)]
     environment = {"SCONCE_BIN_DIR": str(ROOT / "build-tsan" / "bin"),
