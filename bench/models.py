@@ -2,12 +2,16 @@
 """Makes the archives that every server is given, unchanged."""
 
 import json
+import os
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "bench"
+BIN = Path(os.environ.get("SCONCE_BIN_DIR", ROOT / "build" / "bin"))
+OPTIMIZE_PYTHON = ROOT / ".venv-optimize" / "bin" / "python"
 HANDLERS = Path(__file__).resolve().parent / "handlers"
 
 
@@ -47,9 +51,22 @@ def image_assets():
     return make_model.prepare(ROOT / ".cache" / "demo")
 
 
-def image_store(folder, assets):
-    """The classifier of the demonstration, by TorchServe's own handler."""
-    pack(folder / "image.mar", "image_classifier", assets.model, [assets.names])
+def image_store(folder, assets, handler="image_classifier"):
+    """The classifier of the demonstration, by TorchServe's own handler or another."""
+    pack(folder / "image.mar", handler, assets.model, [assets.names])
+    return folder
+
+
+def optimized_store(folder, archive, photo, options):
+    """What `sconce optimize` makes of an archive, under the same name. It takes a minute."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [str(BIN / "sconce"), "optimize", str(archive), "--samples", str(photo), "--python",
+         str(OPTIMIZE_PYTHON), "--output", str(folder / archive.name), "--rounds", "1", "--json",
+         *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    if done.returncode:
+        raise RuntimeError(f"sconce optimize ended with {done.returncode}: {done.stdout!r}")
+    print(f"    optimized: {json.loads(done.stdout)['chosen']}", file=sys.stderr, flush=True)
     return folder
 
 

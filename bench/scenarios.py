@@ -61,6 +61,9 @@ class Load(Scenario):
     def store(self):
         return models.echo_store(STORES / "echo")
 
+    def store_for(self, server):
+        return self.store()
+
     def body(self):
         return models.body_file(self.size)
 
@@ -69,7 +72,7 @@ class Load(Scenario):
         assert status == 200 and answer == self.body().read_bytes(), (status, answer[:200])
 
     def begin(self, server):
-        server.start(self.store())
+        server.start(self.store_for(server))
         server.register(self.model, self.workers, self.batch)
         self.check(server)
         self.load(server, server.warm_up)
@@ -126,6 +129,39 @@ class Image(Load):
         assert status == 200 and len(json.loads(answer)) == 5, (status, answer[:500])
 
 
+class Optimized(Image):
+    """TorchServe gets the archive as it is, sconce what `sconce optimize` has made of it."""
+
+    peers = BEST
+
+    def __init__(self, title, metrics, *options, handler="image_classifier"):
+        super().__init__(title, metrics)
+        self.options, self.handler, self.made = options, handler, None
+        self.place = STORES / "-".join(("optimized", handler.split(".")[0], *options)).replace(
+            "--", "")
+
+    def store(self):
+        self.assets = self.assets or models.image_assets()
+        return models.image_store(self.place / "original", self.assets, self.handler)
+
+    def store_for(self, server):
+        original = self.store()
+        if server.name != "sconce":
+            return original
+        server.python = models.OPTIMIZE_PYTHON
+        self.made = self.made or models.optimized_store(
+            self.place / "optimized", original / "image.mar", self.body(), self.options)
+        return self.made
+
+
+class Own(Image):
+    """An archive with a handler of its own, as it is."""
+
+    def store(self):
+        self.assets = self.assets or models.image_assets()
+        return models.image_store(STORES / "own", self.assets, "photo.py")
+
+
 class Ping(Load):
     """What the server itself costs, without a model."""
 
@@ -164,7 +200,7 @@ class Restart(Scenario):
         self.title, self.metrics, self.load = title, metrics, load
 
     def measure(self, server, seconds):
-        store = self.load.store()
+        store = self.load.store_for(server)
         try:
             return {"disturbed": False, "failed": 0, **self.once(server, store)}
         finally:
@@ -225,6 +261,8 @@ def rate(wanted=0):
 ECHO = Load("", ())
 IMAGE = Image("EfficientNet-lite0 from a photograph, 2 workers, 8 clients",
               (rate(140), cpu(), Metric("p99", "p99, ms", digits=1)))
+OPTIMIZED = (rate(), cpu(), Metric("p99", "p99, ms", digits=1))
+OPTIMIZED_IMAGE = Optimized("", ())
 START = "start to first answer, s"
 AGAIN = "worker killed to next answer, s"
 
@@ -245,6 +283,14 @@ SCENARIOS = {
                          (Metric("p50", "p50, ms", wanted=0.2, digits=2),
                           Metric("p99", "p99, ms", wanted=1, digits=2))),
     "image": IMAGE,
+    "optimized": Optimized("the same, after sconce optimize (fp32)", OPTIMIZED),
+    "optimized-bf16": Optimized("the same, with bf16 allowed", OPTIMIZED, "--allow", "bf16",
+                                "--accept"),
+    "own": Own("the same model under a handler of its own, as it is", OPTIMIZED),
+    "own-optimized": Optimized("a handler of its own, after sconce optimize (fp32)", OPTIMIZED,
+                               handler="photo.py"),
+    "memory-optimized": Memory("EfficientNet-lite0 after sconce optimize, 2 workers",
+                               (Metric("pss", "memory (PSS), MiB"),), OPTIMIZED_IMAGE),
     "start": Restart("a handler that does nothing", (Metric("start", START, False, 0.2, 2),), ECHO),
     "start-image": Restart("EfficientNet-lite0", (Metric("start", START, False, 0.6, 2),), IMAGE),
     "recovery": Recovery("a handler that does nothing",

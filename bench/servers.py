@@ -168,6 +168,7 @@ class Sconce(Server):
 
     name = "sconce"
     settings = {}
+    python = ROOT / ".venv-demo" / "bin" / "python"
     binary = Path(os.environ.get("SCONCE_BIN_DIR", ROOT / "build" / "bin")) / "sconce"
 
     @classmethod
@@ -175,11 +176,10 @@ class Sconce(Server):
         return None if cls.binary.exists() else "build/bin/sconce is missing: make"
 
     def command(self, store, load):
-        python = ROOT / ".venv-demo" / "bin" / "python"
         settings = {"model-store": store, "load-models": ",".join(load) or None,
                     "default-workers-per-model": 1, "disable-token-authorization": "true",
                     "enable-model-api": "true", "no-config-snapshots": "true",
-                    "python": python if python.exists() else None, **self.settings}
+                    "python": self.python if self.python.exists() else None, **self.settings}
         for kind, port in zip(("inference", "management", "metrics"), self.ports):
             settings[f"{kind}-address"] = f"http://127.0.0.1:{port}"
         flags = [(f"--{key}", str(value)) for key, value in settings.items() if value is not None]

@@ -201,12 +201,12 @@ main() {
 		examples
 		;;
 	bench-sconce)
-		setup_build $BENCH
-		environment .venv-demo tools/requirements-demo.txt
+		setup_build $BENCH $COMPILER
+		optimize
 		;;
 	bench)
-		setup_build $BENCH
-		environment .venv-demo tools/requirements-demo.txt
+		setup_build $BENCH $COMPILER
+		optimize
 		torchserve
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
