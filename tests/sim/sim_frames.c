@@ -136,7 +136,7 @@ bool process_answer(struct sim *s, struct process *p, struct process_job *j)
 		return process_reply_text(p, j, 200, false, "empty");
 	if (!plan_read(&rest, &plan) || !token_check(plan.token, 0, rest)) {
 		/* A liar may have answered it already. */
-		if (p->fate == FATE_LIES)
+		if (process_lies(p))
 			return process_reply_text(p, j, 500, true, "a lie too many");
 		sim_fail(s, "process %u: the body of request %llu is not what was sent (%zu bytes)",
 			 p->number, (unsigned long long)j->id, body.n);

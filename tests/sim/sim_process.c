@@ -151,7 +151,7 @@ static void process_take_grant(struct sim *s, struct process *p, const struct fr
 	struct slice rest = f->body;
 
 	/* A liar may have asked for a request that it did not know yet, or has done with. */
-	if ((!j || !j->asked) && p->fate != FATE_LIES)
+	if ((!j || !j->asked) && !process_lies(p))
 		sim_fail(s, "process %u is granted memory it did not ask for", p->number);
 	if (!j)
 		return;
@@ -169,7 +169,7 @@ static void process_take_window(struct sim *s, struct process *p, const struct f
 
 	if (frame_u64(&rest, &n) < 0)
 		sim_fail(s, "process %u got a malformed WINDOW", p->number);
-	if (!j || p->fate == FATE_LIES)
+	if (!j || process_lies(p))
 		return; /* its last piece has gone meanwhile; or it has counted wrong */
 	if (n > j->window)
 		sim_fail(s, "process %u has a window opened that is larger than all it sent",

@@ -80,6 +80,12 @@ struct process *process_pick(struct sim *s);
 /* All of them, a little. */
 void processes_step(struct sim *s);
 
+/* Has the front reason to send it what it did not ask for? */
+static inline bool process_lies(const struct process *p)
+{
+	return p->fate == FATE_LIES || p->overfills;
+}
+
 /* ---- sim_frames.c: what it sends ---- */
 
 /* False: the front does not read at present; say it again later. */
