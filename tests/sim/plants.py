@@ -91,6 +91,11 @@ PLANTS = {
         "\t\tuv_timer_stop(w->timer);\n\t\treturn;\n\t}\n"),
     "a lost sequence is freed while it runs": (
         "src/core/sequence.c", "if (!q->lost || q->n || q->running)", "if (!q->lost)"),
+    "only a piece that has gone counts as taken": (
+        "src/fleet/worker.c", "r->delivered ? r->delivered(r) : r->taken", "r->taken"),
+    "a stream is given up before it is late": (
+        "src/fleet/worker.c", "if (fl->late && flight_is_held(fl)) {",
+        "if (flight_is_held(fl)) {"),
     "two of a sequence at once": (
         "src/core/sequence.c", "\t\tq->busy = true;\n", "\t\tq->busy = false;\n"),
     "who waits for workers is forgotten": (

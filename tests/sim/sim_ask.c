@@ -124,16 +124,25 @@ static void ask_body(struct sim *s, struct sim_ask *a, struct slice body)
 
 /* ---- a model ---- */
 
+/* Of an answer. Some streams are much longer than what may be on its way of one. */
+static size_t ask_size(struct sim_random *r, bool big, unsigned pieces)
+{
+	if (big && pieces > 1 && random_chance(r, 300))
+		return random_below(r, SIM_REQUEST_MAX);
+	return random_size(r, big ? SIM_REQUEST_MAX / 2 : 20000);
+}
+
 static void ask_plan(struct sim *s, const struct sim_model *m, struct ask_plan *p)
 {
 	static const unsigned statuses[] = { 200, 200, 200, 200, 201, 204, 304, 404, 500, 503 };
 	struct sim_random *r = &s->random;
 	bool big = s->weather.big_bodies || random_chance(r, 20);
+	unsigned pieces = m->streams ? 1 + random_below(r, 8) : 1;
 
 	*p = (struct ask_plan){ .token = s->seed << 40 | ++s->next_token,
 				.status = statuses[random_below(r, ARRAY_LEN(statuses))],
-				.size = random_size(r, big ? SIM_REQUEST_MAX / 2 : 20000),
-				.pieces = m->streams ? 1 + random_below(r, 8) : 1 };
+				.size = ask_size(r, big, pieces),
+				.pieces = pieces };
 	if (p->status == 204 || p->status == 304)
 		p->pieces = 1;
 }

@@ -46,7 +46,8 @@ struct sim_ask {
 	bool expects;              /* 100-continue */
 	bool last;                 /* says that it is the connection's last */
 	bool http10;
-	bool ends; /* its answer may end the connection */
+	bool ends;        /* its answer may end the connection */
+	uint64_t sent_ns; /* all of it was, then */
 	bool answered;
 };
 

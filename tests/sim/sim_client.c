@@ -45,7 +45,7 @@ static struct sim_client *client_connect(struct sim *s)
 	struct sim_client *c = mem_new(struct sim_client);
 
 	c->number = ++s->next_client;
-	c->fd = front_connect(s);
+	c->fd = front_connect(s, &c->room);
 	c->write_max = c->read_max = SIZE_MAX;
 	answer_init(&c->reader);
 	list_push_back(&s->clients, &c->link);
@@ -150,6 +150,15 @@ static void client_judge(struct sim *s, struct sim_client *c)
 	s->figures.refused++;
 }
 
+/* Something of the present answer may come. */
+static void client_expect(struct sim_client *c)
+{
+	const struct sim_ask *a = client_ask(c);
+
+	if (a && a->sent_ns && !c->pace.n)
+		pace_begin(&c->pace, a->sent_ns);
+}
+
 /* A whole answer is there. */
 static void client_answer(struct sim *s, struct sim_client *c)
 {
@@ -163,6 +172,8 @@ static void client_answer(struct sim *s, struct sim_client *c)
 	c->answered++;
 	c->continued = false;
 	answer_next(&c->reader);
+	c->pace.n = 0;
+	client_expect(c);
 }
 
 /* Who has not got the whole head does not know that it is a HEAD. */
@@ -182,6 +193,7 @@ static void client_take(struct sim *s, struct sim_client *c, struct slice in)
 		if (c->answered && c->asks[c->answered - 1].last)
 			client_fail(s, c, "an answer after the last one");
 		r = answer_feed(&c->reader, &in, a->no_body && !client_head_is_open(c, a));
+		pace_take(&c->pace, c->reader.body.n, system_now_ns());
 		if (r == ANSWER_WRONG)
 			client_fail(s, c, c->reader.wrong);
 		if (r == ANSWER_INTERIM && !a->expects)
@@ -193,13 +205,26 @@ static void client_take(struct sim *s, struct sim_client *c, struct slice in)
 	}
 }
 
+/* Is it one that its client has taken too slowly while a window was ahead of it? */
+static bool client_is_given_up(const struct sim *s, const struct sim_client *c)
+{
+	const struct ask_plan *p = &c->asks[c->answered].plan;
+	size_t ahead = p->pieces ? p->size / p->pieces * (p->pieces - 1) + PACE_PORTION : 0;
+
+	return ahead >= FRAME_WINDOW_BYTES &&
+	       pace_was_slow(&c->pace, FRAME_WINDOW_BYTES / 2 + c->room,
+			     s->front.settings.default_response_timeout * NS_PER_S,
+			     system_now_ns());
+}
+
 /* May an answer break off? */
-static bool client_may_break(const struct sim *s)
+static bool client_may_break(const struct sim *s, const struct sim_client *c)
 {
 	const struct weather *w = &s->weather;
 
 	return s->ending || w->deaths || w->lies || w->stalls || w->tight_memory || w->jumps ||
-	       w->bad_writes || w->no_descriptors || w->slow_clients || w->manage;
+	       w->bad_writes || w->no_descriptors || w->slow_clients || w->manage ||
+	       client_is_given_up(s, c);
 }
 
 /* The connection has ended. */
@@ -211,12 +236,12 @@ static void client_ended(struct sim *s, struct sim_client *c)
 	bool until_end = c->reader.begun && answer_ended(&c->reader);
 
 	/* What ends with the connection may just have broken off. */
-	if (c->reader.begun && client_may_break(s) &&
+	if (c->reader.begun && client_may_break(s, c) &&
 	    (client_is_planned(a, &c->reader, true) || (until_end && w->lies)))
 		s->figures.broken++;
 	else if (until_end)
 		client_answer(s, c);
-	else if (c->reader.begun && !c->excused && !client_may_break(s))
+	else if (c->reader.begun && !c->excused && !client_may_break(s, c))
 		client_fail(s, c, "an answer breaks off");
 	c->excused = c->excused || c->reader.begun;
 	if (c->answered < c->n_asks && !c->excused && !s->ending && !w->slow_clients && !w->jumps &&
@@ -263,7 +288,7 @@ static size_t client_may_send(const struct sim *s, const struct sim_client *c)
 static void client_write(struct sim *s, struct sim_client *c)
 {
 	while (c->asking < c->n_asks && !c->deaf) {
-		const struct sim_ask *a = &c->asks[c->asking];
+		struct sim_ask *a = &c->asks[c->asking];
 		size_t n = client_may_send(s, c);
 		ssize_t r = n ? send(c->fd, a->bytes.p + c->sent, n, MSG_NOSIGNAL | MSG_DONTWAIT)
 			      : 0;
@@ -275,8 +300,10 @@ static void client_write(struct sim *s, struct sim_client *c)
 		c->sent += (size_t)r;
 		if (c->sent < a->bytes.n)
 			return;
+		a->sent_ns = system_now_ns();
 		c->asking++;
 		c->sent = 0;
+		client_expect(c);
 		if (c->write_max != SIZE_MAX && !s->calm)
 			return;
 	}

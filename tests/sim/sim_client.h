@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "sim_answer.h"
 #include "sim_ask.h"
+#include "sim_pace.h"
 
 #define CLIENT_ASKS_MAX 8
 
@@ -28,9 +29,11 @@ struct sim_client {
 	unsigned asking, answered; /* indexes */
 	size_t sent;               /* of the one that is being sent */
 	struct answer_reader reader;
-	bool pipelines; /* does not wait for answers */
-	bool continued; /* the present one was told to go on */
-	bool patient;   /* waits for that */
+	struct sim_pace pace; /* of the present answer */
+	size_t room;          /* what is on its way to it may be so much */
+	bool pipelines;       /* does not wait for answers */
+	bool continued;       /* the present one was told to go on */
+	bool patient;         /* waits for that */
 	size_t write_max, read_max;
 	uint64_t sleeps_until_ns;
 	enum client_end end;

@@ -180,9 +180,10 @@ void front_finish(struct sim *s)
 	file_remove_tree(store);
 }
 
-int front_connect(struct sim *s)
+int front_connect(struct sim *s, size_t *ret_room)
 {
 	int pair[2], r, room = 200000;
+	socklen_t n = sizeof(room);
 
 	if (syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) <
 	    0)
@@ -190,7 +191,11 @@ int front_connect(struct sim *s)
 	/* A small one makes the front wait for its client. */
 	if (random_chance(&s->random, 500))
 		room = (int)random_size(&s->random, 200000);
+	else if (random_chance(&s->random, 500))
+		room = 2500 + (int)random_below(&s->random, 4500);
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	getsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, &n);
+	*ret_room = (size_t)room;
 	system_enter();
 	r = net_adopt(s->front.net, pair[0], &s->front.door.handler);
 	system_leave();

@@ -34,5 +34,6 @@ void front_drain(struct sim *s);
 /* Everything it serves ends, and is gone; workers have to be stepped until front->stopped. */
 void front_stop(struct sim *s);
 void front_finish(struct sim *s);
-/* A connection; returns the client's end. */
-int front_connect(struct sim *s);
+/* A connection, which takes *ret_room bytes that its client has not read; returns the client's end.
+ */
+int front_connect(struct sim *s, size_t *ret_room);

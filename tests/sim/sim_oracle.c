@@ -9,9 +9,7 @@
 
 #define QUIET_MS 100      /* a step of time when all is calm */
 #define QUIET_STEPS 12000 /* 20 minutes */
-/* Enough of them that a client with the smallest of buffers takes its stream faster than the front
- * gives it up for too slow. */
-#define QUIET_TURNS_PER_STEP 4
+#define QUIET_TURNS_PER_STEP 2
 /* What a run may hold besides the budget. */
 /* The longest piece: max_response_size, and what a grant may have beyond it. */
 #define ORACLE_PIECE ((uint64_t)SIM_REQUEST_MAX + 65536)
@@ -82,11 +80,10 @@ static void oracle_wait(struct sim *s, bool (*done)(const struct sim *s), const 
 	for (unsigned i = 0; i < QUIET_STEPS; i++) {
 		if (done(s))
 			return;
+		clients_step(s);
 		processes_step(s);
-		for (unsigned k = 0; k < QUIET_TURNS_PER_STEP; k++) {
-			clients_step(s);
+		for (unsigned k = 0; k < QUIET_TURNS_PER_STEP; k++)
 			sim_turn(s);
-		}
 		if (i > 100)
 			system_advance(QUIET_MS * NS_PER_MS);
 		else
