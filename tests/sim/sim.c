@@ -173,6 +173,8 @@ static void sim_step(struct sim *s)
 		if (p)
 			process_step(s, p);
 	}
+	if (s->weather.manage)
+		manager_step(s);
 	if (!s->weather.bad_writes && random_chance(r, 20))
 		client_probe(s, "/livez", 200);
 	sim_time(s);

@@ -71,6 +71,11 @@ void sim_say(const struct sim *s, const char *fmt, ...) _printf_(2, 3);
 /* One turn of the front's loop, and its bounds. */
 void sim_turn(struct sim *s);
 
+/* ---- sim_manager.c ---- */
+
+/* Takes workers away at the worst moment, and gives new ones. */
+void manager_step(struct sim *s);
+
 /* ---- sim_oracle.c ---- */
 
 /* Bounds that hold at any time. */

@@ -195,12 +195,13 @@ static void ask_form(struct sim *s, struct sim_ask *a, struct buf *b)
 	buf_puts(b, "\r\n--=-simulated--\r\n");
 }
 
+/* The first ids are those of most requests: so some sequences go on while others are begun. */
 static void ask_sequence(struct sim *s, const struct sim_model *m, struct sim_ask *a)
 {
 	unsigned of_10 = random_below(&s->random, 10);
 
 	buf_printf(&a->bytes, "ts_request_sequence_id: s%u\r\n",
-		   random_below(&s->random, m->sequences));
+		   random_below(&s->random, 1 + random_below(&s->random, m->sequences)));
 	if (of_10 == 0)
 		buf_puts(&a->bytes, "ts_request_sequence_end: true\r\n");
 	else if (of_10 == 1)
@@ -321,21 +322,38 @@ static void ask_manage_target(struct sim *s, const struct sim_model *m, unsigned
 	}
 }
 
-void ask_manage(struct sim *s, struct sim_ask *a)
+static void ask_manage_bytes(struct sim *s, struct sim_ask *a, const char *method,
+			     const char *target)
 {
 	static const int may[] = { 200, 202, 400, 403, 404, 408, 409, 500, 503, 507 };
-	const struct sim_model *m = &s->models[random_below(&s->random, s->n_models)];
-	const char *method;
-	char target[128];
 
 	ask_init(a);
 	a->kind = ASK_MANAGE;
-	ask_manage_target(s, m, random_below(&s->random, 6), &method, target, sizeof(target));
 	ask_head(s, a, method, target);
 	buf_puts(&a->bytes, "\r\n");
 	a->head = a->bytes.n;
 	for (size_t i = 0; i < ARRAY_LEN(may); i++)
 		ask_allow(a, may[i]);
+}
+
+void ask_manage(struct sim *s, struct sim_ask *a)
+{
+	const struct sim_model *m = &s->models[random_below(&s->random, s->n_models)];
+	const char *method;
+	char target[128];
+
+	ask_manage_target(s, m, random_below(&s->random, 6), &method, target, sizeof(target));
+	ask_manage_bytes(s, a, method, target);
+}
+
+void ask_scale(struct sim *s, struct sim_ask *a, const struct sim_model *m, unsigned workers)
+{
+	char target[128];
+
+	snprintf(target, sizeof(target),
+		 "/models/%s/%s?min_worker=%u&max_worker=%u&synchronous=false", m->name, m->version,
+		 workers, workers);
+	ask_manage_bytes(s, a, "PUT", target);
 }
 
 /* ---- what is not allowed ---- */

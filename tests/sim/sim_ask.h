@@ -18,6 +18,7 @@
 
 struct sim;
 struct sim_client;
+struct sim_model;
 
 enum ask_kind {
 	ASK_PREDICT,
@@ -55,6 +56,8 @@ struct sim_ask {
 void ask_draw(struct sim *s, struct sim_ask *a);
 /* Draws one that makes models come and go. */
 void ask_manage(struct sim *s, struct sim_ask *a);
+/* One that gives a model so many workers. */
+void ask_scale(struct sim *s, struct sim_ask *a, const struct sim_model *m, unsigned workers);
 /* A plain GET. */
 void ask_get(struct sim_ask *a, const char *path, int status);
 void ask_finish(struct sim_ask *a);

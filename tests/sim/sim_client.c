@@ -82,6 +82,16 @@ struct sim_client *client_create(struct sim *s)
 	return c;
 }
 
+void client_scale(struct sim *s, const struct sim_model *m, unsigned workers)
+{
+	struct sim_client *c = client_connect(s);
+
+	ask_scale(s, &c->asks[0], m, workers);
+	c->n_asks = 1;
+	s->figures.asked++;
+	sim_say(s, "client %u scales %s to %u", c->number, m->name, workers);
+}
+
 struct sim_client *client_probe(struct sim *s, const char *path, int status)
 {
 	struct sim_client *c = client_connect(s);
