@@ -186,8 +186,8 @@ static void bench_print(const struct load_plan *p, const struct load_result *r)
 	       load_percentile(r, 1), p->rate > 0 ? ", since they were due" : "");
 	bench_print_errors(r);
 	if (r->late)
-		printf("late        %llu requests waited for one of %u connections, which is in "
-		       "the latency\n",
+		printf("late        %llu requests left over 1 ms after they were due: all %u "
+		       "connections or this machine were busy; the latency has that in it\n",
 		       (unsigned long long)r->late, p->connections);
 }
 

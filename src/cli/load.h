@@ -31,8 +31,8 @@ struct load_result {
 	uint64_t statuses[LOAD_STATUSES]; /* how many answers had each */
 	uint64_t lost;                    /* connection closed or refused before an answer */
 	uint64_t unanswered;              /* not within the limit, or when it was interrupted */
-	uint64_t late;                    /* open loop: sent late, for all connections were busy */
-	float *latency_ms;                /* of all answers, sorted */
+	uint64_t late;     /* open loop: sent late: all connections, or we, were busy */
+	float *latency_ms; /* of all answers, sorted */
 	size_t n;
 	uint64_t took_ns; /* from the first request that counts to the last answer */
 };
