@@ -40,7 +40,7 @@ struct call_args {
 		  "config.properties here, or http://127.0.0.1:8080)" },                           \
 	{                                                                                          \
 		"--token", NULL, OPTION_TEXT, (at) + CALL_AT(token), "TOKEN",                      \
-			"inference key (default: SCONCE_TOKEN, or key_file.json here)"             \
+			"inference key (default: SCONCE_TOKEN, or the server's key file)"          \
 	}
 
 /* Reads a file ("-": standard input) that is to be sent. False: it was said why not. */

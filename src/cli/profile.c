@@ -40,7 +40,7 @@ static const struct option rows[] = {
 	  "management address, also unix:PATH (default: management_address of "
 	  "config.properties here, or http://127.0.0.1:8081)" },
 	{ "--token", NULL, OPTION_TEXT, AT(token), "TOKEN",
-	  "management key (default: SCONCE_TOKEN, or key_file.json here)" },
+	  "management key (default: SCONCE_TOKEN, or the server's key file)" },
 };
 
 const struct options profile_command = {
