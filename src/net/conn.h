@@ -15,10 +15,11 @@
 #include "net/net.h"
 
 #define NET_RECEIVE ((size_t)65536)
+#define NET_RECEIVE_HEAD ((size_t)4096)  /* where a large body is expected behind the head */
 #define NET_READ_BYTES ((size_t)1 << 20) /* read at a time, into memory that may be new … */
 #define NET_TURN_BYTES ((size_t)4 << 20) /* … and in one turn of the loop */
 #define NET_IOV 64
-#define NET_UNTAKEN ((size_t)16384) /* of answers: no further request is begun behind them */
+#define NET_UNTAKEN ((size_t)16384)  /* of answers: no further request is begun behind them */
 #define NET_TAIL_COPY ((size_t)4096) /* a remainder this small is copied: its memory goes back */
 #define NET_LINGER_BYTES ((uint64_t)32 << 20) /* read and dropped of what nobody wants any more */
 #define NET_LINGER_MS 1000
@@ -48,13 +49,13 @@ struct net {
 	uv_prepare_t *turn; /* before the loop waits for events */
 	struct list waits[WAIT_KINDS];
 	uint64_t wait_ms[WAIT_KINDS];
-	uint64_t told_ns; /* when it was last said that none can be accepted; 0: never */
-	uv_idle_t *again; /* runs while the last turn has left connections to look at */
+	uint64_t told_ns;  /* when it was last said that none can be accepted; 0: never */
+	uv_idle_t *again;  /* runs while the last turn has left connections to look at */
 	unsigned counted;  /* in this turn: requests begun, connections looked at */
 	uint64_t first_ns; /* when the first of them was */
 	bool late;         /* they have taken so long that others have to wait */
-	size_t turn_read; /* bytes, in this turn */
-	bool turning;     /* in net_turn(): connections may be closed */
+	size_t turn_read;  /* bytes, in this turn */
+	bool turning;      /* in net_turn(): connections may be closed */
 	bool draining;
 	void (*drained)(void *arg);
 	void *drained_arg;

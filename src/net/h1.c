@@ -108,6 +108,7 @@ static bool h1_head(struct conn *c)
 		h1_refuse(c, status, h1_head_error(status));
 		return false;
 	}
+	h->large = h->body.left > NET_RECEIVE;
 	if (!e->x.head.keep_alive)
 		h->last_request = true;
 	if (!length) {
@@ -239,10 +240,11 @@ static void h1_input(struct conn *c, struct slice in)
 void h1_room(struct conn *c, char **p, size_t *n)
 {
 	struct h1_body *b = &c->h1.body;
+	bool dropped = c->h1.refused || c->lingering;
 
 	*p = c->net->receive;
-	*n = NET_RECEIVE;
-	if (!b->reading || !b->known || !b->of || !b->of->x.sink || c->h1.refused || c->lingering)
+	*n = c->h1.large && !b->reading && !dropped ? NET_RECEIVE_HEAD : NET_RECEIVE;
+	if (!b->reading || !b->known || !b->of || !b->of->x.sink || dropped)
 		return;
 	if (!h1_body_room(c, (size_t)MIN(b->left, SIZE_MAX), p, n)) {
 		*p = c->net->receive;

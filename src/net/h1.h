@@ -43,6 +43,7 @@ struct h1 {
 	unsigned n_exchanges;
 	struct h1_body body;
 	struct buf stash;  /* input beyond what may be read ahead */
+	bool large;        /* the last body was: the next one's begin is not worth copying */
 	bool last_request; /* the client has said so */
 	bool refused;      /* it broke a rule: its input is not looked at any more */
 };

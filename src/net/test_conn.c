@@ -126,6 +126,37 @@ static void test_what_follows_a_body_is_read_in_the_next_turn(void **state)
 	world_end(w);
 }
 
+/* Behind a large body little is read at first, because the next one may be as large. */
+static void test_large_bodies_and_what_follows(void **state)
+{
+	static const char head[] =
+		"POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 70000\r\n\r\n",
+			  end[] = "GET /next HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct buf all = BUF_INIT(REPLIES_MAX);
+	struct world *w = world_new(0);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		buf_puts(&all, head);
+		for (unsigned k = 0; k < 70000; k++)
+			buf_putc(&all, 'x');
+	}
+	for (unsigned i = 0; i < 200; i++)
+		buf_puts(&all, end);
+	for (size_t sent = 0; sent < all.n;) {
+		ssize_t n = send(w->client, all.p + sent, all.n - sent, MSG_NOSIGNAL);
+
+		sent += n > 0 ? (size_t)n : 0;
+		assert_true(turns(w));
+	}
+	for (unsigned i = 0; i < 10000 && w->done < 203; i++)
+		assert_true(turns(w));
+	assert_int_equal(seen(w, "[/take 70000]"), 3);
+	assert_int_equal(seen(w, "[/next]"), 200);
+	buf_finish(&all);
+	world_end(w);
+}
+
 static void test_long_unwanted_body_closes(void **state)
 {
 	struct world *w = world_new(0);
@@ -285,8 +316,8 @@ static void test_refusals(void **state)
 		"HTTP/1.1 413", "[/take]");
 	refused("POST /take HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n",
 		"HTTP/1.1 413", "[/take]");
-	refused("POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n",
-		"HTTP/1.1 413", "[/take]");
+	refused("POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n", "HTTP/1.1 413",
+		"[/take]");
 	refused("POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n", "HTTP/1.1 413",
 		"[/take]");
 	refused("GET /x HTTP/1.1\r\n\r\n", "HTTP/1.1 400", "[/x]");
@@ -496,6 +527,7 @@ int main(void)
 		cmocka_unit_test(test_bodies_are_no_requests),
 		cmocka_unit_test(test_any_split),
 		cmocka_unit_test(test_what_follows_a_body_is_read_in_the_next_turn),
+		cmocka_unit_test(test_large_bodies_and_what_follows),
 		cmocka_unit_test(test_long_unwanted_body_closes),
 		cmocka_unit_test(test_continue),
 		cmocka_unit_test(test_one_refusal),
