@@ -97,6 +97,7 @@ static void conn_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 	size_t n;
 
 	(void)hint;
+	/* Without room libuv does not read; the poll tells of what is left in the next turn. */
 	if (c->satisfied) {
 		*buf = uv_buf_init(NULL, 0);
 		return;
@@ -122,28 +123,18 @@ static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	struct conn *c = s->data;
 
 	TURN(s);
-	if (c->satisfied && n == UV_ENOBUFS) {
-		c->satisfied = false;
+	if (n == UV_ENOBUFS && c->satisfied)
 		return;
-	}
 	if (n < 0)
 		conn_ended(c, n);
 	else if (n > 0)
 		h1_arrived(c, buf->base, (size_t)n);
 	c->net->turn_read += n > 0 ? (size_t)n : 0;
-	/* The rest in the next turn: libuv would go on while there is more, and others wait. */
+	/* libuv would go on while there is more, and others wait. */
 	if (c->net->turn_read < NET_TURN_BYTES || !c->reading)
 		return;
-	c->paused = true;
-	uv_read_stop(s);
+	c->satisfied = true;
 	conn_touch(c);
-}
-
-static void conn_unpause(struct conn *c)
-{
-	if (c->paused && c->reading)
-		c->reading = uv_read_start(&c->h.stream, conn_alloc, conn_read) == 0;
-	c->paused = false;
 }
 
 static void conn_start_reading(struct conn *c)
@@ -305,7 +296,7 @@ static void conn_go_on(struct conn *c)
 void conn_turn(struct conn *c)
 {
 	assert(c->net->turning && !c->closed);
-	conn_unpause(c);
+	c->satisfied = false;
 	if (!c->doomed && !c->writing && !output_send(c))
 		c->doomed = true;
 	if (c->doomed)

@@ -91,8 +91,7 @@ struct conn {
 	uint64_t dropped; /* input thrown away while lingering */
 	uv_write_t write;
 	bool writing, reading, eof;
-	bool paused;      /* reading goes on in the next turn */
-	bool satisfied;   /* a body came to its end: libuv need not look whether there is more */
+	bool satisfied;   /* with what was read in this turn: a whole body, or all that may be */
 	bool close_after; /* no further requests: close when all answers are out */
 	bool linger;      /* the client may still be sending: drop that for a moment first */
 	bool lingering;
