@@ -76,7 +76,7 @@ static void call_binary(const struct client *c)
 
 	printf("%zu bytes that are no text", c->body.n);
 	if (type.n)
-		printf(" (%.*s)", SLICE_ARG(type));
+		printable_printf(stdout, " (%.*s)", SLICE_ARG(type));
 	puts("; `> FILE` keeps them.");
 }
 
@@ -98,6 +98,18 @@ static void call_print(const struct client *c)
 	yyjson_doc_free(doc);
 }
 
+static void call_tell_time(const char *comma, struct slice name, struct slice value)
+{
+	struct slice dur = SLICE("dur="), desc = SLICE("desc=\"");
+
+	if (slice_starts(value, dur))
+		printable_printf(stderr, "%s%.*s %.*s ms", comma, SLICE_ARG(name),
+				 (int)(value.n - dur.n), value.p + dur.n);
+	else if (value.n > desc.n && slice_starts(value, desc))
+		printable_printf(stderr, "%s%.*s of %.*s", comma, SLICE_ARG(name),
+				 (int)(value.n - desc.n - 1), value.p + desc.n);
+}
+
 /* "queue;dur=0.3" → "queue 0.3 ms". What the server did not say is not told. */
 static void call_tell_times(const struct client *c, const char *file, uint64_t took_ns)
 {
@@ -109,12 +121,7 @@ static void call_tell_times(const struct client *c, const char *file, uint64_t t
 		struct slice value = slice_trim(slice_cut(&rest, ',')),
 			     name = slice_cut(&value, ';');
 
-		if (slice_starts(value, SLICE("dur=")))
-			fprintf(stderr, "%s%.*s %.*s ms", comma, SLICE_ARG(name), (int)value.n - 4,
-				value.p + 4);
-		else if (slice_starts(value, SLICE("desc=\"")))
-			fprintf(stderr, "%s%.*s of %.*s", comma, SLICE_ARG(name), (int)value.n - 7,
-				value.p + 6);
+		call_tell_time(comma, name, value);
 	}
 	fputc('\n', stderr);
 }

@@ -4,11 +4,13 @@
 import json
 import os
 import re
+import socket
 import subprocess
 
 import pytest
 
 from e2e.archives import make_mar
+from e2e.gate import background
 from e2e.server import BIN, eventually, free_ports
 from e2e.terminal import Terminal
 
@@ -111,6 +113,27 @@ def test_failures(call, server, tmp_path):
     code, _, told = call("echo", name, address=f"http://127.0.0.1:{port}")
     assert code == 3
     assert "Is the server running, and is this its inference_address?" in told
+
+
+@pytest.mark.parametrize("header,told", [
+    (b'read;dur=1\x1b[2J, batch;desc="2\x9b"', ": read 1?[2J ms, batch of 2?"),
+    (b'x;desc="', ""),
+    (b"x;dur=", ": x  ms"),
+], ids=["controls", "no end", "empty"])
+def test_a_server_that_says_odd_times(call, tmp_path, header, told):
+    """Who answers may be anybody."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def answer():
+            with listener.accept()[0] as s:
+                s.recv(65536)
+                s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer-Timing: " + header +
+                          b"\r\n\r\nok")
+        done = background(answer)
+        code, output, said = call("echo", write(tmp_path, "x", b"x"),
+                                  address=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        done.result()
+    assert (code, output) == (0, b"ok")
+    assert re.sub(r"[\d.]+ ms", "T", said, count=1) == f"x: 200 in T{told}\n"
 
 
 def test_finds_address_and_key(serve, tmp_path):
