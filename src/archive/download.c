@@ -21,7 +21,9 @@
 #define DOWNLOAD_TRIES 5
 #define DOWNLOAD_CONNECT_S 30L
 #define DOWNLOAD_TELL ((uint64_t)1 << 20)
+#define DOWNLOAD_PAGE_MAX ((uint64_t)65536)
 #define DOWNLOAD_HEADER_MAX ((size_t)512)
+#define DOWNLOAD_LOCATION_MAX ((size_t)8192)
 #define DOWNLOAD_LIMIT_MAX ((uint64_t)1 << 30) /* seconds */
 #define DOWNLOAD_MESSAGE_MAX ((size_t)4096)
 #define FAILED "DownloadArchiveException"
@@ -39,8 +41,9 @@ struct downloading {
 	struct buf validator; /* strong ETag of the file they belong to; empty: it has none */
 	struct {              /* the response at hand */
 		long status;  /* 0: nothing of its body has been seen */
-		struct buf tag;
+		struct buf tag, location;
 		uint64_t from, total; /* of Content-Range; UINT64_MAX: not said */
+		uint64_t page;        /* bytes of a body that is no file's */
 		bool misplaced;       /* is not what was asked for */
 	} got;
 	bool too_large, refused;
@@ -90,6 +93,7 @@ static size_t download_header(char *p, size_t size, size_t n, void *arg)
 	/* There may be several heads: of a proxy, of "100 Continue". The last one counts. */
 	if (slice_starts(value, SLICE("HTTP/"))) {
 		buf_clear(&l->got.tag);
+		buf_clear(&l->got.location);
 		l->got.from = l->got.total = UINT64_MAX;
 		return size * n;
 	}
@@ -101,6 +105,9 @@ static size_t download_header(char *p, size_t size, size_t n, void *arg)
 	if (slice_ieq(name, SLICE("etag")) && slice_starts(value, SLICE("\""))) {
 		buf_clear(&l->got.tag);
 		buf_put_slice(&l->got.tag, value);
+	} else if (slice_ieq(name, SLICE("location"))) {
+		buf_clear(&l->got.location);
+		buf_put_slice(&l->got.location, value);
 	} else if (slice_ieq(name, SLICE("content-range"))) {
 		download_range(l, value);
 	}
@@ -155,8 +162,11 @@ static size_t download_write(char *p, size_t size, size_t n, void *arg)
 
 	if (l->got.status == 0 && !download_begin(l))
 		return 0;
-	if (l->got.status != 200 && l->got.status != 206)
-		return left; /* a page that explains a failure */
+	if (l->got.status != 200 && l->got.status != 206) {
+		/* A page that explains a failure, or points elsewhere: nobody reads it. */
+		l->got.page += left;
+		return l->got.page > DOWNLOAD_PAGE_MAX ? 0 : left;
+	}
 	l->too_large = left > l->d->bytes_max - l->bytes;
 	while (left && !l->too_large) {
 		ssize_t done = write(l->fd, p, left);
@@ -235,22 +245,46 @@ static CURLcode download_request(struct downloading *l, const char *url)
 
 	l->got.status = 0;
 	l->got.misplaced = false;
+	l->got.page = 0;
 	l->from = l->bytes;
 	download_prepare(l, url, NULL);
 	headers = download_headers(l, range);
 	l->curl->easy_setopt(l->easy, CURLOPT_HTTPHEADER, headers);
 	r = l->curl->easy_perform(l->easy);
 	l->curl->slist_free_all(headers);
+	if (l->got.page > DOWNLOAD_PAGE_MAX)
+		r = CURLE_OK; /* its head was all that counts */
 	/* An empty body: what was there before is not of this file. */
 	if (r == CURLE_OK && !l->got.status)
 		download_begin(l);
 	return r == CURLE_OK ? download_whole(l) : r;
 }
 
+/* Where the response leads; NULL: nowhere. libcurl knows, too, but only when it has read the page
+ * to its end. */
+static char *download_target(struct downloading *l, const char *url)
+{
+	const struct curl *c = l->curl;
+	const unsigned flags = CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE;
+	char *target = NULL, *kept = NULL;
+	CURLU *u;
+
+	if (l->got.status < 300 || l->got.status >= 400 || !l->got.location.n)
+		return NULL;
+	u = c->url();
+	if (u && !c->url_set(u, CURLUPART_URL, url, flags) &&
+	    !c->url_set(u, CURLUPART_URL, buf_cstr(&l->got.location), flags) &&
+	    !c->url_get(u, CURLUPART_URL, &target, 0))
+		kept = mem_strdup(target);
+	c->free(target);
+	c->url_cleanup(u);
+	return kept;
+}
+
 /* Follows redirects by hand: each target has to be allowed, too. */
 static CURLcode download_follow(struct downloading *l)
 {
-	char *url = mem_strdup(l->d->url), *next = NULL;
+	char *url = mem_strdup(l->d->url), *next;
 	CURLcode r = CURLE_OK;
 
 	for (unsigned hop = 0; hop <= DOWNLOAD_HOPS; hop++) {
@@ -261,13 +295,12 @@ static CURLcode download_follow(struct downloading *l)
 			break;
 		}
 		r = download_request(l, url);
-		next = NULL;
-		l->curl->easy_getinfo(l->easy, CURLINFO_REDIRECT_URL, &next);
-		if (r != CURLE_OK || l->got.status < 300 || l->got.status >= 400 || !next)
+		next = r == CURLE_OK ? download_target(l, url) : NULL;
+		if (!next)
 			break;
 		buf_printf(l->why, "%s redirects to %s\n", url, next);
 		free(url);
-		url = mem_strdup(next);
+		url = next;
 	}
 	free(url);
 	return r;
@@ -376,6 +409,7 @@ int download_run(const struct download *d, struct archive_error *err, struct buf
 	buf_init(&err->message, DOWNLOAD_MESSAGE_MAX);
 	buf_init(&l.validator, DOWNLOAD_HEADER_MAX);
 	buf_init(&l.got.tag, DOWNLOAD_HEADER_MAX);
+	buf_init(&l.got.location, DOWNLOAD_LOCATION_MAX);
 	l.deadline_ns = clock_now_ns() + MIN(d->limit_s, DOWNLOAD_LIMIT_MAX) * NS_PER_S;
 	l.curl = curl_load(why);
 	l.easy = l.curl ? l.curl->easy_init() : NULL;
@@ -392,6 +426,7 @@ int download_run(const struct download *d, struct archive_error *err, struct buf
 		l.curl->easy_cleanup(l.easy);
 	buf_finish(&l.validator);
 	buf_finish(&l.got.tag);
+	buf_finish(&l.got.location);
 	return r;
 }
 

@@ -70,6 +70,20 @@ class _Handler(BaseHTTPRequestHandler):
         self._begin(404, 9)
         self.wfile.write(b"not here\n")
 
+    def _pour(self, status, **headers):
+        """A page without an end, as long as somebody reads it."""
+        self._begin(status, **headers)
+        self.close_connection = True
+        while not self.server_of.release.is_set():
+            self.wfile.write(b"x" * 65536)
+
+    def how_wordy(self, rest):
+        self._pour(404)
+
+    def how_wordily(self, rest):
+        """Redirects to what follows."""
+        self._pour(302, Location="/" + rest)
+
     def how_to(self, rest):
         """Redirects to what follows."""
         self._begin(302, 0, Location="/" + rest)

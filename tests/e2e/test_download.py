@@ -87,8 +87,13 @@ def test_redirects_are_followed_where_they_are_allowed(server, files):
     works(server, files.url("to/to/plain/echo.mar"))
 
 
+def test_the_page_of_a_redirect_is_not_waited_for(server, files):
+    works(server, files.url("wordily/plain/echo.mar"))
+
+
 @pytest.mark.parametrize("path,code,kind,message", [
     ("missing/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
+    ("wordy/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
     ("round/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
     ("short/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
     ("unasked/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
