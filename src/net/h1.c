@@ -287,7 +287,7 @@ int h1_waits_for(const struct conn *c)
 	if (c->h1.refused)
 		return WAIT_NONE;
 	if (c->h1.body.reading)
-		return WAIT_BODY;
+		return h1_body_invites(c) ? WAIT_NONE : WAIT_BODY;
 	if (c->h1.parser.started)
 		return WAIT_HEAD;
 	return c->h1.n_exchanges ? WAIT_NONE : WAIT_IDLE;

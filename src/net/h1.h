@@ -75,6 +75,8 @@ int h1_waits_for(const struct conn *c);
 /* ---- h1_body.c ---- */
 /* A head said that there is one. False: it was refused. */
 bool h1_body_begin(struct conn *c, struct h1_exchange *e);
+/* Is its client still to be told that it may send it? */
+bool h1_body_invites(const struct conn *c);
 bool h1_body_known(struct conn *c, struct slice *in); /* takes its part off `in` */
 bool h1_body_piece(struct conn *c);                   /* of a chunked body */
 void h1_body_arrived(struct conn *c, size_t n);       /* bytes that are in their place already */

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+#include "loop/turn.h"
 #include "net/conn.h"
 
 static void h1_body_refuse(struct conn *c, int why)
@@ -27,6 +29,25 @@ static void h1_body_invite(struct h1_exchange *e)
 
 	e->continued = true;
 	exchange_put_last(&e->x, text, sizeof(text) - 1);
+}
+
+/* An invitation waits behind the answers before it, and the client for the invitation. */
+bool h1_body_invites(const struct conn *c)
+{
+	const struct h1_body *b = &c->h1.body;
+
+	return b->of && !b->seen && b->of->continued && !b->of->x.out.begun && b->of->x.out.first;
+}
+
+/* Bytes of it have arrived. How fast they come is counted from the first. */
+static void h1_body_came(struct conn *c, size_t n)
+{
+	struct h1_body *b = &c->h1.body;
+
+	if (!b->seen)
+		b->began_ms = turn_now_ns(c->net->loop) / NS_PER_MS;
+	b->seen += n;
+	conn_wait_again(c);
 }
 
 bool h1_body_begin(struct conn *c, struct h1_exchange *e)
@@ -76,8 +97,7 @@ static void h1_body_took(struct conn *c, size_t n)
 
 	assert(b->left >= n);
 	b->left -= n;
-	b->seen += n;
-	conn_wait_again(c);
+	h1_body_came(c, n);
 	if (b->left)
 		return;
 	http1_body_taken(&c->h1.parser);
@@ -145,7 +165,6 @@ bool h1_body_piece(struct conn *c)
 	struct slice piece = c->h1.parser.piece;
 
 	/* The parser has looked at the sizes of chunks; this one is inside the limit. */
-	c->h1.body.seen += piece.n;
-	conn_wait_again(c);
+	h1_body_came(c, piece.n);
 	return h1_body_copy(c, piece);
 }

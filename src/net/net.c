@@ -88,7 +88,8 @@ static void net_check_rate(struct net *n, uint64_t now_ms)
 		const struct h1_body *b = &w->conn->h1.body;
 		uint64_t spent_ms = now_ms - b->began_ms;
 
-		if (spent_ms > NET_RATE_AFTER_MS &&
+		/* Until it begins to arrive the longest pause counts. */
+		if (b->seen && spent_ms > NET_RATE_AFTER_MS &&
 		    b->seen * 1000 < n->limits.body_rate_min * spent_ms)
 			conn_timed_out(w);
 	}

@@ -28,7 +28,7 @@ struct net_limits {
 				    * there is memory and the client takes its answers */
 	unsigned head_timeout_ms;  /* first byte of a head to its end; 408 */
 	unsigned body_timeout_ms;  /* longest pause within a body; 408 */
-	uint64_t body_rate_min;    /* bytes/s over the whole body after the first 10 s; 408 */
+	uint64_t body_rate_min;    /* bytes/s over the whole body, 10 s after its first; 408 */
 	unsigned idle_timeout_ms;  /* between requests; silent close */
 	unsigned write_timeout_ms; /* longest time without progress while answering; reset */
 };

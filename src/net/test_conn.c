@@ -226,6 +226,34 @@ static void test_one_refusal(void **state)
 	clock_source = NULL;
 }
 
+/* Who waits for the word that it may send has time from then on. */
+static void test_an_invitation_that_waits(void **state)
+{
+	struct world *w;
+
+	(void)state;
+	clock_source = &test_clock;
+	w = world_new(2);
+	sends(w, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n"
+		 "POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n"
+		 "Expect: 100-continue\r\n\r\n");
+	for (unsigned i = 0; i < 5; i++) {
+		time_ns += NS_PER_MS;
+		net_check_times(w->net);
+		assert_true(turns(w));
+	}
+	answer(w, w->kept, 200, "[first]");
+	assert_true(turns(w));
+	assert_int_equal(seen(w, "100 Continue"), 1);
+	assert_int_equal(seen(w, "408"), 0);
+	time_ns += 2 * NS_PER_MS;
+	net_check_times(w->net);
+	assert_false(turns(w));
+	assert_int_equal(seen(w, "HTTP/1.1 408"), 1);
+	world_end(w);
+	clock_source = NULL;
+}
+
 /* Each request, and each pause between two, has time of its own, however they are cut. */
 static void use_longer_than_allowed(const char *first, const char *again)
 {
@@ -531,6 +559,7 @@ int main(void)
 		cmocka_unit_test(test_long_unwanted_body_closes),
 		cmocka_unit_test(test_continue),
 		cmocka_unit_test(test_one_refusal),
+		cmocka_unit_test(test_an_invitation_that_waits),
 		cmocka_unit_test(test_a_client_that_goes_on_is_not_late),
 		cmocka_unit_test(test_line_breaks_begin_nothing),
 		cmocka_unit_test(test_refusal_leaves_the_word_to_the_api),
