@@ -184,11 +184,17 @@ static bool answer_copy(struct call *c, struct slice text, struct budget *spare,
 	return true;
 }
 
+/* Who may look after the server gets an answer whatever the others ask for. */
+static struct budget *answer_spare(struct call *c)
+{
+	return c->door->roles & (API_MANAGEMENT | API_METRICS) ? &c->api->spare : NULL;
+}
+
 void call_answer(struct call *c, int status, const char *type, struct slice text)
 {
 	struct payload body;
 
-	if (!c->x || !answer_copy(c, text, &c->api->spare, &body))
+	if (!c->x || !answer_copy(c, text, answer_spare(c), &body))
 		return;
 	answer_send(c, status, SLICE_NULL,
 		    text.n || type ? slice_str(type ? type : "application/json") : SLICE_NULL,
