@@ -160,3 +160,26 @@ def test_a_runtime_that_is_missing_is_named(serve, models):
     assert answer.status_code == 500
     assert "ONNX Runtime is not installed: " in answer.json()["message"]
     assert "-m pip install onnxruntime" in answer.json()["message"]
+
+
+def test_another_number_of_instances(serve, python, models, tmp_path):
+    """Their threads are another session's, and nobody notices."""
+    shutil.copy(models / "magika.onnx", tmp_path)
+    server = serve(store=tmp_path, python=python, load_models="magika.onnx")
+    row = json.dumps([[1] * 2048])
+    wanted = server.predict("magika", row, headers=JSON).json()
+    before, = server.describe("magika")[0]["workers"]
+
+    def scale(n):
+        futures = [background(server.predict, "magika", row, headers=JSON) for _ in range(20)]
+        reply = server.manage("PUT", f"/models/magika?min_worker={n}&max_worker={n}"
+                                     "&synchronous=true")
+        assert reply.status_code == 200
+        eventually(lambda: len(server.describe("magika")[0]["workers"]) == n, f"{n} instances")
+        assert all(close(f.result().json(), wanted) for f in futures)
+        assert {w["pid"] for w in server.describe("magika")[0]["workers"]} == {before["pid"]}
+
+    for n in (3, 1, 2):
+        scale(n)
+    if before["threads"] > 1:
+        eventually(lambda: "all runs together use" in server.log("model_log.log"), "a session")
