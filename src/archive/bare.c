@@ -12,18 +12,23 @@
 #define BARE_LOOK_MAX ((size_t)65536)
 #define BARE_SAVED_MODEL "saved_model.pb"
 
-/* `sign`: what a file of this ending has among its first or last bytes; NULL: the name says all. */
+/* `sign`: what a file of this ending has among its first or last bytes; NULL: the name says all.
+ * `otherwise`: what one without it is. */
 static const struct {
 	const char *ending, *sign;
 	bool at_end;
+	const char *otherwise;
 } bare_endings[] = {
-	{ ".onnx", NULL, false },
-	{ ".tflite", NULL, false },
-	{ ".pdmodel", NULL, false },
-	{ ".pt2", NULL, false },
-	{ ".xml", "<net ", false },
+	{ ".onnx", NULL, false, NULL },
+	{ ".tflite", NULL, false, NULL },
+	{ ".pdmodel", NULL, false, NULL },
+	{ ".pt2", NULL, false, NULL },
+	{ ".xml", "<net ", false, "is no model of OpenVINO's" },
 	/* The list of a zip's files: TorchScript has code and its constants. */
-	{ ".pt", "/code/", true },
+	{ ".pt", "/code/", true,
+	  "is no TorchScript; what torch.save() writes is a pickled Python object, which is not "
+	  "read: save torch.jit.script(model) or torch.jit.trace(model, example) with .save(), "
+	  "or put it into an archive with a Python handler" },
 };
 
 struct slice bare_ending(struct slice name)
@@ -70,6 +75,16 @@ bool bare_is_model(const char *path)
 			       bare_has_sign(path, bare_endings[i].sign, bare_endings[i].at_end,
 					     st.st_size);
 	return false;
+}
+
+const char *bare_otherwise(const char *path)
+{
+	struct slice ending = bare_ending(slice_str(path));
+
+	for (size_t i = 0; i < ARRAY_LEN(bare_endings); i++)
+		if (slice_eq(ending, slice_str(bare_endings[i].ending)))
+			return bare_endings[i].otherwise;
+	return NULL;
 }
 
 struct slice bare_file(const char *path)

@@ -19,5 +19,7 @@ struct slice bare_ending(struct slice name);
 /* Is there such a model at `path`? Reads a little of files whose names say too little: a .pt may
  * hold weights alone, an .xml anything. */
 bool bare_is_model(const char *path);
+/* Of a file that has a model's ending and is none: what to say after its name. NULL: nothing. */
+const char *bare_otherwise(const char *path);
 /* What the model's folder has of it: "net.onnx", "saved_model.pb". */
 struct slice bare_file(const char *path);

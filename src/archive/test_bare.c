@@ -67,6 +67,8 @@ static void files_are_models_by_name_and_content(void **state)
 
 		assert_int_equal(bare_is_model(path), files[i].model);
 	}
+	assert_non_null(strstr(bare_otherwise("weights.pt"), "a pickled Python object"));
+	assert_null(bare_otherwise("a.mar"));
 	assert_false(bare_is_model("/nowhere/a.onnx"));
 	assert_false(bare_is_model(folder));
 	assert_int_equal(bare_ending(SLICE(".onnx")).n, 0);

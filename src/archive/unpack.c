@@ -355,6 +355,9 @@ int archive_unpack(struct region *r, const char *source, const char *target,
 		return unpack_bare(r, source, name_hint, ret, ret_dir, err);
 	if (S_ISDIR(st.st_mode))
 		dir = source;
+	else if (S_ISREG(st.st_mode) && bare_otherwise(source))
+		e = archive_fail(err, 400, "InvalidModelException", "%s %s", source,
+				 bare_otherwise(source));
 	else if (S_ISREG(st.st_mode))
 		e = unpack_archive(source, target, (uint64_t)st.st_size, limits, err);
 	else
