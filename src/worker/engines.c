@@ -20,13 +20,18 @@
 
 #define ENGINES_LINE_MAX ((size_t)65536)
 
+static struct sconce_host engine_host(const char *python)
+{
+	return (struct sconce_host){ .size = sizeof(struct sconce_host),
+				     .abi = SCONCE_ENGINE_ABI,
+				     .log = model_log,
+				     .python = *python ? python : NULL,
+				     .config = "{}" };
+}
+
 static void engine_line(struct buf *out, const char *file, const char *python)
 {
-	struct sconce_host host = { .size = sizeof(host),
-				    .abi = SCONCE_ENGINE_ABI,
-				    .log = model_log,
-				    .python = *python ? python : NULL,
-				    .config = "{}" };
+	struct sconce_host host = engine_host(python);
 	struct sconce_engine_info info = { .size = sizeof(info) };
 	struct sconce_error e = { "" };
 	struct plugin p;
@@ -165,6 +170,43 @@ static FILE *engines_quiet(void)
 	if (fd >= 0)
 		dup2(STDERR_FILENO, STDOUT_FILENO);
 	return fd >= 0 ? fdopen(fd, "w") : stdout;
+}
+
+static int engine_prepare(const struct sconce_engine *t, const char *python, struct sconce_error *e)
+{
+	struct sconce_host host = engine_host(python);
+	struct sconce_engine_info info = { .size = sizeof(info) };
+	void *engine;
+
+	if (!SCONCE_HAS(t, prepare) || !t->prepare) {
+		snprintf(e->text, sizeof(e->text), "the engine %s needs nothing to be built",
+			 t->name);
+		return -1;
+	}
+	if (t->open(&host, &engine, e) < 0)
+		return -1;
+	if (t->prepare(engine, e) < 0)
+		return -1;
+	t->info(engine, &info);
+	printf("%s is ready for %s %s\n", t->name, info.runtime, info.version);
+	t->close(engine);
+	return 0;
+}
+
+int engines_prepare(const char *name, const char *python)
+{
+	struct sconce_error e = { "" };
+	struct plugin p;
+	size_t from = 0;
+	int r = plugin_find(&p, &from, name, "", &e);
+
+	if (!r) {
+		r = engine_prepare(p.table, python, &e);
+		plugin_close(&p);
+	}
+	if (r < 0)
+		printf("%s\n", e.text);
+	return r < 0 ? 1 : 0;
 }
 
 int engines_check(const char *file, const char *engine, const char *device, const char *python)

@@ -20,6 +20,7 @@ static int usage(FILE *to, int code)
 {
 	fputs("usage: sconce-worker --fd N                 (for the server)\n"
 	      "       sconce-worker --engines [--python P] [--within SECONDS]\n"
+	      "       sconce-worker --prepare ENGINE [--python P]\n"
 	      "       sconce-worker --check FILE [--engine NAME] [--device cpu|cuda:N] "
 	      "[--python P]\n",
 	      to);
@@ -49,18 +50,19 @@ static int worker_main(const char *fd)
 int main(int argc, char **argv)
 {
 	const char *fd = NULL, *check = NULL, *engine = "", *device = "cpu", *python = "";
-	const char *within = "30";
+	const char *within = "30", *prepare = NULL;
 	bool list = false;
 
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-		const char **to = strcmp(argv[i], "--fd") == 0       ? &fd
-				  : strcmp(argv[i], "--check") == 0  ? &check
-				  : strcmp(argv[i], "--engine") == 0 ? &engine
-				  : strcmp(argv[i], "--device") == 0 ? &device
-				  : strcmp(argv[i], "--python") == 0 ? &python
-				  : strcmp(argv[i], "--within") == 0 ? &within
-								     : NULL;
+		const char **to = strcmp(argv[i], "--fd") == 0        ? &fd
+				  : strcmp(argv[i], "--check") == 0   ? &check
+				  : strcmp(argv[i], "--engine") == 0  ? &engine
+				  : strcmp(argv[i], "--device") == 0  ? &device
+				  : strcmp(argv[i], "--python") == 0  ? &python
+				  : strcmp(argv[i], "--within") == 0  ? &within
+				  : strcmp(argv[i], "--prepare") == 0 ? &prepare
+								      : NULL;
 
 		if (strcmp(argv[i], "--engines") == 0)
 			list = true;
@@ -73,6 +75,8 @@ int main(int argc, char **argv)
 	}
 	if (fd)
 		return worker_main(fd);
+	if (prepare)
+		return engines_prepare(prepare, python);
 	if (list)
 		return engines_list(python, (unsigned)MAX(strtol(within, NULL, 10), 1));
 	return check ? engines_check(check, engine, device, python) : usage(stderr, 2);

@@ -14,7 +14,7 @@ from engines.engine import REPOSITORY, Engine, EngineError, Raw, RunError, this_
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 # What is built for torch stays from run to run.
-CACHE = REPOSITORY / ".cache" / "engines-torch"
+CACHE = REPOSITORY / ".cache" / "sconce"
 
 
 @pytest.fixture
