@@ -111,6 +111,7 @@ static int load_wish(struct torch *t, const struct sconce_model_options *o,
 				.instances = o->instances,
 				.threads = o->threads,
 				.rows = SCONCE_HAS(o, batch) && o->batch ? o->batch : 1,
+				.leaves = tree_leaves,
 				.inputs = inputs };
 	bool fuse = true;
 

@@ -37,6 +37,14 @@ bool torch_shim_is_built(const struct torch *t);
  * missing or what the compiler says. */
 int torch_shim_build(struct torch *t, struct sconce_error *e);
 
+/* ---- tree.c ---- */
+
+/* Calls leaf() with the name of every tensor in torch's description of arguments or results, in
+ * their order: those of keys, and `root` with numbers where there are none. Nothing where it cannot
+ * be read. */
+void tree_leaves(const char *json, int arguments, const char *root,
+		 void (*leaf)(void *arg, const char *name), void *arg);
+
 /* ---- source.c ---- */
 
 /* The folder with the shim's source, beside this plug-in. 0 or -1. */

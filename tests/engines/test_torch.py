@@ -4,6 +4,7 @@
 import os
 import subprocess
 import threading
+import zipfile
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -262,6 +263,109 @@ def test_threads_may_change(engine, tmp_path):
     x = rand(1, 3, 32, 32)
     result = engine.call(tmp_path / "m.pt", [x], [x], threads=2, retune=1, instances=2)
     assert close(result.outputs(1)[0], module(torch.from_numpy(x)))
+
+
+# ---- AOTInductor ----
+
+class Packaged(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.layer = torch.nn.Linear(4, 3)
+
+    def forward(self, x, *, mask):
+        return {"logits": torch.relu(self.layer(x)) + mask.sum(1, keepdim=True),
+                "more": (x.t(), mask)}
+
+
+@pytest.fixture(scope="session")
+def package():
+    """Compiling takes half a minute: it stays from run to run."""
+    path = CACHE / f"package-{torch.__version__}.pt2"
+    if not path.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        rows, length = torch.export.Dim("rows", max=64), torch.export.Dim("length", max=512)
+        program = torch.export.export(
+            Packaged().eval(), (torch.rand(2, 4),), {"mask": torch.rand(2, 5)},
+            dynamic_shapes={"x": {0: rows}, "mask": {0: rows, 1: length}})
+        made = CACHE / f"made-{os.getpid()}.pt2"
+        torch._inductor.aoti_compile_and_package(
+            program, package_path=str(made),
+            inductor_configs={"aot_inductor.compile_wrapper_opt_level": "O0"})
+        made.rename(path)
+    return path
+
+
+def packaged(x, mask):
+    with torch.no_grad():
+        result = Packaged()(torch.from_numpy(x), mask=torch.from_numpy(mask))
+    return [result["logits"], *result["more"]]
+
+
+@pytest.mark.parametrize("rows, length", [(1, 1), (2, 5), (7, 3)])
+def test_a_package(engine, package, rows, length):
+    x, mask = rand(rows, 4), rand(rows, length, seed=1)
+    result = engine.call(package, [x, mask], instances=2, threads=2, repeat=3)
+    assert result.signature["inputs"] == [
+        {"name": "input_0", "dtype": "FP32", "shape": [-1, 4]},
+        {"name": "mask", "dtype": "FP32", "shape": [-1, -1]}]
+    assert [o["name"] for o in result.signature["outputs"]] == ["logits", "more_0", "more_1"]
+    assert all(close(*pair) for pair in zip(result.outputs(), packaged(x, mask)))
+
+
+def test_a_package_is_tried_with_sizes_that_are_said(engine, package):
+    shapes = inputs(x=("FP32", -1, 4), mask=("FP32", -1, 6))
+    x, mask = rand(3, 4), rand(3, 6, seed=1)
+    result = engine.call(package, [x, mask], config=shapes, batch=4)
+    assert [i["shape"] for i in result.signature["inputs"]] == [[-1, 4], [-1, 6]]
+    assert result.signature["inputs"][0]["name"] == "x"
+    assert not result.signature["batches"], "x.t() has no row for each example"
+    assert close(result.outputs()[0], packaged(x, mask)[0])
+
+
+@pytest.mark.parametrize("x, mask, words", [
+    (rand(2, 5), rand(2, 3), "has to be 4"),
+    (rand(2, 4), rand(3, 3), '"mask" has size 3 in dimension 0, which has to be 2'),
+    (rand(2, 4), rand(2), "datatype or rank"), (rand(8), rand(2, 3), "datatype or rank"),
+    (rand(2, 4).astype("f8"), rand(2, 3), "datatype or rank"),
+    (rand(0, 4), rand(0, 3), "at least 1"),
+])
+def test_a_package_is_never_given_what_it_does_not_look_at(engine, package, x, mask, words):
+    with pytest.raises(RunError, match=words) as error:
+        engine.run(package, x, mask)
+    assert error.value.bad_input
+
+
+def rezip(source, target, change):
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for info in old.infolist():
+            data = change(info.filename, old.read(info))
+            if data is not None:
+                new.writestr(zipfile.ZipInfo(info.filename), data)
+
+
+def test_a_package_without_its_source_needs_a_description(engine, package, tmp_path):
+    rezip(package, tmp_path / "m.pt2",
+          lambda name, data: b"// nothing" if name.endswith(".cpp") else data)
+    with pytest.raises(EngineError, match=r'datatype and rank of its input "input_0".*inputs:'):
+        engine.call(tmp_path / "m.pt2")
+    shapes = inputs(x=("FP32", -1, 4), mask=("FP32", -1, 5))
+    x, mask = rand(2, 4), rand(2, 5, seed=1)
+    result = engine.call(tmp_path / "m.pt2", [x, mask], config=shapes)
+    assert close(result.outputs()[0], packaged(x, mask)[0])
+
+
+def test_a_package_for_another_processor(engine, package, tmp_path):
+    rezip(package, tmp_path / "m.pt2",
+          lambda name, data: data.replace(b'"cpu"', b'"cuda"') if name.endswith(".json") else data)
+    with pytest.raises(EngineError, match="compiled for the device cuda"):
+        engine.call(tmp_path / "m.pt2")
+
+
+def test_a_package_that_is_cut_off(engine, package, tmp_path):
+    (tmp_path / "m.pt2").write_bytes(package.read_bytes()[:100_000])
+    with pytest.raises(EngineError, match="central directory"):
+        engine.call(tmp_path / "m.pt2")
 
 
 # ---- what is refused ----

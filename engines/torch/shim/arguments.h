@@ -12,7 +12,7 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
 
-#include "model.h"
+#include "configured.h"
 
 namespace shim
 {
@@ -59,14 +59,6 @@ inline c10::IValue value_of(const argument &a, const at::Tensor &t)
 	}
 }
 
-inline bool is_configured(const struct torch_wish &w, const std::string &name)
-{
-	for (size_t i = 0; i < w.n_inputs; i++)
-		if (w.inputs[i].name && name == w.inputs[i].name)
-			return true;
-	return false;
-}
-
 /* Those that a client gives. Others keep their defaults. */
 inline std::vector<argument> arguments_of(const c10::FunctionSchema &schema,
 					  const struct torch_wish &w)
@@ -110,22 +102,6 @@ inline input input_of(model &m, const argument &a)
 	return i;
 }
 
-/* What the configuration says of the input at `place`: by name, or by place where that is no name
- * of any input; then the input gets it. */
-inline const struct sconce_tensor_spec *configured(const struct torch_wish &w,
-						   const std::vector<input> &inputs, size_t place)
-{
-	for (size_t i = 0; i < w.n_inputs; i++)
-		if (w.inputs[i].name && strcmp(w.inputs[i].name, inputs[place].spec.name) == 0)
-			return &w.inputs[i];
-	if (place >= w.n_inputs)
-		return nullptr;
-	for (const input &i : inputs)
-		if (w.inputs[place].name && strcmp(w.inputs[place].name, i.spec.name) == 0)
-			return nullptr;
-	return &w.inputs[place];
-}
-
 /* ---- where types and sizes come from ---- */
 
 inline void take_example(input &i, const c10::TensorType &type)
@@ -140,30 +116,6 @@ inline void take_example(input &i, const c10::TensorType &type)
 	i.example = *sizes;
 	std::copy(i.example.begin(), i.example.end(), i.spec.shape);
 	i.known = true;
-}
-
-/* The configuration is right; the example tells what it leaves open. */
-inline void take_configured(input &i, const struct sconce_tensor_spec &s)
-{
-	bool same_rank = i.known && s.ndim == i.spec.ndim;
-
-	if (s.dtype)
-		i.spec.dtype = s.dtype;
-	if (s.ndim != SCONCE_NDIM_ANY) {
-		i.configured = true;
-		i.spec.ndim = s.ndim;
-		i.known = true;
-		if (!same_rank)
-			i.example.assign(s.ndim, 1);
-		for (uint32_t d = 0; d < s.ndim; d++) {
-			i.spec.shape[d] = s.shape[d];
-			if (s.shape[d] != SCONCE_DIM_ANY)
-				i.example[d] = s.shape[d];
-			else if (d && !same_rank)
-				i.known = false;
-		}
-	}
-	i.known = i.known && i.spec.dtype;
 }
 
 /* The example of torch.jit.trace(), which newer torchs keep: the graph's inputs have its types.

@@ -10,6 +10,20 @@
 
 #include "script.h"
 
+/* Earlier torchs load packages in another way. */
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 8)
+#include "package.h"
+#else
+namespace shim
+{
+template <typename... any> std::unique_ptr<model> load_package(any &&...)
+{
+	throw problem("packages of AOTInductor need PyTorch 2.8 or later");
+}
+using package_model = script_model;
+} /* namespace shim */
+#endif
+
 namespace shim
 {
 
@@ -23,7 +37,7 @@ inline bool any_with(const std::vector<std::string> &records, const std::string 
 	return false;
 }
 
-inline bool is_zip(const std::string &path)
+inline void check_is_zip(const std::string &path)
 {
 	char head[2] = { 0, 0 };
 	std::ifstream f(path, std::ios::binary);
@@ -32,7 +46,7 @@ inline bool is_zip(const std::string &path)
 		throw problem("the file cannot be read");
 	f.read(head, sizeof(head));
 	if (head[0] == 'P' && head[1] == 'K')
-		return true;
+		return;
 	if ((unsigned char)head[0] == 0x80)
 		throw problem(
 			"the file holds a pickled Python object (torch.save), no compiled model: "
@@ -41,21 +55,30 @@ inline bool is_zip(const std::string &path)
 	throw problem("the file is none of torch's: it is no ZIP archive");
 }
 
+template <typename kind> std::unique_ptr<kind> begin(const struct torch_wish &w)
+{
+	auto m = std::make_unique<kind>();
+
+	m->host = w.host;
+	m->device = at::Device(w.device);
+	m->threads = w.threads;
+	m->rows = w.rows;
+	m->instances = w.instances;
+	use_threads(*m);
+	return m;
+}
+
 inline std::unique_ptr<model> load(const struct torch_wish &w)
 {
-	is_zip(w.path);
-	std::vector<std::string> records =
-		caffe2::serialize::PyTorchStreamReader(std::string(w.path)).getAllRecords();
+	check_is_zip(w.path);
+	caffe2::serialize::PyTorchStreamReader reader{ std::string(w.path) };
+	std::vector<std::string> records = reader.getAllRecords();
 
+	if (any_with(records, "data/aotinductor/"))
+		return load_package(begin<package_model>(w), w, reader, records);
 	if (any_with(records, "constants.pkl")) {
-		auto m = std::make_unique<script_model>();
+		auto m = begin<script_model>(w);
 
-		m->host = w.host;
-		m->device = at::Device(w.device);
-		m->threads = w.threads;
-		m->rows = w.rows;
-		m->instances = w.instances;
-		use_threads(*m);
 		return load_script(std::move(m), w, any_with(records, "traced_inputs.pkl"));
 	}
 	if (any_with(records, "models/"))

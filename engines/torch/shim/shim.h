@@ -20,7 +20,10 @@ struct torch_wish {
 	const struct sconce_tensor_spec *inputs;
 	size_t n_inputs;
 	uint32_t rows; /* runs will have up to so many examples */
-	int fuse;      /* may another form of the model be run, where that gives the same? */
+	/* tree_leaves() of the plug-in, which reads JSON. */
+	void (*leaves)(const char *json, int arguments, const char *root,
+		       void (*leaf)(void *arg, const char *name), void *arg);
+	int fuse; /* may another form of the model be run, where that gives the same? */
 };
 
 struct torch_shim {
