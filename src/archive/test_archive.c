@@ -323,16 +323,23 @@ static void odd_archives_are_refused(void **state)
 
 static void a_truncated_archive_leaves_nothing_behind(void **state)
 {
-	static const struct entry zip[] = { { .name = "a", .content = "some content" },
+	static const struct entry two[] = { { .name = "a", .content = "some content" },
 					    { .name = "MAR-INF/MANIFEST.json",
 					      .content = manifest } };
 	struct buf whole = BUF_INIT(1 << 20);
 
 	(void)state;
-	pack(true, zip, 2);
+	pack(true, two, 2);
 	assert_int_equal(file_read(source, &whole), 0);
 	file_write_atomic(source, slice_make(whole.p, whole.n / 2), 0644);
 	refused(400, "archive");
+	buf_clear(&whole);
+	pack(false, two, 2);
+	assert_int_equal(file_read(source, &whole), 0);
+	for (size_t n = 1; n < whole.n; n++) {
+		file_write_atomic(source, slice_make(whole.p, n), 0644);
+		refused(400, n < 4 ? "not a model archive" : "its end is missing");
+	}
 	buf_finish(&whole);
 }
 

@@ -252,6 +252,24 @@ static int unpack_entry(struct unpacking *u, struct archive_entry *e)
 	}
 }
 
+static bool unpack_is_zip(const char *path)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char magic[4];
+
+	return fd >= 0 && read(fd, magic, sizeof(magic)) == sizeof(magic) &&
+	       memcmp(magic, "PK\3\4", sizeof(magic)) == 0;
+}
+
+static int unpack_unreadable(struct unpacking *u)
+{
+	if (unpack_is_zip(u->source))
+		return unpack_invalid(u, "the archive is damaged, or its end is missing", NULL);
+	return unpack_invalid(u,
+			      "this is not a model archive that can be read (.mar, .zip, .tar.gz)",
+			      archive_error_string(u->archive));
+}
+
 static int unpack_entries(struct unpacking *u)
 {
 	struct archive_entry *e;
@@ -261,9 +279,7 @@ static int unpack_entries(struct unpacking *u)
 		if (unpack_entry(u, e) < 0)
 			return -EINVAL;
 	if (r != ARCHIVE_EOF)
-		return unpack_invalid(
-			u, "this is not a model archive that can be read (.mar, .zip, .tar.gz)",
-			archive_error_string(u->archive));
+		return unpack_unreadable(u);
 	if (!u->entries)
 		return unpack_invalid(u, "the archive is empty", NULL);
 	return 0;
@@ -282,17 +298,15 @@ static int unpack_archive(const char *source, const char *target, uint64_t packe
 	int r;
 
 	u.archive = archive_read_new();
+	/* By the directory at its end: without it nobody knows which files are missing. */
 	archive_read_support_format_zip_seekable(u.archive);
-	archive_read_support_format_zip_streamable(u.archive);
 	archive_read_support_format_tar(u.archive);
 	archive_read_support_format_gnutar(u.archive);
 	archive_read_support_filter_gzip(u.archive);
 	if (file_make_dirs(target, 0755) < 0)
 		r = unpack_disk(&u, errno);
 	else if (archive_read_open_filename(u.archive, source, UNPACK_READ) != ARCHIVE_OK)
-		r = unpack_invalid(
-			&u, "this is not a model archive that can be read (.mar, .zip, .tar.gz)",
-			archive_error_string(u.archive));
+		r = unpack_unreadable(&u);
 	else
 		r = unpack_entries(&u);
 	archive_read_free(u.archive);
