@@ -321,39 +321,54 @@ static void metric_write_sample(struct buf *out, const struct metric *m, const c
 	buf_putc(out, '\n');
 }
 
-static bool metric_wanted(const struct slice *names, unsigned n, const char *name,
-			  const char *suffix)
-{
-	char sample[512];
+/* What of a family was asked for. */
+struct metric_wish {
+	bool whole, bucket, count, sum;
+};
 
-	snprintf(sample, sizeof(sample), "%s%s", name, suffix ? suffix : "");
-	for (unsigned i = 0; i < n; i++)
-		if (slice_eq(names[i], slice_str(sample)))
-			return true;
-	return n == 0;
+static struct metric_wish metric_wish(const struct slice *names, unsigned n, struct slice family)
+{
+	struct metric_wish w = { .whole = n == 0 };
+
+	for (unsigned i = 0; i < n; i++) {
+		struct slice suffix;
+
+		if (!slice_starts(names[i], family))
+			continue;
+		suffix = slice_make(names[i].p + family.n, names[i].n - family.n);
+		w.whole |= !suffix.n;
+		w.bucket |= slice_eq(suffix, SLICE("_bucket"));
+		w.count |= slice_eq(suffix, SLICE("_count"));
+		w.sum |= slice_eq(suffix, SLICE("_sum"));
+	}
+	return w;
 }
 
-static void metric_write_histogram(struct buf *out, const struct metric *m,
-				   const struct slice *names, unsigned n)
+static uint64_t metric_write_buckets(struct buf *out, const struct metric *m, bool wanted)
 {
 	const struct metric_family *f = m->family;
 	uint64_t total = 0;
 
 	for (unsigned i = 0; i <= f->n_bounds; i++) {
-		struct buf le = BUF_INIT(64);
+		char le[DECIMAL_MAX + 1] = "+Inf";
 
 		total += m->histogram->counts[i];
+		if (!wanted)
+			continue;
 		if (i < f->n_bounds)
-			metric_write_double(&le, f->bounds[i]);
-		if (metric_wanted(names, n, f->name, "_bucket"))
-			metric_write_sample(out, m, "_bucket",
-					    i < f->n_bounds ? buf_cstr(&le) : "+Inf",
-					    (double)total);
-		buf_finish(&le);
+			le[decimal_write(le, f->bounds[i])] = '\0';
+		metric_write_sample(out, m, "_bucket", le, (double)total);
 	}
-	if (metric_wanted(names, n, f->name, "_count"))
+	return total;
+}
+
+static void metric_write_histogram(struct buf *out, const struct metric *m, struct metric_wish w)
+{
+	uint64_t total = metric_write_buckets(out, m, w.whole || w.bucket);
+
+	if (w.whole || w.count)
 		metric_write_sample(out, m, "_count", NULL, (double)total);
-	if (metric_wanted(names, n, f->name, "_sum"))
+	if (w.whole || w.sum)
 		metric_write_sample(out, m, "_sum", NULL, m->histogram->sum);
 }
 
@@ -361,24 +376,21 @@ static void metric_family_write(struct buf *out, const struct metric_family *f,
 				const struct slice *names, unsigned n)
 {
 	static const char *const types[] = { "counter", "gauge", "histogram" };
+	struct metric_wish w = metric_wish(names, n, slice_str(f->name));
 	bool histogram = f->type == METRIC_HISTOGRAM;
 
-	if (!metric_wanted(names, n, f->name, NULL) &&
-	    !(histogram && (metric_wanted(names, n, f->name, "_bucket") ||
-			    metric_wanted(names, n, f->name, "_count") ||
-			    metric_wanted(names, n, f->name, "_sum"))))
+	if (!w.whole && !(histogram && (w.bucket || w.count || w.sum)))
 		return;
 	buf_printf(out, "# HELP %s ", f->name);
 	metric_write_escaped(out, f->help, false);
 	buf_printf(out, "\n# TYPE %s %s\n", f->name, types[f->type]);
 	list_for_each (l, &f->series) {
 		const struct metric *m = container_of(l, struct metric, link);
-		bool whole = metric_wanted(names, n, f->name, NULL);
 
 		if (m->silent)
 			continue;
 		if (histogram)
-			metric_write_histogram(out, m, names, whole ? 0 : n);
+			metric_write_histogram(out, m, w);
 		else
 			metric_write_sample(out, m, NULL, NULL, m->value);
 	}
