@@ -192,6 +192,18 @@ static void register_left(struct call *c)
 	waiting_end(w);
 }
 
+/* False after a 405. */
+static bool management_may_change(struct call *c)
+{
+	if (c->api->settings->enable_model_api)
+		return true;
+	call_error(c, 405, "MethodNotAllowedException",
+		   "Requested method is not allowed, please refer to API document. Models are "
+		   "registered and unregistered only where the server was started with "
+		   "enable_model_api=true (--enable-model-api)");
+	return false;
+}
+
 void management_register(struct call *c)
 {
 	struct registration r = { 0 };
@@ -199,10 +211,8 @@ void management_register(struct call *c)
 	struct waiting *w;
 	struct args args;
 
-	if (!c->api->settings->enable_model_api) {
-		call_not_allowed(c);
+	if (!management_may_change(c))
 		return;
-	}
 	if (args_read(&args, c, true) < 0)
 		return;
 	r.url = args_text(&args, "url");
@@ -339,10 +349,8 @@ void management_unregister(struct call *c)
 	struct slice version = c->version_name;
 	struct version *v;
 
-	if (!c->api->settings->enable_model_api) {
-		call_not_allowed(c);
+	if (!management_may_change(c))
 		return;
-	}
 	v = call_find_version(c, c->model, version);
 	if (!v)
 		return;

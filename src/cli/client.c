@@ -278,9 +278,6 @@ static void client_advise(struct client *c, const char *type, const char *messag
 		c->missing(c, type, message);
 	else if (c->status == 404)
 		advice = "`sconce models list` shows what is there.";
-	else if (c->status == 405)
-		advice = "Models are changed only where the server was started with "
-			 "enable_model_api=true (--enable-model-api).";
 	if (advice)
 		fprintf(stderr, "%s\n", advice);
 }

@@ -393,7 +393,9 @@ def test_registration_is_off_by_default(serve, tmp_path):
     server = serve(store=tmp_path, enable_model_api=None)
     for method, path in (("POST", "/models?url=echo.mar"), ("DELETE", "/models/echo")):
         assert_error(server.manage(method, path), 405, "MethodNotAllowedException",
-                     "Requested method is not allowed, please refer to API document.")
+                     "Requested method is not allowed, please refer to API document. Models are "
+                     "registered and unregistered only where the server was started with "
+                     "enable_model_api=true (--enable-model-api)")
     assert server.predict("echo", b"x").text == "x"
 
 

@@ -236,8 +236,8 @@ def test_changes_are_not_allowed(serve, tmp_path):
     client = Client(tmp_path, f"http://127.0.0.1:{server.management}")
     code, _, complaints = client.run("unregister", "m")
     assert code == 1
-    assert complaints.endswith("where the server was started with enable_model_api=true "
-                               "(--enable-model-api).\n")
+    assert complaints.endswith("only where the server was started with enable_model_api=true "
+                               "(--enable-model-api)\n")
 
 
 def test_tokens(serve, tmp_path):
