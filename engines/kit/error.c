@@ -52,7 +52,7 @@ int kit_fail(struct sconce_error *e, int r, const char *format, ...)
 
 int kit_no_memory(struct sconce_error *e)
 {
-	return kit_fail(e, -1, "out of memory");
+	return kit_fail(e, SCONCE_NO_MEMORY, "out of memory");
 }
 
 void kit_log(const struct sconce_host *host, int level, const char *format, ...)

@@ -18,6 +18,7 @@
 /* Puts a sentence into *e, on one line, and returns `r`. */
 int kit_fail(struct sconce_error *e, int r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Returns SCONCE_NO_MEMORY. */
 int kit_no_memory(struct sconce_error *e);
 /* One line for the host's log, of a level of struct sconce_host. Any thread. */
 void kit_log(const struct sconce_host *host, int level, const char *format, ...)

@@ -41,7 +41,7 @@ int openvino_check(const struct openvino *o, int status, struct sconce_error *e)
 	else
 		kit_fail(e, -1, "%s", strdupa(e->text));
 	o->api.free(text);
-	return -1;
+	return strstr(e->text, "bad_alloc") ? kit_no_memory(e) : -1;
 }
 
 static int open_functions(struct openvino *o, const char *path, struct sconce_error *e)
