@@ -3,6 +3,7 @@
 
 /* The engine's table, and the life of engine and model. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,8 @@ static int load_into(struct openvino_model *m, const struct sconce_model_options
 	if (strncmp(wanted->device, "cpu", 3) != 0)
 		kit_log(m->engine->host, 2,
 			"OpenVINO does not run on %.100s: it uses the processor", wanted->device);
+	if (stat(m->path, &m->file) < 0)
+		return kit_fail(e, -1, "%.800s: %s", m->path, strerror(errno));
 	m->each = wanted->threads;
 	r = openvino_configure(m, e);
 	if (!r)
@@ -102,7 +105,7 @@ static int load_into(struct openvino_model *m, const struct sconce_model_options
 	after = kit_own_bytes();
 	m->loaded_bytes = after > before ? after - before : 0;
 	if (!r)
-		r = openvino_describe(m, read, e);
+		r = openvino_describe(m, read, SCONCE_HAS(wanted, batch) ? wanted->batch : 0, e);
 	if (read)
 		m->engine->api.model_free(read);
 	return r;

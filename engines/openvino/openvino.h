@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sconce/engine.h>
+#include <sys/stat.h>
 
 #include "kit/kit.h"
 #include "ov.h"
@@ -36,6 +37,7 @@ struct openvino_model {
 	struct openvino *engine;
 	struct settings settings;
 	char *path;
+	struct stat file; /* as it was when it was loaded */
 	struct sconce_signature signature;
 	struct sconce_tensor_spec *inputs, *outputs;
 	uint64_t loaded_bytes; /* by how much the process grew */
@@ -61,7 +63,7 @@ struct openvino_instance {
 /* The library: `library` of the configuration, of the interpreter's packages, or the system's.
  * 0, or -1 with what is missing and how to get it. */
 int openvino_find(struct openvino *o, struct sconce_error *e);
-/* 0 for 0; else -1 with what the library said last. */
+/* 0 for 0; else -1, or SCONCE_NO_MEMORY, with what the library said last. */
 int openvino_check(const struct openvino *o, int status, struct sconce_error *e);
 
 /* "BF16 FP32 INT8": what the processor has, as OpenVINO sees it. */
@@ -95,8 +97,9 @@ void openvino_tune(struct openvino_model *m);
 
 /* ---- signature.c ---- */
 
-/* Fills in the model's signature from what was read. */
-int openvino_describe(struct openvino_model *m, ov_model *read, struct sconce_error *e);
+/* Fills in the model's signature from what was read. `batch`: requests in a run; 0: any. */
+int openvino_describe(struct openvino_model *m, ov_model *read, uint32_t batch,
+		      struct sconce_error *e);
 void openvino_forget(struct openvino_model *m);
 
 /* ---- run.c ---- */

@@ -149,6 +149,22 @@ def test_another_number_of_instances(server):
     assert all(future.result().json() == [PRODUCT] for future in futures)
 
 
+def test_a_file_that_is_another_by_now(serve, python, tmp_path):
+    """More instances compile the model again; what has come in its place is for the next start."""
+    store, other = tmp_path / "store", tmp_path / "other"
+    for folder, weights in ((store, WEIGHTS), (other, [0.0] * 12)):
+        folder.mkdir()
+        written.ir_linear(folder / "own.xml", weights)
+    server = serve(store=store, python=python, load_models="own.xml")
+    for name in ("own.bin", "own.xml"):
+        os.replace(other / name, store / name)
+    answer = server.manage("PUT", "/models/own?min_worker=3&max_worker=3&synchronous=true")
+    assert answer.status_code == 200
+    futures = [background(server.predict, "own", json.dumps([ROW]), headers=JSON)
+               for _ in range(20)]
+    assert all(future.result().json() == [PRODUCT] for future in futures)
+
+
 def test_a_runtime_that_is_missing_is_named(serve, models):
     server = serve(store=models, load_models=None)
     answer = server.register("own.xml", initial_workers=1, synchronous="true")

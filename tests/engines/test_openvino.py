@@ -261,6 +261,12 @@ def test_another_number_of_threads(openvino, linear):
     assert result.log == [[1, "2 runs at a time use 2 threads each from now on"]]
 
 
+def test_nobody_asks_about_batches(openvino, linear):
+    assert not openvino.call(linear, batch=1).signature["batches"]
+    assert openvino.call(linear, batch=8).signature["batches"]
+    assert openvino.call(linear, batch=1, config={"batches": True}).signature["batches"]
+
+
 def test_a_run_that_is_cancelled(openvino, tmp_path):
     ir = models.Ir()
     x = ir.input([512, 512], name="x")
