@@ -75,7 +75,8 @@ def test_probes_and_the_page_tell(server):
         {"model": "broken", "version": "1.0", "reason": "it does not load: " + CAUSE}]
     text = str(page(server))
     assert f"broken 1.0: it does not load: {CAUSE}" in text
-    assert re.search(rf"broken 1\.0 .*0 of 1 ready {re.escape(CAUSE)}", text)
+    assert re.search(r"broken 1\.0 .*0 of 1 ready", text)
+    assert text.count(CAUSE) == 1
 
 
 def test_the_log_has_the_traceback_once_and_only_the_users_frames(server):
