@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -50,10 +51,19 @@ struct downloading {
 	int disk; /* errno of a write */
 };
 
-static int download_fail(struct downloading *l, const char *more)
+/* TorchServe's sentence, and the cause behind it. */
+static int download_fail(struct downloading *l, const char *fmt, ...) _printf_(2, 3);
+
+static int download_fail(struct downloading *l, const char *fmt, ...)
 {
+	char cause[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(cause, sizeof(cause), fmt, args);
+	va_end(args);
 	return archive_fail(l->err, 400, FAILED, "Failed to download archive from: %s%s", l->d->url,
-			    more);
+			    cause);
 }
 
 /* ---- what arrives ---- */
@@ -328,15 +338,15 @@ static int download_verdict(struct downloading *l, CURLcode r)
 				    "InternalServerException", "Failed to save model: %s: %s",
 				    strrchr(l->d->path, '/') + 1, strerror(l->disk));
 	if (l->got.misplaced)
-		buf_printf(l->why, "%s: the server sent another part than was asked for\n",
-			   l->d->url);
-	else if (r != CURLE_OK)
-		buf_printf(l->why, "%s: %s\n", l->d->url, l->curl->easy_strerror(r));
-	else if (l->got.status != 200 && l->got.status != 206)
-		buf_printf(l->why, "%s: the server answered %ld\n", l->d->url, l->got.status);
-	else
-		return 0;
-	return download_fail(l, "");
+		return download_fail(l, ". The server sent another part than was asked for");
+	if (r == CURLE_OPERATION_TIMEDOUT)
+		return download_fail(l, ". It took longer than download_timeout, "
+					"download_stall_timeout and download_rate_min allow");
+	if (r != CURLE_OK)
+		return download_fail(l, ". %s", l->curl->easy_strerror(r));
+	if (l->got.status != 200 && l->got.status != 206)
+		return download_fail(l, ". The server answered %ld", l->got.status);
+	return 0;
 }
 
 static int download_fetch(struct downloading *l)
@@ -413,7 +423,9 @@ int download_run(const struct download *d, struct archive_error *err, struct buf
 	l.deadline_ns = clock_now_ns() + MIN(d->limit_s, DOWNLOAD_LIMIT_MAX) * NS_PER_S;
 	l.curl = curl_load(why);
 	l.easy = l.curl ? l.curl->easy_init() : NULL;
-	r = l.easy ? download_open(&l) : download_fail(&l, "");
+	r = l.easy   ? download_open(&l)
+	    : l.curl ? download_fail(&l, ". libcurl has no memory")
+		     : download_fail(&l, ". %s", buf_cstr(why));
 	if (!r)
 		r = download_fetch(&l);
 	if (!r)

@@ -133,7 +133,9 @@ static void source_remote(const struct settings *s, const char *url, const char 
 
 	if (source_has_bad_port(url))
 		source_refuse(ret, 400, "DownloadArchiveException",
-			      "Failed to download archive from: %", url);
+			      "Failed to download archive from: %. Its port is no number up to "
+			      "65535",
+			      url);
 	else if (name)
 		ret->download = mem_printf("%s/%s", s->model_store ? s->model_store : folder, name);
 	else
@@ -163,7 +165,9 @@ void source_resolve(const struct settings *s, const char *url, const char *folde
 		ret->path = file ? source_existing(url + 7) : source_in_store(s, url);
 		if (!ret->path && file)
 			source_refuse(ret, 400, "DownloadArchiveException",
-				      "Failed to download archive from: %", url);
+				      "Failed to download archive from: %. The server's machine "
+				      "has no such file, or it cannot be read there",
+				      url);
 		else if (!ret->path)
 			source_not_found(s, url, ret);
 	}

@@ -88,7 +88,8 @@ static void the_last_word_of_a_path_counts(void **state)
 	}
 	refused("/another/machine/", 404, "Model not found at: /another/machine/");
 	refused("file:///another/b.mar", 400,
-		"Failed to download archive from: file:///another/b.mar");
+		"Failed to download archive from: file:///another/b.mar. The server's machine has "
+		"no such file, or it cannot be read there");
 }
 
 static void refuses_what_leaves_the_store(void **state)
@@ -122,8 +123,9 @@ static void refuses_what_is_no_url(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		_cleanup_(freep) char *want = mem_printf("Failed to download archive from: %s",
-							 bad[i]);
+		_cleanup_(freep) char *want = mem_printf(
+			"Failed to download archive from: %s. Its port is no number up to 65535",
+			bad[i]);
 
 		refused(bad[i], 400, want);
 	}

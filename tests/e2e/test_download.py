@@ -92,12 +92,18 @@ def test_the_page_of_a_redirect_is_not_waited_for(server, files):
 
 
 @pytest.mark.parametrize("path,code,kind,message", [
-    ("missing/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
-    ("wordy/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
-    ("round/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
-    ("short/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
-    ("unasked/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
-    ("stalls/echo.mar", 400, FAILED, "Failed to download archive from: {url}"),
+    ("missing/echo.mar", 400, FAILED, "Failed to download archive from: {url}. "
+     "The server answered 404"),
+    ("wordy/echo.mar", 400, FAILED, "Failed to download archive from: {url}. "
+     "The server answered 404"),
+    ("round/echo.mar", 400, FAILED, "Failed to download archive from: {url}. "
+     "The server answered 302"),
+    ("short/echo.mar", 400, FAILED, "Failed to download archive from: {url}. "
+     "Transferred a partial file"),
+    ("unasked/echo.mar", 400, FAILED, "Failed to download archive from: {url}. The server sent "
+     "another part than was asked for"),
+    ("stalls/echo.mar", 400, FAILED, "Failed to download archive from: {url}. It took longer than "
+     "download_timeout, download_stall_timeout and download_rate_min allow"),
     ("endless/echo.mar", 400, FAILED, "Failed to download archive from: {url}: it is larger than "
      "max_archive_size allows"),
     ("plain/", 400, FAILED, "Failed to download archive from: {url}: its path does not end with "
@@ -225,7 +231,9 @@ def test_a_download_that_trickles_is_given_up(serve, tmp_path, files):
     server = serve(store=tmp_path, load_models="", download_stall_timeout=1,
                    download_rate_min="10m")
     url = files.url("trickles/echo.mar")
-    assert_error(server.register(url), 400, FAILED, f"Failed to download archive from: {url}")
+    assert_error(server.register(url), 400, FAILED,
+                 f"Failed to download archive from: {url}. It took longer than download_timeout, "
+                 "download_stall_timeout and download_rate_min allow")
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
