@@ -9,6 +9,7 @@
 #include <sconce/engine.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include <yyjson.h>
 
 #define KIT_PATH_MAX 4096
@@ -55,6 +56,18 @@ int settings_value(yyjson_val *v, char *ret, size_t room);
  */
 int package_find(const struct sconce_host *host, const char *pattern,
 		 int (*take)(void *arg, const char *path), void *arg);
+
+/* ---- file.c ---- */
+
+/* Which file it was. */
+struct kit_file {
+	uint64_t device, number, size;
+	struct timespec changed;
+};
+
+int kit_file_read(struct kit_file *f, const char *path, struct sconce_error *e);
+/* Another file in its place is another model, which nobody has asked for. */
+bool kit_file_is_the_same(const struct kit_file *f, const char *path);
 
 /* ---- process.c ---- */
 

@@ -128,6 +128,9 @@ static int onnx_load_into(struct onnx_model *m, const struct sconce_model_option
 	if (r)
 		return r;
 	settings_warn(&m->settings, ONNX_SETTINGS, m->engine->host);
+	r = kit_file_read(&m->file, m->path, e);
+	if (r)
+		return r;
 	r = onnx_session_open(m, onnx_pool(wanted->instances, wanted->threads), &m->current, e);
 	after = kit_own_bytes();
 	m->loaded_bytes = after > before ? after - before : 0;

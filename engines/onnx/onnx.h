@@ -42,6 +42,7 @@ struct onnx_model {
 	struct onnx *engine;
 	struct settings settings;
 	char *path, *device;
+	struct kit_file file;
 	struct sconce_signature signature;
 	struct sconce_tensor_spec *inputs, *outputs;
 	struct onnx_symbols *input_symbols, *output_symbols;

@@ -75,16 +75,20 @@ static void tune_begin(struct onnx_model *m)
 
 void onnx_tune(struct onnx_model *m, unsigned each)
 {
+	const char *why =
+		m->loaded_bytes > TWICE_BYTES_MAX
+			? "the model is too large to be loaded a second time beside itself"
+		: !kit_file_is_the_same(&m->file, m->path) ? "its file has changed since"
+							   : NULL;
+
 	pthread_mutex_lock(&m->lock);
 	m->wanted = onnx_pool(m->instances, each ? each : 1);
 	if (!m->tuning && !m->closing && m->wanted != m->current->threads) {
-		if (m->loaded_bytes <= TWICE_BYTES_MAX)
-			tune_begin(m);
+		if (why)
+			kit_log(m->engine->host, 1, "keeps its %u threads: %s", m->current->threads,
+				why);
 		else
-			kit_log(m->engine->host, 1,
-				"keeps its %u threads: the model is too large to be loaded a "
-				"second time beside itself",
-				m->current->threads);
+			tune_begin(m);
 	}
 	pthread_mutex_unlock(&m->lock);
 }

@@ -154,16 +154,6 @@ static void leave(struct openvino_model *m)
 			openvino_instance_leave(i);
 }
 
-/* Another file in its place is another model, which nobody has asked for. */
-static bool is_the_same(const struct openvino_model *m)
-{
-	struct stat st;
-
-	return stat(m->path, &st) == 0 && st.st_ino == m->file.st_ino &&
-	       st.st_size == m->file.st_size && st.st_mtim.tv_sec == m->file.st_mtim.tv_sec &&
-	       st.st_mtim.tv_nsec == m->file.st_mtim.tv_nsec;
-}
-
 static void replace(struct openvino_model *m, unsigned streams, unsigned each)
 {
 	const struct sconce_host *host = m->engine->host;
@@ -171,8 +161,8 @@ static void replace(struct openvino_model *m, unsigned streams, unsigned each)
 	const char *why =
 		m->loaded_bytes > TWICE_BYTES_MAX
 			? "the model is too large to be compiled a second time beside itself"
-		: !is_the_same(m) ? "its file has changed since"
-				  : NULL;
+		: !kit_file_is_the_same(&m->file, m->path) ? "its file has changed since"
+							   : NULL;
 	struct sconce_error e;
 
 	if (why) {

@@ -3,7 +3,6 @@
 
 /* The engine's table, and the life of engine and model. */
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,10 +95,10 @@ static int load_into(struct openvino_model *m, const struct sconce_model_options
 	if (strncmp(wanted->device, "cpu", 3) != 0)
 		kit_log(m->engine->host, 2,
 			"OpenVINO does not run on %.100s: it uses the processor", wanted->device);
-	if (stat(m->path, &m->file) < 0)
-		return kit_fail(e, -1, "%.800s: %s", m->path, strerror(errno));
 	m->each = wanted->threads;
-	r = openvino_configure(m, e);
+	r = kit_file_read(&m->file, m->path, e);
+	if (!r)
+		r = openvino_configure(m, e);
 	if (!r)
 		r = openvino_compile(m, wanted->instances, wanted->threads, &m->current, &read, e);
 	after = kit_own_bytes();

@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <sconce/engine.h>
-#include <sys/stat.h>
 
 #include "kit/kit.h"
 #include "ov.h"
@@ -37,7 +36,7 @@ struct openvino_model {
 	struct openvino *engine;
 	struct settings settings;
 	char *path;
-	struct stat file; /* as it was when it was loaded */
+	struct kit_file file;
 	struct sconce_signature signature;
 	struct sconce_tensor_spec *inputs, *outputs;
 	uint64_t loaded_bytes; /* by how much the process grew */

@@ -148,6 +148,32 @@ def test_broken_files_say_so(serve, python, models, tmp_path, content, words):
     assert words in answer.json()["message"]
 
 
+TIMES = """
+import sys
+from onnx import TensorProto, helper, save
+path, factor = sys.argv[1:]
+x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in "xy")
+by = helper.make_tensor("by", TensorProto.FLOAT, [1], [float(factor)])
+graph = helper.make_graph([helper.make_node("Mul", ["x", "by"], ["y"])], "times", [x], [y], [by])
+save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+"""
+
+
+@pytest.mark.skipif(os.cpu_count() < 2, reason="one processor is not shared out anew")
+def test_a_file_that_is_another_by_now(serve, python, tmp_path):
+    """Fewer threads load the model again; what has come in its place is for the next start."""
+    store, other = tmp_path / "store", tmp_path / "other.onnx"
+    store.mkdir()
+    for path, factor in ((store / "times.onnx", "2"), (other, "0")):
+        subprocess.run([python, "-c", TIMES, path, factor], check=True)
+    server = serve(store=store, python=python, load_models="times.onnx")
+    os.replace(other, store / "times.onnx")
+    answer = server.manage("PUT", "/models/times?min_worker=2&max_worker=2&synchronous=true")
+    assert answer.status_code == 200
+    eventually(lambda: "its file has changed since" in server.log("model_log.log"), "a line")
+    assert server.predict("times", "[3]", headers=JSON).json() == [6.0]
+
+
 def test_what_is_no_tensor_is_told(serve, python, models):
     server = serve(store=models, python=python, load_models=None)
     answer = server.register("iris.onnx", initial_workers=1, synchronous="true")
