@@ -14,9 +14,10 @@ class Handler:
         self.weights, self.bias = model["weights"], model["bias"]
 
     def score(self, row):
-        missing = sorted(set(self.weights) - set(row))
+        row = row if isinstance(row, dict) else {}
+        missing = sorted(n for n in self.weights if not isinstance(row.get(n), (int, float)))
         if missing:
-            raise PredictionException("a row has no %s" % ", ".join(missing), 400)
+            raise PredictionException("a row has no number for %s" % ", ".join(missing), 400)
         return self.bias + sum(weight * row[name] for name, weight in self.weights.items())
 
     def predict(self, request):
