@@ -36,8 +36,8 @@ PLANTS = {
         "src/net/h1_answer.c", "\tlist_push_back(&c->h1.exchanges, &e->x.link);",
         "\tlist_push_front(&c->h1.exchanges, &e->x.link);"),
     "a lateness is never over": (
-        "src/net/conn.c", "\twait_stop(w);\n\tc->net->stats.timeouts_total++;",
-        "\tc->net->stats.timeouts_total++;"),
+        "src/net/conn.c", "\twait_stop(w);\n\tc->net->stats.timeouts_total +=",
+        "\tc->net->stats.timeouts_total +="),
     "204 has a length": (
         "src/net/h1_answer.c", ".no_length = o->answer.status == 204 ||",
         ".no_length = 0 &&"),
@@ -47,7 +47,7 @@ PLANTS = {
     "a request's body is never given back": (
         "src/api/call.c", "\tbody_finish(&c->body);\n", ""),
     "a piece of a stream is never given back": (
-        "src/api/stream.c", "\t\tbudget_give(k->budget, k->n);\n", "\t\t;\n"),
+        "src/api/stream.c", "\t\tbudget_give(k->budget, k->charged);\n", "\t\t;\n"),
     "a release is forgotten": (
         "src/fleet/worker_death.c", "\t\tw->ops->release(w->owner);\n", ""),
     "a grant is never given back": (
