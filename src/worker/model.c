@@ -320,8 +320,14 @@ static int model_find_engine(struct model *m, const struct model_wish *w, struct
 		m->engine = NULL;
 		plugin_close(&m->plugin);
 	}
-	if (r < 0 && missing.n)
+	if (r < 0 && missing.n) {
 		snprintf(e->text, sizeof(e->text), "%s", buf_cstr(&missing));
+	} else if (missing.n) {
+		snprintf(why.text, sizeof(why.text),
+			 "%s runs the model; another would have: %.900s", m->plugin.table->name,
+			 buf_cstr(&missing));
+		model_log(&m->host, 1, why.text);
+	}
 	buf_finish(&missing);
 	return MIN(r, 0);
 }

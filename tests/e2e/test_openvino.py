@@ -208,6 +208,8 @@ def test_another_engine_is_taken_then(serve, models, crashing, tmp_path, package
     answer = server.predict("net", json.dumps([[1] * 2048]), headers=JSON)
     assert answer.status_code == 200 and len(answer.json()[0]) == 214
     assert server.describe("net")[0]["workers"][0]["engine"] == "onnx"
+    said = server.log("model_log.log")
+    assert "onnx runs the model; another would have: OpenVINO 2025.4.1 crashes on this" in said
 
 
 @pytest.mark.parametrize("name, content", [

@@ -3,6 +3,7 @@
 
 import importlib.util
 import random
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -304,10 +305,13 @@ def written(folder, kind):
         return models.saved_model(folder / "tf", WEIGHTS)
     if kind == "tflite":
         return models.tflite(folder / "net.tflite", WEIGHTS)
+    if kind == "onnx":
+        source, = package("magika").glob("models/*/model.onnx")
+        return Path(shutil.copy(source, folder / "net.onnx"))
     return models.paddle(folder / "net.pdmodel", 2.5)
 
 
-@pytest.mark.parametrize("kind", ["xml", "pb", "tflite", "pdmodel"])
+@pytest.mark.parametrize("kind", ["xml", "pb", "tflite", "pdmodel", "onnx"])
 @pytest.mark.parametrize("content", [b"", b"junk" * 100, "half", "most"])
 def test_broken_files(openvino, tmp_path, kind, content):
     path = written(tmp_path, kind)
