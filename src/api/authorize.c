@@ -23,8 +23,7 @@ static void authorize_refuse(struct call *c, const char *what, enum token_verdic
 		[TOKEN_OTHER] = "That is the key for something else",
 		[TOKEN_WRONG] = "That is no key of this server",
 	};
-	const char *path = tokens_path(c->api->tokens), *slash = strrchr(path, '/');
-	const char *file = slash ? slash + 1 : path, *name = token_kind_name(kind);
+	const char *file = tokens_file_name(c->api->tokens), *name = token_kind_name(kind);
 
 	if (verdict == TOKEN_EXPIRED)
 		call_error(c, 400, "InvalidKeyException",

@@ -9,6 +9,7 @@
  */
 
 #include "api/html.h"
+#include "auth/tokens.h"
 #include "fleet/worker.h"
 
 #define PAGE_MAX ((size_t)4 << 20)
@@ -137,8 +138,11 @@ static void page_how(struct call *c, struct buf *b)
 	buf_puts(b, "<h2>Call a model</h2>\n");
 	page_command(c, b, "-T photo.jpg", model);
 	page_command(c, b, "--json '{\"data\": [1, 2, 3]}'", model);
-	if (c->api->tokens)
-		buf_puts(b, "<p>$KEY is the inference key in the server's key_file.json.</p>\n");
+	if (c->api->tokens) {
+		buf_puts(b, "<p>$KEY is the inference key in the server's ");
+		html_printf(b, "%s", tokens_file_name(c->api->tokens));
+		buf_puts(b, ".</p>\n");
+	}
 	buf_puts(b, "<h2>More</h2>\n<p><a href=\"/api-description\">All calls of this address</a> "
 		    "· <a href=\"/ping\">/ping</a> · <a href=\"/readyz\">/readyz</a></p>\n");
 }

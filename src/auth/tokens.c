@@ -173,9 +173,11 @@ const char *token_kind_name(enum token_kind kind)
 	return token_names[kind];
 }
 
-const char *tokens_path(const struct tokens *t)
+const char *tokens_file_name(const struct tokens *t)
 {
-	return t->path;
+	const char *slash = strrchr(t->path, '/');
+
+	return slash ? slash + 1 : t->path;
 }
 
 enum token_verdict tokens_judge(const struct tokens *t, enum token_kind kind,

@@ -48,8 +48,8 @@ static inline bool tokens_check(const struct tokens *t, enum token_kind kind,
 }
 /* The name in the file: "management", "inference", "API". */
 const char *token_kind_name(enum token_kind kind);
-/* The file's path, as it was given. */
-const char *tokens_path(const struct tokens *t);
+/* The file's name without its folder, which is the server's business. */
+const char *tokens_file_name(const struct tokens *t);
 /* 0, or -errno when the file could not be written: then the old key stays valid. */
 typedef void tokens_renewed(void *arg, int r);
 /* A new key for `kind` (not TOKEN_API). It is written (and synced) by a thread of libuv's pool;

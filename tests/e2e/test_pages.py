@@ -123,7 +123,8 @@ def test_no_models(serve, enabled, advice):
 def test_without_a_key_nothing_is_told_of_models(serve, tmp_path):
     make_mar(tmp_path / "store", "secret", "echo.py")
     server = serve(root=tmp_path, store=tmp_path / "store", disable_token_authorization=False,
-                   wait=False)
+                   key_file=tmp_path / "mine.json", wait=False)
     text = eventually(lambda: [t for t in [eventual_page(server)] if "Ready." in t])[0]
     assert "secret" not in text
     assert "Authorization: Bearer $KEY" in text
+    assert "$KEY is the inference key in the server's mine.json." in text
