@@ -132,14 +132,16 @@ class Engine:
         folder.mkdir()
         command = self.command(model, groups, folder, options)
         done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, timeout=PATIENCE,
-                              capture_output=True, text=True, check=False,
+                              capture_output=True, check=False,
                               env={**os.environ, **(environment or {})})
+        # Names are what is in the file; texts of errors are UTF-8.
+        stdout, stderr = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
         assert done.returncode in (0, 1), \
-            f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}"
-        assert self.chatty or not done.stderr, done.stderr
-        report = json.loads(done.stdout)
+            f"{command} ended with {done.returncode}: {stdout}{stderr}"
+        assert self.chatty or not stderr, stderr
+        report = json.loads(stdout)
         if "error" in report:
-            assert "\n" not in report["error"] and report["error"].strip(), report
+            assert report["error"].strip() and not {"\n", "\ufffd"} & {*report["error"]}, report
             raise EngineError(report)
         return Result(report, folder)
 
