@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 import zipfile
+from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -353,6 +354,24 @@ def test_a_package_without_its_source_needs_a_description(engine, package, tmp_p
     x, mask = rand(2, 4), rand(2, 5, seed=1)
     result = engine.call(tmp_path / "m.pt2", [x, mask], config=shapes)
     assert close(result.outputs()[0], packaged(x, mask)[0])
+
+
+def test_a_package_leaves_no_files(engine, package, tmp_path):
+    """Whatever ends the process later: what was unpacked has gone once it is loaded."""
+    places = tmp_path / "places"
+    places.mkdir()
+    run = subprocess.Popen(
+        [str(word) for word in engine.command(package, [[rand(2, 4), rand(2, 5)]], tmp_path,
+                                              {"repeat": 10_000_000})],
+        env={**os.environ, "TMPDIR": str(places)}, stdout=subprocess.DEVNULL)
+    maps = Path(f"/proc/{run.pid}/maps")
+    try:
+        while "wrapper.so (deleted)" not in maps.read_text():
+            assert run.poll() is None, "it has ended"
+    finally:
+        run.kill()
+        run.wait()
+    assert not list(places.iterdir())
 
 
 def test_a_package_for_another_processor(engine, package, tmp_path):

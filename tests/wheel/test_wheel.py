@@ -25,6 +25,12 @@ def test_commands(environment, tmp_path):
     assert run(tmp_path / "link", "--help").startswith("usage: torch-model-archiver ")
 
 
+def test_engines_bring_what_is_built_later(environment):
+    shim = environment.root / "share" / "sconce" / "engines" / "torch" / "shim"
+    assert {"shim.cpp", "shim.h"} <= {path.name for path in shim.iterdir()}
+    assert (shim / "sconce" / "engine.h").exists()
+
+
 def test_packages_without_a_server(environment, tmp_path):
     """`import ts` works, and is an installed TorchServe's where there is one."""
     script = "import ts, sconce; print(ts.__file__)"

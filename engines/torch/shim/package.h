@@ -8,6 +8,11 @@
  * configuration has to say them, and the code's own, stricter checks are switched on.
  */
 
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
@@ -231,6 +236,50 @@ inline std::shared_ptr<callee> package_model::instance()
 
 /* ---- loading ---- */
 
+/* A package is unpacked into a folder that only an orderly end would remove: this one is gone as
+ * soon as what it has is loaded. */
+struct passing_folder {
+	std::string path, before;
+	bool had = false;
+
+	passing_folder()
+	{
+		const char *place = getenv("TMPDIR");
+
+		had = place;
+		before = place ? place : "/tmp";
+		path = before + "/sconce-torch-XXXXXX";
+		if (!mkdtemp(path.data()))
+			throw problem("there is no place to unpack the package: " + before + ": " +
+				      strerror(errno));
+		setenv("TMPDIR", path.c_str(), 1);
+	}
+	~passing_folder()
+	{
+		std::error_code ignored;
+
+		if (had)
+			setenv("TMPDIR", before.c_str(), 1);
+		else
+			unsetenv("TMPDIR");
+		std::filesystem::remove_all(path, ignored);
+	}
+	passing_folder(const passing_folder &) = delete;
+	passing_folder &operator=(const passing_folder &) = delete;
+};
+
+inline std::unique_ptr<torch::inductor::AOTIModelPackageLoader>
+open_package(const struct torch_wish &w, const at::Device &device)
+{
+	std::optional<passing_folder> folder;
+
+	/* Code for a GPU is read when it is first needed. */
+	if (device.is_cpu())
+		folder.emplace();
+	return std::make_unique<torch::inductor::AOTIModelPackageLoader>(
+		w.path, "model", false, w.instances, device.is_cpu() ? -1 : device.index());
+}
+
 inline void add_name(void *names, const char *name)
 {
 	static_cast<std::vector<std::string> *>(names)->push_back(name);
@@ -359,8 +408,7 @@ inline std::unique_ptr<model> load_package(std::unique_ptr<package_model> m,
 	}
 	/* It reads this once, when it first runs. */
 	setenv("AOTI_RUNTIME_CHECK_INPUTS", told ? "0" : "1", 1);
-	m->loader = std::make_unique<torch::inductor::AOTIModelPackageLoader>(
-		w.path, "model", false, w.instances, m->device.is_cpu() ? -1 : m->device.index());
+	m->loader = open_package(w, m->device);
 	describe_package(*m, w, source);
 	take_wish(*m, w);
 	try_package(*m);
