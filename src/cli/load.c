@@ -171,7 +171,10 @@ static void connection_answered(struct load *l, struct connection *c, bool open)
 	if (c->counts) {
 		l->result->statuses[status < LOAD_STATUSES ? status : 0]++;
 		l->result->took_ns = now_ns - l->begin_ns;
-		load_sample(l, now_ns - c->due_ns);
+		l->result->answers++;
+		/* Refusals that come at once would make a server look fast. */
+		if (load_status_is_good((unsigned)status))
+			load_sample(l, now_ns - c->due_ns);
 	}
 	if (!open || !llhttp_should_keep_alive(&c->parser) || c->sent < l->plan->request.n)
 		connection_close(c);

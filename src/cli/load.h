@@ -32,13 +32,19 @@ struct load_result {
 	uint64_t lost;                    /* connection closed or refused before an answer */
 	uint64_t unanswered;              /* not within the limit, or when it was interrupted */
 	uint64_t late;     /* open loop: sent late: all connections, or we, were busy */
-	float *latency_ms; /* of all answers, sorted */
+	uint64_t answers;  /* of whatever status */
+	float *latency_ms; /* of the good ones, sorted */
 	size_t n;
 	uint64_t took_ns; /* from the first request that counts to the last answer */
 };
 
+static inline bool load_status_is_good(unsigned status)
+{
+	return status >= 200 && status < 300;
+}
+
 /* 0, or -errno with a sentence in `why`. SIGINT ends it early. load_result_finish() in any case. */
 int load_run(const struct load_plan *p, struct load_result *ret, struct buf *why);
 void load_result_finish(struct load_result *r);
-/* The latency that the share `p` (0 … 1) of all answers had at most: by the nearest rank. */
+/* The latency that the share `p` (0 … 1) of all good answers had at most: by the nearest rank. */
 double load_percentile(const struct load_result *r, double p);

@@ -153,6 +153,19 @@ def test_lost_and_closed_connections(bench):
     assert told["lost"] == 2
 
 
+def test_errors_do_not_make_it_look_fast(bench):
+    """Only good answers have a throughput and a latency."""
+    busy = b"HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n"
+    few = ("any", "body", "--rate", "10", "--connections", "1", "-s", "0.5", "--warm-up", "0")
+    code, output, _ = bench(*few, address=Fake([ONCE] + 5 * [busy]).address)
+    assert code == 1 and output.startswith("throughput  0.0 answers/s (0 in ")
+    assert "\nerrors      5 with status 503\n" in output and "latency  " not in output
+    code, output, _ = bench(*few, "--json", address=Fake([ONCE, ONCE] + 4 * [busy]).address)
+    told = json.loads(output)
+    assert (told["requests"], told["failed"]) == (5, 4)
+    assert told["p50_ms"] == told["max_ms"] > 0
+
+
 def test_a_server_that_goes_away(bench):
     """What is asked of nobody is counted, too, and it ends in time."""
     fake = Fake([ONCE])
