@@ -246,6 +246,7 @@ struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 	list_init(&a->free_calls);
 	list_init(&a->early);
 	lane_init(&a->forms, fleet->loop);
+	lane_init(&a->long_forms, fleet->loop);
 	map_init(&a->idents);
 	a->begin = mem_new(uv_timer_t);
 	a->begin->data = a;
@@ -320,9 +321,10 @@ struct api *api_destroy(struct api *a)
 	struct list *n;
 
 	/* A thread may still read for a client that has left. */
-	while (a->forms.n)
+	while (a->forms.n || a->long_forms.n)
 		uv_run(a->fleet->loop, UV_RUN_ONCE);
 	lane_finish(&a->forms);
+	lane_finish(&a->long_forms);
 	while ((n = list_pop(&a->free_calls))) {
 		struct call *c = container_of(n, struct call, link);
 

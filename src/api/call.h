@@ -40,7 +40,7 @@ struct api {
 	struct list early;     /* … and calls wait until they are */
 	uv_timer_t *begin;     /* runs them then, some at a time */
 	struct ready ready;
-	struct lane forms; /* large ones, that are being read */
+	struct lane forms, long_forms; /* that threads read */
 	struct map idents; /* the clients' own that are in use now, to struct call */
 };
 

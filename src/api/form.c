@@ -4,6 +4,7 @@
 #include "wire/http.h"
 
 #define FORM_AT_ONCE ((size_t)128 << 10)
+#define FORM_SHORT ((size_t)16 << 20) /* those that are longer do not hold up the others */
 
 static struct form *form_create(struct call *c)
 {
@@ -65,7 +66,8 @@ bool form_read_ahead(struct call *c, void (*ready)(struct call *c))
 		return false;
 	f->ready = ready;
 	c->form = c->waiting = f;
-	lane_add(&c->api->forms, &f->work, form_run, form_done);
+	lane_add(c->body.used > FORM_SHORT ? &c->api->long_forms : &c->api->forms, &f->work,
+		 form_run, form_done);
 	return true;
 }
 

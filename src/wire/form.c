@@ -61,9 +61,16 @@ int form_parse_in_place(char *p, size_t n, struct form_field *fields, unsigned m
 	int r;
 
 	while (rest.p) {
-		struct slice pair = slice_cut(&rest, '&');
-		ptrdiff_t at = slice_find(pair, '=');
+		struct slice pair;
+		ptrdiff_t at;
 
+		/* There may be millions of them. */
+		if (rest.n && *rest.p == '&') {
+			rest = slice_make(rest.p + 1, rest.n - 1);
+			continue;
+		}
+		pair = slice_cut(&rest, '&');
+		at = slice_find(pair, '=');
 		if (at < 0 && (!pair.n || !rest.p))
 			continue;
 		if (count == max)
