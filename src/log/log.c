@@ -81,21 +81,30 @@ static bool log_has_work(void)
 	return lines || g.urgent || g.stopping || g.reopen;
 }
 
-/* Locked. Waits for lines, then until the half is worth writing. */
+/* Locked. Until then, unless something does not wait. */
+static void log_wait_until(uint64_t ns)
+{
+	struct timespec t = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
+
+	if (ns <= clock_now_ns())
+		return;
+	while (!g.urgent && !g.stopping && !g.reopen)
+		if (pthread_cond_timedwait(&g.work, &g.lock, &t) == ETIMEDOUT)
+			break;
+}
+
+/* Locked. Waits until it may write again, and for lines: under load they are there by then, and
+ * nobody has to wake us. */
 static void log_wait_for_work(void)
 {
-	struct timespec t;
-	uint64_t until;
-
+	if (g.commits)
+		log_wait_until(log_next_ns());
 	g.idle = true;
 	while (!log_has_work())
 		pthread_cond_wait(&g.work, &g.lock);
 	g.idle = false;
-	until = g.commits ? log_next_ns() : clock_now_ns() + g.gather_ns;
-	t = (struct timespec){ (time_t)(until / NS_PER_S), (long)(until % NS_PER_S) };
-	while (!g.urgent && !g.stopping && !g.reopen)
-		if (pthread_cond_timedwait(&g.work, &g.lock, &t) == ETIMEDOUT)
-			break;
+	if (!g.commits)
+		log_wait_until(clock_now_ns() + g.gather_ns);
 }
 
 /* Locked. Frees the forms of values in halves up to `no`. */
