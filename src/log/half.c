@@ -22,9 +22,15 @@ struct log_half *log_half_create(size_t room)
 {
 	struct log_half *h = mem_alloc(sizeof(*h) + room);
 
-	h->n = 0;
 	h->room = room;
+	log_half_clear(h);
 	return h;
+}
+
+void log_half_clear(struct log_half *h)
+{
+	h->n = 0;
+	h->values = false;
 }
 
 struct log_half *log_half_destroy(struct log_half *h)
@@ -64,6 +70,7 @@ bool log_half_put_values(struct log_half *h, const struct log_values_head *head,
 
 	if (!at)
 		return false;
+	h->values = true;
 	memcpy(at, head, sizeof(*head));
 	memcpy(at + sizeof(*head), values, of_values);
 	memcpy(at + sizeof(*head) + of_values, thread, head->thread_n);
@@ -83,12 +90,13 @@ bool log_half_next(const struct log_half *h, size_t *at, struct log_item *ret)
 	p += sizeof(r);
 	*at += sizeof(r) + r.n;
 	assert(*at <= h->n);
-	*ret = (struct log_item){ .file = (enum log_file)r.file };
+	ret->file = (enum log_file)r.file;
 	if (r.file != LOG_FILES) {
 		ret->line = slice_make(p, r.n);
 		ret->tail = r.tail;
 		return true;
 	}
+	ret->line = SLICE_NULL;
 	memcpy(&ret->head, p, sizeof(ret->head));
 	ret->values = p + sizeof(ret->head);
 	ret->thread = slice_make(ret->values + ret->head.n * sizeof(struct log_value),

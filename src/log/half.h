@@ -10,6 +10,7 @@
 
 struct log_half {
 	size_t n, room;
+	bool values; /* not all of it are lines */
 	char p[];
 };
 
@@ -28,9 +29,11 @@ struct log_item {
 
 struct log_half *log_half_create(size_t room);
 struct log_half *log_half_destroy(struct log_half *h);
+void log_half_clear(struct log_half *h);
 /* Both false when it does not fit. */
 bool log_half_put(struct log_half *h, enum log_file file, struct slice line, size_t tail);
 bool log_half_put_values(struct log_half *h, const struct log_values_head *head,
 			 const struct log_value *values, const char *thread, const char *ids);
-/* Reads what is at *at and moves it on; false at the end. What is read points into the half. */
+/* Reads what is at *at and moves it on; false at the end. What is read points into the half; of a
+ * line there is nothing about values. */
 bool log_half_next(const struct log_half *h, size_t *at, struct log_item *ret);

@@ -143,7 +143,7 @@ static void *log_thread(_unused_ void *arg)
 		pthread_mutex_unlock(&g.lock);
 
 		log_writer_write(&g.writer, full, reopen, atomic_load(&g.lost));
-		full->n = 0;
+		log_half_clear(full);
 
 		pthread_mutex_lock(&g.lock);
 		g.back = full;

@@ -18,6 +18,12 @@
 	    LINE_HEAD + LINE_LONG_MAX + LOG_HALF_SLACK)
 #define LOG_REPORT_NS NS_PER_S /* lost lines are reported at most this often */
 
+/* Lines that are written together. */
+struct log_piece {
+	const struct log_half *lines;
+	size_t from, to;
+};
+
 static const struct {
 	const char *name;
 	bool metrics; /* lives in the folder of metrics */
@@ -116,12 +122,13 @@ static void log_writer_put_console(struct log_writer *w, unsigned file, struct s
 	outlet_put(&w->console, w->as_json ? log_writer_json(w, file, l, tail) : l, SLICE_NULL);
 }
 
-/* All lines to their files, or all to the console: a stalled console must not delay a file. */
-static void log_writer_pass(struct log_writer *w, bool console)
+/* All lines of a piece to their files, or all to the console: a stalled console must not delay a
+ * file. */
+static void log_writer_pass(struct log_writer *w, const struct log_piece *p, bool console)
 {
 	struct log_item i;
 
-	for (size_t at = 0; log_half_next(w->lines, &at, &i);)
+	for (size_t at = p->from; at < p->to && log_half_next(p->lines, &at, &i);)
 		if (console)
 			log_writer_put_console(w, i.file, i.line, i.tail);
 		else
@@ -163,7 +170,7 @@ static size_t log_writer_expand(struct log_writer *w, const struct log_half *h, 
 {
 	struct log_item i;
 
-	w->lines->n = 0;
+	log_half_clear(w->lines);
 	while (w->lines->n < LOG_PIECE && log_half_next(h, &at, &i)) {
 		if (!i.line.p) {
 			log_writer_add_values(w, &i);
@@ -171,6 +178,25 @@ static size_t log_writer_expand(struct log_writer *w, const struct log_half *h, 
 		}
 		log_writer_add(w, i.file, i.line, i.tail);
 	}
+	return at;
+}
+
+/* The next piece of the half; how far that goes. Lines stay where they are when there is nothing
+ * else. */
+static size_t log_writer_piece(struct log_writer *w, const struct log_half *h, size_t at,
+			       struct log_piece *ret)
+{
+	struct log_item i;
+	size_t from = at;
+
+	if (h->values) {
+		at = log_writer_expand(w, h, at);
+		*ret = (struct log_piece){ w->lines, 0, w->lines->n };
+		return at;
+	}
+	while (at - from < LOG_PIECE && log_half_next(h, &at, &i))
+		;
+	*ret = (struct log_piece){ h, from, at };
 	return at;
 }
 
@@ -223,19 +249,20 @@ static void log_writer_report(struct log_writer *w, uint64_t unfit)
 
 void log_writer_write(struct log_writer *w, const struct log_half *h, bool reopen, uint64_t unfit)
 {
+	struct log_piece piece;
 	size_t at = 0;
 
 	for (unsigned i = 0; reopen && i < LOG_FILES; i++)
 		if (w->has_file[i])
 			outlet_reopen(&w->files[i]);
 	do {
-		at = log_writer_expand(w, h, at);
-		log_writer_pass(w, false);
+		at = log_writer_piece(w, h, at, &piece);
+		log_writer_pass(w, &piece, false);
 		log_writer_flush(w);
 		if (at == h->n)
 			log_writer_report(w, unfit);
 		if (w->has_console)
-			log_writer_pass(w, true);
+			log_writer_pass(w, &piece, true);
 		log_writer_flush(w);
 		log_writer_check_console(w);
 	} while (at < h->n);
