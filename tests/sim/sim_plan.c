@@ -35,29 +35,42 @@ bool plan_read(struct slice *rest, struct ask_plan *ret)
 	return (size_t)end == line.n && ret->pieces > 0;
 }
 
-/* The byte at `at`. */
-static char token_byte(uint64_t token, uint64_t at)
+/* The eight bytes of number i. */
+static uint64_t token_word(uint64_t token, uint64_t i)
 {
-	uint64_t z = (token ^ (at / 8 + 1)) * UINT64_C(0x9e3779b97f4a7c15);
+	return (token ^ (i + 1)) * UINT64_C(0x9e3779b97f4a7c15);
+}
 
-	return (char)(z >> (at % 8 * 8));
+/* Those of the next word that are among n bytes from `at` on; returns how many. */
+static size_t token_next(uint64_t token, uint64_t at, size_t n, char word[8])
+{
+	uint64_t z = token_word(token, at / 8) >> (at % 8 * 8);
+
+	memcpy(word, &z, sizeof(z));
+	return MIN(n, 8 - at % 8);
 }
 
 void token_put(struct buf *b, uint64_t token, uint64_t at, size_t n)
 {
-	char *p = buf_reserve(b, n);
+	char *p = buf_reserve(b, n), word[8];
 
 	if (!p)
 		abort();
-	for (size_t i = 0; i < n; i++)
-		p[i] = token_byte(token, at + i);
+	for (size_t i = 0, k; i < n; i += k) {
+		k = token_next(token, at + i, n - i, word);
+		memcpy(p + i, word, k);
+	}
 	buf_added(b, n);
 }
 
 bool token_check(uint64_t token, uint64_t at, struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != token_byte(token, at + i))
+	char word[8];
+
+	for (size_t i = 0, k; i < s.n; i += k) {
+		k = token_next(token, at + i, s.n - i, word);
+		if (memcmp(s.p + i, word, k) != 0)
 			return false;
+	}
 	return true;
 }
