@@ -24,13 +24,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def network():
-    """EfficientNet-lite0 with its weights, as the demonstration has it."""
-    sys.path.insert(0, str(REPOSITORY / "tools"))
-    import demo_assets
+    """EfficientNet-lite0 with its weights, as the example has it."""
+    sys.path.insert(0, str(REPOSITORY / "examples" / "image"))
+    import make_model
 
     folder = REPOSITORY / ".cache" / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    return demo_assets.cached(folder / "model.pt", demo_assets.make_model_apart)
+    return make_model.cached(folder / "model.pt", make_model.make_model_apart)
 
 
 @pytest.fixture(scope="session")
