@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/batch.h"
 
+#include <math.h>
+
 #include "base/util.h"
 
 #define COST_FORGET 0.95 /* weight of what was known when a batch is added */
 #define COST_ENOUGH 3.0  /* batches' worth of weight before it is believed */
 #define GAP_FORGET 0.9
+#define GAP_FORGET_LONG 0.99
 #define GAP_MAX_NS 1e10 /* a pause is not a rate */
+
+static double gap_mean(double before, double gap, double forget)
+{
+	return before > 0 ? forget * before + (1 - forget) * gap : gap;
+}
 
 void batch_cost_arrival(struct batch_cost *c, uint64_t now_ns)
 {
 	double gap = (double)(now_ns - c->last_arrival_ns);
 
-	if (c->last_arrival_ns && gap < GAP_MAX_NS)
-		c->gap_ns = c->gap_ns > 0 ? GAP_FORGET * c->gap_ns + (1 - GAP_FORGET) * gap : gap;
+	if (c->last_arrival_ns && gap < GAP_MAX_NS) {
+		c->gap_ns = gap_mean(c->gap_ns, gap, GAP_FORGET);
+		c->long_gap_ns = gap_mean(c->long_gap_ns, gap, GAP_FORGET_LONG);
+	}
 	c->last_arrival_ns = now_ns;
 }
 
@@ -29,20 +39,14 @@ void batch_cost_learn(struct batch_cost *c, unsigned n, uint64_t took_ns)
 	c->sum_nt = COST_FORGET * c->sum_nt + x * t;
 }
 
-/* Least squares of t = a + c·n; with one batch size only, all of it counts as c, so that nothing
- * is expected of waiting before a larger batch has been seen. */
-bool batch_cost_get(const struct batch_cost *c, double *a_ns, double *c_ns)
+/* Least squares of t = a + c·n. False: too few batches, or of one size only. */
+static bool batch_cost_line(const struct batch_cost *c, double *a_ns, double *c_ns)
 {
 	double spread = c->weight * c->sum_nn - c->sum_n * c->sum_n;
 	double slope;
 
-	if (c->weight < COST_ENOUGH * 0.9)
+	if (c->weight < COST_ENOUGH * 0.9 || spread < 1e-6 * c->sum_nn * c->weight)
 		return false;
-	if (spread < 1e-6 * c->sum_nn * c->weight) {
-		*a_ns = 0;
-		*c_ns = c->sum_t / c->sum_n;
-		return true;
-	}
 	slope = MAX((c->weight * c->sum_nt - c->sum_n * c->sum_t) / spread, 0);
 	*a_ns = (c->sum_t - slope * c->sum_n) / c->weight;
 	if (*a_ns < 0) {
@@ -50,6 +54,19 @@ bool batch_cost_get(const struct batch_cost *c, double *a_ns, double *c_ns)
 		slope = c->sum_t / c->sum_n;
 	}
 	*c_ns = slope;
+	return true;
+}
+
+/* With one batch size only, all of it counts as c, so that nothing is expected of waiting before a
+ * larger batch has been seen. */
+bool batch_cost_get(const struct batch_cost *c, double *a_ns, double *c_ns)
+{
+	if (c->weight < COST_ENOUGH * 0.9)
+		return false;
+	if (!batch_cost_line(c, a_ns, c_ns)) {
+		*a_ns = 0;
+		*c_ns = c->sum_t / c->sum_n;
+	}
 	return true;
 }
 
@@ -111,6 +128,44 @@ static uint64_t batch_patience(const struct batch_policy *p, const struct batch_
 	return MIN(limit, cost->last_arrival_ns + (uint64_t)(2 * cost->gap_ns));
 }
 
+/* What one size costs says nothing of others: another one is tried, near those that are known. */
+static unsigned batch_explore(const struct batch_cost *cost, unsigned n)
+{
+	double usual;
+
+	if (cost->weight < COST_ENOUGH * 0.9)
+		return n;
+	usual = cost->sum_n / cost->weight;
+	return usual < 1.5 ? 2 : (unsigned)MIN(usual / 2 + 0.5, n);
+}
+
+/*
+ * How many of the `n` that may go together go now. While w workers take batches of m, the q that
+ * wait become fewer by w·m/(a + c·m) − λ in a unit of time, and each is held for its batch:
+ * together they wait for (q + w·m)·(a + c·m) / (w·m − λ·(a + c·m)), up to a factor. This is the m
+ * for which that is least. Without arrivals it is √(a·q/(c·w)); the closer λ comes to what the
+ * workers can do, the larger it is. Workers that are idle share what there is.
+ */
+static unsigned batch_want(const struct batch_policy *p, const struct batch_cost *cost,
+			   const struct queue *q, unsigned n)
+{
+	double a, c, w = p->workers, waiting = q->n, rate, spare, inner, want;
+	unsigned idle = MAX(p->idle, 1);
+
+	if (p->mode == BATCH_FIXED || !p->workers || n < 2)
+		return n;
+	if (!batch_cost_line(cost, &a, &c))
+		return batch_explore(cost, n);
+	rate = cost->long_gap_ns > 0 ? 1 / cost->long_gap_ns : 0;
+	spare = w - rate * c;
+	if (spare <= 0 || c <= 0)
+		return n;
+	inner = rate * (w * a + c * waiting) + spare * waiting;
+	want = (rate * a + sqrt(rate * rate * a * a + spare / (w * c) * a * inner)) / spare;
+	want = MIN(MAX(want, 1), n);
+	return MIN((unsigned)want, (n + idle - 1) / idle);
+}
+
 unsigned batch_take(const struct batch_policy *p, const struct batch_cost *cost, struct queue *q,
 		    uint64_t now_ns, struct batch *out, uint64_t *ret_wake_ns)
 {
@@ -132,6 +187,7 @@ unsigned batch_take(const struct batch_policy *p, const struct batch_cost *cost,
 			return 0;
 		}
 	}
+	n = batch_want(p, cost, q, n);
 	while (out->n < n) {
 		struct request *r = queue_first(q);
 

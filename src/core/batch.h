@@ -9,6 +9,9 @@
  * the arrival rate λ, waiting for one more request gains a − 1/λ for that request and costs 1/λ + c
  * for each of the n that wait, so it waits while a − 1/λ > n·(1/λ + c). In fixed mode it waits
  * max_delay as TorchServe does. The delay counts from the moment the oldest request was queued.
+ *
+ * Where more wait than a worker should take at once, adaptive mode leaves some: batches that are no
+ * faster than their requests one by one only make the first of them wait for the last.
  */
 
 #include "core/queue.h"
@@ -20,12 +23,15 @@ struct batch_policy {
 	unsigned batch_size; /* >= 1 */
 	uint64_t max_delay_ns;
 	size_t bytes_max; /* of all `encoded` in a batch; 0: no limit */
+	unsigned workers; /* that share the queue; 0: batches run side by side, take what waits */
+	unsigned idle;    /* of these, with the one that asks */
 };
 
 /* What is known about a model version's speed: exponentially forgetting sums. All times in ns. */
 struct batch_cost {
 	double weight, sum_n, sum_t, sum_nn, sum_nt;
-	double gap_ns; /* mean time between arrivals, 0: unknown */
+	double gap_ns;      /* mean time between arrivals, 0: unknown */
+	double long_gap_ns; /* over so many that bursts are level */
 	uint64_t last_arrival_ns;
 };
 

@@ -125,6 +125,19 @@ unsigned version_ready_workers(const struct version *v)
 	return n;
 }
 
+unsigned version_idle_workers(const struct version *v)
+{
+	unsigned n = 0;
+
+	list_for_each (l, &v->workers) {
+		const struct worker *w = container_of(l, struct worker, link);
+		unsigned instances = w->state == WORKER_READY ? worker_instances(w) : 0;
+
+		n += instances > w->n_frames ? instances - w->n_frames : 0;
+	}
+	return n;
+}
+
 const char *version_trouble(const struct version *v)
 {
 	return version_ready_workers(v) ? NULL : v->failure;
@@ -462,11 +475,22 @@ void version_dispatch(struct version *v, uint64_t now_ns)
 	version_maybe_stopped(v);
 }
 
+static void version_publish_cost(const struct version *v)
+{
+	double a_ns, c_ns;
+
+	if (!batch_cost_get(&v->cost, &a_ns, &c_ns))
+		return;
+	metric_set(v->metrics.batch_seconds, a_ns / 1e9);
+	metric_set(v->metrics.batch_request_seconds, c_ns / 1e9);
+}
+
 void version_tick(struct version *v, uint64_t now_ns)
 {
 	list_for_each_safe (n, &v->workers)
 		worker_tick(container_of(n, struct worker, link), now_ns);
 	sequences_sweep(&v->sequences, now_ns);
+	version_publish_cost(v);
 	if (version_waiting(v))
 		version_touch(v);
 	if (v->state == VERSION_DRAINING && v->drain_deadline_ns && now_ns > v->drain_deadline_ns)

@@ -68,8 +68,8 @@ struct version {
 		uint64_t said_ns; /* when the log was told last; 0: never */
 		unsigned unsaid;  /* since then */
 	} refusals;               /* of requests */
-	char *failure;       /* why its workers do not load, one sentence; NULL: the last one did */
-	bool scaled;         /* who waits for workers is to be told, if there are enough */
+	char *failure; /* why its workers do not load, one sentence; NULL: the last one did */
+	bool scaled;   /* who waits for workers is to be told, if there are enough */
 	uint64_t pending;
 	uv_timer_t *wake; /* for a batch that is being waited for */
 	struct version_metrics metrics;
@@ -124,6 +124,8 @@ void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *a
 		    void *arg);
 
 unsigned version_ready_workers(const struct version *v);
+/* How many of these have nothing to do. */
+unsigned version_idle_workers(const struct version *v);
 /* Why nothing answers: the cause where its workers do not load, or NULL. */
 const char *version_trouble(const struct version *v);
 /* False when fewer workers are healthy (not given up on) than the version should have. */

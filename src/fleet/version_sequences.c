@@ -121,7 +121,12 @@ unsigned version_take(struct version *v, const struct worker *w, size_t bytes_ma
 	unsigned n;
 
 	policy.bytes_max = bytes_max;
+	if (policy.batch_size > 1 && v->queue.n > 1 && !w->async) {
+		policy.workers = version_ready_workers(v);
+		policy.idle = version_idle_workers(v);
+	}
 	n = batch_take(&policy, &v->cost, &v->queue, now_ns, out, ret_wake_ns);
+	policy.workers = 0;
 	if (n || !v->sequences.n_waiting)
 		return n;
 	n = sequences_take(&v->sequences, &policy, &v->cost, w, now_ns, out, &wake_ns);

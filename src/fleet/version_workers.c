@@ -210,15 +210,9 @@ void version_add_worker(struct version *v)
 
 unsigned version_frame_batches(struct version *v, const struct worker *w)
 {
-	unsigned idle = 0;
-
 	if (w->async)
 		return worker_async_batches(w);
-	list_for_each (n, &v->workers) {
-		struct worker *other = container_of(n, struct worker, link);
-
-		idle += other->state == WORKER_READY && !other->n_frames;
-	}
 	return dispatch_frame_batches(&v->dispatch, batch_cost_estimate(&v->cost, 1),
-				      version_waiting(v), v->policy.batch_size, idle, w->n_frames);
+				      version_waiting(v), v->policy.batch_size,
+				      version_idle_workers(v), w->n_frames);
 }

@@ -125,6 +125,12 @@ static void telemetry_init_own(struct telemetry *t)
 	t->batch_size = telemetry_own(t, "sconce_batch_size", METRIC_HISTOGRAM,
 				      "Requests per call of the handler.");
 	metric_family_buckets(t->batch_size, batch_bounds, ARRAY_LEN(batch_bounds));
+	t->batch_seconds = telemetry_own(t, "sconce_batch_seconds", METRIC_GAUGE,
+					 "What a call of the handler takes, however many requests "
+					 "it has, as far as is known.");
+	t->batch_request_seconds = telemetry_own(
+		t, "sconce_batch_request_seconds", METRIC_GAUGE,
+		"What each of its requests adds, as far as is known.");
 	t->queue_depth = telemetry_own(t, "sconce_queue_depth", METRIC_GAUGE,
 				       "Requests waiting for a worker now.");
 	t->workers_ready = telemetry_own(t, "sconce_workers_ready", METRIC_GAUGE,
@@ -199,6 +205,8 @@ void telemetry_version(struct telemetry *t, struct version_metrics *ret, struct 
 	ret->queue_seconds = metric_get(t->queue_seconds, named);
 	ret->batch_size = metric_get(t->batch_size, named);
 	ret->queue_depth = metric_get(t->queue_depth, named);
+	ret->batch_seconds = metric_get(t->batch_seconds, named);
+	ret->batch_request_seconds = metric_get(t->batch_request_seconds, named);
 	ret->workers_ready = metric_get(t->workers_ready, named);
 	ret->restarts = metric_get(t->restarts, named);
 	ret->retries = metric_get(t->retries, named);

@@ -44,6 +44,7 @@ struct telemetry {
 	/* ours, per model version */
 	struct metric_family *request_seconds, *queue_seconds, *queue_depth, *workers_ready;
 	struct metric_family *batch_size, *restarts, *retries, *cancelled, *refused;
+	struct metric_family *batch_seconds, *batch_request_seconds;
 	struct metric *loop_stall;
 };
 
@@ -55,6 +56,8 @@ struct version_metrics {
 	struct meter prediction_time;
 	struct metric *request_seconds, *queue_seconds, *queue_depth, *workers_ready;
 	struct metric *batch_size, *restarts, *retries, *cancelled, *refused;
+	/* What is believed of the time of a batch of n: the first, and n times the second. */
+	struct metric *batch_seconds, *batch_request_seconds;
 };
 
 /* Declares all families, so that they are listed before the first request. */
