@@ -121,17 +121,19 @@ static void conn_ended(struct conn *c, ssize_t why)
 static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *c = s->data;
+	struct net *net = c->net;
 
 	TURN(s);
 	if (n == UV_ENOBUFS && c->satisfied)
 		return;
+	net_count(net);
 	if (n < 0)
 		conn_ended(c, n);
 	else if (n > 0)
 		h1_arrived(c, buf->base, (size_t)n);
-	c->net->turn_read += n > 0 ? (size_t)n : 0;
+	net->turn_read += n > 0 ? (size_t)n : 0;
 	/* libuv would go on while there is more, and others wait. */
-	if (c->net->turn_read < NET_TURN_BYTES || !c->reading)
+	if ((net->turn_read < NET_TURN_BYTES && !net->late) || !c->reading)
 		return;
 	c->satisfied = true;
 	conn_touch(c);

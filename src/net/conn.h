@@ -51,7 +51,7 @@ struct net {
 	uint64_t wait_ms[WAIT_KINDS];
 	uint64_t told_ns;  /* when it was last said that none can be accepted; 0: never */
 	uv_idle_t *again;  /* runs while the last turn has left connections to look at */
-	unsigned counted;  /* in this turn: requests begun, connections looked at */
+	unsigned counted;  /* in this turn: requests begun, pieces read, connections looked at */
 	uint64_t first_ns; /* when the first of them was */
 	bool late;         /* they have taken so long that others have to wait */
 	size_t turn_read;  /* bytes, in this turn */

@@ -32,6 +32,8 @@ static int count_room(struct sink *s, size_t want, char **ret, size_t *ret_n)
 
 	(void)want;
 	assert_false(c->over);
+	if (c->world->time_ns)
+		*c->world->time_ns += NS_PER_MS;
 	*ret = c->room;
 	*ret_n = sizeof(c->room);
 	return SINK_OK;

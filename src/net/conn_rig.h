@@ -23,7 +23,8 @@ struct world {
 	struct exchange_handler handler;
 	int client;
 	struct buf seen;       /* by the client */
-	uint64_t *time_ns;     /* "/slow" takes a millisecond of it */
+	/* "/slow" takes a millisecond of it, a piece of a body too; NULL: no time passes. */
+	uint64_t *time_ns;
 	struct exchange *kept; /* "/later", "/stream": the test answers it */
 	unsigned heads, done, gone;
 	bool inside; /* in a call to the net: nothing may call back */

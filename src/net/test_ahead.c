@@ -141,6 +141,31 @@ static void test_a_turn_is_not_long(void **state)
 	clock_source = NULL;
 }
 
+/* Bodies in crumbs, too. */
+static void test_a_turn_does_not_read_for_long(void **state)
+{
+	struct world *w = world_new(0);
+	unsigned n = 0;
+
+	(void)state;
+	clock_source = &test_clock;
+	w->time_ns = &time_ns;
+	sends_only(w, "POST /take HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n");
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	sends_times(w, 100, "0123456789");
+	for (; !w->done; n++) {
+		uint64_t before_ns = time_ns;
+
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+		assert_in_range(time_ns - before_ns, 0, 20 * NS_PER_MS);
+		assert_in_range(n, 0, 100);
+	}
+	assert_true(turns(w));
+	assert_int_equal(seen(w, "[/take 1000]"), 1);
+	world_end(w);
+	clock_source = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_read_ahead_without_memory),
 		cmocka_unit_test(test_input_that_waits_is_taken_from_the_budget),
 		cmocka_unit_test(test_a_turn_is_not_long),
+		cmocka_unit_test(test_a_turn_does_not_read_for_long),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
