@@ -194,14 +194,16 @@ static bool h1_gives_way(const struct conn *c, struct slice in)
 	return c->net->late && in.n && budget_fits(c->net->budget, h1_stash_bytes(in.n));
 }
 
-/* What may not be read ahead waits, and reading stops until there is room. */
+/* What may not be read ahead waits, and reading stops until there is room. Without memory for that
+ * it is refused, behind the answers of those before it. */
 static void h1_stash(struct conn *c, struct slice in)
 {
+	if (!budget_take(c->net->budget, h1_stash_bytes(in.n))) {
+		h1_refuse(c, 503, H1_NO_MEMORY);
+		return;
+	}
 	conn_stop_reading(c);
-	if (!budget_take(c->net->budget, h1_stash_bytes(in.n)))
-		conn_doom(c);
-	else
-		buf_put_slice(&c->h1.stash, in);
+	buf_put_slice(&c->h1.stash, in);
 }
 
 static struct buf h1_unstash(struct conn *c)

@@ -63,6 +63,7 @@ void h1_drop_stash(struct conn *c);
 size_t h1_ahead_bytes(const struct conn *c);
 /* The client has ended its side. True: it still waits for answers. */
 bool h1_half_closed(const struct conn *c);
+#define H1_NO_MEMORY "The server's memory budget is used up; try again later."
 /* Answers on net's own account, once, and closes after that. */
 void h1_refuse(struct conn *c, int status, const char *why);
 /* Is it between two requests, with nothing begun? */

@@ -19,7 +19,7 @@ static void h1_body_refuse(struct conn *c, int why)
 	if (why == SINK_TOO_LARGE)
 		h1_refuse(c, 413, "The request body is too large.");
 	else
-		h1_refuse(c, 503, "The server's memory budget is used up; try again later.");
+		h1_refuse(c, 503, H1_NO_MEMORY);
 }
 
 /* Its client waits to be told that the body is welcome. */

@@ -32,6 +32,8 @@ PLANTS = {
     "a broken stream looks whole": (
         "src/net/h1_answer.c", "if (e->chunked && !o->bodiless && !o->aborted)",
         "if (e->chunked && !o->bodiless)"),
+    "what waits without memory ends the connection": (
+        "src/net/h1.c", "\t\th1_refuse(c, 503, H1_NO_MEMORY);\n", "\t\tconn_doom(c);\n"),
     "answers of one connection in another order": (
         "src/net/h1_answer.c", "\tlist_push_back(&c->h1.exchanges, &e->x.link);",
         "\tlist_push_front(&c->h1.exchanges, &e->x.link);"),
