@@ -18,6 +18,7 @@
 #define NET_RECEIVE_HEAD ((size_t)4096)  /* where a large body is expected behind the head */
 #define NET_READ_BYTES ((size_t)1 << 20) /* read at a time, into memory that may be new … */
 #define NET_TURN_BYTES ((size_t)4 << 20) /* … and in one turn of the loop */
+#define NET_WEIGHED ((size_t)4096) /* what was read and is answered weighs by that */
 #define NET_IOV 64
 #define NET_UNTAKEN ((size_t)16384)  /* of answers: no further request is begun behind them */
 #define NET_TAIL_COPY ((size_t)4096) /* a remainder this small is copied: its memory goes back */
@@ -104,8 +105,8 @@ struct conn {
 };
 
 /* ---- net.c ---- */
-/* What takes time is done: sees when that was too much. */
-void net_count(struct net *n);
+/* What takes time is done: sees when that was too much. `weight`: 1, or by its bytes. */
+void net_count(struct net *n, unsigned weight);
 
 /* ---- conn.c ---- */
 struct conn *conn_create(struct net *n, const struct exchange_handler *handler, bool pipe);

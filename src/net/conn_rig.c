@@ -83,6 +83,9 @@ static void on_head(void *ctx, struct exchange *x)
 	} else if (slice_eq(x->head.path, SLICE("/slow"))) {
 		*w->time_ns += NS_PER_MS;
 		answer(w, x, 200, "slow");
+	} else if (slice_eq(x->head.path, SLICE("/heavy"))) {
+		*w->time_ns += 10 * NS_PER_MS;
+		answer(w, x, 200, region_printf(&x->region, "%0*d", (int)HEAVY_ANSWER, 0));
 	} else if (slice_eq(x->head.path, SLICE("/big"))) {
 		memset(big, 'b', BIG_ANSWER);
 		answer(w, x, 200, big);

@@ -15,6 +15,7 @@
 #define REPLIES_MAX ((size_t)1 << 20)
 #define WORLD_BUDGET ((uint64_t)1 << 20)
 #define BIG_ANSWER ((size_t)20000) /* of "/big" */
+#define HEAVY_ANSWER ((size_t)40000)
 
 struct world {
 	uv_loop_t loop;
@@ -23,7 +24,8 @@ struct world {
 	struct exchange_handler handler;
 	int client;
 	struct buf seen;       /* by the client */
-	/* "/slow" takes a millisecond of it, a piece of a body too; NULL: no time passes. */
+	/* "/slow" takes a millisecond of it, a piece of a body too, "/heavy" ten; NULL: no time
+	 * passes. */
 	uint64_t *time_ns;
 	struct exchange *kept; /* "/later", "/stream": the test answers it */
 	unsigned heads, done, gone;

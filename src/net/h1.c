@@ -118,6 +118,7 @@ static bool h1_head(struct conn *c)
 	e->x.handler = c->handler;
 	e->api = true;
 	e->x.handler->head(e->x.handler->ctx, &e->x);
+	net_count(c->net, (unsigned)(e->x.out.pending / NET_WEIGHED));
 	return !length || h1_body_begin(c, e);
 }
 

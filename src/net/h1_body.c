@@ -80,6 +80,7 @@ bool h1_body_room(struct conn *c, size_t want, char **p, size_t *n)
 void h1_body_end(struct conn *c)
 {
 	struct h1_exchange *e = c->h1.body.of;
+	uint64_t bytes = MIN(c->h1.body.seen, UINT32_MAX);
 
 	assert(c->h1.body.reading && !c->h1.body.left);
 	c->h1.body = (struct h1_body){ 0 };
@@ -89,6 +90,7 @@ void h1_body_end(struct conn *c)
 	e->x.sink->ops->end(e->x.sink);
 	e->api = true;
 	e->x.handler->body(e->x.handler->ctx, &e->x);
+	net_count(c->net, (unsigned)((bytes + e->x.out.pending) / NET_WEIGHED));
 }
 
 static void h1_body_took(struct conn *c, size_t n)

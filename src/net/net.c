@@ -18,12 +18,15 @@
 
 /* ---- the end of the turn ---- */
 
-void net_count(struct net *n)
+void net_count(struct net *n, unsigned weight)
 {
-	if (!n->counted++)
+	unsigned before = n->counted;
+
+	if (!before)
 		n->first_ns = turn_now_ns(n->loop);
+	n->counted += weight;
 	/* A callback's time is that of its beginning, however much it does. */
-	if (n->counted % NET_LOOK == 0)
+	if (n->counted / NET_LOOK != before / NET_LOOK)
 		n->late = clock_now_ns() - n->first_ns > NET_TURN_NS;
 }
 
@@ -66,7 +69,7 @@ static void net_turn(uv_prepare_t *p)
 	n->turning = true;
 	net_begin_turn(n);
 	while (!n->late && (l = list_pop(&n->due))) {
-		net_count(n);
+		net_count(n, 1);
 		conn_turn(container_of(l, struct conn, due));
 	}
 	n->turning = false;

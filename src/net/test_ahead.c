@@ -171,6 +171,38 @@ static void test_a_turn_does_not_read_for_long(void **state)
 	clock_source = NULL;
 }
 
+/* What is large takes long: each ends its turn, also where another client's is next. */
+static void test_large_answers_have_a_turn_each(void **state)
+{
+	struct world *w = world_new(0);
+	int clients[8];
+
+	(void)state;
+	clock_source = &test_clock;
+	w->time_ns = &time_ns;
+	for (unsigned i = 0; i < ARRAY_LEN(clients); i++) {
+		if (i)
+			connect_client(w);
+		clients[i] = w->client;
+		sends_only(w, "GET /heavy HTTP/1.1\r\nHost: h\r\n\r\n");
+	}
+	for (unsigned before = 0; w->heads < ARRAY_LEN(clients); before = w->heads) {
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+		assert_in_range(w->heads - before, 0, 1);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(clients); i++) {
+		w->client = clients[i];
+		buf_clear(&w->seen);
+		assert_true(turns(w));
+		assert_true(w->seen.n > HEAVY_ANSWER);
+		if (i)
+			close(clients[i]);
+	}
+	w->client = clients[0];
+	world_end(w);
+	clock_source = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +212,7 @@ int main(void)
 		cmocka_unit_test(test_input_that_waits_is_taken_from_the_budget),
 		cmocka_unit_test(test_a_turn_is_not_long),
 		cmocka_unit_test(test_a_turn_does_not_read_for_long),
+		cmocka_unit_test(test_large_answers_have_a_turn_each),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
