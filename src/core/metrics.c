@@ -281,9 +281,26 @@ static size_t metric_write_wide(struct buf *out, struct slice s)
 	return n ? n : 1;
 }
 
+/* How many of these bytes are written as they are. */
+static size_t metric_plain(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] && (unsigned char)s[n] < 0x80 && s[n] != '\n' && s[n] != '\\' && s[n] != '"')
+		n++;
+	return n;
+}
+
 static void metric_write_escaped(struct buf *out, const char *s, bool quotes)
 {
 	while (*s) {
+		size_t plain = metric_plain(s);
+
+		if (plain) {
+			buf_append(out, s, plain);
+			s += plain;
+			continue;
+		}
 		if ((unsigned char)*s >= 0x80) {
 			s += metric_write_wide(out, slice_str(s));
 			continue;
@@ -309,9 +326,10 @@ static void metric_write_sample(struct buf *out, const struct metric *m, const c
 	if (f->n_labels || le)
 		buf_putc(out, '{');
 	for (unsigned i = 0; i < f->n_labels; i++) {
-		buf_printf(out, "%s=\"", f->labels[i]);
+		buf_puts(out, f->labels[i]);
+		buf_append(out, "=\"", 2);
 		metric_write_escaped(out, m->labels[i], true);
-		buf_puts(out, "\",");
+		buf_append(out, "\",", 2);
 	}
 	if (le)
 		buf_printf(out, "le=\"%s\",", le);
