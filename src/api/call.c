@@ -19,7 +19,7 @@
 #define API_SPARE ((uint64_t)16 << 20) /* some pages of metrics */
 #define CALLS_KEPT 256
 #define CALLS_BEGUN 256 /* of those that waited for the start, in one turn of the loop */
-#define CALL_SMALL_BODY ((uint64_t)1 << 20)
+#define CALL_SMALL_BODY ((uint64_t)64 << 10) /* read in one go, on the loop */
 
 static struct call *call_take(struct api *a)
 {

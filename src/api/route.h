@@ -8,7 +8,7 @@
 
 enum route_body {
 	ROUTE_NO_BODY,    /* a body is read and dropped */
-	ROUTE_SMALL_BODY, /* JSON arguments: up to 1 MiB */
+	ROUTE_SMALL_BODY, /* JSON arguments: up to 64 KiB */
 	ROUTE_BIG_BODY,   /* up to max_request_size */
 };
 

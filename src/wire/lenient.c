@@ -69,8 +69,12 @@ static void lenient_quoted(struct lenient *l)
 /* A number, true, false or null: then it is as good as it stands. */
 static bool lenient_is_literal(struct slice word)
 {
-	yyjson_doc *doc = yyjson_read(word.p, word.n, 0);
+	yyjson_doc *doc;
 
+	/* Of most words the first letter tells; there may be very many. */
+	if (!memchr("-0123456789tfn", word.p[0], 14))
+		return false;
+	doc = yyjson_read(word.p, word.n, 0);
 	yyjson_doc_free(doc);
 	return doc;
 }

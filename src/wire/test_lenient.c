@@ -42,6 +42,8 @@ static void quotes_may_be_single_or_missing(void **state)
 	becomes("'it\\'s \"so\"'", "\"it's \\\"so\\\"\"");
 	becomes("'a\\nb\\\\'", "\"a\\nb\\\\\"");
 	becomes("{v: 1.0.0, w: 1.0}", "{\"v\": \"1.0.0\", \"w\": 1.0}");
+	becomes("{t: trouble, f: no, n: -, i: -1e3}",
+		"{\"t\": \"trouble\", \"f\": \"no\", \"n\": \"-\", \"i\": -1e3}");
 	becomes("{a=1;b=>2}", "{\"a\":1,\"b\":2}");
 }
 

@@ -50,6 +50,17 @@ def test_a_model_of_many_files_goes_without_anybody_waiting(serve, tmp_path):
     assert not server.stalls(), f"a turn of more than {STALL_MS} ms"
 
 
+def test_registrations_of_very_many_words_keep_nobody_waiting(serve):
+    """Several at once: each is read while nobody else is served."""
+    server = serve()
+    body = b"{" + b"t:t," * 16_000 + b'"url": "none.mar"}'
+    headers = {"Content-Type": "application/json"}
+    answers = [background(lambda: server.manage("POST", "/models", data=body, headers=headers))
+               for _ in range(16)]
+    assert {a.result().status_code for a in answers} <= {400, 404}
+    assert not server.stalls(), f"a turn of more than {STALL_MS} ms"
+
+
 FORM = "application/x-www-form-urlencoded"
 MANY = 20_000_000    # what looking through it takes is told at once: a fifth of a second and more
 
