@@ -318,7 +318,18 @@ static void odd_archives_are_refused(void **state)
 	assert_int_equal(file_write_atomic(source, SLICE("this is no archive"), 0644), 0);
 	refused(400, "not a model archive");
 	assert_int_equal(file_write_atomic(source, SLICE(""), 0644), 0);
-	refused(400, "archive");
+	refused(400, "the archive is empty");
+}
+
+/* /proc/kmsg is one: who reads it waits for the kernel's next message. */
+static void files_without_a_size_are_not_read(void **state)
+{
+	_cleanup_(freep) char *was = mem_strdup(source);
+
+	(void)state;
+	snprintf(source, sizeof(source), "/proc/self/stat");
+	refused(400, "the archive is empty");
+	snprintf(source, sizeof(source), "%s", was);
 }
 
 static void a_truncated_archive_leaves_nothing_behind(void **state)
@@ -518,6 +529,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_file_in_a_folder_is_refused),
 		cmocka_unit_test(a_byte_order_mark_is_skipped),
 		cmocka_unit_test(odd_archives_are_refused),
+		cmocka_unit_test(files_without_a_size_are_not_read),
 		cmocka_unit_test(a_truncated_archive_leaves_nothing_behind),
 		cmocka_unit_test(names_come_from_files),
 		cmocka_unit_test(manifests_survive_the_trip_to_the_front),

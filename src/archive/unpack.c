@@ -293,7 +293,7 @@ static int unpack_archive(const char *source, const char *target, uint64_t packe
 			       .source = source,
 			       .target = target,
 			       .name = BUF_INIT(3 * UNPACK_PATH_MAX),
-			       .packed = MAX(packed, 1) };
+			       .packed = packed };
 	locale_t before = names_use_utf8();
 	int r;
 
@@ -303,7 +303,10 @@ static int unpack_archive(const char *source, const char *target, uint64_t packe
 	archive_read_support_format_tar(u.archive);
 	archive_read_support_format_gnutar(u.archive);
 	archive_read_support_filter_gzip(u.archive);
-	if (file_make_dirs(target, 0755) < 0)
+	/* Files that the kernel makes up may never end, or wait for what is yet to come. */
+	if (!packed)
+		r = unpack_invalid(&u, "the archive is empty", NULL);
+	else if (file_make_dirs(target, 0755) < 0)
 		r = unpack_disk(&u, errno);
 	else if (archive_read_open_filename(u.archive, source, UNPACK_READ) != ARCHIVE_OK)
 		r = unpack_unreadable(&u);
