@@ -23,7 +23,7 @@ struct world {
 	struct budget budget;
 	struct exchange_handler handler;
 	int client;
-	struct buf seen;       /* by the client */
+	struct buf seen; /* by the client */
 	/* "/slow" takes a millisecond of it, a piece of a body too, "/heavy" ten; NULL: no time
 	 * passes. */
 	uint64_t *time_ns;
