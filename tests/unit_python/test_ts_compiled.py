@@ -4,12 +4,14 @@
 import json
 import logging
 import types
+from collections import namedtuple
 
 import pytest
 import torch
 
 from sconce.compiled import artifact, runtimes, tree
 from sconce.compiled.model import CompiledModel
+from sconce.optimize import record
 from ts.torch_handler.base_handler import BaseHandler
 
 
@@ -55,6 +57,40 @@ def test_trees():
     assert tree.paths(skeleton) == ["0.0", "0.1.a", "1.c.0"]
     with pytest.raises(TypeError, match="object is neither a tensor"):
         tree.flatten([object()])
+
+
+def test_named_tuples_keep_their_names():
+    Pair = namedtuple("Pair", "left right")
+    largest = torch.tensor([[1.0, 3.0, 2.0]]).topk(2)
+    tensors, skeleton = tree.flatten([Pair(torch.tensor(1), None), largest])
+    pair, found = tree.build(json.loads(json.dumps(skeleton)), tensors)
+    assert (int(pair.left), pair.right) == (1, None) and pair == tuple(pair)
+    assert found.values.tolist() == [[3, 2]] and found.indices.tolist() == [[1, 2]]
+    assert tree.paths(skeleton) == ["0.left", "1.values", "1.indices"]
+
+
+def test_mappings_of_numbers_are_refused():
+    """As text they would be other keys, and by number other outputs."""
+    with pytest.raises(TypeError, match="has the key 1, which is no text"):
+        tree.flatten({1: torch.tensor(1), 0: torch.tensor(0)})
+
+
+def test_aotinductor_gets_tensors_as_they_lie_in_memory(monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch._inductor, "aoti_load_package",
+                        lambda path, device_index: lambda *t: seen.extend(t) or t[0] + 1)
+    run = runtimes.AotInductor.load("x.pt2", {}, 1, torch.device("cpu"))
+    for given in (torch.rand(2, 3, 4, 4).contiguous(memory_format=torch.channels_last),
+                  torch.rand(1, 3).expand(4, 3), torch.rand(2, 8)[:, ::2]):
+        found, = run([given])
+        assert seen[-1].is_contiguous() and torch.equal(found, given + 1)
+
+
+def test_answers_can_be_changed_in_place(archive):
+    handler = archive()
+    with torch.no_grad():
+        found = handler.model(torch.ones(1, 3))
+    assert float(found.add_(1)[0][0]) == pytest.approx(3.001)
 
 
 def test_outputs_have_the_shape_of_the_originals():
@@ -105,6 +141,31 @@ def test_the_original_takes_gradients_and_calls_of_other_kinds(caplog):
             assert torch.equal(model(x.detach(), scale=2.0)["logits"], net(x, scale=2.0)["logits"])
     assert len(caplog.records) == 1 and "Optimize it again" in caplog.text
     assert loaded == [net]
+
+
+@pytest.mark.parametrize("arguments,told", [
+    ((torch.rand(0, 3),), "with x, which is empty"), ((torch.rand(2, 3), object()), "object is")])
+def test_the_original_answers_what_compiled_code_may_not_be_given(caplog, arguments, told):
+    def net(x, *_):
+        return {"logits": x * 3, "pair": (x, x)}
+    model, _ = compiled(Net(), lambda: net)
+    with torch.no_grad(), caplog.at_level(logging.WARNING):
+        assert torch.equal(model(*arguments)["logits"], arguments[0] * 3)
+    assert told in caplog.text
+
+
+@pytest.mark.parametrize("function,batches", [
+    (lambda x: (x * 2, None), True), (lambda x: (x * 2, x.shape[0]), False)])
+def test_a_number_that_tells_of_the_batch_is_no_constant(function, batches):
+    recorder = record.Recorder(function)
+    recorder(torch.rand(1, 3))
+    assert record._facts(function, recorder._calls)["batches"] is batches
+
+
+def test_inputs_are_recorded_before_the_model_changes_them():
+    recorder = record.Recorder(lambda x: x.mul_(2))
+    recorder(torch.ones(1, 3))
+    assert recorder._calls[0]["inputs"][0].tolist() == [[1, 1, 1]]
 
 
 def test_it_follows_the_number_of_threads():

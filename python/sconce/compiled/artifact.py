@@ -79,9 +79,10 @@ def load(folder, facts, device, original=None):
 def _probe(model, folder, facts, device):
     """Runs the sample that came with the artefact. TorchScript compiles while it is first run."""
     sample = torch.load(os.path.join(folder, "probe.pt"), weights_only=True)
-    args, kwargs = tree.build(facts["inputs"], [t.to(device) for t in sample["inputs"]])
     with torch.no_grad():
         for _ in range(3):
+            args, kwargs = tree.build(
+                facts["inputs"], [t.to(device, copy=True) for t in sample["inputs"]])
             found, _ = tree.flatten(model(*args, **kwargs))
     worst = max(map(difference, found, sample["outputs"]), default=0.0)
     limit = MARGIN * max(facts["tolerance"], facts["difference"])

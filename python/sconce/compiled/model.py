@@ -46,7 +46,10 @@ class CompiledModel:
     # ---- running ----
 
     def __call__(self, *args, **kwargs):
-        tensors, skeleton = tree.flatten([args, kwargs])
+        try:
+            tensors, skeleton = tree.flatten([args, kwargs])
+        except TypeError as e:
+            return self._as_original("with what it cannot be: %s" % e, args, kwargs)
         if self._make_original and torch.is_grad_enabled() and any(
                 t.requires_grad for t in tensors):
             return self.original()(*args, **kwargs)
@@ -85,6 +88,8 @@ class CompiledModel:
                     w is not None and w != s for s, w in zip(shape, spec["shape"])):
                 return "with %s of shape %s, not %s" % (
                     spec["name"], list(shape), [w or "any" for w in spec["shape"]])
+            if any(w is None and not s for s, w in zip(shape, spec["shape"])):
+                return "with %s, which is empty" % spec["name"]     # compiled code may crash
             if str(tensor.dtype) != "torch." + spec["dtype"]:
                 return "with %s of %s, not %s" % (spec["name"], tensor.dtype, spec["dtype"])
         return None

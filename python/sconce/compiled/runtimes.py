@@ -140,12 +140,15 @@ class AotInductor:
     @staticmethod
     def load(path, options, threads, device):
         index = device.index or 0 if device.type == "cuda" else -1
-        return _flat(torch._inductor.aoti_load_package(path, device_index=index))
+        run = _flat(torch._inductor.aoti_load_package(path, device_index=index))
+        # Its code reads memory in the order that it was compiled for, whatever the strides say.
+        return lambda tensors: run([t.contiguous() for t in tensors])
 
 
 def _flat(module):
     def run(tensors):
-        with torch.inference_mode():
+        # Not inference_mode(): handlers may go on with the answer in place.
+        with torch.no_grad():
             answer = module(*tensors)
         return list(answer) if isinstance(answer, (tuple, list)) else [answer]
     return run

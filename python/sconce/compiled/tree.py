@@ -6,10 +6,13 @@ together again. A skeleton is one of
 
     {"tensor": 0}                 the tensor of that number
     {"list": […]}, {"tuple": […]}
+    {"named": {"name": …}}        a tuple whose parts have names, too
     {"dict": {"name": …}}         in order; whatever mapping it was
     {"value": …}                  None, a bool, a number or a text
 """
 
+import functools
+from collections import namedtuple
 from collections.abc import Mapping
 
 import torch
@@ -32,6 +35,18 @@ class Outputs(dict):
                                  % (name, ", ".join(self))) from None
 
 
+@functools.lru_cache(maxsize=None)
+def _named(names):
+    return namedtuple("Named", names)
+
+
+def _take_mapping(value, tensors):
+    other = next((k for k in value if not isinstance(k, str)), None)
+    if other is not None:
+        raise TypeError("a mapping has the key %r, which is no text" % (other,))
+    return {k: _take(v, tensors) for k, v in value.items()}
+
+
 def _take(value, tensors):
     if isinstance(value, torch.Tensor):
         tensors.append(value)
@@ -39,7 +54,12 @@ def _take(value, tensors):
     if value is None or isinstance(value, (bool, int, float, str)):
         return {"value": value}
     if isinstance(value, Mapping):
-        return {"dict": {str(k): _take(v, tensors) for k, v in value.items()}}
+        return {"dict": _take_mapping(value, tensors)}
+    # Those of namedtuple(), and of torch's functions that return several tensors.
+    names = isinstance(value, tuple) and (getattr(value, "_fields", None)
+                                          or getattr(value, "__match_args__", None))
+    if names:
+        return {"named": {k: _take(v, tensors) for k, v in zip(names, value)}}
     if isinstance(value, (list, tuple)):
         kind = "list" if isinstance(value, list) else "tuple"
         return {kind: [_take(v, tensors) for v in value]}
@@ -62,6 +82,8 @@ def build(skeleton, tensors):
         return content
     if kind == "dict":
         return Outputs((k, build(v, tensors)) for k, v in content.items())
+    if kind == "named":
+        return _named(tuple(content))(*(build(v, tensors) for v in content.values()))
     parts = [build(v, tensors) for v in content]
     return parts if kind == "list" else tuple(parts)
 
@@ -73,6 +95,6 @@ def paths(skeleton, path=""):
         return [path or "0"]
     if kind == "value":
         return []
-    items = content.items() if kind == "dict" else enumerate(content)
+    items = content.items() if kind in ("dict", "named") else enumerate(content)
     return [name for key, part in items
             for name in paths(part, "%s.%s" % (path, key) if path else str(key))]

@@ -54,7 +54,8 @@ class Subject:
         self.plain = facts["plain"]
         self.flat = None if self.onnx_path else (
             model if self.scripted and self.plain else Flat(model, facts["inputs"]).eval())
-        self.example = [t.to(self.device) for t in self._example()]
+        self.example = [t.to(self.device).clone(memory_format=torch.contiguous_format)
+                        for t in self._example()]
 
     def _example(self):
         """Two examples where that is a batch: of one, compilers believe that it is always one."""
@@ -95,7 +96,8 @@ def _timed(call):
 
 
 def _arguments(facts, tensors, device):
-    return tree.build(facts["inputs"], [t.to(device) for t in tensors])
+    # Copies, for the model may work on them in place.
+    return tree.build(facts["inputs"], [t.to(device, copy=True) for t in tensors])
 
 
 def _compare(model, facts, subject):

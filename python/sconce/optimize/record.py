@@ -28,21 +28,23 @@ class Recorder:
         self._model, self._calls, self._bytes = model, [], 0
 
     def __call__(self, *args, **kwargs):
+        # Before the model works on them in place.
+        inputs, skeleton = tree.flatten([args, kwargs])
+        inputs = [t.detach().cpu().clone() for t in inputs]
         with torch.no_grad():
             output = self._model(*args, **kwargs)
-        self._remember([args, kwargs], output)
+        self._remember(inputs, skeleton, output)
         return output
 
     def __getattr__(self, name):
         return getattr(self._model, name)
 
-    def _remember(self, arguments, output):
-        inputs, inputs_skeleton = tree.flatten(arguments)
+    def _remember(self, inputs, inputs_skeleton, output):
         outputs, outputs_skeleton = tree.flatten(output)
         self._bytes += sum(t.nbytes for t in inputs + outputs)
         if len(self._calls) >= CALLS_MAX or self._bytes > BYTES_MAX:
             return
-        self._calls.append({"inputs": [t.detach().cpu().clone() for t in inputs],
+        self._calls.append({"inputs": inputs,
                             "outputs": [t.detach().cpu().clone() for t in outputs],
                             "skeletons": [inputs_skeleton, outputs_skeleton]})
 
@@ -97,17 +99,18 @@ def _batches(original, call):
     try:
         args, kwargs = tree.build(call["skeletons"][0], stacked(inputs, 2))
         with torch.no_grad():
-            found, _ = tree.flatten(original(*args, **kwargs))
+            found, returned = tree.flatten(original(*args, **kwargs))
     except Exception:
         return False
-    wanted = stacked(outputs, 2)
-    return len(found) == len(wanted) and max(map(difference, found, wanted)) < 1e-3
+    # Numbers among the outputs may tell of the batch, too.
+    return returned == call["skeletons"][1] and max(
+        map(difference, found, stacked(outputs, 2))) < 1e-3
 
 
 def _facts(original, calls):
     inputs, outputs = _once(calls, 0, "calls"), _once(calls, 1, "gets answers from")
-    if not calls[0]["inputs"]:
-        raise Failure("the model is called without tensors")
+    if not calls[0]["inputs"] or not calls[0]["outputs"]:
+        raise Failure("the model is called without tensors, or returns none")
     shapes = _varying(calls, "inputs")
     batches = _batches(original, calls[0])
     if batches:
