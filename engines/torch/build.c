@@ -3,7 +3,8 @@
 
 /*
  * The shim is made once for each torch, and kept. Whoever needs it first makes it while others
- * wait: a lock that ends with its holder. It appears under its name only when it is whole.
+ * wait: a lock that ends with its holder and the compiler that this one has started. It appears
+ * under its name only when it is whole.
  */
 
 #include <errno.h>
@@ -118,7 +119,7 @@ static void remove_unfinished(const struct torch *t)
 	globfree(&found);
 }
 
-static int compile_as(const struct torch *t, const char *out, struct sconce_error *e)
+static int compile_as(const struct torch *t, const char *out, int lock, struct sconce_error *e)
 {
 	char source[KIT_PATH_MAX], file[KIT_PATH_MAX + 16], include[KIT_PATH_MAX + 16],
 		api[KIT_PATH_MAX + 64], lib[KIT_PATH_MAX + 16], own[KIT_PATH_MAX + 16];
@@ -148,10 +149,10 @@ static int compile_as(const struct torch *t, const char *out, struct sconce_erro
 	snprintf(include, sizeof(include), "-I%s/include", t->folder);
 	snprintf(api, sizeof(api), "-I%s/include/torch/csrc/api/include", t->folder);
 	snprintf(lib, sizeof(lib), "-L%s/lib", t->folder);
-	return compiler_run(arguments, t->version, e);
+	return compiler_run(&(struct compilation){ arguments, out, t->shim, t->version, lock }, e);
 }
 
-static int build_locked(const struct torch *t, struct sconce_error *e)
+static int build_locked(const struct torch *t, int lock, struct sconce_error *e)
 {
 	char out[KIT_PATH_MAX + 16];
 	int fd, r;
@@ -165,9 +166,7 @@ static int build_locked(const struct torch *t, struct sconce_error *e)
 	if (fd < 0)
 		return kit_fail(e, -1, "%.500s: %s", out, strerror(errno));
 	close(fd);
-	r = compile_as(t, out, e);
-	if (!r && (chmod(out, 0755) < 0 || rename(out, t->shim) < 0))
-		r = kit_fail(e, -1, "%.500s: %s", t->shim, strerror(errno));
+	r = compile_as(t, out, lock, e);
 	if (r)
 		unlink(out);
 	return r;
@@ -190,7 +189,7 @@ int torch_shim_build(struct torch *t, struct sconce_error *e)
 	if (r < 0)
 		kit_fail(e, -1, "%.500s: %s", lock, strerror(errno));
 	else
-		r = build_locked(t, e);
+		r = build_locked(t, fd, e);
 	close(fd);
 	return r;
 }

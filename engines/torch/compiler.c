@@ -19,6 +19,8 @@
 #define PATIENCE_MS 600000
 #define WORDS_MAX 64
 #define OUTPUT_MAX ((size_t)256 << 10)
+/* A worker whose time to start is up is killed: what it began is of use to the next one. */
+#define FINISH "out=$1 to=$2; shift 2; \"$@\" && chmod 755 \"$out\" && mv -f \"$out\" \"$to\""
 
 extern char **environ;
 
@@ -68,7 +70,7 @@ static int choose(char *text, size_t room, char **words)
 }
 
 /* In a group of its own: it has children. */
-static int start(char *const *words, int out, pid_t *ret)
+static int start(char *const *words, int out, int lock, pid_t *ret)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -84,7 +86,9 @@ static int start(char *const *words, int out, pid_t *ret)
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
-	r = posix_spawnp(ret, words[0], &actions, &attributes, words, environ);
+	/* Onto itself: it is not closed. */
+	posix_spawn_file_actions_adddup2(&actions, lock, lock);
+	r = posix_spawn(ret, "/bin/sh", &actions, &attributes, words, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	return r ? -1 : 0;
@@ -129,7 +133,8 @@ static int explain(const char *version, char *output, struct sconce_error *e)
 			version, *at ? at : "the C++ compiler was ended");
 }
 
-static int run(char *const *words, const char *version, char *output, struct sconce_error *e)
+static int run(const struct compilation *c, char *const *words, char *output,
+	       struct sconce_error *e)
 {
 	int ends[2], status = 0, r = 0;
 	pid_t pid;
@@ -137,43 +142,50 @@ static int run(char *const *words, const char *version, char *output, struct sco
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return kit_fail(e, -1, "there is no pipe for the C++ compiler: %s",
 				strerror(errno));
-	if (start(words, ends[1], &pid) < 0) {
+	if (start(words, ends[1], c->lock, &pid) < 0) {
 		close(ends[0]);
 		close(ends[1]);
-		return kit_fail(e, -1, "%.200s does not start", words[0]);
+		return kit_fail(e, -1, "the C++ compiler does not start");
 	}
 	close(ends[1]);
 	if (listen_to(ends[0], output, OUTPUT_MAX) < 0) {
 		kill(-pid, SIGKILL);
 		r = kit_fail(e, -1, "the C++ compiler took longer than %d minutes for PyTorch %s",
-			     PATIENCE_MS / 60000, version);
+			     PATIENCE_MS / 60000, c->version);
 	}
 	close(ends[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return !r && status ? explain(version, output, e) : r;
+	return !r && status ? explain(c->version, output, e) : r;
 }
 
-int compiler_run(const char *const *arguments, const char *version, struct sconce_error *e)
+int compiler_run(const struct compilation *c, struct sconce_error *e)
 {
+	static char sh[] = "sh", flag[] = "-c", finish[] = FINISH;
 	char text[KIT_PATH_MAX], *words[2 * WORDS_MAX], *output;
 	size_t n = 0;
 	int r;
 
-	if (choose(text, sizeof(text), words) < 0)
+	words[n++] = sh;
+	words[n++] = flag;
+	words[n++] = finish;
+	words[n++] = sh;
+	words[n++] = (char *)(uintptr_t)c->out;
+	words[n++] = (char *)(uintptr_t)c->to;
+	if (choose(text, sizeof(text), words + n) < 0)
 		return kit_fail(e, -1,
 				"there is no C++ compiler, which builds once what sconce needs for "
 				"PyTorch %s: apt-get install g++",
-				version);
+				c->version);
 	output = calloc(1, OUTPUT_MAX);
 	if (!output)
 		return kit_no_memory(e);
 	while (words[n])
 		n++;
-	for (size_t i = 0; arguments[i]; i++)
-		words[n++] = (char *)(uintptr_t)arguments[i];
+	for (size_t i = 0; c->arguments[i]; i++)
+		words[n++] = (char *)(uintptr_t)c->arguments[i];
 	words[n] = NULL;
-	r = run(words, version, output, e);
+	r = run(c, words, output, e);
 	free(output);
 	return r;
 }

@@ -5,6 +5,13 @@
 
 #include <sconce/engine.h>
 
-/* Runs $CXX, or else the first of the usual names that is there. `version`: of the torch that it is
- * for, for texts. 0, or -1 with what is missing or the first error. */
-int compiler_run(const char *const *arguments, const char *version, struct sconce_error *e);
+struct compilation {
+	const char *const *arguments;
+	const char *out, *to; /* what it makes there gets that name */
+	const char *version;  /* of the torch that it is for, for texts */
+	int lock; /* a descriptor that is open until it has ended, whoever ends before */
+};
+
+/* Runs $CXX, or else the first of the usual names that is there. 0, or -1 with what is missing or
+ * the first error. */
+int compiler_run(const struct compilation *c, struct sconce_error *e);

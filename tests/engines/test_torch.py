@@ -524,9 +524,26 @@ def test_two_processes_build_once(engine, tmp_path, compiler):
     assert names == [".lock", ".so"]
 
 
+def test_what_a_killed_process_began_is_finished(engine, tmp_path, compiler):
+    """A worker that takes too long to start is killed. Its compiler is not begun again."""
+    cache, gate = tmp_path / "cache", tmp_path / "gate"
+    os.mkfifo(gate)
+    environment = {**os.environ, **compiler(f"read line <{gate}\n{EMPTY}")}
+    command = engine.command(tmp_path / "m.pt", [], tmp_path, {"cache": cache})
+    run = subprocess.Popen([str(word) for word in command], env=environment,
+                           stdout=subprocess.DEVNULL)
+    with open(gate, "w") as opened:     # waits until the compiler reads it
+        run.kill()
+        run.wait()
+        opened.write("go\n")
+    with pytest.raises(EngineError, match="does not work, remove it"):
+        engine.call(tmp_path / "m.pt", cache=cache, environment=compiler("exit 1"))
+    assert (tmp_path / "calls").read_text() == "called\n"
+
+
 @pytest.mark.parametrize("does, words", [
     ("echo 'shim.cpp:1:2: error: no such header'; exit 1", "no such header"),
-    ("kill -9 $$", "was ended"),
+    ("kill -9 $$", "could not be built: Killed"),
 ])
 def test_a_compiler_that_fails(engine, tmp_path, compiler, does, words):
     with pytest.raises(EngineError, match=words):
