@@ -6,19 +6,25 @@
 #define FORM_AT_ONCE ((size_t)128 << 10)
 #define FORM_SHORT ((size_t)16 << 20) /* those that are longer do not hold up the others */
 
-static struct form *form_create(struct call *c)
+static bool form_is_urlencoded(struct slice header)
 {
-	struct slice header = http_head_get(&c->x->head, "content-type");
-	struct slice type = http_media_type(header), boundary = SLICE_NULL;
+	static const struct slice type = SLICE_CONST("application/x-www-form-urlencoded");
+
+	return slice_istarts(header, type) && slice_ieq(http_media_type(header), type);
+}
+
+static struct form *form_create(struct call *c, struct slice header)
+{
+	struct slice boundary = SLICE_NULL;
 	struct form *f;
 
-	if (slice_istarts(type, SLICE("multipart/"))) {
+	if (slice_istarts(header, SLICE("multipart/"))) {
 		boundary = http_param(&c->region, header, "boundary");
 		if (!boundary.n)
 			return NULL;
 		/* The head it may lie in is gone when the client is. */
 		boundary = region_copy(&c->region, boundary);
-	} else if (!slice_ieq(type, SLICE("application/x-www-form-urlencoded"))) {
+	} else if (!form_is_urlencoded(header)) {
 		return NULL;
 	}
 	f = region_bytes(&c->region, sizeof(*f));
@@ -60,8 +66,11 @@ static void form_done(struct work *w)
 
 bool form_read_ahead(struct call *c, void (*ready)(struct call *c))
 {
-	struct form *f = c->body.used > FORM_AT_ONCE ? form_create(c) : NULL;
+	struct form *f;
 
+	if (c->body.used <= FORM_AT_ONCE)
+		return false;
+	f = form_create(c, http_head_get(&c->x->head, "content-type"));
 	if (!f)
 		return false;
 	f->ready = ready;
@@ -71,13 +80,13 @@ bool form_read_ahead(struct call *c, void (*ready)(struct call *c))
 	return true;
 }
 
-const struct form *form_read(struct call *c)
+const struct form *form_read(struct call *c, struct slice header)
 {
 	struct form *f = c->form;
 
 	if (f)
 		return f;
-	f = form_create(c);
+	f = form_create(c, header);
 	if (f)
 		form_find(f);
 	return f;

@@ -29,5 +29,5 @@ struct form {
 /* True: a thread reads the call's form, and ready() goes on when it has, if the client is still
  * there. False: there is none, or it is small. */
 bool form_read_ahead(struct call *c, void (*ready)(struct call *c));
-/* The form of a call, read. NULL: its body is none. */
-const struct form *form_read(struct call *c);
+/* The form of a call with this Content-Type, read. NULL: its body is none. */
+const struct form *form_read(struct call *c, struct slice header);

@@ -119,14 +119,15 @@ static int parts_query(struct call *c)
 
 int parts_read(struct call *c, bool query)
 {
-	const struct form *f = form_read(c);
+	struct slice header = http_head_get(&c->x->head, "content-type");
+	const struct form *f = form_read(c, header);
 
 	c->request.parts = region_bytes(&c->region,
 					(query || f ? PARTS_MAX : 1) * sizeof(struct part));
 	if (query && parts_query(c) < 0)
 		return -1;
 	if (!f) {
-		struct slice type = http_media_type(http_head_get(&c->x->head, "content-type"));
+		struct slice type = http_media_type(header);
 
 		parts_whole(c, type.p ? type : SLICE(""));
 		return 0;
