@@ -233,7 +233,9 @@ static struct slice http1_path(struct slice target)
 
 static int http1_check(const struct http1 *h, const struct http_head *head)
 {
-	struct slice coding = http_head_get(head, "transfer-encoding");
+	bool chunked = h->parser.flags & F_CHUNKED;
+	struct slice coding = chunked || !head->minor ? http_head_get(head, "transfer-encoding")
+						      : SLICE_NULL;
 	unsigned lengths = 0, hosts = 0;
 
 	for (size_t i = 0; i < head->n_headers; i++) {
@@ -243,7 +245,7 @@ static int http1_check(const struct http1 *h, const struct http_head *head)
 	/* RFC 9112: 3.2 for the host, 6.1 for a transfer coding in HTTP/1.0. */
 	if (lengths > 1 || hosts > 1 || (head->minor && !hosts) || (!head->minor && coding.p))
 		return 400;
-	if ((h->parser.flags & F_CHUNKED) && !slice_ieq(coding, SLICE("chunked")))
+	if (chunked && !slice_ieq(coding, SLICE("chunked")))
 		return 501;
 	return 0;
 }
