@@ -163,6 +163,7 @@ static bool sequences_room(struct sequences *s, uint64_t now_ns)
 		/* What it began may still run at a place that is going away. */
 		if (!q->lost || q->n || q->running)
 			continue;
+		sequences_remember(s, sequence_id(q));
 		sequence_free(s, q);
 		return true;
 	}

@@ -13,7 +13,8 @@
  * its time is remembered (the last SEQUENCES_REMEMBERED of them): its handler may still have the
  * state, which nobody shall reach, so it refuses requests until one starts it anew. When its place
  * goes away, its state is lost: the same, so that nobody is given an answer that was made without
- * the state, until idle_ns is over. Nothing here calls anybody back while it walks. Pure: time is
+ * the state, until idle_ns is over. Where its lane is needed for another one before that, it is
+ * remembered, too. Nothing here calls anybody back while it walks. Pure: time is
  * an argument.
  */
 

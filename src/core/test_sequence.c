@@ -350,6 +350,11 @@ static void a_lost_sequence_is_forgotten_in_the_end(void **state)
 	assert_int_equal(push(2, "c"), 0);
 	assert_int_equal(push(3, "d"), 0);
 	assert_int_equal(push(4, "e"), SEQUENCE_TOO_MANY);
+	/* Its state is none the less gone. */
+	sequences_remove(&s, &requests[2], NOW + IDLE);
+	assert_int_equal(push(4, "b"), SEQUENCE_CLOSED);
+	requests[5].sequence_start = true;
+	assert_int_equal(push(5, "b"), 0);
 }
 
 static void a_lost_sequence_that_runs_keeps_its_room(void **state)
