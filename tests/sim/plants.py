@@ -99,6 +99,9 @@ PLANTS = {
     "a stream is given up before it is late": (
         "src/fleet/worker.c", "if (fl->late && flight_is_held(fl)) {",
         "if (flight_is_held(fl)) {"),
+    "a lost sequence is forgotten for another one": (
+        "src/core/sequence.c", "\t\tsequences_remember(s, sequence_id(q));\n\t\tsequence_free",
+        "\t\tsequence_free"),
     "two of a sequence at once": (
         "src/core/sequence.c", "\t\tq->busy = true;\n", "\t\tq->busy = false;\n"),
     "who waits for workers is forgotten": (

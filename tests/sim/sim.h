@@ -37,7 +37,8 @@ struct weather {
 	bool bad_starts;
 	bool manage; /* models come, go, and are scaled */
 	bool tight_memory, short_queue, no_descriptors, bad_writes;
-	bool jumps; /* time does */
+	bool jumps;    /* time does */
+	bool unmarked; /* no request says that it begins or ends a sequence */
 };
 
 struct sim {

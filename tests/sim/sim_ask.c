@@ -202,6 +202,8 @@ static void ask_sequence(struct sim *s, const struct sim_model *m, struct sim_as
 
 	buf_printf(&a->bytes, "ts_request_sequence_id: s%u\r\n",
 		   random_below(&s->random, 1 + random_below(&s->random, m->sequences)));
+	if (s->weather.unmarked)
+		return;
 	if (of_10 == 0)
 		buf_puts(&a->bytes, "ts_request_sequence_end: true\r\n");
 	else if (of_10 == 1)

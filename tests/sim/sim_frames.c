@@ -62,6 +62,7 @@ static bool process_reply_text(struct process *p, struct process_job *j, int sta
 
 	if (!process_reply(p, &fr))
 		return false;
+	p->state_ns[j->lane] = system_now_ns();
 	process_job_free(p, j);
 	return true;
 }
@@ -117,6 +118,7 @@ static bool process_send_piece(struct process *p, struct process_job *j,
 		return false;
 	if (!inline_)
 		j->grant = (struct span){ 0 };
+	p->state_ns[j->lane] = system_now_ns();
 	j->pieces_sent++;
 	j->window += bytes.n;
 	if (last)

@@ -103,9 +103,9 @@ static void model_config(const struct sim_model *m, char *text, size_t room)
 		n += snprintf(text + n, room - (size_t)n, "useJobTicket: true\n");
 	if (m->sequences)
 		snprintf(text + n, room - (size_t)n,
-			 "sequenceBatching: true\nsequenceMaxIdleMSec: 2000\n"
+			 "sequenceBatching: true\nsequenceMaxIdleMSec: %u\n"
 			 "maxNumSequence: %u\nmaxSequenceJobQueueSize: 4\n",
-			 m->sequences_max);
+			 MODEL_SEQUENCE_IDLE_MS, m->sequences_max);
 }
 
 void models_write(const struct sim *s)

@@ -10,6 +10,7 @@
 #include "sim_random.h"
 
 #define SIM_MODELS_MAX 6
+#define MODEL_SEQUENCE_IDLE_MS 2000u
 
 struct sim;
 

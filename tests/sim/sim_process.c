@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim_process.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "config/settings.h"
 #include "sim.h"
@@ -91,6 +94,10 @@ static void process_read_sequence(struct process_job *j, struct slice headers)
 	while (frame_header_next(&headers, &name, &value) > 0)
 		if (slice_ieq(name, SLICE("ts_request_sequence_id")))
 			snprintf(j->sequence, sizeof(j->sequence), "%.*s", SLICE_ARG(value));
+	/* Others are the front's own: of one request each. */
+	if (sscanf(j->sequence, "s%u", &j->lane) == 1)
+		j->lane++;
+	assert(j->lane < PROCESS_LANES);
 }
 
 /* Of a sequence one request runs at a time, and at one place. */
@@ -113,6 +120,42 @@ static void process_check_sequence(struct sim *s, const struct process *p,
 					 "%u and %u",
 					 j->sequence, q->number, p->number);
 		}
+	}
+}
+
+static bool process_is_beside(const struct process *p, const struct process *q)
+{
+	return q != p && !q->killed && q->worker->owner == p->worker->owner;
+}
+
+/* Nobody goes on in a sequence without the state that another one has of it, or has had. */
+static void process_check_state(struct sim *s, const struct process *p, const struct process_job *j)
+{
+	uint64_t at_ns = p->lost_ns[j->lane];
+
+	if (!j->lane || !p->worker->model.manifest->sequence_batching || !s->weather.unmarked ||
+	    s->weather.lies)
+		return;
+	list_for_each (l, &s->processes) {
+		const struct process *q = container_of(l, struct process, link);
+
+		if (process_is_beside(p, q))
+			at_ns = MAX(at_ns, MAX(q->state_ns[j->lane], q->lost_ns[j->lane]));
+	}
+	if (at_ns && system_now_ns() < at_ns + MODEL_SEQUENCE_IDLE_MS * NS_PER_MS)
+		sim_fail(s, "process %u is to go on in sequence %s, of which others had the state",
+			 p->number, j->sequence);
+}
+
+/* What a killed one said last may not have been heard. */
+static void process_leave_state(struct sim *s, const struct process *p)
+{
+	list_for_each (l, &s->processes) {
+		struct process *q = container_of(l, struct process, link);
+
+		for (unsigned i = 1; i < PROCESS_LANES && process_is_beside(p, q) && !p->killed;
+		     i++)
+			q->lost_ns[i] = MAX(q->lost_ns[i], MAX(p->state_ns[i], p->lost_ns[i]));
 	}
 }
 
@@ -140,6 +183,7 @@ static void process_take_run(struct sim *s, struct process *p, const struct fram
 			if (part.kind != FRAME_PART_FIELD)
 				j->body = part.span;
 		process_check_sequence(s, p, j);
+		process_check_state(s, p, j);
 		list_push_back(&p->jobs, &j->link);
 		p->n_jobs++;
 	}
@@ -351,6 +395,7 @@ static void process_end(struct sim *s, struct process *p, int status)
 	for (unsigned i = 0; i < p->n_segments; i++)
 		munmap(p->segments[i].p, p->segments[i].size);
 	free(p->segments);
+	process_leave_state(s, p);
 	list_remove(&p->link);
 	free(p);
 	system_enter();

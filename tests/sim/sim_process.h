@@ -11,6 +11,8 @@
 
 struct sim;
 
+#define PROCESS_LANES 16
+
 /* Memory of the front's that it was sent. */
 struct process_segment {
 	uint32_t id;
@@ -26,6 +28,7 @@ struct process_job {
 	struct span body;  /* in an inbound segment */
 	struct span grant; /* where a long piece may go */
 	char sequence[64]; /* its id; empty: none */
+	unsigned lane;     /* the id's number, and 1; 0: none */
 	bool cancelled;
 	unsigned asked; /* for memory, and no GRANT yet; more than once: a liar */
 	bool refused;   /* there was none */
@@ -68,6 +71,8 @@ struct process {
 	struct list jobs; /* struct process_job, in order */
 	unsigned n_jobs;
 	unsigned lie, overfills;
+	uint64_t state_ns[PROCESS_LANES]; /* when it last answered in a sequence; 0: never */
+	uint64_t lost_ns[PROCESS_LANES];  /* … and when those of its model that have ended had */
 };
 
 /* Which makers the front's workers have. */
