@@ -180,6 +180,13 @@ static void what_smuggles_is_refused(void **state)
 		  400 },
 		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501 },
 		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n"
+		  "Transfer-Encoding: chunked\r\n\r\n",
+		  501 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\r\n\r\n", 501 },
+		{ "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \r\n"
+		  "Content-Length: 3\r\n\r\n",
+		  400 },
 		{ "GET / HTTP/9.9\r\n\r\n", 505 },
 		{ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505 },
 		{ "NONSENSE\r\n\r\n", 400 },
