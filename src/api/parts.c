@@ -190,17 +190,18 @@ void parts_add_header(struct call *c, struct slice name, struct slice value)
 
 void parts_headers(struct call *c, unsigned extra)
 {
-	struct slice connection = http_head_get(&c->x->head, "connection");
 	size_t room = parts_headers_room(c), n = 0;
 	char *p = region_bytes(&c->region, room);
 	bool has_length = false;
+	struct http_hops hops;
 	char length[24];
 
+	http_hops_read(&hops, http_head_get(&c->x->head, "connection"));
 	for (size_t i = 0; i < c->x->head.n_headers; i++) {
 		const struct http_header *h = &c->x->head.headers[i];
 
 		has_length |= slice_ieq(h->name, SLICE("content-length"));
-		if (!http_is_hop_by_hop(connection, h->name))
+		if (!http_is_hop_by_hop(&hops, h->name))
 			n += frame_header_put(p + n, room - n, h->name, h->value);
 	}
 	if (!has_length) {

@@ -7,7 +7,18 @@
 #include "base/err.h"
 #include "base/util.h"
 
-bool http_is_hop_by_hop(struct slice connection, struct slice name)
+void http_hops_read(struct http_hops *h, struct slice connection)
+{
+	h->n = 0;
+	while (connection.n && h->n < HTTP_HOPS_MAX) {
+		struct slice name = slice_trim(slice_cut(&connection, ','));
+
+		if (name.n)
+			h->names[h->n++] = name;
+	}
+}
+
+bool http_is_hop_by_hop(const struct http_hops *h, struct slice name)
 {
 	static const struct slice known[] = { SLICE_CONST("connection"),
 					      SLICE_CONST("transfer-encoding"),
@@ -23,8 +34,8 @@ bool http_is_hop_by_hop(struct slice connection, struct slice name)
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (slice_ieq(name, known[i]))
 			return true;
-	while (connection.n)
-		if (slice_ieq(slice_trim(slice_cut(&connection, ',')), name))
+	for (unsigned i = 0; i < h->n; i++)
+		if (slice_ieq(h->names[i], name))
 			return true;
 	return false;
 }

@@ -11,6 +11,7 @@
 #include "base/slice.h"
 
 #define HTTP_LENGTH_UNKNOWN UINT64_MAX
+#define HTTP_HOPS_MAX 32
 
 struct http_header {
 	struct slice name;  /* as sent */
@@ -36,9 +37,15 @@ static inline struct slice http_head_get(const struct http_head *h, const char *
 {
 	return http_head_find(h, slice_str(name));
 }
+/* What a value of Connection names; of more than HTTP_HOPS_MAX the first ones. */
+struct http_hops {
+	struct slice names[HTTP_HOPS_MAX];
+	unsigned n;
+};
+void http_hops_read(struct http_hops *h, struct slice connection);
 /* Is a header of this name about one connection only (RFC 9110, 7.6.1): Connection, what that
- * names (`connection` is its value), and its kin? */
-bool http_is_hop_by_hop(struct slice connection, struct slice name);
+ * names, and its kin? */
+bool http_is_hop_by_hop(const struct http_hops *h, struct slice name);
 /* The standard phrase ("OK", "Not Found"), or that of its class ("Client Error"). Never NULL. */
 const char *http_status_phrase(int status);
 /* Percent-decodes `s` into the region ('+' becomes a blank when `plus`). Returns false on a bad

@@ -236,6 +236,29 @@ static void sendable_headers(void **state)
 	assert_false(http_value_valid(slice_make("a\0b", 3)));
 }
 
+/* It is asked for each header, so that what Connection names must be few. */
+static void headers_of_one_connection(void **state)
+{
+	struct buf many = BUF_INIT(65536);
+	struct http_hops hops;
+
+	(void)state;
+	http_hops_read(&hops, SLICE_NULL);
+	assert_true(http_is_hop_by_hop(&hops, SLICE("Transfer-Encoding")));
+	assert_false(http_is_hop_by_hop(&hops, SLICE("a")));
+	http_hops_read(&hops, SLICE(",, close ,\tX-A,"));
+	assert_int_equal(hops.n, 2);
+	assert_true(http_is_hop_by_hop(&hops, SLICE("x-a")));
+	assert_false(http_is_hop_by_hop(&hops, SLICE("x")));
+	for (unsigned i = 0; i < 1000; i++)
+		buf_printf(&many, ",h%u", i);
+	http_hops_read(&hops, buf_slice(&many));
+	assert_int_equal(hops.n, HTTP_HOPS_MAX);
+	assert_true(http_is_hop_by_hop(&hops, SLICE("h0")));
+	assert_false(http_is_hop_by_hop(&hops, SLICE("h999")));
+	buf_finish(&many);
+}
+
 static int tear_down(void **state)
 {
 	(void)state;
@@ -256,6 +279,7 @@ int main(void)
 		cmocka_unit_test(json_documents_are_utf8),
 		cmocka_unit_test(json_members_are_lenient),
 		cmocka_unit_test(sendable_headers),
+		cmocka_unit_test(headers_of_one_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, tear_down);
