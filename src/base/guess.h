@@ -7,6 +7,8 @@
  * letters at most one may be wrong.
  */
 
+#include <limits.h>
+
 #include "base/slice.h"
 
 struct guess {
@@ -22,9 +24,9 @@ static inline struct guess guess_begin(struct slice typed)
 /* Is this one more likely than all before? The last one for which it was true was meant. */
 static inline bool guess_next(struct guess *g, struct slice name)
 {
-	unsigned distance = slice_distance(g->typed, name);
+	unsigned distance = slice_distance(g->typed, name, g->least);
 
-	if (distance >= g->least)
+	if (distance == UINT_MAX)
 		return false;
 	g->least = distance;
 	return true;

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "base/util.h"
 
-#define SLICE_ALIKE_MAX 64
 
 static char slice_lower(char c)
 {
@@ -136,25 +135,32 @@ static char slice_plain(char c)
 	return c == '-' ? '_' : slice_lower(c);
 }
 
-/* Insertions, deletions and replacements (Levenshtein). */
-unsigned slice_distance(struct slice a, struct slice b)
+/* Insertions, deletions and replacements (Levenshtein). Of the table only what is less than `most`
+ * from its diagonal can be less than that: the rest is not looked at. */
+unsigned slice_distance(struct slice a, struct slice b, unsigned most)
 {
-	unsigned row[SLICE_ALIKE_MAX + 1], diagonal, above;
+	unsigned row[SLICE_ALIKE_MAX + 1], diagonal, above, least;
 
-	if (a.n > SLICE_ALIKE_MAX || b.n > SLICE_ALIKE_MAX)
+	if (a.n > SLICE_ALIKE_MAX || b.n > SLICE_ALIKE_MAX || MAX(a.n, b.n) - MIN(a.n, b.n) >= most)
 		return UINT_MAX;
 	for (unsigned j = 0; j <= b.n; j++)
 		row[j] = j;
 	for (unsigned i = 1; i <= a.n; i++) {
-		diagonal = row[0];
-		row[0] = i;
-		for (unsigned j = 1; j <= b.n; j++) {
+		unsigned from = i > most ? i - most : 1, to;
+
+		to = b.n > i && b.n - i > most ? i + most : (unsigned)b.n;
+		diagonal = row[from - 1];
+		row[from - 1] = least = from == 1 ? i : most;
+		for (unsigned j = from; j <= to; j++) {
 			bool same = slice_plain(a.p[i - 1]) == slice_plain(b.p[j - 1]);
 
 			above = row[j];
 			row[j] = MIN(MIN(above, row[j - 1]) + 1, diagonal + !same);
+			least = MIN(least, row[j]);
 			diagonal = above;
 		}
+		if (least >= most)
+			return UINT_MAX;
 	}
-	return row[b.n];
+	return row[b.n] < most ? row[b.n] : UINT_MAX;
 }

@@ -64,8 +64,10 @@ struct slice slice_cut(struct slice *rest, char c);
 bool slice_u64(struct slice s, uint64_t *ret);
 /* The same with an optional leading '-' or '+'. */
 bool slice_i64(struct slice s, int64_t *ret);
+#define SLICE_ALIKE_MAX 64
 /* How many letters must change to make one of the other, for guessing what was meant; case and
- * '-' for '_' do not count. Texts longer than 64 are like nothing (UINT_MAX). */
-unsigned slice_distance(struct slice a, struct slice b);
+ * '-' for '_' do not count. `most` or more, and texts longer than SLICE_ALIKE_MAX: UINT_MAX, with
+ * little work. */
+unsigned slice_distance(struct slice a, struct slice b, unsigned most);
 /* A NUL-terminated copy in fresh memory; free() it. */
 char *slice_dup(struct slice s);

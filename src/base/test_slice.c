@@ -72,11 +72,32 @@ static void likeness(void **state)
 	char longer[65] = { 0 };
 
 	(void)state;
-	assert_int_equal(slice_distance(SLICE("serve"), SLICE("serve")), 0);
-	assert_int_equal(slice_distance(SLICE("sreve"), SLICE("serve")), 2);
-	assert_int_equal(slice_distance(SLICE("Job-Queue"), SLICE("job_queues")), 1);
-	assert_int_equal(slice_distance(SLICE(""), SLICE("abc")), 3);
-	assert_true(slice_distance(slice_make(longer, 65), SLICE("a")) > 1000);
+	assert_int_equal(slice_distance(SLICE("serve"), SLICE("serve"), 100), 0);
+	assert_int_equal(slice_distance(SLICE("sreve"), SLICE("serve"), 100), 2);
+	assert_int_equal(slice_distance(SLICE("Job-Queue"), SLICE("job_queues"), 100), 1);
+	assert_int_equal(slice_distance(SLICE(""), SLICE("abc"), 100), 3);
+	assert_true(slice_distance(slice_make(longer, 65), SLICE("a"), 100) > 1000);
+}
+
+/* What is looked at of the table does not change what is found. */
+static void distances_below_a_bound(void **state)
+{
+	char a[8], b[8];
+
+	(void)state;
+	for (unsigned seed = 0; seed < 20000; seed++) {
+		struct slice x = slice_make(a, seed % 8), y = slice_make(b, seed / 8 % 8);
+		unsigned bits = seed * 2654435761u, whole;
+
+		for (unsigned i = 0; i < 8; i++) {
+			a[i] = (char)('a' + (bits >> i) % 2);
+			b[i] = (char)('a' + (bits >> (i + 9)) % 2);
+		}
+		whole = slice_distance(x, y, 100);
+		for (unsigned most = 0; most < 10; most++)
+			assert_int_equal(slice_distance(x, y, most),
+					 whole < most ? whole : UINT_MAX);
+	}
 }
 
 static const char *guessed(const char *typed)
@@ -107,6 +128,7 @@ static void what_was_meant_is_guessed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(distances_below_a_bound),
 		cmocka_unit_test(what_was_meant_is_guessed),
 		cmocka_unit_test(numbers_are_strict),
 		cmocka_unit_test(comparing_and_cutting),

@@ -67,7 +67,7 @@ const struct setting *setting_find_flag(struct slice key)
 
 bool setting_key_resembles(struct slice a, struct slice b)
 {
-	return a.n == b.n && slice_distance(a, b) == 0;
+	return a.n == b.n && slice_distance(a, b, 1) == 0;
 }
 
 const struct setting *setting_nearest(struct slice key)
@@ -79,7 +79,7 @@ const struct setting *setting_nearest(struct slice key)
 		return NULL;
 	for (unsigned i = 0; (t = setting_at(i)); i++) {
 		/* Neither case nor '-' for '_' counts. */
-		unsigned d = slice_distance(key, slice_str(t->info.key));
+		unsigned d = slice_distance(key, slice_str(t->info.key), least);
 
 		if (d < least) {
 			least = d;
