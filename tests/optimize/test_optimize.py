@@ -190,6 +190,8 @@ def handle(data, context):
     (["--shape", "2,4", "--candidates", "abacus"], "there is no such candidate; there are aoti"),
     (["--shape", "2,4", "--device", "cuda"], "--device cuda: torch sees no GPU here"),
     (["--shape", "2,4", "--output", "gone/x.mar"], "--output gone/x.mar: the folder is not there"),
+    (["--shape", "2,4", "--output", "net"], "--output net: a folder is there"),
+    (["--shape", "2,4", "--report", "gone/x.html"], "--report gone/x.html: the folder is not"),
 ])
 def test_what_is_asked_wrongly(workshop, arguments, text):
     source = workshop.model()
@@ -204,7 +206,28 @@ def test_a_handler_that_loads_by_itself(workshop):
     assert "has no self.model that can be called" in done.stderr
 
 
-def test_an_interrupted_run_leaves_nothing(workshop):
+INITIALIZES_ITSELF = """
+import torch
+
+class Handler:
+    def initialize(self, context):
+        self.model = torch.nn.Linear(4, 3)
+
+    def handle(self, data, context):
+        return [1] * len(data)
+"""
+
+
+def test_a_handler_that_would_not_use_what_is_made(workshop):
+    done = workshop.run(workshop.model(handler=INITIALIZES_ITSELF), "--shape", "1,4",
+                        "--candidates", "torchscript")
+    assert done.returncode == 1, done.stdout
+    assert "loads self.model by itself, so a compiled one would not be used" in done.stderr
+    assert workshop.left_behind() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_interrupted_run_leaves_nothing(workshop, number):
     source = workshop.model(CONTROL_FLOW)
     process = subprocess.Popen(
         workshop.command(source, "--samples", workshop.samples(*SAMPLES)), cwd=workshop.folder,
@@ -215,7 +238,7 @@ def test_an_interrupted_run_leaves_nothing(workshop):
     try:
         for line in process.stderr:
             if line.startswith("building original"):
-                process.send_signal(signal.SIGINT)
+                process.send_signal(number)
                 break
         _, said = process.communicate()
     finally:

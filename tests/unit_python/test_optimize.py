@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `sconce optimize` decides, writes and shows; what it runs is in tests/optimize."""
 
+import http.client
 import io
 import json
+import os
 import zipfile
 
 import pytest
 
-from sconce.optimize import candidates, choose, pack, report, samples, table
+from sconce.optimize import candidates, choose, measure, pack, report, samples, table
 from sconce.optimize.failure import Failure, Unsuitable, sentence
 from sconce.optimize.progress import Progress
 
@@ -155,3 +157,36 @@ def test_errors_are_one_line():
     assert sentence(ValueError("\n  first\nsecond")) == "first"
     assert sentence(ValueError()) == "ValueError"
     assert len(sentence(ValueError("x" * 1000))) == 300
+
+
+def test_files_from_before_zip_are_packed(tmp_path):
+    for name in ("source", "made"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(name)
+        os.utime(tmp_path / name / name, (1, 1))
+    pack.write(tmp_path / "source", tmp_path / "made", tmp_path / "new.mar")
+    with zipfile.ZipFile(tmp_path / "new.mar") as archive:
+        assert sorted(archive.namelist()) == ["optimized/made", "source"]
+
+
+def test_an_archive_that_cannot_be_written_is_a_sentence(tmp_path):
+    with pytest.raises(Failure, match="cannot be written: No such file or directory"):
+        pack.write(tmp_path, tmp_path, tmp_path / "gone" / "new.mar")
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError("refused"), TimeoutError("late"),
+                                   http.client.BadStatusLine("")])
+def test_a_server_that_is_lost_costs_its_candidate_only(error):
+    class Lost:
+        stopped = False
+
+        def scale(self, workers):
+            raise error
+
+        def stop(self):
+            self.stopped = True
+    bench, server = measure.Bench("net", "body", "", 1, 1), Lost()
+    bench.servers["onnx"], bench.figures["onnx"] = server, measure.Figures()
+    bench.round("onnx")
+    assert bench.errors["onnx"].startswith("its server or worker was lost: ")
+    assert not bench.servers and server.stopped

@@ -9,6 +9,7 @@
     choose      which is written
     pack        the archive that is written
     table, report, progress: what a person sees
+    process     what is not to outlive the run
 
 `python -m sconce.optimize JSON` is the whole; the command in C reads its arguments. `record` and
 `build` are the processes in which user code and compilers run: one that dies ends nothing else.

@@ -14,11 +14,13 @@ from sconce.compiled.processor import cpu_name
 from sconce.optimize import candidates, measure, pack, report, samples, table
 from sconce.optimize.choose import choose, within
 from sconce.optimize.failure import Failure, Unsuitable, sentence
+from sconce.optimize.process import dies_with_us
 from sconce.optimize.progress import Progress
 from sconce.optimize.source import Source
 
 BUILD_S = 1800
 NOTHING_CHOSEN, INTERRUPTED = 3, 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Child:
@@ -34,7 +36,7 @@ class Child:
             child = subprocess.Popen(
                 [sys.executable, "-m", "sconce.optimize." + module, *arguments, str(result)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=self.work,
-                start_new_session=True)
+                start_new_session=True, preexec_fn=dies_with_us)
             try:
                 child.wait(BUILD_S)
             except subprocess.TimeoutExpired:
@@ -70,6 +72,8 @@ class Run:
         self.source = Source(options["target"], work)
         self.output = Path(options["output"] or "%s-optimized.mar" % self.source.name).resolve()
         pack.check_place(options["output"] or self.output.name, self.output, self.source.path)
+        if options["report"]:
+            pack.check_folder("--report", options["report"], Path(options["report"]).resolve())
         self.instances = options["instances"] or measure.processors()
         self.made_up, self.bodies = self._bodies()
         self.served = bool(self.bodies) and self.o["rounds"] > 0
@@ -251,15 +255,24 @@ def _check_device(device):
 
 
 def _interrupt(signum, frame):
+    """Once: what is ended and removed then is not to be interrupted."""
+    for other in SIGNALS:
+        signal.signal(other, lambda *_: None)
     raise KeyboardInterrupt
+
+
+def _hear_signals():
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP:   # nohup
+            signal.signal(number, _interrupt)
 
 
 def main(text):
     options = json.loads(text)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
-    work = Path(tempfile.mkdtemp(prefix="sconce-optimize-"))
+    _hear_signals()
+    work = None
     try:
+        work = Path(tempfile.mkdtemp(prefix="sconce-optimize-"))
         _check_device(options["device"])
         run = Run(options, work)
         run.record()
@@ -273,11 +286,15 @@ def main(text):
         print("sconce optimize: error: %s: %s has no such package; --python names another "
               "interpreter" % (sentence(e), sys.executable), file=sys.stderr)
         return 1
+    except OSError as e:    # a full disk, most likely
+        print("\nsconce optimize: error: %s" % sentence(e), file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nsconce optimize: interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if work:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,16 @@
 Each has a server of its own, which thinks that it is alone. While one is measured the others wait.
 """
 
+import http.client
 import os
 import statistics
+import subprocess
 
-from sconce.optimize.failure import Unsuitable
+from sconce.optimize.failure import Unsuitable, sentence
 from sconce.optimize.server import Server
+
+# A server that is killed, or does not answer, costs its candidate.
+LOST = (Unsuitable, OSError, http.client.HTTPException, subprocess.SubprocessError, ValueError)
 
 
 def processors():
@@ -46,11 +51,12 @@ class Bench:
             why = server.uses_original()
             if why:
                 raise Unsuitable("it cannot be used: " + why)
-        except Unsuitable as e:
+        except LOST as e:
             self._give_up(candidate, e)
 
     def _give_up(self, candidate, error):
-        self.errors[candidate] = str(error)
+        self.errors[candidate] = str(error) if isinstance(error, Unsuitable) else (
+            "its server or worker was lost: %s" % sentence(error))
         self.figures.pop(candidate, None)
         server = self.servers.pop(candidate, None)
         if server:
@@ -66,7 +72,7 @@ class Bench:
             loaded = server.bench(self.body, self.media_type, 2 * self.instances, self.seconds)
             figures.throughput.append(loaded["rate"])
             figures.memory = server.memory()
-        except Unsuitable as e:
+        except LOST as e:
             self._give_up(candidate, e)
 
     def stop(self):

@@ -23,10 +23,13 @@ def add_provenance(folder, rows, chosen, samples):
 
 def write(source_dir, optimized_dir, output):
     """A new archive, whole or not at all."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".%s-" % output.name, dir=output.parent)
-    os.close(descriptor)
+    temporary = None
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        descriptor, temporary = tempfile.mkstemp(prefix=".%s-" % output.name, dir=output.parent)
+        os.close(descriptor)
+        # Files from before 1980, as reproducible builds have them, are of 1980.
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1,
+                             strict_timestamps=False) as archive:
             for base, prefix in ((source_dir, ""), (optimized_dir, "optimized/")):
                 for file in sorted(p for p in Path(base).rglob("*") if p.is_file()):
                     if "__pycache__" not in file.parts:
@@ -36,13 +39,22 @@ def write(source_dir, optimized_dir, output):
     except OSError as e:
         raise Failure("%s cannot be written: %s" % (output, e.strerror)) from None
     finally:
-        if os.path.exists(temporary):
+        if temporary and os.path.exists(temporary):
             os.unlink(temporary)
 
 
+def check_folder(option, given, place):
+    """Before the work, not after it."""
+    if not place.parent.is_dir():
+        raise Failure("%s %s: the folder is not there" % (option, given))
+    if place.is_dir():
+        raise Failure("%s %s: a folder is there" % (option, given))
+    if not os.access(place.parent, os.W_OK):
+        raise Failure("%s %s: the folder cannot be written to" % (option, given))
+
+
 def check_place(given, output, source):
-    if not output.parent.is_dir():
-        raise Failure("--output %s: the folder is not there" % given)
+    check_folder("--output", given, output)
     if output.exists() and source.exists() and os.path.samefile(output, source):
         raise Failure("--output is the original itself: name another file")
 

@@ -5,6 +5,7 @@ called with and what it returns.
     python -m sconce.optimize.record JOB.json RESULT.json
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -145,11 +146,28 @@ def load(job):
         raise Failure("the handler cannot be loaded: %s" % sentence(e)) from e
 
 
+@contextlib.contextmanager
+def _asked():
+    """A list that has something when a handler asked for a compiled model."""
+    from ts.torch_handler import model_files
+
+    before, asked = model_files.optimized_model, []
+    model_files.optimized_model = lambda *args: asked.append(True)
+    try:
+        yield asked
+    finally:
+        model_files.optimized_model = before
+
+
 def record(job):
-    model = load(job)
+    with _asked() as asked:
+        model = load(job)
     try:
         handler = handler_of(model)
         original = original_of(handler)
+        if not asked:
+            raise Failure("the handler loads self.model by itself, so a compiled one would not be "
+                          "used; docs/optimize.md says which line to change")
         told = []
         recorder = Recorder(original)
         if job["shapes"]:

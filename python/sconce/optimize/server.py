@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sconce.in_process import find_sconce
 from sconce.optimize.failure import Unsuitable
+from sconce.optimize.process import dies_with_us
 
 START_S, LOAD_S, BENCH_MARGIN_S = 30, 300, 60
 
@@ -50,7 +51,7 @@ class Server:
                  str(self.root / "logs"), "--disable-token-authorization", "--enable-model-api",
                  "--no-config-snapshots", "--disable-system-metrics", "true"],
                 cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT)
+                stderr=subprocess.STDOUT, preexec_fn=dies_with_us)
         try:
             self._wait()
             self._manage("POST", "/models?url=%s&initial_workers=0" % name)
