@@ -98,7 +98,7 @@ static void conn_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 
 	(void)hint;
 	/* Without room libuv does not read; the poll tells of what is left in the next turn. */
-	if (c->satisfied || c->net->late) {
+	if (c->satisfied) {
 		*buf = uv_buf_init(NULL, 0);
 		return;
 	}
@@ -124,7 +124,7 @@ static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	struct net *net = c->net;
 
 	TURN(s);
-	if (n == UV_ENOBUFS && (c->satisfied || net->late))
+	if (n == UV_ENOBUFS && c->satisfied)
 		return;
 	net_count(net, 1);
 	if (n < 0)
