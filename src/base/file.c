@@ -203,8 +203,9 @@ static int file_tree_enter(struct file_tree *t, int from, const char *name)
 	if (t->n > FILE_OPEN_MAX) {
 		struct file_level *outer = &t->levels[t->n - 1 - FILE_OPEN_MAX];
 
-		closedir(outer->d);
-		outer->d = NULL;
+		/* It may be closed since we were further down. */
+		if (outer->d)
+			closedir(TAKE(outer->d));
 	}
 	return 0;
 }

@@ -156,8 +156,10 @@ static void trees_are_removed_without_following_links(void **state)
 	for (int i = 0; i < 300; i++)
 		buf_puts(&deep, "/d");
 	assert_int_equal(file_make_dirs(buf_cstr(&deep), 0755), 0);
-	for (int i = 0; i < 100; i++) {
-		_cleanup_(freep) char *at = mem_printf("%s/d/d/%d/x", tree, i);
+	/* Near the top, and further down than there are folders open at once. */
+	for (int i = 0; i < 200; i++) {
+		int n = (int)strlen(tree) + (i < 100 ? 4 : 80);
+		_cleanup_(freep) char *at = mem_printf("%.*s/%d/x", n, buf_cstr(&deep), i);
 
 		assert_int_equal(file_make_dirs(at, 0755), 0);
 	}
