@@ -139,6 +139,7 @@ void connect_client(struct world *w)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	assert_int_equal(net_adopt(w->net, pair[0], &w->handler), 0);
 	w->client = pair[1];
+	buf_finish(&w->seen);
 	buf_init(&w->seen, REPLIES_MAX);
 }
 

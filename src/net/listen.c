@@ -70,29 +70,31 @@ static bool listener_has_room(const struct listener *l)
 	return n->stats.connections_now + kept < limit;
 }
 
-static void listener_refuse(struct conn *c)
+/* It is never one of ours: those that are refused would take the places that are kept. */
+static void listener_refuse(struct listener *l, int fd)
 {
-	static char busy[] = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n"
-			     "content-length: 0\r\n\r\n";
-	uv_buf_t b = uv_buf_init(busy, sizeof(busy) - 1);
+	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n"
+				   "content-length: 0\r\n\r\n";
 
-	c->net->stats.refused_total++;
-	uv_try_write(&c->h.stream, &b, 1);
-	conn_doom(c);
+	l->net->stats.refused_total++;
+	send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
 }
 
 static void listener_let_in(struct listener *l, int fd)
 {
-	bool room = listener_has_room(l);
-	struct conn *c = conn_create(l->net, l->handler, l->pipe);
+	struct conn *c;
 
+	if (!listener_has_room(l)) {
+		listener_refuse(l, fd);
+		return;
+	}
+	c = conn_create(l->net, l->handler, l->pipe);
 	c->listener = l;
 	l->connections++;
 	if ((l->pipe ? uv_pipe_open(&c->h.pipe, fd) : uv_tcp_open(&c->h.tcp, fd)) < 0) {
 		close(fd);
 		conn_doom(c);
-	} else if (!room) {
-		listener_refuse(c);
 	} else if (conn_begin(c) < 0) {
 		conn_doom(c);
 	}
