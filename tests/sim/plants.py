@@ -87,11 +87,6 @@ PLANTS = {
     "part of an answer is sent twice": (
         "src/net/h1_answer.c", "\tk->p += s.data;\n\tk->n -= s.data;\n",
         "\ts.data -= s.data > 9000;\n\tk->p += s.data;\n\tk->n -= s.data;\n"),
-    "a stop that is asked for twice has no end": (
-        "src/fleet/worker.c",
-        "\tif (w->state == WORKER_STOPPING && (grace_ms || w->killed))\n\t\treturn;\n",
-        "\tif (w->state == WORKER_STOPPING && (grace_ms || w->killed)) {\n"
-        "\t\tuv_timer_stop(w->timer);\n\t\treturn;\n\t}\n"),
     "a lost sequence is freed while it runs": (
         "src/core/sequence.c", "if (!q->lost || q->n || q->running)", "if (!q->lost)"),
     "only a piece that has gone counts as taken": (

@@ -85,7 +85,7 @@ static void sim_draw_weather(struct sim *s)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		*all[i] = random_chance(&s->random, often);
 	if (!often)
-		s->weather.big_bodies = random_chance(&s->random, 500);
+		s->weather.big_bodies = random_chance(&s->random, 750);
 	s->weather.unmarked = random_chance(&s->random, 500);
 	sim_say(s, "weather:%s%s%s%s%s%s%s%s%s%s%s%s%s%s", s->weather.slow_clients ? " slow" : "",
 		s->weather.rude_clients ? " rude" : "", s->weather.bad_requests ? " bad" : "",

@@ -127,7 +127,7 @@ static void ask_body(struct sim *s, struct sim_ask *a, struct slice body)
 /* Of an answer. Some streams are much longer than what may be on its way of one. */
 static size_t ask_size(struct sim_random *r, bool big, unsigned pieces)
 {
-	if (big && pieces > 1 && random_chance(r, 300))
+	if (big && pieces > 1 && random_chance(r, 600))
 		return random_below(r, SIM_REQUEST_MAX);
 	return random_size(r, big ? SIM_REQUEST_MAX / 2 : 20000);
 }

@@ -189,9 +189,9 @@ int front_connect(struct sim *s, size_t *ret_room)
 	    0)
 		sim_fail(s, "no socket pair");
 	/* A small one makes the front wait for its client. */
-	if (random_chance(&s->random, 500))
+	if (random_chance(&s->random, 300))
 		room = (int)random_size(&s->random, 200000);
-	else if (random_chance(&s->random, 500))
+	else if (random_chance(&s->random, 600))
 		room = 2500 + (int)random_below(&s->random, 4500);
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	getsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, &n);

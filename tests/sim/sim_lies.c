@@ -8,8 +8,8 @@
 #include "base/util.h"
 #include "sim.h"
 
-#define LIE_OVERFILLS 2
-#define LIE_TURNS 200 /* until the front has read what was sent before it, too */
+#define LIE_OVERFILLS 64 /* together more than anybody may have on its way */
+#define LIE_TURNS 200    /* until the front has read what was sent before it, too */
 
 static struct frame_reply lie_reply(const struct process *p)
 {
