@@ -229,10 +229,15 @@ def test_a_handler_that_would_not_use_what_is_made(workshop):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_run_leaves_nothing(workshop, number):
     source = workshop.model(CONTROL_FLOW)
-    process = subprocess.Popen(
-        workshop.command(source, "--samples", workshop.samples(*SAMPLES)), cwd=workshop.folder,
-        env=workshop.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL, text=True)
+    # Tests may run under nohup, whose children do not hear of SIGHUP.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            workshop.command(source, "--samples", workshop.samples(*SAMPLES)), cwd=workshop.folder,
+            env=workshop.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, text=True)
+    finally:
+        signal.signal(number, before)
     watchdog = threading.Timer(120, process.kill)
     watchdog.start()
     try:
