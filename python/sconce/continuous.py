@@ -21,6 +21,7 @@ class ContinuousLoop:
         self.session = session
         self.active = {}   # request id → Request, in order of arrival
         self.stopping = False
+        self.alone = False    # was the last step one of those that go alone?
 
     def run(self):
         while True:
@@ -58,11 +59,13 @@ class ContinuousLoop:
             self.session.replies.flush()
 
     def _chosen(self):
-        """All that are under way; explanations and descriptions go alone."""
+        """All that are under way; explanations and descriptions go alone. They take turns: with
+        many of them the others would never be stepped."""
+        alone, others = [], []
         for request in self.active.values():
-            if request.flags & wire.RUN_ALONE:
-                return [request]
-        return list(self.active.values())
+            (alone if request.flags & wire.RUN_ALONE else others).append(request)
+        self.alone = bool(alone) and not (self.alone and others)
+        return alone[:1] if self.alone else others
 
     def _step(self, requests):
         s = self.session

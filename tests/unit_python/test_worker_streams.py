@@ -169,6 +169,23 @@ def test_asking_for_one_client_forgets_no_other(front):
     assert f.process.wait(30) == 0
 
 
+def test_explanations_take_turns_with_streams(front, tmp_path):
+    """They go alone; of many that wait none keeps the others from their next step."""
+    go = tmp_path / "go"
+    f = front("import os\nfrom ts.handler_utils.utils import "
+              "send_intermediate_predict_response as send" + STEPS % f"""if self.steps == 1:
+            send(["begun"], context.request_ids, "", 200, context)
+            while not os.path.exists({str(go)!r}):
+                pass
+        context.stopping_criteria = [lambda out: self.steps > 1] * len(data)
+        """, continuous_batching=True)
+    f.run([b"{}"], uuids=True)
+    f.receive(wire.CHUNK)
+    f.run([b"{}"] * 3, first=2, uuids=True, flags=wire.RUN_EXPLAIN)
+    go.touch()
+    assert [r.id for r in f.replies(4)] == [1, 2, 1, 3, 4]
+
+
 @pytest.mark.parametrize("what,media,code", [
     ("a criterion that raises", "", "context.stopping_criteria = [(lambda out: 1 / 0) if b == b'x' "
      "else (lambda out: self.steps > 1) for b in bodies]"),
