@@ -57,6 +57,36 @@ int settings_value(yyjson_val *v, char *ret, size_t room);
 int package_find(const struct sconce_host *host, const char *pattern,
 		 int (*take)(void *arg, const char *path), void *arg);
 
+/* ---- library.c ---- */
+
+/* The library of a runtime, and where it may be. */
+struct kit_library {
+	const char *runtime;      /* "ONNX Runtime" */
+	const char *package;      /* what pip installs */
+	const char *pattern;      /* its file among Python's packages, as package_find() has it */
+	const char *const *names; /* as the loader finds it; NULL ends them */
+	/* Opens the library at `path`, a file or one of `names`, for the engine. */
+	int (*open)(void *engine, const char *path, struct sconce_error *e);
+};
+
+/* Opens what `engine.library` of the settings names, or the first that is found and opens.
+ * Negative: *e says what stood in the way, or how to install it. */
+int kit_library_find(const struct kit_library *l, const struct sconce_host *host, void *engine,
+		     struct sconce_error *e);
+/* dlopen(), and the path of what it has opened. NULL: *e says why. */
+void *kit_library_open(const char *runtime, const char *path, char ret_path[KIT_PATH_MAX],
+		       struct sconce_error *e);
+
+/* ---- batches.c ---- */
+
+enum { BATCHES_NO, BATCHES_YES, BATCHES_MAYBE };
+
+/* May requests be stacked, by the key `batches` of the settings and the first dimensions?
+ * BATCHES_MAYBE: nothing speaks against it, and nobody has said so. Negative: the settings are
+ * wrong. */
+int kit_batches(const struct settings *settings, const struct sconce_signature *s,
+		struct sconce_error *e);
+
 /* ---- file.c ---- */
 
 /* Which file it was. */

@@ -93,14 +93,13 @@ static int open_table(struct onnx *o, const char *path, struct sconce_error *e)
 
 int ort_open(struct onnx *o, const char *path, struct sconce_error *e)
 {
-	o->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	o->library = kit_library_open("ONNX Runtime", path, o->path, e);
 	if (!o->library)
-		return kit_fail(e, -1, "ONNX Runtime cannot be loaded: %.900s", dlerror());
+		return -1;
 	if (open_table(o, path, e) < 0) {
 		/* It stays in memory: it may have started threads by now. */
 		o->library = NULL;
 		return -1;
 	}
-	snprintf(o->path, sizeof(o->path), "%s", path);
 	return 0;
 }

@@ -160,15 +160,6 @@ static int describe_all(struct onnx_model *m, bool output, struct sconce_error *
 
 /* ---- may requests be stacked? ---- */
 
-static bool all_open(const struct sconce_tensor_spec *all, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!all[i].ndim || all[i].ndim == SCONCE_NDIM_ANY ||
-		    all[i].shape[0] != SCONCE_DIM_ANY)
-			return false;
-	return n > 0;
-}
-
 /* The name of a first dimension that differs from `name`; NULL: there is none. */
 static const char *other_name(const struct onnx_symbols *all, size_t n, const char *name)
 {
@@ -200,18 +191,11 @@ static bool names_agree(const struct onnx_model *m)
 
 static int describe_batches(struct onnx_model *m, struct sconce_error *e)
 {
-	struct sconce_signature *s = &m->signature;
-	bool said = yyjson_obj_get(m->settings.root, "batches"), may = false;
-	bool open = all_open(m->inputs, s->n_inputs) && all_open(m->outputs, s->n_outputs);
-	int r = settings_flag(&m->settings, "batches", &may, e);
+	int r = kit_batches(&m->settings, &m->signature, e);
 
-	if (r)
+	if (r < 0)
 		return r;
-	if (said && may && !open)
-		return kit_fail(e, -1,
-				"engine: batches: the first dimension of each input and output has "
-				"to be of any size");
-	s->batches = said ? may : open && names_agree(m);
+	m->signature.batches = r == BATCHES_YES || (r == BATCHES_MAYBE && names_agree(m));
 	return 0;
 }
 

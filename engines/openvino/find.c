@@ -4,14 +4,8 @@
 /* Where OpenVINO is: nothing of it is needed before a model is. */
 
 #include <dlfcn.h>
-#include <link.h>
 #include <stdio.h>
 #include <string.h>
-
-struct candidates {
-	struct openvino *engine;
-	struct sconce_error *first; /* what stands in the way of the first that was tried */
-};
 
 /* Lines of a C++ exception that say where in its source, not what. */
 static bool is_place(const char *line, size_t n)
@@ -74,81 +68,32 @@ static void read_version(struct openvino *o)
 	o->api.version_free(&v);
 }
 
-static int open_library(struct openvino *o, const char *path, struct sconce_error *e)
+static int open_library(void *engine, const char *path, struct sconce_error *e)
 {
-	o->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	struct openvino *o = engine;
+
+	o->library = kit_library_open("OpenVINO", path, o->path, e);
 	if (!o->library)
-		return kit_fail(e, -1, "OpenVINO cannot be loaded: %.900s", dlerror());
+		return -1;
 	if (open_functions(o, path, e) < 0) {
 		/* It stays in memory: it may have handlers by now. */
 		o->library = NULL;
 		return -1;
 	}
 	read_version(o);
-	snprintf(o->path, sizeof(o->path), "%s", path);
 	return 0;
-}
-
-static int find_take(void *arg, const char *path)
-{
-	struct candidates *c = arg;
-	struct sconce_error e;
-
-	if (open_library(c->engine, path, &e) == 0)
-		return 0;
-	if (!*c->first->text)
-		*c->first = e;
-	return -1;
-}
-
-/* By its name, as the loader finds it; its path is then known to the loader only. */
-static int find_system(struct openvino *o)
-{
-	struct sconce_error ignored;
-	struct link_map *map = NULL;
-	int r = open_library(o, "libopenvino_c.so", &ignored);
-
-	if (!r && dlinfo(o->library, RTLD_DI_LINKMAP, &map) == 0 && map && *map->l_name)
-		snprintf(o->path, sizeof(o->path), "%s", map->l_name);
-	return r;
-}
-
-static int find_anywhere(struct openvino *o, struct sconce_error *e)
-{
-	const char *python = o->host->python;
-	struct candidates c = { o, e };
-
-	*e->text = '\0';
-	if (package_find(o->host, "openvino/libs/libopenvino_c.so*", find_take, &c) == 0 ||
-	    find_system(o) == 0)
-		return 0;
-	if (*e->text)
-		return -1;
-	return kit_fail(e, -1,
-			"OpenVINO is not installed: %.500s -m pip install openvino (or set "
-			"engine.library)",
-			python && *python ? python : "python3");
-}
-
-static int find_configured(struct openvino *o, const char *path, struct sconce_error *e)
-{
-	struct sconce_error why;
-
-	if (open_library(o, path, &why) == 0)
-		return 0;
-	return kit_fail(e, -1, "engine.library: %.1000s", why.text);
 }
 
 int openvino_find(struct openvino *o, struct sconce_error *e)
 {
-	const char *path = NULL;
-	struct settings s;
-	int r = settings_read(&s, SCONCE_HAS(o->host, config) ? o->host->config : NULL, e);
+	static const char *const names[] = { "libopenvino_c.so", NULL };
+	static const struct kit_library library = {
+		.runtime = "OpenVINO",
+		.package = "openvino",
+		.pattern = "openvino/libs/libopenvino_c.so*",
+		.names = names,
+		.open = open_library,
+	};
 
-	if (!r)
-		r = settings_text(&s, "library", &path, e);
-	if (!r)
-		r = path ? find_configured(o, path, e) : find_anywhere(o, e);
-	settings_finish(&s);
-	return r;
+	return kit_library_find(&library, o->host, o, e);
 }

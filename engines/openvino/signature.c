@@ -103,15 +103,6 @@ static int describe_side(const struct openvino *o, ov_model *m, const struct sid
 
 /* ---- may requests be stacked? ---- */
 
-static bool all_open(const struct sconce_tensor_spec *all, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!all[i].ndim || all[i].ndim == SCONCE_NDIM_ANY ||
-		    all[i].shape[0] != SCONCE_DIM_ANY)
-			return false;
-	return n > 0;
-}
-
 static struct ov_partial_shape example_shape(const struct sconce_tensor_spec *s,
 					     struct ov_range *dims)
 {
@@ -171,22 +162,16 @@ static bool has_examples(const struct openvino_model *m, ov_model *read)
 static int describe_batches(struct openvino_model *m, ov_model *read, uint32_t batch,
 			    struct sconce_error *e)
 {
-	struct sconce_signature *s = &m->signature;
-	bool said = yyjson_obj_get(m->settings.root, "batches"), may = false;
-	bool open = all_open(m->inputs, s->n_inputs) && all_open(m->outputs, s->n_outputs);
-	int r = settings_flag(&m->settings, "batches", &may, e);
+	int r = kit_batches(&m->settings, &m->signature, e);
 
-	if (r)
+	if (r < 0)
 		return r;
-	if (said && may && !open)
-		return kit_fail(e, -1,
-				"engine: batches: the first dimension of each input and output has "
-				"to be of any size");
 	/* The answer takes a tenth of the time to load, and nobody asks for it. */
-	if (!said && batch == 1)
+	if (r == BATCHES_MAYBE && batch == 1)
 		return 0;
-	s->batches = said ? may : open && set_examples(m, read) && has_examples(m, read);
-	if (open && !said && !s->batches)
+	m->signature.batches = r == BATCHES_YES || (r == BATCHES_MAYBE && set_examples(m, read) &&
+						    has_examples(m, read));
+	if (r == BATCHES_MAYBE && !m->signature.batches)
 		kit_log(m->engine->host, 1,
 			"the first dimension of an output does not follow from that of the inputs, "
 			"so requests are not stacked; `batches: true` in the section engine says "
