@@ -92,12 +92,10 @@ def _probe(model, folder, facts, device):
 
 
 def find(model_dir, device, config, original):
-    """The compiled model that the archive brings and this machine can run, or None.
+    """The compiled model that the archive brings, if this machine can run it, or None.
 
     `config`: of model-config.yaml; `original()` loads the original."""
     folder = os.path.join(model_dir, FOLDER)
-    if not os.path.exists(os.path.join(folder, "optimized.json")):
-        return None
     if config.get("optimized") is False:
         logger.info("The original model is used: model-config.yaml says optimized: false")
         return None
@@ -113,4 +111,3 @@ def find(model_dir, device, config, original):
     logger.info("The optimized model is used: %s %s, %s", RUNTIMES[facts["runtime"]].name,
                 RUNTIMES[facts["runtime"]].version(), facts["precision"])
     return model
-

@@ -69,7 +69,6 @@ class OnnxRunner:
     def __init__(self, session, device):
         self.session, self.device = session, device
         self.inputs = [i.name for i in session.get_inputs()]
-        self.outputs = [o.name for o in session.get_outputs()]
 
     def __call__(self, tensors):
         feeds = {name: _array(t) for name, t in zip(self.inputs, tensors)}
@@ -99,7 +98,6 @@ class OpenVinoRunner:
     def __init__(self, compiled):
         self.compiled = compiled
         self.inputs = [i.get_any_name() for i in compiled.inputs]
-        self.outputs = ["".join(sorted(o.get_names())[:1]) for o in compiled.outputs]
         self.requests = threading.local()
 
     def __call__(self, tensors):

@@ -3,12 +3,15 @@
 returns tensors in their order (Flat), and says how sconce.compiled runs it.
 """
 
+import contextlib
 import importlib.util
 import os
 import shutil
 from collections import namedtuple
 
 from sconce.optimize.failure import Unsuitable, sentence
+
+ONNX = "model.onnx"
 
 # runtime, options: of sconce.compiled.runtimes. allow: what has to be asked for, or "". needs:
 # packages to import, each with what pip installs.
@@ -86,7 +89,7 @@ def _aotinductor(x, folder):
     return "model.pt2"
 
 
-def export_onnx(x, path):
+def _export_onnx(x, path):
     import torch
 
     names = ["input_%d" % i for i in range(len(x.example))]
@@ -104,10 +107,10 @@ def export_onnx(x, path):
 
 def _onnx_file(x, folder):
     if x.onnx_path:
-        shutil.copy(x.onnx_path, folder / "model.onnx")
+        shutil.copy(x.onnx_path, folder / ONNX)
     else:
-        export_onnx(x, str(folder / "model.onnx"))
-    return folder / "model.onnx"
+        _export_onnx(x, str(folder / ONNX))
+    return folder / ONNX
 
 
 def _onnx(x, folder):
@@ -140,23 +143,22 @@ def _onnx_int8(x, folder):
     return plain.name
 
 
+def _openvino_model(x, folder):
+    """By way of ONNX where that can be made, else from the module."""
+    import openvino
+
+    if x.onnx_path or importlib.util.find_spec("onnx"):
+        with contextlib.suppress(Exception):
+            return openvino.convert_model(str(_onnx_file(x, folder)))
+    return openvino.convert_model(x.flat, example_input=tuple(x.example))
+
+
 def _openvino(x, folder):
     import openvino
 
-    with_onnx = folder / "for-openvino.onnx"
-    try:
-        if importlib.util.find_spec("onnx") or x.onnx_path:
-            if x.onnx_path:
-                shutil.copy(x.onnx_path, with_onnx)
-            else:
-                export_onnx(x, str(with_onnx))
-            model = openvino.convert_model(str(with_onnx))
-        else:
-            model = openvino.convert_model(x.flat, example_input=tuple(x.example))
-    except Exception:
-        model = openvino.convert_model(x.flat, example_input=tuple(x.example))
-    openvino.save_model(model, str(folder / "model.xml"), compress_to_fp16=False)
-    with_onnx.unlink(missing_ok=True)
+    openvino.save_model(_openvino_model(x, folder), str(folder / "model.xml"),
+                        compress_to_fp16=False)
+    (folder / ONNX).unlink(missing_ok=True)
     return "model.xml"
 
 
@@ -197,7 +199,6 @@ CANDIDATES = [
     Candidate("tensorrt-fp16", "Torch-TensorRT, fp16", "tensorrt", "fp16", {}, _tensorrt(True),
               "fp16", ("cuda",), _TENSORRT, False),
 ]
-ALLOWED = sorted({c.allow for c in CANDIDATES if c.allow})
 
 
 def by_name(name):

@@ -118,9 +118,7 @@ def _facts(original, calls):
         shapes = [[None] + s[1:] for s in shapes]
     return {"inputs": inputs, "outputs": outputs, "batches": batches,
             "specs": [{"name": name, "dtype": str(t.dtype).replace("torch.", ""), "shape": shape}
-                      for name, t, shape in zip(_names(inputs), calls[0]["inputs"], shapes)],
-            "module": isinstance(original, torch.nn.Module),
-            "scripted": isinstance(original, torch.jit.ScriptModule)}
+                      for name, t, shape in zip(_names(inputs), calls[0]["inputs"], shapes)]}
 
 
 def _names(skeleton):

@@ -9,7 +9,6 @@ import torch
 
 from ts.utils.packages import require
 
-
 OPENVINO = (".xml", ".tflite", ".pdmodel")      # files that its runtime reads, beside ONNX
 _OPTIMIZED = os.path.join("optimized", "optimized.json")
 
@@ -22,24 +21,24 @@ def optimized_model(model_dir, device, config, original):
     return artifact.find(model_dir, device, config, original)
 
 
+def _called_as_module(name, load, device):
+    """What `load(threads)` makes, with the manners of a module."""
+    compiled = importlib.import_module("sconce.compiled.model")
+    return compiled.CompiledModel(name, load, torch.get_num_threads(), device)
+
+
 def onnx_model(session, path, map_location, device):
     """A session that is called as a module, too. `session(path, map_location)` makes it."""
-    compiled = importlib.import_module("sconce.compiled.model")
     runtimes = importlib.import_module("sconce.compiled.runtimes")
-
-    def load(threads):
-        return runtimes.OnnxRunner(session(path, map_location), device)
-    return compiled.CompiledModel("ONNX Runtime", load, torch.get_num_threads(), device)
+    return _called_as_module(runtimes.Onnx.name, lambda threads: runtimes.OnnxRunner(
+        session(path, map_location), device), device)
 
 
 def openvino_model(path, device):
     require("openvino", os.path.basename(path))
-    compiled = importlib.import_module("sconce.compiled.model")
     runtimes = importlib.import_module("sconce.compiled.runtimes")
-
-    def load(threads):
-        return runtimes.OpenVino.load(path, {}, threads, device)
-    return compiled.CompiledModel("OpenVINO", load, torch.get_num_threads(), device)
+    return _called_as_module(runtimes.OpenVino.name, lambda threads: runtimes.OpenVino.load(
+        path, {}, threads, device), device)
 
 
 def onnx_session(path, map_location):
