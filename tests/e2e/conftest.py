@@ -2,13 +2,16 @@
 """Fixtures: servers that are stopped and checked when their test or module is over."""
 
 import contextlib
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
 pytest.register_assert_rewrite("e2e.server", "e2e.client", "e2e.gate")
 
 from e2e.gate import Gate                       # noqa: E402
+from e2e.runtimes import folders_of_packages  # noqa: E402
 from e2e.server import BIN, PYTHON, Server      # noqa: E402
 from e2e.shell import Shell                     # noqa: E402
 
@@ -29,6 +32,20 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("torch"):
             item.add_marker(pytest.mark.skip(reason="the handlers' Python has no torch"))
+
+
+@pytest.fixture(scope="session")
+def python():
+    """The one that has runtimes of engines."""
+    path = os.environ.get("SCONCE_E2E_ENGINES_PYTHON")
+    if not path or not Path(path).exists():
+        pytest.skip("SCONCE_E2E_ENGINES_PYTHON names no Python that has runtimes of engines")
+    return path
+
+
+@pytest.fixture(scope="session")
+def packages(python):
+    return folders_of_packages(python)
 
 
 @contextlib.contextmanager

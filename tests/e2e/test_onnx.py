@@ -6,11 +6,11 @@ import os
 import shutil
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from e2e.gate import background
+from e2e.runtimes import run_model
 from e2e.server import eventually
 
 pytestmark = pytest.mark.engines
@@ -29,31 +29,16 @@ for line in sys.stdin:
     outputs = session.run(None, inputs)
     print(json.dumps({o.name: v.tolist() for o, v in zip(session.get_outputs(), outputs)}))
 """
-FIND = """
-import importlib.util, json
-names = ["onnxruntime", "magika", "silero_vad"]
-print(json.dumps([importlib.util.find_spec(n).submodule_search_locations[0] for n in names]))
-"""
 
 
 @pytest.fixture(scope="session")
-def python():
-    path = os.environ.get("SCONCE_E2E_ENGINES_PYTHON")
-    if not path or not Path(path).exists():
-        pytest.skip("SCONCE_E2E_ENGINES_PYTHON names no Python that has runtimes of engines")
-    return path
-
-
-@pytest.fixture(scope="session")
-def models(python, tmp_path_factory):
+def models(packages, tmp_path_factory):
     """A store of bare files."""
-    out = subprocess.run([python, "-c", FIND], check=True, capture_output=True, text=True).stdout
-    runtime, magika, silero = map(Path, json.loads(out))
     store = tmp_path_factory.mktemp("store")
-    for source, name in ((runtime / "datasets/mul_1.onnx", "mul"),
-                         (runtime / "datasets/logreg_iris.onnx", "iris"),
-                         (magika / "models/standard_v3_3/model.onnx", "magika"),
-                         (silero / "data/silero_vad.onnx", "silero")):
+    for source, name in ((packages["onnxruntime"] / "datasets/mul_1.onnx", "mul"),
+                         (packages["onnxruntime"] / "datasets/logreg_iris.onnx", "iris"),
+                         (packages["magika"] / "models/standard_v3_3/model.onnx", "magika"),
+                         (packages["silero_vad"] / "data/silero_vad.onnx", "silero")):
         shutil.copy(source, store / f"{name}.onnx")
     (store / "magika.onnx.yaml").write_text("batchSize: 8\nmaxBatchDelay: 20\n"
                                             "minWorkers: 2\nmaxWorkers: 2\n")
@@ -66,9 +51,7 @@ def server(module_serve, python, models):
 
 
 def reference(python, model, **inputs):
-    ask = json.dumps({"model": str(model), "inputs": inputs})
-    return json.loads(subprocess.run([python, "-c", REFERENCE], input=ask, check=True, text=True,
-                                     capture_output=True).stdout)
+    return run_model(python, REFERENCE, model, **inputs)
 
 
 def close(a, b):

@@ -6,13 +6,13 @@ import math
 import os
 import shutil
 import struct
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from e2e.gate import background
+from e2e.runtimes import run_model
 from e2e.server import BIN, eventually
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -36,25 +36,6 @@ model = openvino.Core().compile_model(ask["model"], "CPU", {"INFERENCE_PRECISION
 inputs = {name: np.array(values, dtype=kind) for name, (kind, values) in ask["inputs"].items()}
 print(json.dumps({o.get_any_name(): v.tolist() for o, v in model(inputs).items()}))
 """
-FIND = """
-import importlib.util, json
-print(json.dumps([importlib.util.find_spec(n).submodule_search_locations[0]
-                  for n in ("magika", "silero_vad", "onnxruntime", "openvino")]))
-"""
-
-
-@pytest.fixture(scope="session")
-def python():
-    path = os.environ.get("SCONCE_E2E_ENGINES_PYTHON")
-    if not path or not Path(path).exists():
-        pytest.skip("SCONCE_E2E_ENGINES_PYTHON names no Python that has runtimes of engines")
-    return path
-
-
-@pytest.fixture(scope="session")
-def packages(python):
-    out = subprocess.run([python, "-c", FIND], check=True, capture_output=True, text=True).stdout
-    return dict(zip(("magika", "silero", "onnxruntime", "openvino"), map(Path, json.loads(out))))
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +47,7 @@ def models(packages, tmp_path_factory):
     written.tflite(store / "lite.tflite", WEIGHTS)
     written.paddle(store / "paddle.pdmodel", 2.5)
     shutil.copy(packages["magika"] / "models/standard_v3_3/model.onnx", store / "magika.onnx")
-    shutil.copy(packages["silero"] / "data/silero_vad_op18_ifless.onnx", store / "silero.onnx")
+    shutil.copy(packages["silero_vad"] / "data/silero_vad_op18_ifless.onnx", store / "silero.onnx")
     for name, more in (("magika", "batchSize: 8\nmaxBatchDelay: 20\n"), ("silero", "")):
         (store / f"{name}.onnx.yaml").write_text(
             f"{more}minWorkers: 2\nmaxWorkers: 2\nengine: openvino\n")
@@ -79,9 +60,7 @@ def server(module_serve, python, models):
 
 
 def reference(python, model, **inputs):
-    ask = json.dumps({"model": str(model), "inputs": inputs})
-    return json.loads(subprocess.run([python, "-c", REFERENCE], input=ask, check=True, text=True,
-                                     capture_output=True).stdout)
+    return run_model(python, REFERENCE, model, **inputs)
 
 
 def close(a, b):
