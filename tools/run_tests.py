@@ -176,17 +176,23 @@ def e2e(name, folder):
                                    env=environment)
 
 
+def beside_ours():
+    """For another Python, which has runtimes: our packages, and those that tests need."""
+    packages = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT / "python")])
+    return {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin"), "PYTHONPATH": packages}
+
+
 def torch():
     """The tests that need torch, in the demonstration's Python with the packages of this one."""
-    packages = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT / "python")])
-    environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin"), "PYTHONPATH": packages}
+    environment = beside_ours()
     python = ".venv-demo/bin/python"
     counts = build("build") or pytest("torch", "-m", "torch", "tests/e2e", env=environment,
                                       python=python)
     units = pytest("torch-units", "-m", "torch", "tests/unit_python", env=environment,
                    python=python)
     engine = build("build", "engine-tests") or pytest(
-        "torch-engine", "tests/engines/test_torch.py", env={"PYTHONPATH": packages}, python=python)
+        "torch-engine", "tests/engines/test_torch.py",
+        env={"PYTHONPATH": environment["PYTHONPATH"]}, python=python)
     for more in (units, engine):
         counts.add(more)
         counts.report += more.report if more.failed else ""
@@ -214,9 +220,7 @@ def engines():
 
 def optimize():
     """Models compiled for every runtime that is there, by a Python that has them all."""
-    packages = os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT / "python")])
-    environment = {"SCONCE_BIN_DIR": str(ROOT / "build" / "bin"), "PYTHONPATH": packages}
-    return build("build") or pytest("optimize", "tests/optimize", env=environment,
+    return build("build") or pytest("optimize", "tests/optimize", env=beside_ours(),
                                     python=".venv-optimize/bin/python")
 
 
