@@ -14,7 +14,7 @@ LOG=.cache/setup.log
 TASKS="build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|fuzz|format|docs"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
-	libcurl4-openssl-dev zlib1g-dev"
+	libcurl4-openssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libwebp-dev"
 WHEEL="nettle-dev liblzma-dev libzstd-dev libbz2-dev"
 TEST="libcmocka-dev zsh curl iproute2 g++"
 BENCH="wrk"
