@@ -44,6 +44,7 @@ def test_streams_side_by_side(server):
 
 def test_a_call_that_fails_fails_alone(server):
     waiting = background(server.predict, "later", "friend")
+    eventually(lambda: server.predict("later", "waits friend").text == "True")
     assert_error(server.predict("later", "fail now"), 503, "InternalServerException",
                  "Prediction failed")
     assert server.predict("later", "friend").text == "friend: second"

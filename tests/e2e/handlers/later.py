@@ -36,6 +36,8 @@ class Later:
             return "survived"
         if word == "forever":
             return await self.forever(rest)
+        if word == "waits":
+            return str(rest in self.waiting)
         return await self.meet(text)
 
     async def forever(self, file):
