@@ -34,7 +34,8 @@ def fields(text):
 
 
 def families(text):
-    """Of a metrics text the families with their help and the names of labels, and no values."""
-    lines = {re.sub(r'"[^"]*"| \S+$', "", line) if not line.startswith("#") else line
+    """Of a metrics text the families with their help and the names of labels, and no values: what
+    is behind the first space outside quotes, for digits may have been taken for a port's."""
+    lines = {re.sub(r'"[^"]*"| .*', "", line) if not line.startswith("#") else line
              for line in text.splitlines()}
     return "\n".join(sorted(line for line in lines if line and "sconce_" not in line))
