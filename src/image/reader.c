@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Readers of all kinds, by their table of functions; and the one of a picture in memory. */
+#include "image/reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "image/chain.h"
+
+struct memory {
+	struct image_reader reader;
+	const struct image *image;
+};
+
+const struct image_info *image_reader_info(const struct image_reader *r)
+{
+	return &r->info;
+}
+
+const struct image_palette *image_reader_palette(const struct image_reader *r)
+{
+	return r->palette;
+}
+
+void image_reader_scale(struct image_reader *r, uint32_t width, uint32_t height)
+{
+	assert(!r->row);
+	if (r->ops->scale)
+		r->ops->scale(r, width, height);
+}
+
+int image_reader_rows(struct image_reader *r, uint8_t *to, size_t stride, uint32_t n,
+		      struct image_error *e)
+{
+	int rc;
+
+	assert(n <= r->info.height - r->row);
+	rc = n ? r->ops->rows(r, to, stride, n, e) : 0;
+	if (!rc)
+		r->row += n;
+	return rc;
+}
+
+void image_reader_close(struct image_reader *r)
+{
+	if (r)
+		r->ops->close(r);
+}
+
+static int memory_rows(struct image_reader *r, uint8_t *to, size_t stride, uint32_t n,
+		       struct image_error *e _unused_)
+{
+	const struct image *image = container_of(r, struct memory, reader)->image;
+	size_t bytes = (size_t)image->width * image_pixel(image->mode);
+
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(to + i * stride, image->pixels + (r->row + i) * image->stride, bytes);
+	return 0;
+}
+
+static void memory_close(struct image_reader *r)
+{
+	free(container_of(r, struct memory, reader));
+}
+
+static const struct image_reader_ops memory_ops = {
+	.rows = memory_rows,
+	.close = memory_close,
+};
+
+int image_reader_of(const struct image *image, struct image_reader **ret, struct image_error *e)
+{
+	struct memory *m = calloc(1, sizeof(*m));
+
+	*ret = NULL;
+	if (!m)
+		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory for a reader");
+	m->reader.ops = &memory_ops;
+	m->reader.info = (struct image_info){ IMAGE_FORMATS, image->mode, image->width,
+					      image->height, 1 };
+	m->reader.palette = &image->palette;
+	m->image = image;
+	*ret = &m->reader;
+	return 0;
+}
