@@ -16,6 +16,7 @@ _OWN = (os.path.dirname(os.path.abspath(__file__)) + os.sep, "<frozen importlib"
 _CAUSE_MAX = 400
 
 model = ""            # its name
+folder = ""           # where its files are
 request_ids = False   # does the front want the ids of the requests that a line belongs to?
 records = False       # and its lines as records (log_format=json)? See record().
 running = ()          # the requests of the batch that the handler has now

@@ -272,13 +272,17 @@ class Replies:
             self.fail(request, status, message)
 
     def raised(self, requests, error):
-        """The handler raised: TorchServe's table of failures."""
-        named = "The handler failed for" if logs.request_ids else ""
-        logs.complain("The handler failed" if logs.records else named, error, requests)
+        """The handler raised: TorchServe's table of failures. What it tells its client, of which
+        anybody can send many, is a line."""
         try:
             status, message = _verdict(error)
         except Exception:     # the exception's own attributes raise
             status, message = 503, "Prediction failed"
+        if status < 500:
+            logs.complain("Prediction error: " + logs.cause_of(error, logs.folder), None, requests)
+        else:
+            named = "The handler failed for" if logs.request_ids else ""
+            logs.complain("The handler failed" if logs.records else named, error, requests)
         self.fail_all(requests, status, message)
 
 

@@ -80,12 +80,15 @@ def _prepare(load):
 
 
 def _load(load):
-    _prepare(load)
-    context = _make_context(load)
-    serving.tune(load.get("threads") or 0)
     logs.request_ids = load.get("log_request_id", False)
     logs.records = load.get("log_records", False)
     logs.model = load["model_name"]
+    # `sconce dev` names a handler where it lies.
+    logs.folder = (os.path.dirname(load["handler"]) if os.path.isabs(load["handler"])
+                   else load["model_dir"])
+    _prepare(load)
+    context = _make_context(load)
+    serving.tune(load.get("threads") or 0)
     entry = loader.load(load["handler"], load["model_dir"], context, load.get("envelope") or "")
     return entry, context
 
@@ -101,12 +104,12 @@ def _traceback(error):
     return text if len(text) <= _TRACEBACK_MAX else "..." + text[-_TRACEBACK_MAX:]
 
 
-def _report_failure(channel, error, folder):
+def _report_failure(channel, error):
     text = logs.text_of(error)
     memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "CUDA" in text)
     plain = isinstance(error, loader.LoadError)
     report = {"message": "System out of memory" if memory
-              else text if plain else logs.cause_of(error, folder),
+              else text if plain else logs.cause_of(error, logs.folder),
               "traceback": _traceback(error)}
     # Lone surrogates are not for JSON.
     report = {key: value.encode("utf-8", "replace").decode() for key, value in report.items()}
@@ -172,9 +175,7 @@ def run(fd, rank=None):
         # reads its terminal.
         if rank or load.get("dev"):
             logs.complain("", e)
-        # `sconce dev` names a handler where it lies.
-        _report_failure(channel, e, os.path.dirname(load["handler"])
-                        if os.path.isabs(load["handler"]) else load["model_dir"])
+        _report_failure(channel, e)
         return 1
     session = serving.Session(channel, memory, load, entry, context)
     loop, credits = _loop(load, entry, rank)

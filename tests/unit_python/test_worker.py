@@ -105,7 +105,25 @@ def handle(data, context):
         f.run([what.encode()])
         reply = f.replies(1)[0]
         assert reply.error and reply.status == status and reply.body.decode() == message, what
-    assert "ValueError: oops" in f.close()[1]
+    log = f.close()[1]
+    assert "ValueError: oops" in log
+    assert "Prediction error: PredictionException: my words : 422 (" in log
+
+
+def test_what_a_handler_tells_its_client_is_one_line(front):
+    """Anybody can send what is refused; what is the handler's own fault has its traceback."""
+    f = front("""
+from ts.utils.util import PredictionException
+def handle(data, context):
+    if data is not None:
+        raise PredictionException("the\\nword", int(data[0]["body"]))
+""")
+    for code in (b"400", b"500"):
+        f.run([code])
+        assert f.replies(1)[0].status == int(code)
+    log = f.close()[1].splitlines()
+    assert log[0].startswith("Prediction error: PredictionException: the word : 400 (")
+    assert log[0].endswith(".py, line 5)") and log[1].startswith("Traceback")
 
 
 def test_context_carries_headers_status_and_content_type(front):
