@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "wire/json.h"
-#include "worker/half.h"
-#include "worker/npy.h"
-#include "worker/number.h"
-#include "worker/tensor.h"
+#include "pipeline/half.h"
+#include "pipeline/npy.h"
+#include "pipeline/number.h"
+#include "pipeline/tensor.h"
 
 int answer_choose(struct body *b, struct slice accept, struct sconce_error *e)
 {

@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "base/util.h"
-#include "worker/tensor.h"
+#include "pipeline/npy.h"
+#include "pipeline/tensor.h"
 
 #define BODY_ALIGN 64
 #define NPY_MAGIC SLICE("\x93NUMPY")
@@ -129,6 +130,29 @@ static int raw_read(struct body *b, size_t i, struct slice bytes, struct sconce_
 			return body_no_memory(e);
 		memcpy(t->data, bytes.p, bytes.n);
 	}
+	return 0;
+}
+
+static int body_read_npy(struct body *b, size_t i, struct slice bytes, struct sconce_error *e)
+{
+	const char *name = b->signature->inputs[i].name;
+	struct sconce_tensor *t = &b->inputs[i];
+	struct slice data;
+	int r = npy_read(bytes, name, t, &data, e);
+
+	if (r < 0)
+		return r;
+	/* The header ends where it likes. */
+	if (!body_place(b, i, data.n))
+		return body_no_memory(e);
+	memcpy(t->data, data.p, data.n);
+	if (!tensor_sound(t))
+		return tensor_refuse(e,
+				     "input \"%s\": its .npy file has %zu bytes of elements, "
+				     "which are not as many as its shape needs",
+				     name, data.n);
+	if (!tensor_bools_sound(t))
+		return tensor_refuse(e, "input \"%s\" must be BOOL, bytes of 0 or 1", name);
 	return 0;
 }
 

@@ -57,4 +57,3 @@ int body_no_memory(struct sconce_error *e);
 int body_read_json(struct body *b, struct slice text, struct sconce_error *e);
 /* Of one input only. */
 int body_read_json_input(struct body *b, size_t i, struct slice text, struct sconce_error *e);
-int body_read_npy(struct body *b, size_t i, struct slice bytes, struct sconce_error *e);

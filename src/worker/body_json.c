@@ -10,8 +10,8 @@
 #include <yyjson.h>
 
 #include "base/util.h"
-#include "worker/half.h"
-#include "worker/tensor.h"
+#include "pipeline/half.h"
+#include "pipeline/tensor.h"
 
 struct filling {
 	struct sconce_tensor *t;

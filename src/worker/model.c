@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "wire/json.h"
 #include "worker/body.h"
-#include "worker/tensor.h"
+#include "pipeline/tensor.h"
 
 #define CANARY_BYTES_MAX ((uint64_t)256 << 20)
 

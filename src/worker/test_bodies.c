@@ -11,10 +11,10 @@
 #include "base/mem.h"
 #include "worker/answer.h"
 #include "worker/body.h"
-#include "worker/half.h"
-#include "worker/npy.h"
+#include "pipeline/half.h"
+#include "pipeline/npy.h"
 #include "worker/stack.h"
-#include "worker/tensor.h"
+#include "pipeline/tensor.h"
 
 static const struct sconce_tensor_spec image = {
 	.name = "image", .dtype = SCONCE_FP32, .ndim = 2, .shape = { SCONCE_DIM_ANY, 2 }

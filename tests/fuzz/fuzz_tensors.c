@@ -5,7 +5,7 @@
 
 #include "worker/answer.h"
 #include "worker/body.h"
-#include "worker/tensor.h"
+#include "pipeline/tensor.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/number.h"
+#include "pipeline/number.h"
 
 /*
  * Answers are thousands of floats, so these are not left to printf. A float of common size times a
@@ -8,6 +8,7 @@
  * printf decides.
  */
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 
 #define DIGITS_MIN 6 /* zeros at the end are taken off anyway */
 #define DIGITS_MAX 9 /* enough for every float */
+#define DOUBLE_DIGITS_MIN 15
+#define DOUBLE_DIGITS_MAX 17
 
 static const double tens[] = { 1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
 			       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14 };
@@ -118,16 +121,101 @@ void number_put_float(struct buf *out, float v)
 	put_decimal(out, whole, decimals);
 }
 
-void number_put_double(struct buf *out, double v)
+/* ---- doubles ---- */
+
+/* v = m * 2^-s, both exact; false where the numbers below would not fit 128 bits. */
+static bool double_parts(double v, uint64_t *ret_m, unsigned *ret_s)
+{
+	uint64_t bits;
+
+	if (!(v >= 1e-4 && v < 1e9))
+		return false;
+	memcpy(&bits, &v, sizeof(bits));
+	*ret_m = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+	*ret_s = 1075 - (unsigned)(bits >> 52);
+	return true;
+}
+
+/* Is `whole` / 10^decimals nearer to m * 2^-s than to its neighbours? All times 10^decimals * 2 *
+ * 2^s, where half the way to a neighbour is 10^decimals. */
+static bool double_reads_back(uint64_t whole, unsigned __int128 ten, uint64_t m, unsigned s)
+{
+	unsigned __int128 there = (unsigned __int128)whole << (s + 1);
+	unsigned __int128 here = (unsigned __int128)m * ten * 2;
+	/* Below a power of two the neighbour is half as far. */
+	bool is_power = m == UINT64_C(1) << 52 && there < here;
+	unsigned __int128 apart = (there > here ? there - here : here - there) << is_power;
+
+	return apart < ten || (apart == ten && m % 2 == 0);
+}
+
+/* The digits of repr(): the fewest that read back equal, and of those the nearest. */
+static uint64_t double_digits(double v, unsigned *ret_decimals)
+{
+	unsigned before = 0, zeros = v < 1e-3 ? 3 : v < 1e-2 ? 2 : v < 1e-1 ? 1 : 0;
+	unsigned __int128 ten = 1;
+	uint64_t m;
+	unsigned s;
+
+	if (!double_parts(v, &m, &s))
+		return 0;
+	while (before < 10 && v >= tens[before])
+		before++;
+	for (unsigned i = before; i < DOUBLE_DIGITS_MIN + (before ? 0 : zeros); i++)
+		ten *= 10;
+	for (unsigned digits = DOUBLE_DIGITS_MIN; digits <= DOUBLE_DIGITS_MAX;
+	     digits++, ten *= 10) {
+		unsigned __int128 here = (unsigned __int128)m * ten;
+		unsigned __int128 below = here >> s, rest = here - (below << s);
+		unsigned __int128 half = (unsigned __int128)1 << (s - 1);
+		uint64_t whole = (uint64_t)below;
+
+		whole += rest > half || (rest == half && whole % 2);
+		*ret_decimals = digits - before + (before ? 0 : zeros);
+		if (double_reads_back(whole, ten, m, s))
+			return whole;
+	}
+	return 0;
+}
+
+/* As repr() lays them out: "d.ddde-05" below 1e-4 and from 1e16 on. */
+static void put_double_slowly(struct buf *out, double v)
 {
 	char text[40];
+	/* Fewer bits, fewer digits. */
+	int exponent, digits = fabs(v) < DBL_MIN ? 1 : DOUBLE_DIGITS_MIN;
 
-	if (put_special(out, v))
-		return;
-	for (int digits = 15; digits <= 17; digits++) {
+	for (; digits < DOUBLE_DIGITS_MAX; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, v);
 		if (strtod(text, NULL) == v)
 			break;
 	}
+	snprintf(text, sizeof(text), "%.*e", digits - 1, v);
+	exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
+	if (exponent >= -4 && exponent < 16)
+		snprintf(text, sizeof(text), "%.*g", MAX(digits, exponent + 1), v);
+	else if (exponent != digits - 1) /* else it has no zeros to be taken off */
+		snprintf(text, sizeof(text), "%.*g", digits, v);
 	put_printed(out, text);
+}
+
+void number_put_double(struct buf *out, double v)
+{
+	double size = fabs(v);
+	unsigned decimals;
+	uint64_t whole;
+
+	if (put_special(out, v))
+		return;
+	whole = double_digits(size, &decimals);
+	if (!whole) {
+		if (v == 0)
+			buf_puts(out, signbit(v) ? "-0.0" : "0.0");
+		else
+			put_double_slowly(out, v);
+		return;
+	}
+	if (v < 0)
+		buf_putc(out, '-');
+	put_decimal(out, whole, decimals);
 }

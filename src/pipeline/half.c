@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/half.h"
+#include "pipeline/half.h"
 
 #include <math.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/number.h"
+#include "pipeline/number.h"
 
 static const char *written(float v)
 {
@@ -103,18 +103,77 @@ static void all_floats_read_back_equal(void **state)
 	assert_true(longer < 30);
 }
 
-static void doubles_read_back_equal(void **state)
+static const char *double_written(double v)
 {
-	static const double cases[] = { 0.1, 1.0 / 3, 1e22, 123456789.125, 5e-324, 1.7e308, -2 };
+	static struct buf out;
+
+	buf_finish(&out);
+	out = BUF_INIT(64);
+	number_put_double(&out, v);
+	return buf_cstr(&out);
+}
+
+/* Texts are Python's repr(). */
+static void doubles_as_python_writes_them(void **state)
+{
+	static const struct {
+		double v;
+		const char *text;
+	} cases[] = {
+		{ 0.1, "0.1" },
+		{ 1.0 / 3, "0.3333333333333333" },
+		{ 2.0 / 3, "0.6666666666666666" },
+		{ 0.1F, "0.10000000149011612" },
+		{ 0.40966302156448364, "0.40966302156448364" },
+		{ 0.00012345679, "0.00012345679" },
+		{ 0.0001, "0.0001" },
+		{ 9.999e-5, "9.999e-05" },
+		{ 0.1 + 0.2, "0.30000000000000004" },
+		{ 0.9999999999999999, "0.9999999999999999" },
+		{ 5e-324, "5e-324" },
+		{ 1.7e308, "1.7e+308" },
+		{ -2, "-2.0" },
+		{ 123456789.125, "123456789.125" },
+		{ 999999999.9999999, "999999999.9999999" },
+		{ 1e15, "1000000000000000.0" },
+		{ 1234567890123456.7, "1234567890123456.8" },
+		{ 9007199254740993.0, "9007199254740992.0" },
+		{ 1e16, "1e+16" },
+		{ 12345678901234567.0, "1.2345678901234568e+16" },
+		{ 1e22, "1e+22" },
+		{ 0.5, "0.5" },
+		{ 0.25, "0.25" },
+		{ 0.0009765625, "0.0009765625" },
+		{ -0.0, "-0.0" },
+		{ NAN, "NaN" },
+		{ -INFINITY, "-Infinity" },
+	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct buf out = BUF_INIT(64);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_string_equal(double_written(cases[i].v), cases[i].text);
+}
 
-		number_put_double(&out, cases[i]);
-		assert_true(strtod(buf_cstr(&out), NULL) == cases[i]);
-		assert_non_null(strpbrk(buf_cstr(&out), ".e"));
-		buf_finish(&out);
+/* Doubles that are, and are not, floats: as few digits as printf() needs, and the same ones. */
+static void doubles_are_as_short_as_can_be(void **state)
+{
+	uint64_t bits = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 200000; i++) {
+		char text[40];
+		int digits = 14;
+		double v;
+
+		bits = bits * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		v = (double)(bits >> 11) / 9007199254740992.0 * (i % 5 ? 1 : 70000);
+		v = i % 2 ? (double)(float)v : i % 7 ? v : (double)(bits >> 40) / 1000;
+		do
+			snprintf(text, sizeof(text), "%.*g", ++digits, v);
+		while (strtod(text, NULL) != v);
+		if (!strpbrk(text, ".e"))
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), ".0");
+		assert_string_equal(double_written(v), text);
 	}
 }
 
@@ -123,7 +182,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(floats_as_one_would_write_them),
 		cmocka_unit_test(all_floats_read_back_equal),
-		cmocka_unit_test(doubles_read_back_equal),
+		cmocka_unit_test(doubles_as_python_writes_them),
+		cmocka_unit_test(doubles_are_as_short_as_can_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/tensor.h"
+#include "pipeline/tensor.h"
 
 #include <stdarg.h>
 #include <stdio.h>

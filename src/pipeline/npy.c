@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/npy.h"
+#include "pipeline/npy.h"
 
 #include <string.h>
 
 #include "base/util.h"
-#include "worker/body.h"
-#include "worker/tensor.h"
+#include "pipeline/tensor.h"
 
 #define NPY_HEAD 10 /* magic, version and, in version 1, the length */
 
@@ -112,29 +111,6 @@ int npy_read(struct slice bytes, const char *name, struct sconce_tensor *t, stru
 				     "input \"%s\": its .npy file has no shape of at most %d "
 				     "dimensions",
 				     name, SCONCE_NDIM_MAX);
-	return 0;
-}
-
-int body_read_npy(struct body *b, size_t i, struct slice bytes, struct sconce_error *e)
-{
-	const char *name = b->signature->inputs[i].name;
-	struct sconce_tensor *t = &b->inputs[i];
-	struct slice data;
-	int r = npy_read(bytes, name, t, &data, e);
-
-	if (r < 0)
-		return r;
-	/* The header ends where it likes. */
-	if (!body_place(b, i, data.n))
-		return body_no_memory(e);
-	memcpy(t->data, data.p, data.n);
-	if (!tensor_sound(t))
-		return tensor_refuse(e,
-				     "input \"%s\": its .npy file has %zu bytes of elements, "
-				     "which are not as many as its shape needs",
-				     name, data.n);
-	if (!tensor_bools_sound(t))
-		return tensor_refuse(e, "input \"%s\" must be BOOL, bytes of 0 or 1", name);
 	return 0;
 }
 
