@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Keys that any host may have among those of an engine. */
-#define HOST_KEYS "name file device threads instances inputs outputs"
+#define HOST_KEYS "name file device threads instances inputs outputs build"
 
 int settings_read(struct settings *s, const char *json, struct sconce_error *e)
 {

@@ -74,12 +74,19 @@ static int open_operators(void *arg, const char *path)
 	return 0;
 }
 
-static int open_shim(struct torch *t, bool cuda, struct sconce_error *e)
+static int open_shim(struct torch *t, const struct settings *s, bool cuda, struct sconce_error *e)
 {
+	bool build = true;
 	void *library;
 
 	if (shim)
 		return 0;
+	if (settings_flag(s, "build", &build, e) < 0)
+		return -1;
+	if (!torch_shim_is_built(t) && !build)
+		return kit_fail(
+			e, -1, "what PyTorch %s needs is not built yet: sconce engines build torch",
+			t->version);
 	if (!torch_shim_is_built(t))
 		kit_log(t->host, 1, "Building what PyTorch %s needs, once: this takes a while",
 			t->version);
@@ -133,9 +140,11 @@ static int torch_load(void *engine, const struct sconce_model_options *o, void *
 	if (cuda && !strstr(t->devices, "cuda"))
 		return kit_fail(e, -1, "PyTorch %s (%.400s) is for the CPU only", t->version,
 				t->folder);
-	if (open_shim(t, cuda, e) < 0 || settings_read(&s, o->config, e) < 0)
+	if (settings_read(&s, o->config, e) < 0)
 		return -1;
-	r = load_wish(t, o, &s, ret, e);
+	r = open_shim(t, &s, cuda, e);
+	if (!r)
+		r = load_wish(t, o, &s, ret, e);
 	settings_finish(&s);
 	return r;
 }

@@ -85,6 +85,19 @@ static void describe_tensors(yyjson_mut_doc *doc, yyjson_mut_val *o, const struc
 	}
 }
 
+/* Where an engine or a handler may serve it: which one does, and why not the other. */
+static void describe_path(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct version *v)
+{
+	bool handled = v->native && v->pipeline != PIPELINE_NONE;
+
+	if (handled)
+		yyjson_mut_obj_add_str(doc, o, "path", "native");
+	if (v->path_reason) {
+		yyjson_mut_obj_add_str(doc, o, "path", "python");
+		yyjson_mut_obj_add_str(doc, o, "pathReason", v->path_reason);
+	}
+}
+
 static void describe_device_ids(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct devices *d)
 {
 	yyjson_mut_val *list = yyjson_mut_obj_add_arr(doc, o, "deviceIds");
@@ -144,6 +157,7 @@ static yyjson_mut_val *describe_version(yyjson_mut_doc *doc, yyjson_mut_val *lis
 	/* Where all is well the document is TorchServe's. */
 	if (v->failure)
 		yyjson_mut_obj_add_str(doc, o, "error", v->failure);
+	describe_path(doc, o, v);
 	if (v->native)
 		describe_tensors(doc, o, v);
 	workers = yyjson_mut_obj_add_arr(doc, o, "workers");

@@ -37,6 +37,7 @@ struct manifest {
 	bool use_job_ticket, continuous_batching, sequence_batching, async_communication, use_venv;
 	struct slice device_type, parallel_type;
 	struct slice batch_mode; /* "adaptive", "fixed"; empty: not set */
+	struct slice native;     /* "auto", "never", "always"; empty: not set */
 	struct slice device_ids; /* "0,2" */
 	/* from its torchrun section */
 	int64_t torchrun_nodes, torchrun_node_rank, torchrun_threads;

@@ -35,7 +35,8 @@ static void manifest_defaults(struct manifest *m)
 				.envelope = SLICE(""),
 				.device_type = SLICE(""),
 				.parallel_type = SLICE(""),
-				.batch_mode = SLICE("") };
+				.batch_mode = SLICE(""),
+				.native = SLICE("") };
 	m->min_workers = m->max_workers = m->batch_size = m->max_batch_delay_ms = -1;
 	m->response_timeout_s = m->startup_timeout_s = m->max_retry_timeout_s = -1;
 	m->client_timeout_ms = m->job_queue_size = m->parallel_level = -1;

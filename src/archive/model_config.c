@@ -70,6 +70,7 @@ static const struct model_config_key model_config_keys[] = {
 	BOOLEAN("asyncCommunication", async_communication),
 	BOOLEAN("useVenv", use_venv),
 	CHOICE("batchMode", batch_mode, "adaptive|fixed"),
+	CHOICE("native", native, "auto|never|always"),
 	CHOICE("deviceType", device_type, "cpu|gpu"),
 	IDS("deviceIds", device_ids),
 	CHOICE("parallelType", parallel_type, "pp|tp|pptp|custom"),

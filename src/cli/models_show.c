@@ -341,6 +341,12 @@ static void describe_version(yyjson_val *v)
 	printable_table_init(&t, 2);
 	printable_table_put(&t, "archive");
 	printable_table_put(&t, "%s", text_of(v, "modelUrl"));
+	if (*text_of(v, "path")) {
+		printable_table_put(&t, "path");
+		printable_table_put(&t, "%s%s%s", text_of(v, "path"),
+				    *text_of(v, "pathReason") ? ": " : "",
+				    text_of(v, "pathReason"));
+	}
 	printable_table_put(&t, "workers");
 	printable_table_put(&t, "%zu ready, %lld wanted, at most %lld", models_workers_ready(v),
 			    number_of(v, "minWorkers"), number_of(v, "maxWorkers"));

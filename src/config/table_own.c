@@ -33,6 +33,10 @@ const struct setting settings_own[] = {
 	    "When a free worker takes a batch that is not full: adaptive, while waiting gains less "
 	    "than it costs; fixed, after max_batch_delay, as TorchServe; batchMode in "
 	    "model-config.yaml goes before it"),
+	ROW(WORKERS, SETTING_CHOICE, native, "auto", "auto|never|always",
+	    "Serve archives with TorchServe's default handlers for images by an engine, without "
+	    "Python: auto, where the model loads that way, else by the handler; native in "
+	    "model-config.yaml goes before it"),
 	ROW(WORKERS, SETTING_CHOICE, queue_full_status, "503", "503|429",
 	    "Status of what a full queue refuses: 503 as TorchServe, or 429 with a message that "
 	    "says why; both come with Retry-After"),

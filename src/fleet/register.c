@@ -22,6 +22,7 @@
 #include "fleet/depends.h"
 #include "fleet/fetch.h"
 #include "fleet/handler.h"
+#include "fleet/native.h"
 #include "fleet/parameters.h"
 #include "fleet/removal.h"
 #include "fleet/sources.h"
@@ -55,6 +56,7 @@ struct registering {
 	int status;              /* what to tell, see registering_finish() */
 	char *type, *text;
 	char *cause; /* why its workers do not load */
+	char *wrong; /* what the archive asks for cannot be */
 };
 
 static void registering_free(struct registering *g)
@@ -71,6 +73,7 @@ static void registering_free(struct registering *g)
 	free(g->name);
 	free(g->model_name);
 	free(g->handler);
+	free(g->wrong);
 	free(g->runtime);
 	free(g->suffix);
 	free(g->version_model);
@@ -267,9 +270,11 @@ static void registering_installed(void *arg, const char *failed)
 
 static void registering_examine(struct work *w)
 {
-	struct version *v = container_of(w, struct registering, work)->version;
+	struct registering *g = container_of(w, struct registering, work);
+	struct version *v = g->version;
 
 	v->wants_torch = handler_imports_torch(v->dir, v->handler);
+	g->wrong = native_choose(v, g->fleet->settings);
 }
 
 static void registering_examined(struct work *w)
@@ -278,6 +283,10 @@ static void registering_examined(struct work *w)
 
 	if (!registering_goes_on(g))
 		return;
+	if (g->wrong) {
+		registering_finish(g, 400, "InvalidModelException", "%s", g->wrong);
+		return;
+	}
 	if (!depends_wanted(g->version)) {
 		registering_add(g);
 		return;

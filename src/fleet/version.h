@@ -20,6 +20,7 @@
 #include "core/queue.h"
 #include "core/sequence.h"
 #include "core/sizes.h"
+#include "fleet/native.h"
 #include "telemetry/telemetry.h"
 
 struct fleet;
@@ -46,7 +47,10 @@ struct version {
 	struct manifest manifest;
 	char *handler, *runtime;
 	unsigned min_workers, max_workers;
-	bool native;        /* an engine runs it: one worker, whose instances count as workers */
+	bool native;       /* an engine runs it: one worker, whose instances count as workers */
+	bool native_tried; /* as far as it loads; else its handler does */
+	enum pipeline_source pipeline;
+	char *path_reason;  /* why its handler serves it, where an engine might; NULL */
 	unsigned instances; /* native: that this one should have */
 	unsigned batch_size;
 	uint64_t max_batch_delay_ms;

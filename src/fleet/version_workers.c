@@ -45,11 +45,32 @@ static void version_fails(struct version *v, const struct worker *w, const char 
 			  slice_str(w->load_traceback));
 }
 
+/* The engine does not load it here: nobody has had an answer yet, and its handler takes over. */
+static void version_fall_back(struct version *v, const char *message)
+{
+	free(v->path_reason);
+	v->path_reason = version_sentence(message);
+	v->native = v->native_tried = false;
+	v->pipeline = PIPELINE_NONE;
+	v->instances = 0;
+	log_info("Model %s version %s is served by its handler %s, not by an engine: %s",
+		 v->model_name, v->name, v->handler, v->path_reason);
+	for (unsigned i = 0; i < v->min_workers; i++)
+		version_add_worker(v);
+	fleet_changed(v->fleet);
+	fleet_retune(v->fleet);
+	version_touch(v);
+}
+
 static void version_worker_loaded(void *owner, struct worker *w, int code, const char *message)
 {
 	struct version *v = owner;
 
 	metric_set(v->metrics.workers_ready, version_ready_workers(v));
+	if (message && w->model.native && v->native_tried && v->state < VERSION_DRAINING) {
+		version_fall_back(v, message);
+		return;
+	}
 	if (message) {
 		version_fails(v, w, message);
 		version_settle(
@@ -57,6 +78,7 @@ static void version_worker_loaded(void *owner, struct worker *w, int code, const
 		return;
 	}
 	free(TAKE(v->failure));
+	v->native_tried = false; /* from now on it stays on its path */
 	if (v->state == VERSION_LOADING)
 		v->state = VERSION_READY;
 	version_check_scaled(v);
@@ -120,10 +142,13 @@ static void version_imports_torch(void *owner)
 }
 
 /* What is being taken away goes on only for what it has accepted, and can still run. */
-static bool version_restarts(void *owner, bool loaded)
+static bool version_restarts(void *owner, const struct worker *w, bool loaded)
 {
 	const struct version *v = owner;
 
+	/* It has taken the other path since. */
+	if (w->model.native != v->native)
+		return false;
 	return v->state < VERSION_DRAINING || (loaded && v->pending);
 }
 
@@ -190,6 +215,8 @@ void version_add_worker(struct version *v)
 		.python = v->python,
 		.wants_torch = &v->wants_torch,
 		.native = v->native,
+		.native_tried = v->native_tried,
+		.pipeline = v->pipeline,
 		.manifest = &v->manifest,
 		.devices = &v->devices,
 		.batch_size = v->batch_size,

@@ -151,7 +151,7 @@ static void worker_next(struct worker *w, bool was_loading, uint64_t now_ns)
 {
 	uint64_t wait_ns;
 
-	if (w->state == WORKER_STOPPING || !w->ops->restarts(w->owner, !was_loading)) {
+	if (w->state == WORKER_STOPPING || !w->ops->restarts(w->owner, w, !was_loading)) {
 		w->ops->gone(w->owner, w);
 		return;
 	}
@@ -233,8 +233,9 @@ void worker_ended(struct worker *w, int status, const char *how)
 	w->maker = NULL;
 	if (w->state != WORKER_STOPPING) {
 		w->deaths++;
-		log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
-			 "Worker disconnected. Backend worker %s%s", how,
+		/* That an engine does not load what a handler can is no trouble. */
+		log_line(LOG_SERVER, was_loading && w->model.native_tried ? LOG_INFO : LOG_ERROR,
+			 w->label, "sconce.worker", "Worker disconnected. Backend worker %s%s", how,
 			 w->timed_out ? " (it did not answer in time)" : "");
 	}
 	worker_fail_flights(w, status, how, now_ns);

@@ -23,6 +23,7 @@
 #include "core/devices.h"
 #include "core/sizes.h"
 #include "fleet/channel.h"
+#include "fleet/native.h"
 #include "pool/outbound.h"
 #include "telemetry/telemetry.h"
 
@@ -63,6 +64,8 @@ struct worker_model {
 	const char *python;      /* interpreter of its own; NULL: the server's */
 	const bool *wants_torch; /* its handler imports torch */
 	bool native;             /* an engine runs it, and no handler */
+	bool native_tried;       /* and if that does not load, its handler does */
+	enum pipeline_source pipeline;
 	const struct manifest *manifest;
 	const struct devices *devices;
 	unsigned batch_size;
@@ -97,7 +100,7 @@ struct worker_owner_ops {
 	/* Its handler imports torch. */
 	void (*imports_torch)(void *owner);
 	/* May a place whose process has ended have another? `loaded`: that one had become ready. */
-	bool (*restarts)(void *owner, bool loaded);
+	bool (*restarts)(void *owner, const struct worker *w, bool loaded);
 	/* Threads that a worker should use, so that all of them together fit the CPUs. */
 	unsigned (*threads)(void *owner);
 	/* How many workers the owner wants: those that share its CPUs. */
@@ -156,8 +159,8 @@ struct worker {
 	bool exclusive;     /* what it runs now must be alone */
 	uint32_t *segments; /* inbound segments it has been sent */
 	unsigned n_segments;
-	unsigned threads;   /* it was last told to use, for all its instances */
-	unsigned wanted;    /* instances that it was last asked for */
+	unsigned threads;         /* it was last told to use, for all its instances */
+	unsigned wanted;          /* instances that it was last asked for */
 	struct yyjson_doc *facts; /* what it said of itself when it was ready; NULL: not yet */
 
 	uint64_t began_ns, ready_ns; /* this process: started, became ready */

@@ -35,20 +35,36 @@ static void load_gpu(struct worker *w, struct buf *b)
 		buf_puts(b, "null");
 }
 
-/* The section `engine` of model-config.yaml: a name, or a mapping that may have one. */
-static void load_engine_config(struct worker *w, struct buf *b)
+/* Where there is a handler to fall back to, nobody waits minutes for a compiler. */
+static void load_engine_settings(struct worker *w, yyjson_val *engine, struct buf *b)
 {
-	struct slice json = w->model.manifest->config_json;
-	yyjson_doc *doc = yyjson_read(json.p, json.n, 0);
-	yyjson_val *engine = yyjson_obj_get(yyjson_doc_get_root(doc), "engine");
-	const char *name = yyjson_get_str(yyjson_is_str(engine) ? engine
-								: yyjson_obj_get(engine, "name"));
-	char *config = yyjson_is_obj(engine) ? yyjson_val_write(engine, 0, NULL) : NULL;
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *o = yyjson_is_obj(engine) ? yyjson_val_mut_copy(doc, engine)
+						  : yyjson_mut_obj(doc);
+	char *json;
 
-	json_put_member(b, "name", name);
-	buf_printf(b, ",\"config\":%s", config ? config : "{}");
-	free(config);
-	yyjson_doc_free(doc);
+	if (w->model.native_tried && !yyjson_mut_obj_get(o, "build"))
+		yyjson_mut_obj_add_bool(doc, o, "build", false);
+	json = yyjson_mut_val_write(o, 0, NULL);
+	buf_printf(b, ",\"config\":%s", json ? json : "{}");
+	free(json);
+	yyjson_mut_doc_free(doc);
+}
+
+/* The steps of model-config.yaml, or those that a handler is known by. */
+static void load_pipeline(struct worker *w, yyjson_val *config, struct buf *b)
+{
+	char *json;
+
+	if (w->model.pipeline == PIPELINE_STEPS) {
+		json = yyjson_val_write(yyjson_obj_get(config, "pipeline"), 0, NULL);
+		buf_printf(b, ",\"pipeline\":{\"steps\":%s}", json ? json : "[]");
+		free(json);
+	} else if (w->model.pipeline == PIPELINE_HANDLER) {
+		buf_puts(b, ",\"pipeline\":{\"handler\":");
+		json_put_string(b, slice_str(w->model.handler));
+		buf_putc(b, '}');
+	}
 }
 
 /* For the native worker: which engine runs what, on how many instances. */
@@ -56,18 +72,28 @@ static void load_engine(struct worker *w, struct buf *b)
 {
 	const struct python *python = w->shared->python;
 	_cleanup_(freep) char *file = slice_dup(w->model.manifest->serialized_file);
+	struct slice json = w->model.manifest->config_json;
+	yyjson_doc *doc = yyjson_read(json.p, json.n, 0);
+	yyjson_val *config, *engine;
 	int gpu = placement_gpu_seen(w);
 	char device[32] = "cpu";
 
 	if (gpu >= 0)
 		snprintf(device, sizeof(device), "cuda:%d", gpu);
+	config = yyjson_doc_get_root(doc);
+	engine = yyjson_obj_get(config, "engine");
 	buf_printf(b, ",\"engine\":{\"instances\":%u", w->wanted);
 	json_put_member(b, "file", file);
 	json_put_member(b, "device", device);
 	json_put_member(b, "python", w->model.python ? w->model.python : python->executable);
 	json_put_member(b, "cache", "");
-	load_engine_config(w, b);
+	json_put_member(
+		b, "name",
+		yyjson_get_str(yyjson_is_str(engine) ? engine : yyjson_obj_get(engine, "name")));
+	load_engine_settings(w, engine, b);
 	buf_putc(b, '}');
+	load_pipeline(w, config, b);
+	yyjson_doc_free(doc);
 }
 
 static void load_json(struct worker *w, struct buf *b)

@@ -82,8 +82,9 @@ static void owner_leaves(void *owner, struct worker *w, int status, const char *
 	(void)message;
 }
 
-static bool owner_restarts(void *owner, bool loaded)
+static bool owner_restarts(void *owner, const struct worker *w, bool loaded)
 {
+	(void)w;
 	(void)owner;
 	(void)loaded;
 	return true;

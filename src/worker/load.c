@@ -63,6 +63,10 @@ static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e
 	w.instances = (unsigned)MIN(MAX(instances, 1), MODEL_INSTANCES_MAX);
 	w.batch = (unsigned)MIN(MAX(batch, 0), UINT16_MAX);
 	s->max_response_size = (uint64_t)MAX(max, 0);
+	if (yyjson_obj_get(root, "pipeline")) {
+		snprintf(e->text, sizeof(e->text), "pipelines are not served by engines yet");
+		return -EINVAL;
+	}
 	snprintf(s->model_name, sizeof(s->model_name), "%s", load_text(root, "model_name"));
 	if (!*w.file) {
 		snprintf(e->text, sizeof(e->text),

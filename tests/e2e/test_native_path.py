@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which path an archive takes that an engine might serve as well as its handler."""
+
+import json
+
+import pytest
+
+from e2e.archives import make_mar
+
+ECHO = """
+def handle(data, context):
+    return ["handled"] * len(data) if data else None
+"""
+# No engine takes a file of this ending, on any machine.
+MODEL = {"files": {"model.weights": b"weights"}, "serializedFile": "model.weights"}
+STEPS = "minWorkers: 2\nmaxWorkers: 2\npipeline:\n  - infer\n"
+
+
+def without_handler(folder):
+    (folder / "MAR-INF").mkdir(parents=True)
+    (folder / "m.yaml").write_text(STEPS + "asyncCommunication: true\n")
+    (folder / "model.weights").write_bytes(b"weights")
+    model = {"modelName": folder.name, "serializedFile": "model.weights", "configFile": "m.yaml"}
+    (folder / "MAR-INF/MANIFEST.json").write_text(json.dumps({"model": model}))
+
+
+@pytest.fixture(scope="module")
+def server(module_serve, module_tmp):
+    store = module_tmp / "store"
+    make_mar(store, "both", ECHO, config=STEPS, **MODEL)
+    make_mar(store, "never", ECHO, config=STEPS + "native: never\n", **MODEL)
+    make_mar(store, "own", ECHO, entry="image_classifier",
+             files={"image_classifier.py": ECHO, "model.pt": b"x"}, serializedFile="model.pt")
+    make_mar(store, "stateful", ECHO, config=STEPS + "asyncCommunication: true\n", **MODEL)
+    make_mar(store, "plain", ECHO)
+    make_mar(store, "always", ECHO, config="native: always\n")
+    without_handler(store / "alone")
+    make_mar(store, "eager", "\n", entry="image_classifier", config="native: always\n",
+             files={"net.py": "\n", "net.pt": b"x"}, modelFile="net.py", serializedFile="net.pt")
+    return module_serve(store=store, load_models="both.mar,never.mar,own.mar,plain.mar")
+
+
+def described(server, model):
+    return server.describe(model)[0]
+
+
+def test_what_does_not_load_falls_back_to_the_handler(server):
+    assert server.predict("both", "x").text == "handled"
+    told = described(server, "both")
+    assert told["path"] == "python" and told["pathReason"]
+    assert len(told["workers"]) == 2 and "error" not in told
+    assert "Model both version 1.0 is served by its handler" in server.console
+
+
+def test_never(server):
+    assert server.predict("never", "x").text == "handled"
+    told = described(server, "never")
+    assert (told["path"], told["pathReason"]) == ("python", "native: never")
+
+
+@pytest.mark.parametrize("model", ["own", "plain"])
+def test_where_there_is_no_question_nothing_is_said(server, model):
+    """Also where the archive has its own handler by the name of a default one."""
+    assert server.predict(model, "x").text == "handled"
+    assert not {"path", "pathReason"} & set(described(server, model))
+
+
+def test_what_speaks_against_it(server):
+    assert server.register("stateful.mar").status_code == 200
+    assert "asyncCommunication" in described(server, "stateful")["pathReason"]
+
+
+@pytest.mark.parametrize("archive,why", [
+    ("always.mar", "native: always, but the archive has neither a pipeline nor"),
+    ("alone", "The archive has a pipeline and no handler, and "),
+    ("eager.mar", "native: always, but the model is Python code (modelFile)")])
+def test_what_cannot_be_is_refused(server, archive, why):
+    answer = server.register(archive)
+    assert (answer.status_code, answer.json()["type"]) == (400, "InvalidModelException")
+    assert answer.json()["message"].startswith(why)
