@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * PNG. The chunks before the pixels are read here, so that the head costs nothing and what they
+ * mean is what Pillow makes of them; libpng, which is told to pass over all it need not know,
+ * gives the rows.
+ */
+#include "image/file.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <png.h>
+
+#include "base/util.h"
+#include "image/exif.h"
+
+struct png {
+	png_structp png;
+	png_infop info;
+	struct image_file *f;
+	struct image_error *e;
+	int code;
+	size_t at; /* in the file */
+	bool ready;
+	uint32_t done; /* rows of this call that are there */
+	/* What is asked for at the moment. */
+	uint8_t *to;
+	size_t stride;
+	uint32_t rows;
+};
+
+static uint32_t u32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* ---- the head ---- */
+
+/* How Pillow has each depth and colour type. 16 bits of a colour become 8. */
+static int mode_of(unsigned depth, unsigned colour)
+{
+	switch (colour) {
+	case PNG_COLOR_TYPE_GRAY:
+		if (depth == 16)
+			return IMAGE_I16;
+		return depth == 1 ? IMAGE_1 : depth == 2 || depth == 4 || depth == 8 ? IMAGE_L : -1;
+	case PNG_COLOR_TYPE_RGB:
+		return depth == 8 || depth == 16 ? IMAGE_RGB : -1;
+	case PNG_COLOR_TYPE_PALETTE:
+		return depth == 1 || depth == 2 || depth == 4 || depth == 8 ? IMAGE_P : -1;
+	case PNG_COLOR_TYPE_GRAY_ALPHA:
+		return depth == 8 ? IMAGE_LA : depth == 16 ? IMAGE_RGBA : -1;
+	case PNG_COLOR_TYPE_RGB_ALPHA:
+		return depth == 8 || depth == 16 ? IMAGE_RGBA : -1;
+	default:
+		return -1;
+	}
+}
+
+static int header(struct image_file *f, const uint8_t *p, struct image_error *e)
+{
+	int mode = mode_of(p[8], p[9]);
+
+	if (mode < 0)
+		return image_fail(e, IMAGE_BAD,
+				  "the PNG is damaged: there is no colour type %u of %u bits", p[9],
+				  p[8]);
+	f->reader.info.width = u32(p);
+	f->reader.info.height = u32(p + 4);
+	if (f->reader.info.width > PNG_UINT_31_MAX || f->reader.info.height > PNG_UINT_31_MAX)
+		return image_fail(e, IMAGE_BAD, "the PNG is damaged: its size is none");
+	f->reader.info.mode = (enum image_mode)mode;
+	f->at_once = p[12] != 0;
+	return 0;
+}
+
+static void colours(struct image_palette *palette, const uint8_t *p, size_t n)
+{
+	palette->n = (unsigned)MIN(n / 3, (size_t)256);
+	for (unsigned i = 0; i < palette->n; i++)
+		memcpy(palette->rgba[i], p + (size_t)i * 3, 3);
+}
+
+static void transparency(struct image_file *f, const uint8_t *p, size_t n)
+{
+	if (f->reader.info.mode != IMAGE_P)
+		return;
+	f->palette.alpha = true;
+	for (size_t i = 0; i < MIN(n, (size_t)256); i++)
+		f->palette.rgba[i][3] = p[i];
+}
+
+/* Text of the keyword that XMP goes by, if it is not compressed. */
+static unsigned text_orientation(const uint8_t *p, size_t n)
+{
+	static const char key[] = "XML:com.adobe.xmp";
+
+	if (n < sizeof(key) + 2 || memcmp(p, key, sizeof(key)) || p[sizeof(key)])
+		return EXIF_SILENT;
+	return xmp_orientation(p + sizeof(key) + 2, n - sizeof(key) - 2);
+}
+
+static void chunks(struct image_file *f)
+{
+	unsigned exif = EXIF_SILENT, xmp = EXIF_SILENT;
+	bool pixels = false;
+	const uint8_t *p = f->p + 33, *end = f->p + f->n;
+
+	for (; end - p >= 12; p += 12 + u32(p)) {
+		uint32_t n = u32(p);
+
+		if (n > (size_t)(end - p) - 12)
+			break;
+		if (!memcmp(p + 4, "IDAT", 4))
+			pixels = true;
+		else if (!memcmp(p + 4, "PLTE", 4) && !pixels)
+			colours(&f->palette, p + 8, n);
+		else if (!memcmp(p + 4, "tRNS", 4) && !pixels)
+			transparency(f, p + 8, n);
+		else if (!memcmp(p + 4, "eXIf", 4))
+			exif = exif_orientation(p + 8, n);
+		else if (!memcmp(p + 4, "iTXt", 4) && xmp == EXIF_SILENT)
+			xmp = text_orientation(p + 8, n);
+		else if (!memcmp(p + 4, "IEND", 4))
+			break;
+	}
+	if (exif != EXIF_SILENT)
+		f->reader.info.orientation = (uint8_t)exif;
+	else if (xmp != EXIF_SILENT)
+		f->reader.info.orientation = (uint8_t)xmp;
+}
+
+static bool png_is(const uint8_t *p, size_t n)
+{
+	return n >= 8 && !memcmp(p, "\x89PNG\r\n\x1a\n", 8);
+}
+
+static int png_open(struct image_file *f, struct image_error *e)
+{
+	struct png *s;
+	int code;
+
+	if (f->n < 33 || u32(f->p + 8) != 13 || memcmp(f->p + 12, "IHDR", 4))
+		return image_fail(e, IMAGE_BAD,
+				  "the PNG is damaged: it does not begin with a head");
+	for (unsigned i = 0; i < 256; i++)
+		f->palette.rgba[i][3] = 255;
+	code = header(f, f->p + 16, e);
+	if (code)
+		return code;
+	chunks(f);
+	s = f->state = calloc(1, sizeof(*s));
+	if (!s)
+		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory to read a PNG");
+	s->f = f;
+	return 0;
+}
+
+/* ---- the rows ---- */
+
+static void on_error(png_structp png, const char *text)
+{
+	struct png *s = png_get_error_ptr(png);
+
+	s->code = image_fail(s->e, IMAGE_BAD, "the PNG cannot be decoded: %s", text);
+	png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png _unused_, const char *text _unused_)
+{
+}
+
+static void on_read(png_structp png, png_bytep to, size_t n)
+{
+	struct png *s = png_get_io_ptr(png);
+
+	if (s->f->n - s->at < n)
+		png_error(png, "it ends too early");
+	memcpy(to, s->f->p + s->at, n);
+	s->at += n;
+}
+
+/* To the bytes that image.h tells of each mode. */
+static void transform(struct png *s)
+{
+	png_structp png = s->png;
+	unsigned colour = png_get_color_type(png, s->info), depth = png_get_bit_depth(png, s->info);
+
+	if (colour == PNG_COLOR_TYPE_GRAY && depth < 8)
+		png_set_expand_gray_1_2_4_to_8(png);
+	if (colour == PNG_COLOR_TYPE_PALETTE)
+		png_set_packing(png);
+	if (depth == 16 && colour == PNG_COLOR_TYPE_GRAY)
+		png_set_swap(png);
+	else if (depth == 16)
+		png_set_strip_16(png);
+	if (colour == PNG_COLOR_TYPE_GRAY_ALPHA)
+		png_set_gray_to_rgb(png);
+	if (colour == PNG_COLOR_TYPE_RGB)
+		png_set_filler(png, 255, PNG_FILLER_AFTER);
+}
+
+static int start(struct png *s)
+{
+	static const uint8_t trns[] = "tRNS";
+	png_structp png = s->png;
+
+	png_set_read_fn(png, s, on_read);
+	png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+	png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+	png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, trns, 1);
+	/* Pillow checks the sums of the head's chunks and of no others; nor what indices mean. */
+	png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+	png_set_check_for_invalid_index(png, 0);
+	png_read_info(png, s->info);
+	png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
+	transform(s);
+	png_set_interlace_handling(png);
+	png_read_update_info(png, s->info);
+	if (png_get_rowbytes(png, s->info) !=
+	    (size_t)s->f->reader.info.width * image_pixel(s->f->reader.info.mode))
+		return image_fail(s->e, IMAGE_BAD, "the PNG is damaged: its head is not one");
+	s->ready = true;
+	return 0;
+}
+
+static int read_rows(struct png *s)
+{
+	int code = s->ready ? 0 : start(s);
+
+	for (; !code && s->done < s->rows; s->done++)
+		png_read_row(s->png, s->to + s->done * s->stride, NULL);
+	return code;
+}
+
+static int read_passes(struct png *s)
+{
+	int code = start(s);
+
+	for (unsigned pass = 0; !code && pass < PNG_INTERLACE_ADAM7_PASSES; pass++)
+		for (s->done = 0; s->done < s->rows; s->done++)
+			png_read_row(s->png, s->to + s->done * s->stride, NULL);
+	return code;
+}
+
+/* libpng looks for the end of the compressed data behind the last row. Whether it is there does
+ * not matter any more. */
+static bool is_complete(const struct png *s)
+{
+	return s->ready && s->done + 1 == s->rows &&
+	       png_get_current_row_number(s->png) >= s->f->reader.info.height &&
+	       (!s->f->at_once ||
+		png_get_current_pass_number(s->png) + 1 >= PNG_INTERLACE_ADAM7_PASSES);
+}
+
+static int guarded(struct png *s, int (*f)(struct png *s))
+{
+	if (!s->png)
+		s->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, s, on_error, on_warning);
+	if (s->png && !s->info)
+		s->info = png_create_info_struct(s->png);
+	if (!s->info)
+		return image_fail(s->e, IMAGE_NO_MEMORY, "there is no memory to read a PNG");
+	/* tidy: allow banned: libpng has no other way to tell errors */
+	if (setjmp(png_jmpbuf(s->png)))
+		return is_complete(s) ? 0 : s->code;
+	return f(s);
+}
+
+static int read_guarded(struct image_file *f, uint8_t *to, size_t stride, uint32_t n,
+			struct image_error *e)
+{
+	struct png *s = f->state;
+
+	if (s->code)
+		return image_fail(e, s->code, "the PNG could not be decoded");
+	s->to = to;
+	s->stride = stride;
+	s->rows = n;
+	s->done = 0;
+	s->e = e;
+	s->code = guarded(s, f->at_once ? read_passes : read_rows);
+	return s->code;
+}
+
+static int png_all(struct image_file *f, uint8_t *to, size_t stride, struct image_error *e)
+{
+	return read_guarded(f, to, stride, f->reader.info.height, e);
+}
+
+static void png_close(struct image_file *f)
+{
+	struct png *s = f->state;
+
+	if (s)
+		png_destroy_read_struct(&s->png, &s->info, NULL);
+	free(s);
+}
+
+const struct image_codec image_codec_png = {
+	.format = IMAGE_PNG,
+	.name = "PNG",
+	.is = png_is,
+	.open = png_open,
+	.rows = read_guarded,
+	.all = png_all,
+	.close = png_close,
+};

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What decoders share: limits, rows, ends that come too early. What pixels should be is known to
+ * Pillow: tests/image compares with it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jpeglib.h>
+#include <png.h>
+
+#include "base/util.h"
+#include "image/decode.h"
+
+struct file {
+	uint8_t *p;
+	size_t n;
+};
+
+static uint8_t sample(unsigned x, unsigned y, unsigned c)
+{
+	return (uint8_t)(x * 7 + y * 3 + c * 85);
+}
+
+static struct file make_jpeg(unsigned width, unsigned height, bool progressive)
+{
+	struct jpeg_compress_struct c;
+	struct jpeg_error_mgr errors;
+	struct file f = { NULL, 0 };
+	unsigned char *bytes = NULL;
+	unsigned long n = 0;
+	uint8_t *row = malloc((size_t)width * 3);
+
+	assert_non_null(row);
+	c.err = jpeg_std_error(&errors);
+	jpeg_create_compress(&c);
+	jpeg_mem_dest(&c, &bytes, &n);
+	c.image_width = width;
+	c.image_height = height;
+	c.input_components = 3;
+	c.in_color_space = JCS_RGB;
+	jpeg_set_defaults(&c);
+	if (progressive)
+		jpeg_simple_progression(&c);
+	jpeg_start_compress(&c, TRUE);
+	for (unsigned y = 0; y < height; y++) {
+		JSAMPROW rows[] = { row };
+
+		for (unsigned x = 0; x < width * 3; x++)
+			row[x] = sample(x / 3, y, x % 3);
+		jpeg_write_scanlines(&c, rows, 1);
+	}
+	jpeg_finish_compress(&c);
+	jpeg_destroy_compress(&c);
+	free(row);
+	f.p = bytes;
+	f.n = n;
+	return f;
+}
+
+static struct file make_png(unsigned width, unsigned height)
+{
+	png_image png = { .version = PNG_IMAGE_VERSION,
+			  .width = width,
+			  .height = height,
+			  .format = PNG_FORMAT_RGB };
+	uint8_t *pixels = malloc((size_t)width * height * 3);
+	png_alloc_size_t n = PNG_IMAGE_PNG_SIZE_MAX(png);
+	struct file f = { malloc(n), 0 };
+
+	assert_non_null(pixels);
+	assert_non_null(f.p);
+	for (unsigned y = 0; y < height; y++)
+		for (unsigned x = 0; x < width * 3; x++)
+			pixels[(size_t)y * width * 3 + x] = sample(x / 3, y, x % 3);
+	assert_true(png_image_write_to_memory(&png, f.p, &n, 0, pixels, 0, NULL));
+	free(pixels);
+	f.n = n;
+	return f;
+}
+
+static void a_png_has_the_pixels_that_were_written(void **state _unused_)
+{
+	struct file f = make_png(37, 11);
+	struct image image;
+	struct image_error e;
+
+	assert_int_equal(image_decode(f.p, f.n, NULL, &image, &e), 0);
+	assert_int_equal(image.mode, IMAGE_RGB);
+	assert_int_equal(image.width, 37);
+	assert_int_equal(image.height, 11);
+	for (unsigned y = 0; y < 11; y++)
+		for (unsigned x = 0; x < 37; x++) {
+			const uint8_t *p = image.pixels + y * image.stride + (size_t)x * 4;
+
+			for (unsigned c = 0; c < 3; c++)
+				assert_int_equal(p[c], sample(x, y, c));
+			assert_int_equal(p[3], 255);
+		}
+	image_free(&image);
+	free(f.p);
+}
+
+/* Row by row, some at a time and all at once: the same. */
+static void check_rows(struct file f)
+{
+	struct image all, some;
+	struct image_error e;
+
+	assert_int_equal(image_decode(f.p, f.n, NULL, &all, &e), 0);
+	for (uint32_t step = 1; step < all.height; step += 4) {
+		struct image_reader *r;
+
+		assert_int_equal(image_open(f.p, f.n, NULL, &r, &e), 0);
+		assert_int_equal(image_create(&some, all.mode, all.width, all.height, &e), 0);
+		for (uint32_t y = 0; y < all.height; y += step)
+			assert_int_equal(image_reader_rows(r, some.pixels + y * some.stride,
+							   some.stride, MIN(step, all.height - y),
+							   &e),
+					 0);
+		for (uint32_t y = 0; y < all.height; y++)
+			assert_memory_equal(all.pixels + y * all.stride,
+					    some.pixels + y * some.stride, (size_t)all.width * 4);
+		image_reader_close(r);
+		image_free(&some);
+	}
+	image_free(&all);
+	free(f.p);
+}
+
+static void rows_come_in_any_number(void **state _unused_)
+{
+	check_rows(make_jpeg(45, 33, false));
+	check_rows(make_jpeg(45, 33, true));
+	check_rows(make_png(45, 33));
+}
+
+static void check_truncated(struct file f)
+{
+	for (size_t n = 0; n < f.n - 16; n += 1 + n / 64) {
+		uint8_t *exact = malloc(n ? n : 1);
+		struct image image;
+		struct image_error e;
+
+		assert_non_null(exact);
+		memcpy(exact, f.p, n);
+		assert_int_equal(image_decode(exact, n, NULL, &image, &e), IMAGE_BAD);
+		assert_null(image.pixels);
+		free(exact);
+	}
+	free(f.p);
+}
+
+static void files_that_end_too_early_are_bad(void **state _unused_)
+{
+	check_truncated(make_jpeg(45, 33, false));
+	check_truncated(make_jpeg(45, 33, true));
+	check_truncated(make_png(45, 33));
+}
+
+static void sizes_are_judged_by_the_head(void **state _unused_)
+{
+	struct file f = make_png(40, 30);
+	struct image_limits limits = { .pixels = 1200 };
+	struct image_error e;
+	struct image image;
+
+	assert_int_equal(image_decode(f.p, f.n, &limits, &image, &e), 0);
+	image_free(&image);
+	limits.pixels = 1199;
+	assert_int_equal(image_decode(f.p, f.n, &limits, &image, &e), IMAGE_TOO_LARGE);
+	assert_string_equal(e.text, "the PNG has 40 × 30 pixels, more than the 1199 allowed");
+	f.p[16] = 0x7f;
+	assert_int_equal(image_decode(f.p, f.n, NULL, &image, &e), IMAGE_TOO_LARGE);
+	memset(f.p + 16, 0, 4);
+	assert_int_equal(image_decode(f.p, f.n, NULL, &image, &e), IMAGE_BAD);
+	assert_string_equal(e.text, "the PNG has no pixels");
+	free(f.p);
+}
+
+/* A progressive JPEG stands in memory as coefficients: three components, two of them a quarter. */
+static void a_progressive_jpeg_is_weighed(void **state _unused_)
+{
+	struct file f = make_jpeg(64, 64, true);
+	struct image_limits limits = { .memory = 64 * 64 * 3 - 1 };
+	struct image_error e;
+	struct image image;
+
+	assert_int_equal(image_decode(f.p, f.n, &limits, &image, &e), IMAGE_TOO_LARGE);
+	assert_string_equal(e.text, "decoding the JPEG would take 12288 bytes of memory, more "
+				    "than the 12287 allowed");
+	limits.memory++;
+	assert_int_equal(image_decode(f.p, f.n, &limits, &image, &e), 0);
+	image_free(&image);
+	free(f.p);
+}
+
+static void a_jpeg_is_decoded_smaller(void **state _unused_)
+{
+	static const struct {
+		uint32_t width, height, by;
+	} cases[] = { { 1000, 1000, 1 }, { 100, 50, 1 }, { 50, 20, 2 },
+		      { 13, 6, 4 },      { 1, 1, 8 },    { 0, 0, 8 } };
+	struct file f = make_jpeg(101, 51, false);
+	struct image_error e;
+
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		uint32_t by = cases[i].by;
+		struct image_reader *r;
+		_Alignas(IMAGE_ALIGN) uint8_t row[448];
+
+		assert_int_equal(image_open(f.p, f.n, NULL, &r, &e), 0);
+		image_reader_scale(r, 1, 1);
+		image_reader_scale(r, cases[i].width, cases[i].height);
+		assert_int_equal(image_reader_info(r)->width, (101 + by - 1) / by);
+		assert_int_equal(image_reader_info(r)->height, (51 + by - 1) / by);
+		for (uint32_t y = 0; y < image_reader_info(r)->height; y++)
+			assert_int_equal(image_reader_rows(r, row, sizeof(row), 1, &e), 0);
+		image_reader_close(r);
+	}
+	free(f.p);
+}
+
+static void what_is_no_picture_is_told(void **state _unused_)
+{
+	static const char *const texts[] = { "", "\xff\xd8", "hello", "\x89PNG\r\n\x1a" };
+	struct image_error e;
+	struct image image;
+
+	for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
+		assert_int_equal(image_decode(texts[i], strlen(texts[i]), NULL, &image, &e),
+				 IMAGE_BAD);
+		assert_string_equal(e.text, "this is no picture that is known: JPEG, PNG, WebP, "
+					    "GIF or BMP");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_png_has_the_pixels_that_were_written),
+		cmocka_unit_test(rows_come_in_any_number),
+		cmocka_unit_test(files_that_end_too_early_are_bad),
+		cmocka_unit_test(sizes_are_judged_by_the_head),
+		cmocka_unit_test(a_progressive_jpeg_is_weighed),
+		cmocka_unit_test(a_jpeg_is_decoded_smaller),
+		cmocka_unit_test(what_is_no_picture_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
