@@ -11,6 +11,7 @@
 #include "api/refusal.h"
 #include "api/route.h"
 #include "api/scrape.h"
+#include "auth/tokens.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "log/log.h"
@@ -320,8 +321,8 @@ struct api *api_destroy(struct api *a)
 {
 	struct list *n;
 
-	/* A thread may still read for a client that has left. */
-	while (a->forms.n || a->long_forms.n)
+	/* A thread may still work for a client that has left. */
+	while (a->forms.n || a->long_forms.n || (a->tokens && tokens_renewing(a->tokens)))
 		uv_run(a->fleet->loop, UV_RUN_ONCE);
 	lane_finish(&a->forms);
 	lane_finish(&a->long_forms);

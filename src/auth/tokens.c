@@ -242,3 +242,8 @@ void tokens_renew(struct tokens *t, enum token_kind kind, uint64_t now_ns, token
 	n->arg = arg;
 	lane_add(&t->renewals, &n->work, renewal_run, renewal_done);
 }
+
+bool tokens_renewing(const struct tokens *t)
+{
+	return t->renewals.n > 0;
+}

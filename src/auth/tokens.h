@@ -57,3 +57,5 @@ typedef void tokens_renewed(void *arg, int r);
  */
 void tokens_renew(struct tokens *t, enum token_kind kind, uint64_t now_ns, tokens_renewed *done,
 		  void *arg);
+/* Is one under way, or does one wait? */
+bool tokens_renewing(const struct tokens *t);

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from e2e.archives import make_mar
+from e2e.client import Raw
 from e2e.server import assert_error, eventually, free_ports
 
 REFUSED = ("Token Authorization failed. Token either incorrect, expired, or not provided "
@@ -180,3 +181,20 @@ def test_where_keys_cannot_be_written(serve, tmp_path):
             "authorization cannot be written: No such file or directory. Start in a folder that is "
             "writable, name another place with key_file (--key-file), or do without keys with "
             "--disable-token-auth\n") in server.console
+
+
+def test_the_end_waits_for_renewals_of_clients_that_have_left(serve):
+    server = serve(disable_token_authorization=None, wait=False, load_models=None,
+                   environment={"UV_THREADPOOL_SIZE": "1"})
+    eventually(lambda: (server.root / "key_file.json").exists() and server.answers())
+    head = "GET /token?type=inference HTTP/1.1\r\nhost: x\r\n"
+    clients = [Raw(server.management) for _ in range(200)]
+    for client in clients:
+        client.send(f"{head}Authorization: Bearer {keys(server)['API']}\r\n\r\n")
+    clients[0].response()
+    for client in clients:
+        client.close()
+    # It is served last of all that are there: the others have been heard, and have left.
+    server.metric("sconce_connections")
+    server.stop()
+    assert not (server.root / "key_file.json").exists()
