@@ -18,8 +18,8 @@ HELLO, LOADED, CHUNK, NEED, METRIC, LOG, CALL, RETAIN, RELEASE, SPAWNED = range(
 (LOAD, RUN, GRANT, CANCEL, ANSWER, SEGMENT, TUNE, STOP, SPAWN, SEQUENCE_OVER, PEER,
  WINDOW) = range(33, 45)
 
-RUN_EXPLAIN, RUN_DESCRIBE, RUN_SEQUENCE_START, RUN_SEQUENCE_END, RUN_CONTINUE, RUN_RETRY = (
-    1, 2, 4, 8, 16, 32)
+(RUN_EXPLAIN, RUN_DESCRIBE, RUN_SEQUENCE_START, RUN_SEQUENCE_END, RUN_CONTINUE, RUN_RETRY,
+ RUN_OWN_IDENT) = (1, 2, 4, 8, 16, 32, 64)
 RUN_ALONE = RUN_EXPLAIN | RUN_DESCRIBE   # never beside requests of continuous batching
 REPLY_FINAL, REPLY_ERROR, REPLY_GRANTED = 1, 2, 4
 PART_BODY, PART_FIELD, PART_FILE, PART_TENSOR = range(4)
@@ -52,10 +52,11 @@ class FrameError(ValueError):
 
 class Request:
     """One request of a RUN frame. `parts`: (kind, name, type, segment, offset, length, dtype,
-    dims). `over`: it has had its last reply."""
+    dims). `uuid`: what clients and logs call it; `ident`: what handlers do, who may keep what they
+    know by it, so it is never another request's. `over`: it has had its last reply."""
 
-    __slots__ = ("batch", "flags", "id", "deadline_ns", "grant", "uuid", "parts", "headers",
-                 "over")
+    __slots__ = ("batch", "flags", "id", "deadline_ns", "grant", "uuid", "ident", "parts",
+                 "headers", "over")
 
     def read_headers(self):
         """What handlers see as headers: an entry per field with its content type, then the
@@ -102,6 +103,7 @@ def read_requests(data, size, count):
         r.deadline_ns = deadline
         r.grant = (grant_offset, grant_length)
         r.uuid = uuid.rstrip(b"\0").decode("ascii", "replace")
+        r.ident = "%s.%d" % (r.uuid, ident) if flags & RUN_OWN_IDENT else r.uuid
         r.headers = bytes(data[headers:end])
         r.parts = _read_parts(data, records, text, headers, n_parts)
         r.over = False

@@ -84,7 +84,7 @@ class Session:
     def is_cancelled(self, ident):
         """Has the client of this running request left?"""
         self.channel.poll()
-        return any(r.uuid == ident and r.id in self.cancelled for r in self.running)
+        return any(r.ident == ident and r.id in self.cancelled for r in self.running)
 
 
 def processors(context, own):
@@ -102,7 +102,7 @@ def processors(context, own):
 def stream(replies, requests, context, own, values, ids):
     """Sends values[index] to the request whose id is ids[index]. What belongs to none of these
     requests is for one that is over, and dropped."""
-    known = {r.uuid: (r, processor) for r, processor in zip(requests, own)}
+    known = {r.ident: (r, processor) for r, processor in zip(requests, own)}
     current = context.request_ids
     if ids is None:
         ids = current or {}

@@ -107,6 +107,7 @@ class Context:
         self._limit_max_image_pixels = limit_max_image_pixels
         self.model_yaml_config = model_yaml_config if model_yaml_config is not None else {}
         self.request_ids = None
+        self._running = ()
         self.request_processor = [RequestProcessor({})]
         self.stopping_criteria = None
         self.cl_socket = None
@@ -120,21 +121,26 @@ class Context:
         self._metrics = metrics
 
     def begin_batch(self, requests):
-        """The worker's: these requests are next. Each has `uuid` and `read_headers()`. Returns
-        their processors, whatever the handler does to `request_processor`."""
+        """The worker's: these requests are next. Each has `ident`, `uuid` and `read_headers()`.
+        Returns their processors, whatever the handler does to `request_processor`."""
+        self._running = requests
         if len(requests) == 1:
             request = requests[0]
-            self.request_ids = {0: request.uuid}
+            self.request_ids = {0: request.ident}
             self.request_processor = [RequestProcessor(request)]
         else:
-            self.request_ids = {i: r.uuid for i, r in enumerate(requests)}
+            self.request_ids = {i: r.ident for i, r in enumerate(requests)}
             self.request_processor = [RequestProcessor(r) for r in requests]
         if self._metrics is not None:
             try:
-                self._metrics.request_ids = self.request_ids
+                self._metrics.request_ids = self._names()
             except AttributeError:
                 pass    # what a handler has put there may have no place for them
         return tuple(self.request_processor)
+
+    def _names(self):
+        """What logs call the requests."""
+        return {i: r.uuid for i, r in enumerate(self._running)}
 
     def __copy__(self):
         """For batches that run side by side: each has its own request ids, in metrics too."""
@@ -152,7 +158,8 @@ class Context:
             from ts.metrics.metric_cache_yaml_impl import WorkerMetricsCache
 
             # While the model is loaded there are no requests, which is not an error either.
-            self._metrics = WorkerMetricsCache(self.declared_metrics, self.request_ids or "",
+            self._metrics = WorkerMetricsCache(self.declared_metrics, self._names() or
+                                               self.request_ids or "",
                                                self.model_name)
             self._metrics.initialize_cache()
         return self._metrics

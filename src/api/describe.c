@@ -265,6 +265,7 @@ static void describe_customized(struct call *c, struct version *v)
 	int refused;
 
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
+	r->own_ident = c->own_ident;
 	r->op = REQUEST_DESCRIBE;
 	r->reply = describe_replied;
 	r->owner = c;

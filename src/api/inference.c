@@ -115,6 +115,7 @@ static void inference_submit(struct call *c)
 	}
 	sequence_read(c, v);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
+	r->own_ident = c->own_ident;
 	r->reply = call_reply;
 	r->delivered = call_delivered;
 	r->owner = c;

@@ -49,7 +49,8 @@ struct reply {
 struct request {
 	struct list link;        /* in a queue lane or a worker's flight */
 	uint64_t id;             /* unique per server life, never 0 */
-	char uuid[UUID_LEN + 1]; /* what clients and handlers see */
+	char uuid[UUID_LEN + 1]; /* what clients and logs see */
+	bool own_ident;          /* … of the client's own making, which may come again */
 	enum request_op op;
 	struct part *parts;
 	unsigned n_parts;

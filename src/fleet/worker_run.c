@@ -134,7 +134,8 @@ static void worker_put_request(struct frame_writer *fw, const struct request *r,
 			      (r->op == REQUEST_DESCRIBE ? FRAME_RUN_DESCRIBE : 0) |
 			      (r->sequence_start ? FRAME_RUN_SEQUENCE_START : 0) |
 			      (r->sequence_end ? FRAME_RUN_SEQUENCE_END : 0) |
-			      (r->retried ? FRAME_RUN_RETRY : 0));
+			      (r->retried ? FRAME_RUN_RETRY : 0) |
+			      (r->own_ident ? FRAME_RUN_OWN_IDENT : 0));
 	memcpy(fr.uuid, r->uuid, FRAME_UUID);
 	e = frame_put_request(fw, &fr, parts);
 	assert(e == 0); /* the batch was taken for the room there is */

@@ -130,7 +130,7 @@ int frame_request_next(struct slice *rest, struct frame_request *ret)
 				       .n_parts = get16(e.p + 40) };
 	memcpy(ret->uuid, e.p + 48, FRAME_UUID);
 	tail = slice_make(e.p + REQUEST_FIXED, e.n - REQUEST_FIXED);
-	if (ret->flags >= FRAME_RUN_RETRY << 1 ||
+	if (ret->flags >= FRAME_RUN_OWN_IDENT << 1 ||
 	    !frame_take(&tail, ret->n_parts * PART_FIXED, &ret->parts) ||
 	    !frame_take(&tail, get32(e.p + 84), &ret->texts) ||
 	    !frame_take(&tail, get32(e.p + 44), &ret->headers) || tail.n >= 8)

@@ -81,8 +81,9 @@ enum frame_run_flags {
 	FRAME_RUN_DESCRIBE = 1 << 1,
 	FRAME_RUN_SEQUENCE_START = 1 << 2,
 	FRAME_RUN_SEQUENCE_END = 1 << 3,
-	FRAME_RUN_CONTINUE = 1 << 4, /* continuous batching: a request the worker already has */
-	FRAME_RUN_RETRY = 1 << 5,    /* it was started once before, on a worker that died */
+	FRAME_RUN_CONTINUE = 1 << 4,  /* continuous batching: a request the worker already has */
+	FRAME_RUN_RETRY = 1 << 5,     /* it was started once before, on a worker that died */
+	FRAME_RUN_OWN_IDENT = 1 << 6, /* `uuid` is its client's, and may come again */
 };
 
 enum frame_part_kind {

@@ -146,6 +146,41 @@ class Blocks:
         assert call.result().content == expected
 
 
+def test_an_id_that_comes_again_is_another_request(serve, tmp_path):
+    """A client's own id, in a retry of a gateway. As TorchServe's examples do, the handler keeps
+    what it knows by request id until its own criterion says that the request is over."""
+    make_countdown(tmp_path, handler='''
+class Keeps:
+    def __init__(self):
+        self.left = {}
+
+    def handle(self, data, context):
+        ids = list(context.request_ids.values())
+        for ident, row in zip(ids, data):
+            if ident not in self.left:
+                self.left[ident] = int(bytes(row["body"]))
+            self.left[ident] -= 1
+        context.stopping_criteria = [
+            lambda out, ident=ident: self.left[ident] == 0 and not self.left.pop(ident)
+            for ident in ids]
+        return ["%d " % self.left[ident] for ident in ids]
+''')
+    server = serve(store=tmp_path)
+    own = {"x-request-id": "mine"}
+    with server.raw() as raw:
+        raw.send(encode("POST", "/predictions/countdown", "1000000", own))
+        assert raw.head().header("x-request-id") == "mine"
+        assert raw.chunk() == b"999999 "
+    eventually(lambda: server.metric("sconce_requests_cancelled_total", model_name="countdown"))
+
+    def again():
+        with server.raw() as raw:
+            raw.send(encode("POST", "/predictions/countdown", "2", own))
+            return raw.head().header("x-request-id") == "mine" and [raw.chunk(), raw.chunk()]
+
+    assert eventually(again, "its id is free again") == [b"1 ", b"0 "]
+
+
 def test_sequences_of_streams(serve, tmp_path):
     """With both modes the next request of a sequence may begin while the one before streams."""
     make_countdown(tmp_path, sequenceBatching="true", sequenceMaxIdleMSec=60000,

@@ -12,7 +12,7 @@ class Request:
     """As the worker has them."""
 
     def __init__(self, uuid, **headers):
-        self.uuid, self.headers, self.read = uuid, headers, 0
+        self.uuid, self.ident, self.headers, self.read = uuid, uuid + ".1", headers, 0
 
     def read_headers(self):
         self.read += 1
@@ -37,9 +37,10 @@ def test_model_and_server():
 
 
 def test_requests(context):
-    assert context.request_ids == {0: "id-0", 1: "id-1"}
+    assert context.request_ids == {0: "id-0.1", 1: "id-1.1"}
     assert [context.get_request_id(), context.get_request_id(1), context.get_request_id(2)] == [
-        "id-0", "id-1", None]
+        "id-0.1", "id-1.1", None]
+    assert context.metrics.request_ids == {0: "id-0", 1: "id-1"}    # for lines in logs
     assert context.get_request_header(1, "accept") == "z"
     assert context.get_request_header(0, "Accept") is None
     assert context.get_all_request_header(0) == {"accept": "x/y"}
