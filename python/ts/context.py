@@ -119,6 +119,7 @@ class Context:
         self.session = None          # the worker's, where batches run side by side
         self.declared_metrics = None    # those of the server's metrics_config
         self._metrics = metrics
+        self._made = {}              # the metrics cache, once it is there; copies have the same
 
     def begin_batch(self, requests):
         """The worker's: these requests are next. Each has `ident`, `uuid` and `read_headers()`.
@@ -155,14 +156,19 @@ class Context:
     def metrics(self):
         """The metrics cache, made when a handler first asks for it."""
         if self._metrics is None:
-            from ts.metrics.metric_cache_yaml_impl import WorkerMetricsCache
-
+            if "metrics" not in self._made:
+                self._made["metrics"] = self._make_metrics()
+            self._metrics = self._made["metrics"].for_batch()
             # While the model is loaded there are no requests, which is not an error either.
-            self._metrics = WorkerMetricsCache(self.declared_metrics, self._names() or
-                                               self.request_ids or "",
-                                               self.model_name)
-            self._metrics.initialize_cache()
+            self._metrics.request_ids = self._names() or self.request_ids or ""
         return self._metrics
+
+    def _make_metrics(self):
+        from ts.metrics.metric_cache_yaml_impl import WorkerMetricsCache
+
+        cache = WorkerMetricsCache(self.declared_metrics, "", self.model_name)
+        cache.initialize_cache()
+        return cache
 
     @metrics.setter
     def metrics(self, metrics):

@@ -261,6 +261,22 @@ class Handler:
     assert sorted(r.body for r in f.replies(2)) == [b"firstu", b"secondu"]
 
 
+def test_metrics_of_batches_side_by_side_are_the_same(front):
+    """What the first call has made, the second one finds; each has request ids of its own."""
+    f = front("""
+class Handler:
+    made = False
+    async def handle(self, data, context):
+        if not self.made:
+            self.made = context.metrics.add_metric_to_cache("Mine", "ms", ["a"])
+        assert context.metrics.get_metric("Mine") is self.made
+        return [context.metrics.request_ids[0]]
+""")
+    for first in (1, 2):
+        f.run([b""], first=first, uuids=True)
+        assert f.replies(1)[0].body == b"%036d" % first
+
+
 def test_a_handler_that_cannot_be_loaded_says_why(front):
     """One sentence for whoever asks, and a traceback with the frames of the model alone."""
     f = front("\nimport no_such_module_anywhere\n")
