@@ -76,6 +76,7 @@ struct request {
 	struct slice sequence_id; /* of a model with sequences; empty: in none */
 	bool sequence_start, sequence_end;
 	struct sequence *sequence; /* its lane, while it waits or runs */
+	unsigned sequence_losses;  /* that the lane had had when it was queued */
 
 	/* Called for every reply; after the final one (or an error) the request is the owner's
 	 * again. */

@@ -220,6 +220,7 @@ int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns)
 	if (r->deadline_ns)
 		s->deadline_ns = MIN(s->deadline_ns, r->deadline_ns);
 	r->sequence = q;
+	r->sequence_losses = q->losses;
 	q->used_ns = now_ns;
 	q->ending = r->sequence_end;
 	q->n++;
@@ -310,6 +311,7 @@ static void sequence_lose(struct sequences *s, struct sequence *q, uint64_t now_
 	q->n = 0;
 	q->place = NULL;
 	q->lost = true;
+	q->losses++;
 	q->touched = false;
 	q->used_ns = now_ns;
 	sequence_settle(s, q, now_ns);

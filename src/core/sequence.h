@@ -32,6 +32,7 @@ struct sequence {
 	struct list requests; /* waiting */
 	void *place;          /* NULL: none yet */
 	unsigned n, running;
+	unsigned losses; /* how often it was lost */
 	uint64_t opened_ns, used_ns;
 	bool busy;    /* a request runs, the next may not go yet */
 	bool touched; /* its place holds state of it */
@@ -83,10 +84,13 @@ unsigned sequences_at(const struct sequences *s, const void *place);
 unsigned sequences_take(struct sequences *s, const struct batch_policy *p,
 			const struct batch_cost *cost, const void *place, uint64_t now_ns,
 			struct batch *out, uint64_t *ret_wake_ns);
-/* May a taken request that was not begun wait for another place? Not when the state is gone. */
-static inline bool sequence_may_return(const struct sequence *q)
+/* May a taken request that was not begun wait for another place? Not when the state is gone, nor
+ * when the sequence was started anew since: it would run before what starts that. */
+static inline bool sequence_may_return(const struct request *r)
 {
-	return !q->touched && !q->lost;
+	const struct sequence *q = r->sequence;
+
+	return !q->touched && !q->lost && q->losses == r->sequence_losses;
 }
 /* A taken request did not get as far as being begun: back to the head of its lane. */
 void sequences_return(struct sequences *s, struct request *r);

@@ -392,6 +392,25 @@ static void the_first_request_may_run_when_its_place_goes(void **state)
 	assert_string_equal(take(1, &there), "3 ");
 }
 
+/* It was lost with its place; the answer of that is still to come when it is started anew. */
+static void what_was_not_begun_does_not_go_before_a_new_start(void **state)
+{
+	(void)state;
+	push(0, "a");
+	place_all(&here);
+	take(1, &here);
+	assert_true(sequence_may_return(&requests[0]));
+	leave(&here);
+	assert_false(sequence_may_return(&requests[0]));
+	requests[1].sequence_start = true;
+	assert_int_equal(push(1, "a"), 0);
+	assert_false(sequence_may_return(&requests[0]));
+	assert_true(sequence_may_return(&requests[1]));
+	answer(0, NOW);
+	place_all(&there);
+	assert_string_equal(take(1, &there), "1 ");
+}
+
 static void what_was_not_begun_goes_back_to_its_head(void **state)
 {
 	(void)state;
@@ -458,6 +477,7 @@ int main(void)
 		SEQUENCE_TEST(a_lost_sequence_is_forgotten_in_the_end),
 		SEQUENCE_TEST(a_lost_sequence_that_runs_keeps_its_room),
 		SEQUENCE_TEST(the_first_request_may_run_when_its_place_goes),
+		SEQUENCE_TEST(what_was_not_begun_does_not_go_before_a_new_start),
 		SEQUENCE_TEST(what_was_not_begun_goes_back_to_its_head),
 		SEQUENCE_TEST(overdue_requests_are_found),
 		cmocka_unit_test_setup_teardown(with_overlap_the_first_answer_lets_the_next_go,

@@ -52,7 +52,7 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 
 	r->place = NULL;
 	r->grant = (struct span){ 0 };
-	if (r->sequence && fate == FATE_REQUEUE && !sequence_may_return(r->sequence))
+	if (r->sequence && fate == FATE_REQUEUE && !sequence_may_return(r))
 		fate = FATE_FAIL;
 	worker_report_request(w, r, fate, blame);
 	switch (fate) {
