@@ -77,6 +77,7 @@ struct request {
 	bool sequence_start, sequence_end;
 	struct sequence *sequence; /* its lane, while it waits or runs */
 	unsigned sequence_losses;  /* that the lane had had when it was queued */
+	bool sequence_anew;        /* it starts what was lost, and is the first in its lane */
 
 	/* Called for every reply; after the final one (or an error) the request is the owner's
 	 * again. */

@@ -13,6 +13,7 @@ void sequences_init(struct sequences *s, const struct sequence_policy *policy)
 	map_init(&s->all);
 	map_init(&s->expired);
 	list_init(&s->ready);
+	list_init(&s->stranded);
 }
 
 static struct slice sequence_id(const struct sequence *q)
@@ -183,11 +184,12 @@ static struct sequence *sequences_find(struct sequences *s, struct slice id, uin
 	return q;
 }
 
-static int sequence_admits(const struct sequences *s, struct sequence *q, const struct request *r,
+static int sequence_admits(const struct sequences *s, struct sequence *q, struct request *r,
 			   uint64_t now_ns)
 {
 	bool late = s->policy.timeout_ns && now_ns >= q->opened_ns + s->policy.timeout_ns;
 
+	r->sequence_anew = r->sequence_start && q->lost;
 	if (r->sequence_start && (q->lost || q->ending || late)) {
 		q->lost = q->ending = false;
 		q->opened_ns = now_ns;
@@ -210,8 +212,10 @@ int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns)
 		return SEQUENCE_CLOSED;
 	if (!q && !sequences_room(s, now_ns))
 		return SEQUENCE_TOO_MANY;
-	if (!q)
+	if (!q) {
 		q = sequence_open(s, r->sequence_id, now_ns);
+		q->lost = sequences_remembers(s, r->sequence_id);
+	}
 	refused = sequence_admits(s, q, r, now_ns);
 	if (refused)
 		return refused;
@@ -230,14 +234,40 @@ int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns)
 	return 0;
 }
 
-void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns)
+static void sequence_take_out(struct sequences *s, struct sequence *q, struct request *r)
 {
-	struct sequence *q = TAKE(r->sequence);
-
 	assert(q->n > 0 && list_linked(&r->link));
 	list_remove(&r->link);
+	r->sequence = NULL;
 	q->n--;
 	s->n_waiting--;
+}
+
+/* What was to start it anew will not run, so nothing may that waits for the state. */
+static void sequence_strand(struct sequences *s, struct sequence *q)
+{
+	struct list *n;
+
+	while ((n = list_first(&q->requests))) {
+		struct request *r = container_of(n, struct request, link);
+
+		r->sequence_anew = r->sequence_start;
+		if (r->sequence_anew)
+			return;
+		sequence_take_out(s, q, r);
+		r->failing = true;
+		list_push_back(&s->stranded, n);
+	}
+	q->lost = true;
+}
+
+void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns)
+{
+	struct sequence *q = r->sequence;
+
+	sequence_take_out(s, q, r);
+	if (r->sequence_anew)
+		sequence_strand(s, q);
 	sequence_settle(s, q, now_ns);
 }
 

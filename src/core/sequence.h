@@ -50,6 +50,7 @@ struct sequences {
 	struct map expired;   /* hashes of ids, oldest first */
 	uint64_t deadline_ns; /* no waiting request's passes before */
 	struct list ready;
+	struct list stranded; /* requests without a lane: to be answered with an error */
 	unsigned n_waiting;
 	uint64_t sweep_ns; /* nothing expires before */
 	/* May be NULL. A sequence is freed that has had state at a place which still exists. */
@@ -70,7 +71,8 @@ enum {
 /* Queues `r`, whose sequence.id is set; opens the sequence if need be. 0: it is the lane's.
  * Otherwise it stays yours. */
 int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns);
-/* Takes a waiting request out. */
+/* Takes a waiting request out. What it was to start anew is lost again, and what waited behind it
+ * is stranded, as far as the next start. */
 void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns);
 /* Takes out and returns the next waiting request that is past its deadline; NULL when there is
  * none. As queue_expire(). */

@@ -330,6 +330,40 @@ static void a_lost_sequence_refuses_until_it_is_started_anew(void **state)
 	assert_string_equal(take(2, &there), "2 4 ");
 }
 
+static void one_that_was_not_started_anew_after_all_is_lost_again(void **state)
+{
+	(void)state;
+	push(0, "a");
+	place_all(&here);
+	take(1, &here);
+	answer(0, NOW);
+	leave(&here);
+	requests[1].sequence_start = true;
+	assert_int_equal(push(1, "a"), 0);
+	assert_int_equal(push(2, "a"), 0);
+	sequences_remove(&s, &requests[1], NOW);
+	assert_int_equal(s.n_waiting, 0);
+	assert_ptr_equal(list_pop(&s.stranded), &requests[2].link);
+	assert_true(list_empty(&s.stranded) && requests[2].failing && !requests[2].sequence);
+	assert_int_equal(push(3, "a"), SEQUENCE_LOST);
+	/* What has expired, too; and what waits behind another start may run. */
+	sequences_sweep(&s, NOW + IDLE);
+	push(4, "b");
+	place_all(&here);
+	take(1, &here);
+	answer(4, NOW);
+	sequences_sweep(&s, NOW + IDLE);
+	requests[5].sequence_start = requests[6].sequence_start = true;
+	assert_int_equal(push(5, "b"), 0);
+	assert_int_equal(push(6, "b"), 0);
+	sequences_remove(&s, &requests[5], NOW);
+	assert_int_equal(push(7, "b"), 0);
+	assert_true(list_empty(&s.stranded));
+	sequences_remove(&s, &requests[6], NOW);
+	assert_ptr_equal(list_pop(&s.stranded), &requests[7].link);
+	assert_int_equal(push(8, "b"), SEQUENCE_LOST);
+}
+
 static void a_lost_sequence_is_forgotten_in_the_end(void **state)
 {
 	(void)state;
@@ -474,6 +508,7 @@ int main(void)
 		SEQUENCE_TEST(the_whole_time_is_bounded),
 		SEQUENCE_TEST(what_has_expired_is_remembered_within_a_bound),
 		SEQUENCE_TEST(a_lost_sequence_refuses_until_it_is_started_anew),
+		SEQUENCE_TEST(one_that_was_not_started_anew_after_all_is_lost_again),
 		SEQUENCE_TEST(a_lost_sequence_is_forgotten_in_the_end),
 		SEQUENCE_TEST(a_lost_sequence_that_runs_keeps_its_room),
 		SEQUENCE_TEST(the_first_request_may_run_when_its_place_goes),

@@ -469,6 +469,7 @@ void version_dispatch(struct version *v, uint64_t now_ns)
 	version_expire(v, now_ns);
 	if (version_waiting(v) && !version_has_prospect(v))
 		version_refuse_queued(v);
+	version_fail_stranded(v);
 	wake_ns = v->manifest.sequence_batching ? version_dispatch_each(v, now_ns)
 						: version_dispatch_any(v, now_ns);
 	version_wait_until(v, wake_ns, now_ns);

@@ -168,6 +168,8 @@ void version_return(struct version *v, struct request *r);
 /* Takes out the next request that has waited too long; NULL: none has. */
 struct request *version_overdue(struct version *v, uint64_t now_ns);
 struct request *version_any_waiting(struct version *v);
+/* Answers those whose sequence was not started anew after all. */
+void version_fail_stranded(struct version *v);
 /* Gives every sequence that has no worker one, if any is ready. */
 void version_place_sequences(struct version *v);
 /* The next batch for `w`, of at most `bytes_max`; as batch_take(). */

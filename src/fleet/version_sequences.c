@@ -61,6 +61,8 @@ void version_dequeue(struct version *v, struct request *r)
 		sequences_remove(&v->sequences, r, clock_now_ns());
 	else
 		queue_remove(&v->queue, r);
+	if (!list_empty(&v->sequences.stranded))
+		version_touch(v);
 }
 
 void version_return(struct version *v, struct request *r)
@@ -164,23 +166,37 @@ void version_sequence_answered(struct version *v, struct request *r, const struc
 
 /* ---- a worker goes ---- */
 
+/* An answer may cancel others of these: see version_cancel(). */
+static void version_fail_all(struct version *v, struct list *failed, int status,
+			     const char *message)
+{
+	struct list *n;
+
+	while ((n = list_pop(failed))) {
+		struct request *r = container_of(n, struct request, link);
+
+		assert(r->failing);
+		r->failing = false;
+		version_release(v);
+		worker_reply_error(r, status, message);
+	}
+}
+
+void version_fail_stranded(struct version *v)
+{
+	version_fail_all(v, &v->sequences.stranded, 503,
+			 "The request that was to start its sequence anew has not run.");
+}
+
 void version_worker_leaves(struct version *v, const struct worker *w, int status,
 			   const char *message)
 {
 	struct list failed = LIST_INIT(failed);
-	struct list *n;
 
 	if (!v->manifest.sequence_batching)
 		return;
 	sequences_leave(&v->sequences, w, clock_now_ns(), &failed);
 	list_for_each (m, &failed)
 		container_of(m, struct request, link)->failing = true;
-	/* An answer may cancel others of these: see version_cancel(). */
-	while ((n = list_pop(&failed))) {
-		struct request *r = container_of(n, struct request, link);
-
-		r->failing = false;
-		version_release(v);
-		worker_reply_error(r, status, message);
-	}
+	version_fail_all(v, &failed, status, message);
 }

@@ -197,6 +197,27 @@ def test_requests_that_are_lost_together(serve, tmp_path, gate):
     eventually(lambda: add(server, 5, seq="a", start=True).status_code == 200)
 
 
+def test_a_start_whose_client_leaves_has_started_nothing(serve, tmp_path, gate):
+    make_ledger(tmp_path, batchSize=1)
+    server = serve(store=tmp_path)
+    os.kill(add(server, 1, seq="a", start=True).json()["pid"], signal.SIGKILL)
+    eventually(lambda: add(server, 1, seq="a").status_code == 503)
+    running = background(add, server, gate.body(add=1), seq="b", start=True)
+    gate.wait_entered()
+    with server.raw() as raw:
+        raw.send(encode("POST", "/predictions/ledger", b"1",
+                        headers={NAMES["seq"]: "a", NAMES["start"]: "true"}))
+        eventually(lambda: server.metric("sconce_queue_depth", model_name="ledger") == 1)
+        behind = background(add, server, 1, seq="a")
+        eventually(lambda: server.metric("sconce_queue_depth", model_name="ledger") == 2)
+    assert_error(behind.result(), 503, "InternalServerException",
+                 "The request that was to start its sequence anew has not run.")
+    assert add(server, 1, seq="a").status_code == 503
+    gate.open()
+    assert running.result().status_code == 200
+    assert add(server, 5, seq="a", start=True).json()["sum"] == 5
+
+
 def test_scaled_down_worker_leaves_its_sequences_to_be_started_anew(serve, tmp_path):
     make_ledger(tmp_path, minWorkers=2, maxWorkers=2)
     server = serve(store=tmp_path)
