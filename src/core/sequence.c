@@ -188,18 +188,19 @@ static int sequence_admits(const struct sequences *s, struct sequence *q, struct
 			   uint64_t now_ns)
 {
 	bool late = s->policy.timeout_ns && now_ns >= q->opened_ns + s->policy.timeout_ns;
+	bool over = q->lost || q->ending || late;
 
-	r->sequence_anew = r->sequence_start && q->lost;
-	if (r->sequence_start && (q->lost || q->ending || late)) {
+	if (over && !r->sequence_start)
+		return q->lost ? SEQUENCE_LOST : SEQUENCE_CLOSED;
+	/* A start that is not queued opens nothing. */
+	if (q->n >= s->policy.max_waiting)
+		return SEQUENCE_FULL;
+	r->sequence_anew = q->lost;
+	if (over) {
 		q->lost = q->ending = false;
 		q->opened_ns = now_ns;
-		late = false;
 	}
-	if (q->lost)
-		return SEQUENCE_LOST;
-	if (q->ending || late)
-		return SEQUENCE_CLOSED;
-	return q->n >= s->policy.max_waiting ? SEQUENCE_FULL : 0;
+	return 0;
 }
 
 int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns)

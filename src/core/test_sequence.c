@@ -207,6 +207,23 @@ static void a_start_opens_what_was_ending(void **state)
 	assert_string_equal(take(1, &here), "1 ");
 }
 
+static void a_start_that_finds_no_room_opens_nothing(void **state)
+{
+	(void)state;
+	push(0, "a");
+	requests[1].sequence_end = true;
+	push(1, "a");
+	requests[2].sequence_start = true;
+	assert_int_equal(push(2, "a"), SEQUENCE_FULL);
+	place_all(&here);
+	take(1, &here);
+	answer(0, NOW);
+	take(1, &here);
+	answer(1, NOW);
+	assert_int_equal(s.all.n, 0);
+	assert_int_equal(n_freed, 1);
+}
+
 static void the_handler_may_say_that_a_sequence_is_over(void **state)
 {
 	(void)state;
@@ -502,6 +519,7 @@ int main(void)
 		SEQUENCE_TEST(everything_is_bounded),
 		SEQUENCE_TEST(an_end_frees_the_lane_after_its_request),
 		SEQUENCE_TEST(a_start_opens_what_was_ending),
+		SEQUENCE_TEST(a_start_that_finds_no_room_opens_nothing),
 		SEQUENCE_TEST(the_handler_may_say_that_a_sequence_is_over),
 		SEQUENCE_TEST(an_idle_sequence_expires),
 		SEQUENCE_TEST(an_expired_one_makes_room_without_a_sweep),
