@@ -57,6 +57,7 @@ test-compat: ## compare the answers of TorchServe 0.12 and sconce (docs/compatib
 
 bench: build ## measure beside TorchServe (ROUNDS=5 ONLY=noop1,ping SERVERS=sconce)
 	@tools/setup.sh $(if $(filter sconce,$(SERVERS)),bench-sconce,bench)
+	@ninja -C build bench/bare/bare >/dev/null
 	@.venv-demo/bin/python bench/run.py $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--server $(SERVERS))
 

@@ -55,6 +55,8 @@ class Load(Scenario):
         self.model, self.clients, self.batch, self.workers = model, clients, batch, workers
         self.size = size
         self.threads = 1
+        self.kinds = ()
+        self.archive = None
 
     path = property(lambda self: f"/predictions/{self.model}")
 
@@ -73,14 +75,14 @@ class Load(Scenario):
 
     def begin(self, server):
         server.start(self.store_for(server))
-        server.register(self.model, self.workers, self.batch)
+        server.register(self.model, self.workers, self.batch, archive=self.archive)
         self.check(server)
         self.load(server, server.warm_up)
         server.settle()
 
     def load(self, server, seconds):
         return measure.closed_loop(server, self.path, self.body(), self.clients,
-                                   max(1, round(seconds)), self.threads)
+                                   max(1, round(seconds)), self.threads, self.kinds)
 
     def measure(self, server, seconds):
         return measure.calm(server, lambda: self.load(server, seconds))

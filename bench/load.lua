@@ -7,6 +7,7 @@ function init(args)
 		wrk.method = "POST"
 		wrk.body = file:read("*a")
 		wrk.headers["Content-Type"] = args[2] or "application/octet-stream"
+		wrk.headers["Accept"] = args[3]
 		file:close()
 	end
 end

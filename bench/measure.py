@@ -65,12 +65,14 @@ def calm(server, measure, tries=3):
     return result
 
 
-def closed_loop(server, path, body, clients, seconds, threads=1, kind=None):
-    """wrk: `clients` connections that ask again as soon as they have an answer."""
+def closed_loop(server, path, body, clients, seconds, threads=1, kinds=()):
+    """wrk: `clients` connections that ask again as soon as they have an answer.
+
+    `kinds`: the Content-Type, and the Accept."""
     command = ["wrk", f"-t{threads}", f"-c{clients}", f"-d{seconds}s", "--timeout", "10s",
                "-s", str(BENCH / "load.lua"), server.url(path), "--"]
     command += [str(body)] if body else []
-    command += [kind] if kind else []
+    command += kinds
     with Meter(server) as meter:
         result = run_client(command)
     answered = max(1, result["requests"] - result["failed"])

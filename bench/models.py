@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the archives that every server is given, unchanged."""
 
+import array
 import json
 import os
 import subprocess
@@ -68,6 +69,57 @@ def optimized_store(folder, archive, photo, options):
         raise RuntimeError(f"sconce optimize ended with {done.returncode}: {done.stdout!r}")
     print(f"    optimized: {json.loads(done.stdout)['chosen']}", file=sys.stderr, flush=True)
     return folder
+
+
+def native_folder(folder, file, model, config=None):
+    """A model that an engine runs; `model` is its contents."""
+    (folder / "MAR-INF").mkdir(parents=True, exist_ok=True)
+    (folder / file).write_bytes(model)
+    described = {"modelName": folder.name, "modelVersion": "1.0", "serializedFile": file}
+    if config:
+        described["configFile"] = "model-config.yaml"
+        (folder / "model-config.yaml").write_text(config)
+    (folder / "MAR-INF" / "MANIFEST.json").write_text(
+        json.dumps({"runtime": "native", "model": described}))
+
+
+def native_echo(store, name):
+    """The engine that answers what it is sent, beside what the store has."""
+    native_folder(store / name, "model.echo", b"echo")
+    return store
+
+
+CLASSES = """pipeline:
+  - tensor_from_raw: {dtype: FP32, shape: [3, 224, 224]}
+  - infer
+  - softmax
+  - topk: {k: 5}
+  - encode_json
+"""
+
+
+def onnx_store(store):
+    """The network of the demonstration in ONNX: from a tensor to five classes."""
+    file = store / "model.onnx"
+    if not file.exists():
+        store.mkdir(parents=True, exist_ok=True)
+        packages = subprocess.run(
+            [str(OPTIMIZE_PYTHON), "-c", "import onnx, os; print(os.path.dirname("
+             "os.path.dirname(onnx.__file__)))"], stdout=subprocess.PIPE, check=True, text=True)
+        subprocess.run([str(ROOT / ".venv-demo" / "bin" / "python"),
+                        str(ROOT / "tests" / "engines" / "export_efficientnet.py"), str(file),
+                        packages.stdout.strip()], check=True, stdout=subprocess.DEVNULL)
+    native_folder(store / "classes", "model.onnx", file.read_bytes(), CLASSES)
+    return store
+
+
+def tensor_file():
+    """1 × 3 × 224 × 224 float32, between -2 and 2."""
+    path = CACHE / "tensor"
+    values = array.array("f", (((i * 7919) % 4001) / 1000 - 2 for i in range(3 * 224 * 224)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(values.tobytes())
+    return path
 
 
 def body_file(size):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is measured. Every server gets the same archives and the same requests."""
 
+import native
 from kinds import (Image, Load, LogMode, Many, Memory, Metric, OpenLoop, Optimized, Own, Ping,
                    Recovery, Restart, cpu, rate)
 
@@ -37,6 +38,16 @@ SCENARIOS = {
                                handler="photo.py"),
     "memory-optimized": Memory("EfficientNet-lite0 after sconce optimize, 2 workers",
                                (Metric("pss", "memory (PSS), MiB"),), OPTIMIZED_IMAGE),
+    "native-noop": native.NoOp("an engine that does nothing, 1 KB, beside the handler that does",
+                               (rate(), Metric("rate_beside", "… the handler", more=True), cpu(),
+                                Metric("cpu_beside", "… the handler", digits=3),
+                                Metric("share", "times the handler's requests/s", more=True,
+                                       wanted=1.5, digits=2))),
+    "engine-path": native.EnginePath(
+        "ONNX Runtime, from a tensor to five classes, beside a bare loop",
+        (rate(), Metric("rate_beside", "… the loop", more=True), cpu(),
+         Metric("cpu_beside", "… the loop", digits=3),
+         Metric("share", "share of the loop's requests/s", more=True, wanted=0.95, digits=3))),
     "start": Restart("a handler that does nothing", (Metric("start", START, False, 0.2, 2),), ECHO),
     "start-image": Restart("EfficientNet-lite0", (Metric("start", START, False, 0.6, 2),), IMAGE),
     "recovery": Recovery("a handler that does nothing",
@@ -47,6 +58,10 @@ SCENARIOS = {
                      (Metric("pss", "memory (PSS), MiB", False, 60),), ECHO),
     "memory-image": Memory("EfficientNet-lite0, 2 workers",
                            (Metric("pss", "memory (PSS), MiB", False, 350),), IMAGE),
+    "start-optimized": Restart("EfficientNet-lite0 after sconce optimize",
+                               (Metric("start", START, False, 0.4, 2),), OPTIMIZED_IMAGE),
+    "recovery-optimized": Recovery("EfficientNet-lite0 after sconce optimize",
+                                   (Metric("recovery", AGAIN, False, 0.4, 2),), OPTIMIZED_IMAGE),
     "models20": Many("20 models that do nothing, 1 worker each",
                      (Metric("start", START + " of each", False, 1.5, 2),
                       Metric("pss", "memory (PSS), MiB", False, 300)), ECHO),

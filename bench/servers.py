@@ -118,13 +118,13 @@ class Server:
     def url(self, path):
         return f"http://127.0.0.1:{self.ports[0]}{path}"
 
-    def call(self, method, path, body=None, management=False, timeout=PATIENCE):
+    def call(self, method, path, body=None, management=False, timeout=PATIENCE, accept="*/*"):
         """(status, body), or (0, reason) when there was no answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.ports[int(management)],
                                                 timeout=timeout)
         try:
-            connection.request(method, path, body,
-                               {"Content-Type": "application/octet-stream"} if body else {})
+            kind = {"Content-Type": "application/octet-stream"} if body else {}
+            connection.request(method, path, body, {"Accept": accept, **kind})
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as e:
@@ -147,11 +147,11 @@ class Server:
         every(0.01, lambda: self.alive() and
               self.call("GET", "/models", management=True)[0] == 200)
 
-    def register(self, name, workers, batch=1, delay_ms=5):
+    def register(self, name, workers, batch=1, delay_ms=5, archive=None):
         """Adds an archive of the store; returns when its workers are ready."""
         self.wait_listening()
-        query = (f"url={name}.mar&initial_workers={workers}&synchronous=true&batch_size={batch}"
-                 f"&max_batch_delay={delay_ms}")
+        query = (f"url={archive or f'{name}.mar'}&initial_workers={workers}&synchronous=true"
+                 f"&batch_size={batch}&max_batch_delay={delay_ms}")
         status, answer = self.call("POST", f"/models?{query}", management=True)
         if status != 200:
             raise RuntimeError(f"{self.name}: registering {name}: {status} {answer!r}")
