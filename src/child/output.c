@@ -12,7 +12,8 @@
 #include "log/log.h"
 #include "loop/turn.h"
 
-#define OUTPUT_BURST 16
+#define OUTPUT_BURST 16    /* reads of 4 KiB in a turn of the loop, … */
+#define OUTPUT_LINES 1024U /* … unless they are so many lines: each costs more than its bytes */
 #define OUTPUT_KEEP ((size_t)65536)
 #define OUTPUT_DRAIN_MAX 64 /* reads of 4 KiB after the end: what fits a pipe */
 
@@ -25,6 +26,7 @@ static void output_end_line(struct output *o)
 		buf_init(&o->line, OUTPUT_LINE_MAX);
 	}
 	buf_clear(&o->line);
+	o->lines++;
 }
 
 /* What is beyond the bound is dropped; the log marks the line as cut. */
@@ -82,7 +84,8 @@ static void output_ready(uv_poll_t *p, int status, int events)
 
 	TURN(p);
 	(void)events;
-	for (int i = 0; i < OUTPUT_BURST && r >= 0; i++) {
+	o->lines = 0;
+	for (int i = 0; i < OUTPUT_BURST && o->lines < OUTPUT_LINES && r >= 0; i++) {
 		r = output_read(o);
 		if (r == 0)
 			return;

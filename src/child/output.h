@@ -18,6 +18,7 @@ struct output {
 	char label[160]; /* "W-9000-noop_1.0-stdout" */
 	bool error;      /* stderr: logged as a warning */
 	bool returned;   /* the last line was ended by a carriage return */
+	unsigned lines;  /* in this turn */
 	struct buf line;
 };
 

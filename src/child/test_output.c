@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -109,6 +110,22 @@ static void lines_end_as_they_do_on_a_terminal(void **state)
 		}
 }
 
+/* Anybody's newlines, of an input that a handler prints: other models wait meanwhile. */
+static void very_many_lines_take_several_turns(void **state)
+{
+	static char newlines[65536];
+	int left = 0;
+
+	(void)state;
+	begin();
+	memset(newlines, '\n', sizeof(newlines));
+	assert_int_equal(write(peer, newlines, sizeof(newlines)), sizeof(newlines));
+	uv_run(uv_default_loop(), UV_RUN_NOWAIT);
+	assert_int_equal(ioctl(o.fd, FIONREAD, &left), 0);
+	assert_int_equal(left, sizeof(newlines) - 4096);
+	free(end());
+}
+
 /* Seen without waiting for a newline, which a bar that moves does not print. */
 static void progress_shows_at_once(void **state)
 {
@@ -156,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_end_as_they_do_on_a_terminal),
+		cmocka_unit_test(very_many_lines_take_several_turns),
 		cmocka_unit_test(progress_shows_at_once),
 		cmocka_unit_test(long_lines_stay_one),
 	};
