@@ -153,6 +153,15 @@ class Context:
         return other
 
     @property
+    def _request_processor(self):
+        """By the name that scripts know which make a context by hand."""
+        return self.request_processor
+
+    @_request_processor.setter
+    def _request_processor(self, request_processor):
+        self.request_processor = request_processor
+
+    @property
     def metrics(self):
         """The metrics cache, made when a handler first asks for it."""
         if self._metrics is None:

@@ -67,6 +67,13 @@ def test_answers(context):
     assert [context.get_response_status(i) for i in (0, 1)] == [(202, ""), (202, "")]
 
 
+def test_request_processors_by_the_name_that_scripts_set():
+    made = Context("net", "/", {}, 1, None, None)
+    made._request_processor = [RequestProcessor({"a": "b"})]
+    assert made.get_request_header(0, "a") == "b"
+    assert made._request_processor is made.request_processor
+
+
 def test_request_processor():
     processor = RequestProcessor({"a": "1"})
     assert processor.get_request_property("a") == "1"
