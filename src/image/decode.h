@@ -40,7 +40,7 @@ int image_open(const void *bytes, size_t n, const struct image_limits *limits,
 	       struct image_reader **ret, struct image_error *e);
 /* Of what the rows will be; lives as long as the reader. */
 const struct image_info *image_reader_info(const struct image_reader *r);
-/* Mode P: valid once the first row was read. */
+/* Valid once the first row was read. */
 const struct image_palette *image_reader_palette(const struct image_reader *r);
 /* Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, the least that has still at least these
  * numbers of pixels; other formats stay as they are. Not what Pillow gives without draft(). Before

@@ -82,13 +82,24 @@ static void colours(struct image_palette *palette, const uint8_t *p, size_t n)
 		memcpy(palette->rgba[i], p + (size_t)i * 3, 3);
 }
 
+/* Of more than 8 bits Pillow compares the lower 8, and grey of less than 8 as it is in the file. */
 static void transparency(struct image_file *f, const uint8_t *p, size_t n)
 {
-	if (f->reader.info.mode != IMAGE_P)
-		return;
-	f->palette.alpha = true;
-	for (size_t i = 0; i < MIN(n, (size_t)256); i++)
-		f->palette.rgba[i][3] = p[i];
+	struct image_palette *palette = &f->palette;
+	enum image_mode mode = f->reader.info.mode;
+
+	if (mode == IMAGE_P) {
+		palette->alpha = true;
+		for (size_t i = 0; i < MIN(n, (size_t)256); i++)
+			palette->rgba[i][3] = p[i];
+	} else if (mode == IMAGE_RGB && n >= 6) {
+		palette->keyed = true;
+		for (unsigned i = 0; i < 3; i++)
+			palette->key[i] = p[i * 2 + 1];
+	} else if ((mode == IMAGE_1 || mode == IMAGE_L || mode == IMAGE_I16) && n >= 2) {
+		palette->keyed = true;
+		memset(palette->key, mode != IMAGE_1 ? p[1] : p[0] || p[1] ? 255 : 0, 3);
+	}
 }
 
 /* Text of the keyword that XMP goes by, if it is not compressed. */

@@ -45,11 +45,14 @@ enum image_mode {
 	IMAGE_MODES
 };
 
-/* Of mode P. `alpha`: the file tells one for its colours; otherwise all are 255. */
+/* Of mode P. `alpha`: the file tells one for its colours; otherwise all are 255. Of the modes 1, L,
+ * I16 and RGB only `keyed`: one colour, `key`, is transparent where it is converted to RGBA or LA.
+ */
 struct image_palette {
 	uint8_t rgba[256][4];
 	unsigned n;
-	bool alpha;
+	bool alpha, keyed;
+	uint8_t key[3]; /* as the pixels are in RGB */
 };
 
 struct image {

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * From one mode to another, pixel by pixel, as Pillow's convert() does it. What needs more than the
+ * pixel (1 and P, which are dithered and chosen) is not here. Pure; threads may share a palette.
+ */
+
+#include "image/image.h"
+
+/* n pixels of a row; `to` and `from` do not overlap. `palette`: that of the picture, or NULL where
+ * it is not P and has no transparent colour. */
+typedef void image_convert_fn(uint8_t *to, const uint8_t *from, size_t n,
+			      const struct image_palette *palette);
+
+/* To L, LA, RGB, RGBA or CMYK, from any mode; NULL for others. From a mode to itself it copies. */
+image_convert_fn *image_convert(enum image_mode from, enum image_mode to);
