@@ -199,6 +199,14 @@ def torch():
     return counts
 
 
+def image(name, folder):
+    """Decoders beside Pillow, which is in the demonstration's Python."""
+    environment = {"PYTHONPATH": sysconfig.get_path("purelib"),
+                   "SCONCE_IMAGE_BUILD": str(ROOT / folder)}
+    return build(folder, "image-tests") or pytest(name, "tests/image", env=environment,
+                                                  python=".venv-demo/bin/python")
+
+
 def engine_units(name, folder):
     """Plug-ins, each in a process of its own, beside their runtimes in Python."""
     environment = {"SCONCE_ENGINES_BUILD": str(ROOT / folder),
@@ -301,10 +309,12 @@ STEPS = {
     "unit": lambda: meson_test("build"),
     "python": lambda: pytest("python", "-m", "not torch", "tests/unit_python",
                              env={"PYTHONPATH": str(ROOT / "python")}),
+    "image": lambda: image("image", "build"),
     "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
     "e2e": lambda: e2e("e2e", "build"),
     "compat": compat,
     "asan-unit": lambda: meson_test("build-asan", "--timeout-multiplier=4"),
+    "asan-image": lambda: image("asan-image", "build-asan"),
     "torch": torch,
     "sim": sim,
     "optimize": optimize,

@@ -15,13 +15,16 @@
 #include "base/util.h"
 #include "image/exif.h"
 
+#define HEAD 33 /* bytes of the signature and of the first chunk */
+
 struct png {
 	png_structp png;
 	png_infop info;
 	struct image_file *f;
 	struct image_error *e;
 	int code;
-	size_t at; /* in the file */
+	size_t at;  /* in the file */
+	size_t cut; /* where a chunk of pixels begins that is not all there, or 0 */
 	bool ready;
 	uint32_t done; /* rows of this call that are there */
 	/* What is asked for at the moment. */
@@ -112,20 +115,21 @@ static unsigned text_orientation(const uint8_t *p, size_t n)
 	return xmp_orientation(p + sizeof(key) + 2, n - sizeof(key) - 2);
 }
 
-static void chunks(struct image_file *f)
+/* Returns where a chunk of pixels begins that is not all there, or 0. */
+static size_t chunks(struct image_file *f)
 {
 	unsigned exif = EXIF_SILENT, xmp = EXIF_SILENT;
 	bool pixels = false;
-	const uint8_t *p = f->p + 33, *end = f->p + f->n;
+	const uint8_t *p = f->p + HEAD, *end = f->p + f->n;
 
-	for (; end - p >= 12; p += 12 + u32(p)) {
+	for (; end - p >= 8; p += 12 + u32(p)) {
 		uint32_t n = u32(p);
 
-		if (n > (size_t)(end - p) - 12)
-			break;
 		if (!memcmp(p + 4, "IDAT", 4))
 			pixels = true;
-		else if (!memcmp(p + 4, "PLTE", 4) && !pixels)
+		if ((uint64_t)n + 12 > (size_t)(end - p))
+			return memcmp(p + 4, "IDAT", 4) ? 0 : (size_t)(p - f->p);
+		if (!memcmp(p + 4, "PLTE", 4) && !pixels)
 			colours(&f->palette, p + 8, n);
 		else if (!memcmp(p + 4, "tRNS", 4) && !pixels)
 			transparency(f, p + 8, n);
@@ -135,11 +139,11 @@ static void chunks(struct image_file *f)
 			xmp = text_orientation(p + 8, n);
 		else if (!memcmp(p + 4, "IEND", 4))
 			break;
+		f->reader.info.orientation = (uint8_t)(exif != EXIF_SILENT  ? exif
+						       : xmp != EXIF_SILENT ? xmp
+									    : 1);
 	}
-	if (exif != EXIF_SILENT)
-		f->reader.info.orientation = (uint8_t)exif;
-	else if (xmp != EXIF_SILENT)
-		f->reader.info.orientation = (uint8_t)xmp;
+	return 0;
 }
 
 static bool png_is(const uint8_t *p, size_t n)
@@ -152,7 +156,7 @@ static int png_open(struct image_file *f, struct image_error *e)
 	struct png *s;
 	int code;
 
-	if (f->n < 33 || u32(f->p + 8) != 13 || memcmp(f->p + 12, "IHDR", 4))
+	if (f->n < HEAD || u32(f->p + 8) != 13 || memcmp(f->p + 12, "IHDR", 4))
 		return image_fail(e, IMAGE_BAD,
 				  "the PNG is damaged: it does not begin with a head");
 	for (unsigned i = 0; i < 256; i++)
@@ -160,11 +164,11 @@ static int png_open(struct image_file *f, struct image_error *e)
 	code = header(f, f->p + 16, e);
 	if (code)
 		return code;
-	chunks(f);
 	s = f->state = calloc(1, sizeof(*s));
 	if (!s)
 		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory to read a PNG");
 	s->f = f;
+	s->cut = chunks(f);
 	return 0;
 }
 
@@ -189,6 +193,9 @@ static void on_read(png_structp png, png_bytep to, size_t n)
 	if (s->f->n - s->at < n)
 		png_error(png, "it ends too early");
 	memcpy(to, s->f->p + s->at, n);
+	/* What there is of a chunk is to be decompressed; libpng would rather have all of it. */
+	if (n == 8 && s->cut && s->at == s->cut)
+		png_save_uint_32(to, (png_uint_32)MIN((size_t)u32(to), s->f->n - s->at - 8));
 	s->at += n;
 }
 
@@ -259,10 +266,10 @@ static int read_passes(struct png *s)
  * not matter any more. */
 static bool is_complete(const struct png *s)
 {
-	return s->ready && s->done + 1 == s->rows &&
-	       png_get_current_row_number(s->png) >= s->f->reader.info.height &&
-	       (!s->f->at_once ||
-		png_get_current_pass_number(s->png) + 1 >= PNG_INTERLACE_ADAM7_PASSES);
+	if (!s->ready || s->done + 1 != s->rows)
+		return false;
+	return s->f->at_once ? png_get_current_pass_number(s->png) >= PNG_INTERLACE_ADAM7_PASSES
+			     : png_get_current_row_number(s->png) >= s->f->reader.info.height;
 }
 
 static int guarded(struct png *s, int (*f)(struct png *s))

@@ -141,7 +141,7 @@ static void rows_come_in_any_number(void **state _unused_)
 
 static void check_truncated(struct file f)
 {
-	for (size_t n = 0; n < f.n - 16; n += 1 + n / 64) {
+	for (size_t n = 0; n + 40 < f.n; n += 1 + n / 64) {
 		uint8_t *exact = malloc(n ? n : 1);
 		struct image image;
 		struct image_error e;

@@ -4,10 +4,10 @@
  * For tests in Python: decodes what comes on the standard input, one request after the other, and
  * writes what came of it.
  *
- *     decode ROWS SCALE_W SCALE_H PIXELS MEMORY N\n   then N bytes of a file
+ *     decode MODE ROWS SCALE_W SCALE_H PIXELS MEMORY N\n   then N bytes of a file
  *
- * ROWS: how many to ask for at a time, 0: image_decode(). The rest are limits and a size to scale
- * to; 0: none. The answer is one of
+ * MODE: to convert to, or `-`. ROWS: how many to ask for at a time, 0: image_decode(). The rest are
+ * limits and a size to scale to; 0: none. The answer is one of
  *
  *     ok FORMAT MODE WIDTH HEIGHT ORIENTATION ALPHA COLOURS\n   and pixels, then 1024 bytes of
  * palette error CODE SENTENCE\n
@@ -18,9 +18,11 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "image/convert.h"
 #include "image/decode.h"
 
 struct request {
+	char mode[8];
 	uint32_t rows, width, height;
 	struct image_limits limits;
 	size_t n;
@@ -33,9 +35,10 @@ static int read_request(struct request *q)
 
 	if (!fgets(line, sizeof(line), stdin))
 		return -1;
-	if (sscanf(line, "decode %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu64 " %zu\n",
-		   &q->rows, &q->width, &q->height, &q->limits.pixels, &q->limits.memory,
-		   &q->n) != 6)
+	if (sscanf(line,
+		   "decode %7s %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu64 " %zu\n",
+		   q->mode, &q->rows, &q->width, &q->height, &q->limits.pixels, &q->limits.memory,
+		   &q->n) != 7)
 		return -1;
 	q->bytes = malloc(q->n);
 	return q->bytes && fread(q->bytes, 1, q->n, stdin) == q->n ? 0 : -1;
@@ -74,6 +77,34 @@ static int decode(const struct request *q, struct image *image, struct image_inf
 	return code || q->rows ? code : image_decode(q->bytes, q->n, &q->limits, image, e);
 }
 
+static image_convert_fn *converter(const char *mode, enum image_mode from, enum image_mode *to)
+{
+	for (*to = 0; *to < IMAGE_MODES; ++*to)
+		if (!strcmp(mode, image_mode_name(*to)))
+			return image_convert(from, *to);
+	return NULL;
+}
+
+static int convert(const char *mode, struct image *image, struct image_error *e)
+{
+	enum image_mode to;
+	image_convert_fn *f = converter(mode, image->mode, &to);
+	struct image converted;
+	int code;
+
+	if (!f)
+		return image_fail(e, IMAGE_BAD, "it cannot be converted to %s", mode);
+	code = image_create(&converted, to, image->width, image->height, e);
+	if (code)
+		return code;
+	for (uint32_t y = 0; y < image->height; y++)
+		f(converted.pixels + y * converted.stride, image->pixels + y * image->stride,
+		  image->width, &image->palette);
+	image_free(image);
+	*image = converted;
+	return 0;
+}
+
 static void answer(const struct image *image, const struct image_info *info)
 {
 	size_t bytes = (size_t)image->width * image_pixel(image->mode);
@@ -96,6 +127,8 @@ int main(void)
 		struct image_error e;
 		int code = decode(&q, &image, &info, &e);
 
+		if (!code && q.mode[0] != '-')
+			code = convert(q.mode, &image, &e);
 		if (code)
 			printf("error %d %s\n", code, e.text);
 		else
