@@ -106,6 +106,21 @@ static void they_are_served_from_where_they_lie(void **state)
 	region_finish(&region);
 }
 
+static void one_of_the_folder_that_we_are_in_is_one(void **state)
+{
+	_cleanup_(freep) char *path = put("here.onnx", "x"), *before = getcwd(NULL, 0);
+	struct manifest m;
+	struct slice dir;
+
+	(void)state;
+	assert_int_equal(chdir(folder), 0);
+	unpack("here.onnx", SLICE_NULL, &m, &dir);
+	assert_true(slice_eq(dir, SLICE(".")));
+	assert_true(slice_eq(m.serialized_file, SLICE("here.onnx")));
+	region_finish(&region);
+	assert_int_equal(chdir(before), 0);
+}
+
 static void folders_of_tensorflow_are_models(void **state)
 {
 	_cleanup_(freep) char *inside = mem_printf("%s/tf", folder), *file = NULL;
@@ -128,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_are_models_by_name_and_content),
 		cmocka_unit_test(they_are_served_from_where_they_lie),
+		cmocka_unit_test(one_of_the_folder_that_we_are_in_is_one),
 		cmocka_unit_test(folders_of_tensorflow_are_models),
 	};
 

@@ -350,9 +350,12 @@ static int unpack_bare(struct region *r, const char *source, struct slice name_h
 	struct slice file = bare_file(source);
 	size_t n = strlen(source);
 
-	*ret_dir = region_copy(r, bare_ending(slice_str(source)).n
-					  ? slice_make(source, n - file.n - 1)
-					  : slice_make(source, n));
+	if (!bare_ending(slice_str(source)).n)
+		*ret_dir = region_copy(r, slice_make(source, n));
+	else if (n == file.n)
+		*ret_dir = SLICE(".");
+	else
+		*ret_dir = region_copy(r, slice_make(source, n - file.n - 1));
 	return manifest_load_bare(r, ret_dir->p, file, slice_str(source), name_hint, ret, err);
 }
 
