@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "wire/json.h"
 #include "worker/crash.h"
+#include "worker/optimized.h"
 
 #define LOAD_MAX ((size_t)32 << 20)
 #define LOAD_RESPONSE_MAX 6553500
@@ -37,6 +38,18 @@ static const char *load_text(yyjson_val *object, const char *key)
 	const char *text = yyjson_get_str(yyjson_obj_get(object, key));
 
 	return text ? text : "";
+}
+
+/* model-config.yaml may say so; without a line of its own a log would leave one wondering. */
+static bool load_wants_original(yyjson_val *root)
+{
+	yyjson_val *config = yyjson_obj_get(root, "model_yaml_config");
+	bool original = yyjson_is_false(yyjson_obj_get(config, "optimized"));
+
+	if (original)
+		model_log(NULL, 1,
+			  "The original model is used: model-config.yaml says optimized: false");
+	return original;
 }
 
 static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e)
@@ -74,7 +87,9 @@ static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e
 		return -EINVAL;
 	}
 	crash_watch(s);
-	r = model_open(&s->model, &w, e);
+	r = load_wants_original(root) || !optimized_open(&s->model, &w)
+		    ? model_open(&s->model, &w, e)
+		    : 0;
 	crash_unwatch();
 	return r;
 }
