@@ -14,6 +14,7 @@ import os
 import torch
 
 from sconce.compiled import tree
+from sconce.compiled.difference import difference
 from sconce.compiled.model import CompiledModel
 from sconce.compiled.processor import cpu_features
 from sconce.compiled.runtimes import RUNTIMES, Unavailable
@@ -23,26 +24,6 @@ FORMAT = 1
 MARGIN = 2      # of the tolerance: another processor rounds otherwise
 
 logger = logging.getLogger(__name__)
-
-
-def difference(found, wanted):
-    """The greatest difference of two tensors, as a part of the greatest magnitude of the wanted
-    one. Infinite where they do not compare: other shapes, NaN here and not there."""
-    if found.shape != wanted.shape:
-        return float("inf")
-    if not wanted.numel():
-        return 0.0
-    found, wanted = found.detach().cpu(), wanted.detach().cpu()
-    if not wanted.is_floating_point():
-        return 0.0 if torch.equal(found.to(wanted.dtype), wanted) else float("inf")
-    found, wanted = found.double(), wanted.double()
-    same = (found == wanted) | (found.isnan() & wanted.isnan())
-    if bool(same.all()):
-        return 0.0
-    finite = wanted[wanted.isfinite()]
-    scale = max(float(finite.abs().max()) if finite.numel() else 0.0, 1e-6)
-    worst = float((found - wanted)[~same].abs().max())
-    return worst / scale if worst == worst else float("inf")
 
 
 def _read(folder):

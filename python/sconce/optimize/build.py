@@ -18,7 +18,7 @@ from sconce.compiled import artifact, tree
 from sconce.compiled.processor import cpu_features, cpu_name
 from sconce.compiled.runtimes import RUNTIMES
 from sconce.optimize import candidates
-from sconce.optimize.compare import Comparison, stacked_rows
+from sconce.optimize.compare import Comparison
 from sconce.optimize.failure import Failure, Unsuitable, sentence
 from sconce.optimize.record import handler_of, load, original_of
 
@@ -45,10 +45,19 @@ class Subject:
         self.device = torch.device(job["device"])
         self.calls = torch.load(job["recorded"], weights_only=True)
         self.made_up = job["made_up"]
-        self.n_outputs = len(self.calls[0]["outputs"])
+        self.input_names = ["input_%d" % i for i in range(len(self.calls[0]["inputs"]))]
+        self.output_names = ["output_%d" % i for i in range(len(self.calls[0]["outputs"]))]
+        self.model_path = None
         model = original_of(handler)
-        session = getattr(model, "_runner", None)
-        self.onnx_path = handler.model_pt_path if hasattr(session, "session") else None
+        runner = getattr(model, "_runner", None)
+        self.onnx_path = handler.model_pt_path if hasattr(runner, "session") else None
+        if self.onnx_path:
+            self.input_names = runner.inputs
+            self.output_names = [o.name for o in runner.session.get_outputs()]
+        if hasattr(runner, "compiled"):
+            self.model_path = handler.model_pt_path
+            self.input_names = runner.inputs
+            self.output_names = [o.get_any_name() for o in runner.compiled.outputs]
         self.module = None if self.onnx_path else model
         self.scripted = isinstance(model, torch.jit.ScriptModule)
         self.plain = facts["plain"]
@@ -100,9 +109,24 @@ def _arguments(facts, tensors, device):
     return tree.build(facts["inputs"], [t.to(device, copy=True) for t in tensors])
 
 
+def _stacked_rows(calls, batches, sizes=(2, 3)):
+    """Recorded calls, and some of them as one batch."""
+    for call in calls:
+        yield call["inputs"], call["outputs"]
+    if not batches:
+        return
+    for n in sizes:
+        group = [calls[i % len(calls)] for i in range(n)]
+        try:
+            yield tuple([torch.cat(tensors) for tensors in zip(*(c[key] for c in group))]
+                        for key in ("inputs", "outputs"))
+        except RuntimeError:    # samples of different sizes do not stack
+            return
+
+
 def _compare(model, facts, subject):
     comparison = Comparison()
-    for inputs, wanted in stacked_rows(subject.calls, facts["batches"]):
+    for inputs, wanted in _stacked_rows(subject.calls, facts["batches"]):
         args, kwargs = _arguments(facts, inputs, subject.device)
         with torch.no_grad():
             comparison.add(tree.flatten(model(*args, **kwargs))[0], wanted)

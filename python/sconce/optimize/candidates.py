@@ -9,9 +9,10 @@ import os
 import shutil
 from collections import namedtuple
 
+from sconce.compiled.difference import plain
 from sconce.optimize.failure import Unsuitable, sentence
 
-ONNX = "model.onnx"
+ONNX, ONNX_DATA = "model.onnx", "model.data"
 
 # runtime, options: of sconce.compiled.runtimes. allow: what has to be asked for, or "". needs:
 # packages to import, each with what pip installs.
@@ -92,25 +93,50 @@ def _aotinductor(x, folder):
 def _export_onnx(x, path):
     import torch
 
-    names = ["input_%d" % i for i in range(len(x.example))]
-    outputs = ["output_%d" % i for i in range(x.n_outputs)]
     axes = {name: {d: "batch" if d == 0 and x.batches else "%s_%d" % (name, d)
                    for d, size in enumerate(spec["shape"]) if size is None}
-            for name, spec in zip(names, x.specs)}
+            for name, spec in zip(x.input_names, x.specs)}
     if x.batches:
-        axes.update({name: {0: "batch"} for name in outputs})
+        axes.update({name: {0: "batch"} for name in x.output_names})
     with torch.no_grad():
         torch.onnx.export(_trace(x) if x.scripted else x.flat, tuple(x.example), path,
-                          input_names=names, output_names=outputs, opset_version=17, dynamo=False,
-                          dynamic_axes={k: v for k, v in axes.items() if v})
+                          input_names=x.input_names, output_names=x.output_names, opset_version=17,
+                          dynamo=False, dynamic_axes={k: v for k, v in axes.items() if v})
+    _restore_inputs(path, x, axes)
+
+
+def _restore_inputs(path, x, axes):
+    """The exporter leaves inputs out that the model does not use; whoever calls it has them."""
+    import onnx
+
+    model = onnx.load(path)
+    there = {i.name: i for i in model.graph.input}
+    if len(there) == len(x.input_names):
+        return
+    del model.graph.input[:]
+    for name, tensor in zip(x.input_names, x.example):
+        dims = [axes[name].get(d, size) for d, size in enumerate(tensor.shape)]
+        kind = onnx.helper.np_dtype_to_tensor_dtype(tensor.cpu().numpy().dtype)
+        model.graph.input.append(
+            there.get(name) or onnx.helper.make_tensor_value_info(name, kind, dims))
+    onnx.save(model, path)
 
 
 def _onnx_file(x, folder):
     if x.onnx_path:
-        shutil.copy(x.onnx_path, folder / ONNX)
+        _copy_onnx(x.onnx_path, folder / ONNX)
     else:
         _export_onnx(x, str(folder / ONNX))
     return folder / ONNX
+
+
+def _copy_onnx(source, target):
+    """With weights that are in other files; beyond 2 GiB they are in one."""
+    import onnx
+
+    model = onnx.load(str(source))
+    large = model.ByteSize() >= 1 << 31
+    onnx.save(model, str(target), save_as_external_data=large, location=ONNX_DATA)
 
 
 def _onnx(x, folder):
@@ -121,7 +147,7 @@ class _Reader:
     """The samples, for onnxruntime.quantization."""
 
     def __init__(self, names, calls):
-        self.rows = iter([{n: t.numpy() for n, t in zip(names, call["inputs"])} for call in calls])
+        self.rows = iter([{n: plain(t) for n, t in zip(names, call["inputs"])} for call in calls])
 
     def get_next(self):
         return next(self.rows, None)
@@ -135,8 +161,8 @@ def _onnx_int8(x, folder):
     plain = _onnx_file(x, folder)
     prepared = folder / "prepared.onnx"
     quantization.quant_pre_process(str(plain), str(prepared))
-    names = ["input_%d" % i for i in range(len(x.example))]
-    quantization.quantize_static(str(prepared), str(folder / "int8.onnx"), _Reader(names, x.calls),
+    quantization.quantize_static(str(prepared), str(folder / "int8.onnx"),
+                                 _Reader(x.input_names, x.calls),
                                  quant_format=quantization.QuantFormat.QDQ, per_channel=True)
     os.replace(folder / "int8.onnx", plain)
     prepared.unlink()
@@ -147,6 +173,8 @@ def _openvino_model(x, folder):
     """By way of ONNX where that can be made, else from the module."""
     import openvino
 
+    if x.model_path:
+        return openvino.Core().read_model(str(x.model_path))
     if x.onnx_path or importlib.util.find_spec("onnx"):
         with contextlib.suppress(Exception):
             return openvino.convert_model(str(_onnx_file(x, folder)))
@@ -156,9 +184,13 @@ def _openvino_model(x, folder):
 def _openvino(x, folder):
     import openvino
 
-    openvino.save_model(_openvino_model(x, folder), str(folder / "model.xml"),
-                        compress_to_fp16=False)
-    (folder / ONNX).unlink(missing_ok=True)
+    model = _openvino_model(x, folder)
+    for ports, names in ((model.inputs, x.input_names), (model.outputs, x.output_names)):
+        for port, name in zip(ports, names):
+            port.get_tensor().set_names({name})
+    openvino.save_model(model, str(folder / "model.xml"), compress_to_fp16=False)
+    for left in (ONNX, ONNX_DATA):
+        (folder / left).unlink(missing_ok=True)
     return "model.xml"
 
 
@@ -177,6 +209,7 @@ def _tensorrt(half):
 
 
 _ONNX = (("onnx", "onnx"), ("onnxruntime", "onnxruntime"))
+_QUANTIZE = (*_ONNX, ("packaging", "packaging"), ("sympy", "sympy"))
 _OPENVINO = (("openvino", "openvino"),)
 _TENSORRT = (("torch_tensorrt", "torch-tensorrt"),)
 
@@ -193,12 +226,15 @@ CANDIDATES = [
     Candidate("openvino-bf16", "OpenVINO, bf16", "openvino", "bf16", {"precision": "bf16"},
               _openvino, "bf16", ("cpu",), _OPENVINO, False),
     Candidate("onnx-int8", "ONNX Runtime, int8", "onnx", "int8", {}, _onnx_int8, "int8", ("cpu",),
-              _ONNX, False),
+              _QUANTIZE, False),
     Candidate("tensorrt", "Torch-TensorRT", "tensorrt", "fp32", {}, _tensorrt(False), "",
               ("cuda",), _TENSORRT, False),
     Candidate("tensorrt-fp16", "Torch-TensorRT, fp16", "tensorrt", "fp16", {}, _tensorrt(True),
               "fp16", ("cuda",), _TENSORRT, False),
 ]
+
+
+ALLOW = sorted({c.allow for c in CANDIDATES if c.allow})
 
 
 def by_name(name):

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from sconce.compiled import tree
-from sconce.compiled.artifact import difference
+from sconce.compiled.difference import difference
 from sconce.in_process import Model
 from sconce.optimize import samples
 from sconce.optimize.failure import Failure, sentence
