@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 
 /*
- * `sconce optimize`: compiles the model of an archive and proves the result. What does it is Python
+ * `sconce optimize`: compiles a model and proves the result. What does it is Python
  * (sconce.optimize), for it runs the archive's handler; this reads the arguments.
  */
 
@@ -36,14 +36,15 @@ struct optimize_args {
 #define AT(field) offsetof(struct optimize_args, field)
 
 static const struct option rows[] = {
-	{ "ARCHIVE", NULL, OPTION_OPERAND, AT(target), "FILE", "the archive, or a model folder",
+	{ "MODEL", NULL, OPTION_OPERAND, AT(target), "FILE",
+	  "the archive, a model folder, or a bare model (.onnx, .pt and others)",
 	  .required = true },
 	{ "--samples", "-s", OPTION_TEXT, AT(samples), "FILE",
-	  "a folder of request bodies (or one file), which the archive's own handler answers; "
-	  "without them, some are made up where that is possible" },
+	  "a folder of request bodies (or one file), which the original answers; without them, "
+	  "some are made up where that is possible" },
 	{ "--shape", NULL, OPTION_LIST, AT(shapes), "SIZES",
 	  "instead of samples: the tensors that the model takes, each as 1,3,224,224 or "
-	  "1,128:int64; only the model is measured then" },
+	  "1,128:int64; under a handler, only the model is measured then" },
 	{ "--output", "-o", OPTION_TEXT, AT(output), "FILE",
 	  "the archive to write (default: MODEL-optimized.mar here)" },
 	{ "--candidates", NULL, OPTION_LIST, AT(candidates), "NAME",
@@ -73,7 +74,7 @@ static const struct option rows[] = {
 const struct options optimize_command = {
 	.program = PROGRAM,
 	.about =
-		"Compiles the model of an archive in every way that this machine can, measures\n"
+		"Compiles a model in every way that this machine can, measures\n"
 		"each through a real worker beside the original, and writes the fastest whose\n"
 		"outputs are the original's into a new archive, which has both. Exit code 3: none\n"
 		"is faster and exact enough.",

@@ -14,10 +14,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
-#include "worker/body.h"
 #include "pipeline/half.h"
 #include "pipeline/npy.h"
 #include "pipeline/tensor.h"
+#include "worker/body.h"
 
 #define OPTIMIZED_FOLDER "optimized"
 #define OPTIMIZED_FORMAT 1
@@ -62,6 +62,9 @@ static int facts_check(struct optimized *o, const struct model_wish *w, struct s
 		return optimized_fail(e, "it was made by another version of sconce");
 	if (!*facts_text(o, "engine"))
 		return optimized_fail(e, "it was made for a handler, and this is served without");
+	/* Bare models may share a folder. */
+	if (strcmp(facts_text(o, "model"), w->file) != 0)
+		return optimized_fail(e, "it was made of another file than this model");
 	if (!*artifact || *artifact == '.' || strchr(artifact, '/'))
 		return optimized_fail(e, "optimized.json names no file of its folder");
 	if (strncmp(facts_text(o, "device"), w->device, strcspn(w->device, ":")) != 0) {

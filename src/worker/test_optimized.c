@@ -15,7 +15,9 @@
 #include "pipeline/npy.h"
 #include "worker/optimized.h"
 
-static char folder[64];
+#define FOLDER "/tmp/test-optimized-XXXXXX"
+
+static char folder[sizeof(FOLDER)];
 
 static void put(const char *name, struct slice content)
 {
@@ -39,10 +41,11 @@ static void put_row(const char *name, float first)
 	put(name, buf_slice(&file));
 }
 
-#define FACTS(engine, artifact, device, input, output, tolerance)                                  \
-	"{\"format\":1,\"engine\":\"" engine "\",\"artifact\":\"" artifact                         \
+#define FACTS_OF(model, engine, artifact, device, input, output, tolerance)                        \
+	"{\"format\":1,\"model\":\"" model "\",\"engine\":\"" engine "\",\"artifact\":\"" artifact \
 	"\",\"precision\":\"fp32\",\"device\":\"" device "\",\"inputs\":[\"" input                 \
 	"\"],\"outputs\":[\"" output "\"],\"tolerance\":" tolerance ",\"difference\":0}"
+#define FACTS(...) FACTS_OF("original.echo", __VA_ARGS__)
 #define USUAL FACTS("echo", "model.echo", "cpu", "input", "output", "0.001")
 
 /* `answer`: what the original has for 1; the engine answers what it is sent. */
@@ -76,7 +79,7 @@ static int set_up(void **state)
 	_cleanup_(freep) char *inside = NULL;
 
 	(void)state;
-	strcpy(folder, "/tmp/test-optimized-XXXXXX");
+	memcpy(folder, FOLDER, sizeof(FOLDER));
 	assert_non_null(mkdtemp(folder));
 	inside = mem_printf("%s/optimized", folder);
 	assert_int_equal(mkdir(inside, 0755), 0);
@@ -118,6 +121,7 @@ static void what_cannot_be_used_is_not(void **state)
 		"",
 		"[]",
 		"{\"format\":2}",
+		FACTS_OF("other.echo", "echo", "model.echo", "cpu", "input", "output", "1"),
 		FACTS("", "model.echo", "cpu", "input", "output", "1"),
 		FACTS("nowhere", "model.echo", "cpu", "input", "output", "1"),
 		FACTS("hostile", "model.echo", "cpu", "input", "output", "1"),
@@ -127,7 +131,8 @@ static void what_cannot_be_used_is_not(void **state)
 		FACTS("echo", "model.echo", "cpu", "image", "output", "1"),
 		FACTS("echo", "model.echo", "cpu", "input\",\"input", "output", "1"),
 		FACTS("echo", "model.echo", "cpu", "input", "scores", "1"),
-		"{\"format\":1,\"engine\":\"echo\",\"artifact\":\"model.echo\",\"device\":\"cpu\"}",
+		"{\"format\":1,\"model\":\"original.echo\",\"engine\":\"echo\","
+		"\"artifact\":\"model.echo\",\"device\":\"cpu\"}",
 	};
 
 	(void)state;

@@ -188,6 +188,8 @@ def handle(data, context):
     ([], "only you know what it is sent: --samples names a folder"),
     (["--shape", "2,x"], "--shape 2,x: sizes and, where it is not float32, a type"),
     (["--shape", "2,4", "--candidates", "abacus"], "there is no such candidate; there are aoti"),
+    (["--shape", "2,4", "--allow", "int4"],
+     "--allow int4: there is no such precision; there are bf16, fp16, int8"),
     (["--shape", "2,4", "--device", "cuda"], "--device cuda: torch sees no GPU here"),
     (["--shape", "2,4", "--output", "gone/x.mar"], "--output gone/x.mar: the folder is not there"),
     (["--shape", "2,4", "--output", "net"], "--output net: a folder is there"),
@@ -198,6 +200,16 @@ def test_what_is_asked_wrongly(workshop, arguments, text):
     done = workshop.run(source, *arguments)
     assert done.returncode == 1 and text in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and workshop.left_behind() == []
+
+
+def test_a_folder_of_the_same_name_is_somebody_elses(workshop):
+    source = workshop.model()
+    (source / "optimized").mkdir()
+    (source / "optimized" / "words.txt").write_text("mine")
+    done = workshop.run(source, "--shape", "2,4")
+    assert done.returncode == 1, done.stdout
+    assert "net has something of its own called `optimized`" in done.stderr
+    assert (source / "optimized" / "words.txt").exists()
 
 
 def test_a_handler_that_loads_by_itself(workshop):

@@ -7,9 +7,10 @@ import json
 import os
 import zipfile
 
+import numpy as np
 import pytest
 
-from sconce.optimize import candidates, choose, measure, pack, report, samples, table
+from sconce.optimize import bare, candidates, choose, measure, pack, report, samples, table, tensors
 from sconce.optimize.failure import Failure, Unsuitable, sentence
 from sconce.optimize.progress import Progress
 
@@ -103,12 +104,13 @@ def test_an_archive_is_whole_or_not_there(tmp_path):
     made.mkdir()
     (made / "optimized.json").write_text("{}")
     rows = [ORIGINAL, row("a", 200)]
-    pack.add_provenance(made, rows, rows[1], {"made_up": False})
+    pack.add_provenance(made, rows, rows[1], {"made_up": False}, {"instances": 2, "threads": 1})
     pack.write(source, made, tmp_path / "x.mar")
     with zipfile.ZipFile(tmp_path / "x.mar") as archive:
         assert sorted(archive.namelist()) == ["MAR-INF/MANIFEST.json", "optimized/optimized.json"]
         facts = json.loads(archive.read("optimized/optimized.json"))
     assert facts["chosen"] == "a" and facts["figures"]["original"]["throughput"] == 100
+    assert facts["serving"] == {"instances": 2, "threads": 1}
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x.mar").mkdir()       # a folder is in the way
     with pytest.raises(Failure, match="x.mar cannot be written: Is a directory"):
@@ -190,3 +192,93 @@ def test_a_server_that_is_lost_costs_its_candidate_only(error):
     bench.round("onnx")
     assert bench.errors["onnx"].startswith("its server or worker was lost: ")
     assert not bench.servers and server.stopped
+
+
+def test_the_number_of_instances_that_answers_most():
+    class Fake:
+        def scale(self, workers):
+            self.workers = workers
+
+        def bench(self, body, media_type, clients, seconds):
+            assert clients == 2 * self.workers
+            return {"rate": {1: 10, 2: 30, 4: 25, 6: 28}[self.workers]}
+
+        def threads(self, workers):
+            return 8 // workers
+    bench = measure.Bench("net", "body", "", 6, 1)
+    bench.servers["onnx"] = Fake()
+    found = bench.sweep("onnx")
+    assert (found["instances"], found["threads"]) == (2, 4)
+    assert [m["instances"] for m in found["measured"]] == [1, 2, 4, 6]
+
+
+IMAGE = [{"name": "image", "datatype": "FP32", "shape": [-1, 2]}]
+PAIR = [{"name": "a", "datatype": "INT64", "shape": [-1]},
+        {"name": "b", "datatype": "FP32", "shape": [-1, 1]}]
+
+
+@pytest.mark.parametrize("content,inputs,result", [
+    (b"[[1, 2]]", IMAGE, {"image": [[1, 2]]}),
+    (b"[1, 2]", IMAGE, {"image": [[1, 2]]}),
+    (b'{"image": [[1, 2]]}', IMAGE, {"image": [[1, 2]]}),
+    (b'{"instances": [[1, 2], [3, 4]]}', IMAGE, {"image": [[1, 2], [3, 4]]}),
+    (b'{"inputs": [[1, 2]]}', IMAGE, {"image": [[1, 2]]}),
+    (b'{"inputs": [{"name": "image", "shape": [1, 2], "data": [1, 2]}]}', IMAGE,
+     {"image": [[1, 2]]}),
+    (b"\0\0\x80\x3f\0\0\0\x40", IMAGE, {"image": [[1, 2]]}),
+    (b'{"a": [1], "b": [[2]]}', PAIR, {"a": [1], "b": [[2]]}),
+    (b'{"instances": [{"a": 1, "b": [2]}, {"a": 3, "b": [4]}]}', PAIR,
+     {"a": [1, 3], "b": [[2], [4]]}),
+])
+def test_requests_of_engines_as_tensors(content, inputs, result):
+    found = tensors.read(content, False, inputs)
+    assert {k: v.tolist() for k, v in found.items()} == result
+    again, suffix = tensors.write(found, inputs)
+    assert {k: v.tolist() for k, v in tensors.read(again, suffix == ".json", inputs).items()} \
+        == result
+
+
+@pytest.mark.parametrize("content,why", [
+    (b"[[1, 2, 3]]", "image has the shape"), (b'{"other": 1}', "it has no input image"),
+    (b"[[1], [1, 2]]", "inhomogeneous"), (b"[[", "Expecting value"), (b"\0", "buffer size"),
+    (b"", "it is empty")])
+def test_what_is_no_request_of_an_engine(content, why):
+    with pytest.raises(ValueError, match=why):
+        tensors.read(content, False, IMAGE)
+
+
+def test_candidates_that_clients_would_notice():
+    wanted = {"inputs": IMAGE, "outputs": [{"name": "y", "datatype": "FP32"}]}
+
+    def found(**change):
+        return {"inputs": [{**IMAGE[0], **change}], "outputs": wanted["outputs"]}
+    tensors.check_same(found(), wanted)
+    for change, why in (({"name": "x"}, "its inputs would be x"),
+                        ({"datatype": "INT64"}, "image would be INT64"),
+                        ({"shape": [1, 2]}, r"only have the shape \[1, 2\]"),
+                        ({"shape": [-1]}, "only have the shape")):
+        with pytest.raises(Unsuitable, match=why):
+            tensors.check_same(found(**change), wanted)
+
+
+def test_calls_of_several_examples():
+    one, two = ({"a": np.full((1, 2), i)} for i in (1, 2))
+    assert [c["a"].tolist() for c in tensors.stacks([one, two])] == [
+        [[1, 1], [2, 2]], [[1, 1], [2, 2], [1, 1]]]
+    assert list(tensors.stacks([one, {"a": np.zeros((1, 3))}])) == []
+
+
+def test_bare_models_with_what_is_beside_them(tmp_path):
+    for name in ("net.xml", "net.bin", "other.bin", "net.xml.yaml"):
+        (tmp_path / name).write_text(name)
+    bare.gather(tmp_path / "net.xml", tmp_path / "made", "net")
+    files = sorted(p.name for p in (tmp_path / "made").rglob("*") if p.is_file())
+    assert files == ["MANIFEST.json", "model-config.yaml", "net.bin", "net.xml"]
+    manifest = json.loads((tmp_path / "made" / "MAR-INF" / "MANIFEST.json").read_text())
+    assert manifest["runtime"] == "native" and manifest["model"]["serializedFile"] == "net.xml"
+    (tmp_path / "tf").mkdir()
+    (tmp_path / "tf" / "saved_model.pb").write_text("x")
+    bare.gather(tmp_path / "tf", tmp_path / "folder", "tf")
+    manifest = json.loads((tmp_path / "folder" / "MAR-INF" / "MANIFEST.json").read_text())
+    assert manifest["model"] == {"modelName": "tf", "modelVersion": "1.0",
+                                 "serializedFile": "saved_model.pb"}

@@ -20,6 +20,11 @@ def processors():
     return len(os.sched_getaffinity(0))
 
 
+def _counts(most):
+    """1, 2, 4 … and the greatest."""
+    return sorted({1 << i for i in range(most.bit_length())} | {most})
+
+
 class Figures:
     """What was seen of one candidate: medians of the rounds."""
 
@@ -74,6 +79,19 @@ class Bench:
             figures.memory = server.memory()
         except LOST as e:
             self._give_up(candidate, e)
+
+    def sweep(self, candidate):
+        """The number of instances, and of threads for each, that answer most; None: not known."""
+        server, measured = self.servers[candidate], []
+        try:
+            for n in _counts(self.instances):
+                server.scale(n)
+                rate = server.bench(self.body, self.media_type, 2 * n, self.seconds)["rate"]
+                measured.append({"instances": n, "threads": server.threads(n), "throughput": rate})
+        except LOST:
+            return None
+        best = max(measured, key=lambda m: m["throughput"])
+        return {"instances": best["instances"], "threads": best["threads"], "measured": measured}
 
     def stop(self):
         for server in self.servers.values():

@@ -11,13 +11,15 @@ from pathlib import Path
 from sconce.optimize.failure import Failure
 
 
-def add_provenance(folder, rows, chosen, samples):
+def add_provenance(folder, rows, chosen, samples, serving):
     """What was measured, into optimized.json."""
     path = folder / "optimized.json"
     facts = json.loads(path.read_text())
     facts["samples"] = samples
     facts["figures"] = {r["name"]: {k: v for k, v in r.items() if k != "name"} for r in rows}
     facts["chosen"] = chosen["name"]
+    if serving:
+        facts["serving"] = serving
     path.write_text(json.dumps(facts, indent=1))
 
 

@@ -49,7 +49,8 @@ class Server:
                  "--model-store", str(store), "--load-models", "none", "--python", sys.executable,
                  "--log-location", str(self.root / "logs"), "--metrics-location",
                  str(self.root / "logs"), "--disable-token-authorization", "--enable-model-api",
-                 "--no-config-snapshots", "--disable-system-metrics", "true"],
+                 "--no-config-snapshots", "--disable-system-metrics", "true",
+                 "--max-request-size", "1g", "--max-response-size", "1g"],
                 cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=subprocess.STDOUT, preexec_fn=dies_with_us)
         try:
@@ -73,17 +74,32 @@ class Server:
         lines = (self.root / "output").read_text(errors="replace").strip().split("\n")
         return lines[-1][:300]
 
-    def _manage(self, method, path):
-        connection = _Connection(self.management)
+    def _call(self, address, method, path, body=b"", **headers):
+        """The body of the answer."""
+        connection = _Connection(address)
         try:
-            connection.request(method, path, headers={"Content-Length": "0"})
+            connection.request(method, path, body, {k.replace("_", "-"): v
+                                                    for k, v in headers.items()})
             answer = connection.getresponse()
-            document = json.loads(answer.read() or b"null")
+            content = answer.read()
         finally:
             connection.close()
         if answer.status >= 300:
-            raise Unsuitable(document.get("message", "status %d" % answer.status))
-        return document
+            try:
+                raise Unsuitable(json.loads(content)["message"])
+            except (ValueError, KeyError, TypeError):
+                raise Unsuitable("status %d" % answer.status) from None
+        return content
+
+    def _manage(self, method, path):
+        return json.loads(self._call(self.management, method, path) or b"null")
+
+    def describe(self):
+        return self._manage("GET", "/models/" + self.name)[0]
+
+    def predict(self, body, media_type, accept):
+        return self._call(self.inference, "POST", "/predictions/" + self.name, body,
+                          Content_Type=media_type, Accept=accept)
 
     def scale(self, workers):
         """Seconds until so many are ready."""
@@ -94,8 +110,13 @@ class Server:
 
     def memory(self):
         """Bytes that the workers take for themselves, and their shares of what they share."""
-        described = self._manage("GET", "/models/" + self.name)[0]["workers"]
-        return sum(_pss(pid) for pid in {w["pid"] for w in described if w.get("pid", 0) > 0})
+        return sum(_pss(pid) for pid in {w["pid"] for w in self.describe()["workers"]
+                                         if w.get("pid", 0) > 0})
+
+    def threads(self, workers):
+        """That each worker computes with: as engines tell, or as the server divides them."""
+        told = self.describe()["workers"][0].get("threads")
+        return told or max(1, len(os.sched_getaffinity(0)) // workers)
 
     def uses_original(self):
         """Whether a worker has said so, and why."""

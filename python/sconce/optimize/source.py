@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be optimized: an archive or a model folder, unpacked as the server would."""
+"""What is to be optimized: an archive, a model folder or a bare model, unpacked as the server
+would."""
 
 import hashlib
 import json
@@ -9,10 +10,10 @@ import subprocess
 from pathlib import Path
 
 from sconce.in_process import find_sconce
+from sconce.optimize import bare
 from sconce.optimize.failure import Failure
 
 OPTIMIZED = "optimized"
-BARE = {".onnx": "onnx", ".xml": "openvino", ".tflite": "openvino"}
 
 
 def _hash(path):
@@ -32,16 +33,12 @@ class Source:
         self.path = Path(target).resolve()
         if not self.path.exists():
             raise Failure("%s: there is no such file" % target)
-        if self.path.suffix in BARE:
-            raise Failure("%s is a bare model, which an engine runs as it is; pack it with a "
-                          "handler (sconce archive) to optimize it" % self.path.name)
         self.sha256 = _hash(self.path)
         self.dir, self.manifest = self._unpack(work)
-        self._forget_earlier()
+        self._check_folder()
         self.name = self.manifest["model_name"]
-        if self.manifest.get("runtime") == "native":
-            raise Failure("%s is served by an engine, without a handler: nothing is left to compile"
-                          % self.name)
+        # Served by an engine, without a handler.
+        self.native = self.manifest.get("runtime") == "native"
 
     def _unpack(self, work):
         into = work / "source"
@@ -53,19 +50,35 @@ class Source:
             raise Failure("%s cannot be read" % self.path.name) from None
         if not read.get("ok"):
             raise Failure("%s: %s" % (self.path.name, read.get("message", "cannot be read")))
-        folder = Path(read["dir"])
-        if into.resolve() not in folder.resolve().parents and folder.resolve() != into.resolve():
-            shutil.copytree(folder, into, dirs_exist_ok=True)   # a folder is served where it lies
-            folder = into
-        return folder, read["manifest"]
+        folder, manifest = Path(read["dir"]), read["manifest"]
+        if into.resolve() in folder.resolve().parents or folder.resolve() == into.resolve():
+            return folder, manifest
+        # It is served where it lies.
+        if manifest.get("runtime") == "native" and not (folder / "MAR-INF").is_dir():
+            bare.gather(self.path, into, manifest["model_name"])
+        else:
+            shutil.copytree(folder, into, dirs_exist_ok=True)
+        return into, manifest
 
-    def _forget_earlier(self):
-        """An archive that was optimized before is optimized from its original."""
-        shutil.rmtree(self.dir / OPTIMIZED, ignore_errors=True)
+    def _check_folder(self):
+        """An archive that was optimized before is optimized from its original. A folder of that
+        name that somebody else has made may be anything."""
+        folder = self.dir / OPTIMIZED
+        if not folder.exists() and not folder.is_symlink():
+            return
+        if not (folder / "optimized.json").is_file():
+            raise Failure("%s has something of its own called `optimized`, which is where the "
+                          "compiled model belongs: call it otherwise" % self.path.name)
+        shutil.rmtree(folder)
 
     @property
     def model_json(self):
         return json.loads(self.manifest["manifest_json"])["model"]
+
+    @property
+    def config(self):
+        """model-config.yaml."""
+        return json.loads(self.manifest.get("config_json") or "{}")
 
     @property
     def serialized(self):
