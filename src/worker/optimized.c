@@ -61,7 +61,7 @@ static int facts_check(struct optimized *o, const struct model_wish *w, struct s
 	if (yyjson_get_int(yyjson_obj_get(o->facts, "format")) != OPTIMIZED_FORMAT)
 		return optimized_fail(e, "it was made by another version of sconce");
 	if (!*facts_text(o, "engine"))
-		return optimized_fail(e, "it was made for a handler, and this is served without");
+		return optimized_fail(e, "it was made for a handler, and no engine runs it");
 	/* Bare models may share a folder. */
 	if (strcmp(facts_text(o, "model"), w->file) != 0)
 		return optimized_fail(e, "it was made of another file than this model");
@@ -164,7 +164,7 @@ static int sample_inputs(const struct optimized *o, const struct model *m, struc
 			 struct body *b, struct sconce_error *e)
 {
 	struct body_part parts[BODY_INPUTS_MAX] = { 0 };
-	yyjson_val *names = yyjson_obj_get(o->facts, "inputs");
+	yyjson_val *names = yyjson_obj_get(o->facts, "input_names");
 	size_t n = yyjson_arr_size(names);
 
 	if (n != m->signature->n_inputs)
@@ -182,7 +182,8 @@ static int sample_compare(const struct optimized *o, const struct model *m,
 			  const struct sconce_tensor *found, size_t i, struct sconce_error *e)
 {
 	const char *name = m->signature->outputs[i].name;
-	const char *called = yyjson_get_str(yyjson_arr_get(yyjson_obj_get(o->facts, "outputs"), i));
+	const char *called = yyjson_get_str(
+		yyjson_arr_get(yyjson_obj_get(o->facts, "output_names"), i));
 	_cleanup_(buf_finish) struct buf file = BUF_INIT(OPTIMIZED_SAMPLE_MAX);
 	struct sconce_tensor wanted = { 0 };
 	_cleanup_(freep) void *aligned = NULL;

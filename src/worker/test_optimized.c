@@ -43,8 +43,8 @@ static void put_row(const char *name, float first)
 
 #define FACTS_OF(model, engine, artifact, device, input, output, tolerance)                        \
 	"{\"format\":1,\"model\":\"" model "\",\"engine\":\"" engine "\",\"artifact\":\"" artifact \
-	"\",\"precision\":\"fp32\",\"device\":\"" device "\",\"inputs\":[\"" input                 \
-	"\"],\"outputs\":[\"" output "\"],\"tolerance\":" tolerance ",\"difference\":0}"
+	"\",\"precision\":\"fp32\",\"device\":\"" device "\",\"input_names\":[\"" input            \
+	"\"],\"output_names\":[\"" output "\"],\"tolerance\":" tolerance ",\"difference\":0}"
 #define FACTS(...) FACTS_OF("original.echo", __VA_ARGS__)
 #define USUAL FACTS("echo", "model.echo", "cpu", "input", "output", "0.001")
 
