@@ -40,7 +40,7 @@ void batch_cost_learn(struct batch_cost *c, unsigned n, uint64_t took_ns)
 }
 
 /* Least squares of t = a + c·n. False: too few batches, or of one size only. */
-static bool batch_cost_line(const struct batch_cost *c, double *a_ns, double *c_ns)
+bool batch_cost_line(const struct batch_cost *c, double *a_ns, double *c_ns)
 {
 	double spread = c->weight * c->sum_nn - c->sum_n * c->sum_n;
 	double slope;

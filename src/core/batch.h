@@ -39,6 +39,8 @@ void batch_cost_arrival(struct batch_cost *c, uint64_t now_ns);
 void batch_cost_learn(struct batch_cost *c, unsigned n, uint64_t took_ns);
 /* The estimate; false while too little is known. c_ns >= 0, a_ns >= 0. */
 bool batch_cost_get(const struct batch_cost *c, double *a_ns, double *c_ns);
+/* The same, false where batches of one size only are known. */
+bool batch_cost_line(const struct batch_cost *c, double *a_ns, double *c_ns);
 /* Expected time of a batch of n; 0 while unknown. */
 uint64_t batch_cost_estimate(const struct batch_cost *c, unsigned n);
 

@@ -59,6 +59,9 @@ struct request {
 	uint64_t sent_ns;     /* to a worker, the last time; 0: never */
 	unsigned batched;     /* how many requests its batch had then */
 	uint64_t deadline_ns; /* 0: none */
+	uint64_t goal_ns;     /* when its answer should have begun; 0: that does not matter */
+	uint64_t expected_ns; /* what that was thought to take; 0: nothing was known */
+	uint64_t begun_ns;    /* when its answer began; 0: it has not */
 	uint64_t batch;       /* sequence number of the batch it runs in */
 	struct span grant;    /* reply memory it holds on its worker */
 	size_t encoded;       /* bytes that it takes in a frame to its worker */
