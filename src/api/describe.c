@@ -117,6 +117,8 @@ static void describe_limits(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct
 	/* Only where it is not what it always is: the rest of the document is TorchServe's. */
 	if (v->policy.mode == BATCH_FIXED)
 		yyjson_mut_obj_add_str(doc, o, "batchMode", "fixed");
+	if (v->latency_goal_ms)
+		yyjson_mut_obj_add_uint(doc, o, "latencyGoalMs", v->latency_goal_ms);
 	yyjson_mut_obj_add_uint(doc, o, "responseTimeout", v->response_timeout_s);
 	yyjson_mut_obj_add_uint(doc, o, "startupTimeout", v->startup_timeout_s);
 	yyjson_mut_obj_add_uint(doc, o, "maxRetryTimeoutInSec", v->max_retry_timeout_s);

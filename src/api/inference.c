@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "log/log.h"
 
-#define INFERENCE_RETRY_MAX_S 60
 #define INFERENCE_NAME_MAX 1024 /* longer than a name can be */
 
 /* Running a model: a request, read in its route's dialect, goes off to the queue of the version
@@ -29,7 +28,7 @@ static unsigned inference_retry_after_s(const struct version *v)
 	uint64_t batches = v->queue.n / v->batch_size + 1;
 	uint64_t workers = MAX(version_ready_workers(v), 1);
 
-	return (unsigned)MIN(batch_ns * batches / workers / NS_PER_S + 1, INFERENCE_RETRY_MAX_S);
+	return (unsigned)MIN(batch_ns * batches / workers / NS_PER_S + 1, GOAL_RETRY_MAX_S);
 }
 
 /* What goes behind TorchServe's sentence: the cause. */
@@ -69,6 +68,32 @@ static void inference_log_refusal(const struct call *c, struct version *v, int s
 	v->refusals.unsaid = 0;
 }
 
+/* 429: what is before this request is in the way; 503: no worker could answer in time. */
+static void inference_refuse_late(struct call *c, struct version *v)
+{
+	struct goal_forecast f = version_forecast(v, c->request.queued_ns);
+	unsigned long long goal_ms = v->latency_goal_ms,
+			   ms = (f.expected_ns + f.margin_ns) / NS_PER_MS;
+	bool busy = f.answer == GOAL_LOAD;
+	const char *why = region_printf(
+		&c->region,
+		busy ? ". It would be answered after about %llu ms, and latency_goal_ms is %llu"
+		: f.answer == GOAL_SLOW
+			? ". All are busy, and this request would take one about %llu ms: more "
+			  "than latency_goal_ms, %llu"
+			: ". None is ready, or will be for about %llu ms: more than "
+			  "latency_goal_ms, %llu",
+		f.answer == GOAL_SLOW ? f.alone_ns / NS_PER_MS : ms, goal_ms);
+
+	c->retry_after_s = f.retry_after_s;
+	inference_log_refusal(c, v, busy ? 429 : 503, why);
+	call_error(c, busy ? 429 : 503,
+		   busy ? "TooManyRequestsException" : "ServiceUnavailableException",
+		   "Model \"%s\" Version %s has no worker for this request in time%s. Try again "
+		   "later.",
+		   v->model_name, v->name, why);
+}
+
 static void inference_refuse(struct call *c, struct version *v, int why)
 {
 	bool full = why == VERSION_QUEUE_FULL,
@@ -77,6 +102,10 @@ static void inference_refuse(struct call *c, struct version *v, int why)
 
 	if (why == VERSION_TOO_LARGE) {
 		parts_refuse_large(c);
+		return;
+	}
+	if (why == VERSION_TOO_LATE) {
+		inference_refuse_late(c, v);
 		return;
 	}
 	if (full)

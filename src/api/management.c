@@ -221,6 +221,7 @@ void management_register(struct call *c)
 	r.runtime = args_text(&args, "runtime");
 	r.batch_size = args_integer(&args, "batch_size", -1);
 	r.max_batch_delay_ms = args_integer(&args, "max_batch_delay", -1);
+	r.latency_goal_ms = args_integer(&args, "latency_goal_ms", -1);
 	r.initial_workers = MIN(args_integer(&args, "initial_workers", -1), WORKERS_MAX);
 	r.response_timeout_s = args_integer(&args, "response_timeout", -1);
 	r.startup_timeout_s = args_integer(&args, "startup_timeout", -1);

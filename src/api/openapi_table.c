@@ -30,6 +30,8 @@ static const struct openapi_param params[] = {
 	  "Requests that one call of the handler may get." },
 	{ "max_batch_delay", "max_batch_delay", "query", false, "integer", "100",
 	  "How long a request may wait for others of its batch, in milliseconds." },
+	{ "latency_goal_ms", "latency_goal_ms", "query", false, "integer", "0",
+	  "Milliseconds in which answers should begin: bounds batches, and what is admitted." },
 	{ "initial_workers", "initial_workers", "query", false, "integer", "0",
 	  "Workers to start at once." },
 	{ "synchronous", "synchronous", "query", false, "boolean", "true",
@@ -133,6 +135,8 @@ const struct openapi_field openapi_fields[] = {
 	{ "version", "maxBatchDelay", "integer", false, false, "Milliseconds to gather a batch." },
 	{ "version", "batchMode", "string", false, false,
 	  "fixed: every batch that is not full waits for so long. Absent: only where it pays." },
+	{ "version", "latencyGoalMs", "integer", false, false,
+	  "Milliseconds in which answers should begin. Absent: there is no goal." },
 	{ "version", "responseTimeout", "integer", false, false,
 	  "Seconds for a call of the handler." },
 	{ "version", "startupTimeout", "integer", false, false, "Seconds to load the model." },
@@ -194,8 +198,8 @@ const struct openapi_operation openapi_operations[] = {
 	{ API_MANAGEMENT, "/models", "get", "listModels", "Lists the registered models.",
 	  "limit next_page_token registering", "OK", "models", "500", NULL },
 	{ API_MANAGEMENT, "/models", "post", "registerModel", "Registers a model.",
-	  "url register_name handler runtime batch_size max_batch_delay response_timeout "
-	  "startup_timeout initial_workers synchronous",
+	  "url register_name handler runtime batch_size max_batch_delay "
+	  "latency_goal_ms response_timeout startup_timeout initial_workers synchronous",
 	  "Model registered", "status", "202 206 400 404 405 409 500 507", NULL },
 	{ API_MANAGEMENT, "/models/{model_name}", "get", "describeModel",
 	  "Describes the default version of a model.", "model_name customized", "OK", "versions",

@@ -38,6 +38,7 @@ struct manifest {
 	struct slice device_type, parallel_type;
 	struct slice batch_mode; /* "adaptive", "fixed"; empty: not set */
 	struct slice native;     /* "auto", "never", "always"; empty: not set */
+	int64_t latency_goal_ms;
 	struct slice device_ids; /* "0,2" */
 	/* from its torchrun section */
 	int64_t torchrun_nodes, torchrun_node_rank, torchrun_threads;

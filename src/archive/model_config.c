@@ -71,6 +71,8 @@ static const struct model_config_key model_config_keys[] = {
 	BOOLEAN("useVenv", use_venv),
 	CHOICE("batchMode", batch_mode, "adaptive|fixed"),
 	CHOICE("native", native, "auto|never|always"),
+	INTEGER("latency_goal_ms", latency_goal_ms, 0),
+	INTEGER("latencyGoalMs", latency_goal_ms, 0), /* as the others are spelt */
 	CHOICE("deviceType", device_type, "cpu|gpu"),
 	IDS("deviceIds", device_ids),
 	CHOICE("parallelType", parallel_type, "pp|tp|pptp|custom"),

@@ -452,7 +452,7 @@ static void values_may_be_rendered_by_templates(void **state)
 					      "responseTimeout: 1.5e+2\nstartupTimeout: 1.5\n"
 					      "jobQueueSize: many\nuseJobTicket: \"true\"\n"
 					      "deviceType: \"cpu \"\ndeviceIds: [0, 2.0, \"1\"]\n"
-					      "batchMode: fixed\n"),
+					      "batchMode: fixed\nlatency_goal_ms: \"80\"\n"),
 					SLICE("f.mar"), SLICE_NULL, &m, &err),
 			 0);
 	assert_true(m.min_workers == 1 && m.max_workers == 2 && m.batch_size == 4);
@@ -461,6 +461,7 @@ static void values_may_be_rendered_by_templates(void **state)
 	assert_true(m.use_job_ticket && slice_eq(m.device_type, SLICE("cpu")));
 	assert_true(slice_eq(m.device_ids, SLICE("0,2,1")));
 	assert_true(slice_eq(m.batch_mode, SLICE("fixed")));
+	assert_int_equal(m.latency_goal_ms, 80);
 	buf_finish(&err.message);
 }
 

@@ -14,8 +14,8 @@ struct models_args {
 	/* of some */
 	bool quiet, background, customized;
 	const char *model, *version, *archive, *name, *handler, *runtime, *batch_size,
-		*max_batch_delay, *workers, *max_workers, *response_timeout, *startup_timeout,
-		*type;
+		*max_batch_delay, *latency_goal, *workers, *max_workers, *response_timeout,
+		*startup_timeout, *type;
 };
 
 #define MODELS_AT(field) offsetof(struct models_args, field)

@@ -38,6 +38,8 @@ static const struct option register_rows[] = {
 	ROW("--batch-size", OPTION_TEXT, batch_size, "N", "largest batch"),
 	ROW("--max-batch-delay", OPTION_TEXT, max_batch_delay, "N",
 	    "milliseconds that a batch waits to fill"),
+	ROW("--latency-goal-ms", OPTION_TEXT, latency_goal, "N",
+	    "milliseconds in which answers should begin"),
 	ROW("--response-timeout", OPTION_TEXT, response_timeout, "N", "seconds to answer"),
 	ROW("--startup-timeout", OPTION_TEXT, startup_timeout, "N", "seconds to start"),
 	ROW("--handler", OPTION_TEXT, handler, "HANDLER", "instead of the archive's"),
@@ -140,6 +142,7 @@ int models_register_main(int argc, char **argv)
 	client_put_query(&c, &target, "initial_workers", a.workers ? a.workers : "1");
 	client_put_query(&c, &target, "batch_size", a.batch_size);
 	client_put_query(&c, &target, "max_batch_delay", a.max_batch_delay);
+	client_put_query(&c, &target, "latency_goal_ms", a.latency_goal);
 	client_put_query(&c, &target, "response_timeout", a.response_timeout);
 	client_put_query(&c, &target, "startup_timeout", a.startup_timeout);
 	client_put_query(&c, &target, "handler", a.handler);

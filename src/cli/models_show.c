@@ -354,6 +354,11 @@ static void describe_version(yyjson_val *v)
 	printable_table_put(&t, "of up to %lld, waiting %s %lld ms", number_of(v, "batchSize"),
 			    yyjson_obj_get(v, "batchMode") ? "always, for" : "up to",
 			    number_of(v, "maxBatchDelay"));
+	if (yyjson_obj_get(v, "latencyGoalMs")) {
+		printable_table_put(&t, "goal");
+		printable_table_put(&t, "%lld ms until an answer begins",
+				    number_of(v, "latencyGoalMs"));
+	}
 	printable_table_put(&t, "timeouts");
 	printable_table_put(&t, "%lld s to answer, %lld s to start",
 			    number_of(v, "responseTimeout"), number_of(v, "startupTimeout"));

@@ -26,6 +26,7 @@ static const struct {
 	  SECONDS_MAX },
 	{ "startupTimeout", offsetof(struct model_parameters, startup_timeout_s), 0, SECONDS_MAX },
 	{ "parallelLevel", offsetof(struct model_parameters, parallel_level), 0, WORKERS_MAX },
+	{ "latencyGoalMs", offsetof(struct model_parameters, latency_goal_ms), 0, INT32_MAX },
 };
 
 struct model_list_reader {

@@ -20,7 +20,7 @@
 /* -1: not said. */
 struct model_parameters {
 	int64_t min_workers, max_workers, batch_size, max_batch_delay_ms;
-	int64_t response_timeout_s, startup_timeout_s, parallel_level;
+	int64_t response_timeout_s, startup_timeout_s, parallel_level, latency_goal_ms;
 };
 
 struct model_entry {

@@ -20,6 +20,7 @@ static void apply(struct manifest *m, const struct model_parameters *p, bool rep
 	choose(&m->response_timeout_s, p->response_timeout_s, replace);
 	choose(&m->startup_timeout_s, p->startup_timeout_s, replace);
 	choose(&m->parallel_level, p->parallel_level, replace);
+	choose(&m->latency_goal_ms, p->latency_goal_ms, replace);
 }
 
 void parameters_complete(struct manifest *m, const struct model_parameters *p)

@@ -332,6 +332,8 @@ static void registering_apply(struct registering *g, struct version *v, const st
 		v->batch_size = (unsigned)w->batch_size;
 	if (w->max_batch_delay_ms >= 0)
 		v->max_batch_delay_ms = (uint64_t)w->max_batch_delay_ms;
+	if (w->latency_goal_ms >= 0)
+		v->latency_goal_ms = (uint64_t)MIN(w->latency_goal_ms, INT32_MAX);
 	if (w->response_timeout_s >= 0 && v->manifest.response_timeout_s < 0)
 		v->response_timeout_s = (uint64_t)w->response_timeout_s;
 	if (w->startup_timeout_s >= 0 && v->manifest.startup_timeout_s < 0)

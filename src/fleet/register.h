@@ -14,6 +14,7 @@ struct registration {
 	struct slice model_name, handler, runtime; /* empty: from the archive */
 	struct slice version_suffix;               /* of the archive's version; empty: none */
 	int64_t batch_size, max_batch_delay_ms;    /* -1: from the archive */
+	int64_t latency_goal_ms;                   /* 0: none; -1: from the archive */
 	int64_t initial_workers; /* model-config.yaml wins where it says so; -1: from `models` or
 				  * settings */
 	int64_t response_timeout_s, startup_timeout_s; /* -1: from the archive or settings */

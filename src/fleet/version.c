@@ -44,6 +44,7 @@ static void version_configure(struct version *v)
 	v->startup_timeout_s = version_pick(m->startup_timeout_s, s->default_startup_timeout);
 	v->max_retry_timeout_s = version_pick(m->max_retry_timeout_s, 300);
 	v->client_timeout_ms = version_pick(m->client_timeout_ms, 0);
+	v->latency_goal_ms = version_pick(m->latency_goal_ms, 0);
 	if (s->dev) {
 		/* Somebody may sit at a prompt of the debugger. */
 		v->response_timeout_s = v->client_timeout_ms = 0;
@@ -306,6 +307,8 @@ static int version_admit(struct version *v, struct request *r)
 	r->encoded = worker_request_size(r);
 	if (r->encoded > FRAME_ROOM)
 		return VERSION_TOO_LARGE;
+	if (version_goal_refuses(v, r))
+		return VERSION_TOO_LATE;
 	return version_enqueue(v, r, r->queued_ns);
 }
 
@@ -360,18 +363,26 @@ void version_release(struct version *v)
 		version_touch(v);
 }
 
+void version_fail(struct version *v, struct request *r, int status, const char *message)
+{
+	const struct reply failed = { .status = status, .final = true, .error = true };
+
+	version_goal_answered(v, r, &failed, clock_now_ns());
+	version_release(v);
+	worker_reply_error(r, status, message);
+}
+
 static void version_expire(struct version *v, uint64_t now_ns)
 {
 	struct request *r;
 	char why[128];
 
 	while ((r = version_overdue(v, now_ns))) {
-		version_release(v);
 		snprintf(why, sizeof(why),
 			 "Request timed out: it waited for a worker for more than %llu ms "
 			 "(clientTimeoutInMills).",
 			 (unsigned long long)v->client_timeout_ms);
-		worker_reply_error(r, 504, why);
+		version_fail(v, r, 504, why);
 	}
 }
 
@@ -385,10 +396,8 @@ static void version_refuse_queued(struct version *v)
 	buf_puts(&why, trouble || version_places(v) ? "Worker died." : "Worker scaled down.");
 	if (trouble)
 		buf_printf(&why, " It does not load: %s", trouble);
-	while ((r = version_any_waiting(v))) {
-		version_release(v);
-		worker_reply_error(r, 503, buf_cstr(&why));
-	}
+	while ((r = version_any_waiting(v)))
+		version_fail(v, r, 503, buf_cstr(&why));
 	buf_finish(&why);
 }
 

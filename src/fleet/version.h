@@ -17,6 +17,7 @@
 #include "core/batch.h"
 #include "core/devices.h"
 #include "core/dispatch.h"
+#include "core/goal.h"
 #include "core/queue.h"
 #include "core/sequence.h"
 #include "core/sizes.h"
@@ -53,7 +54,7 @@ struct version {
 	char *path_reason;  /* why its handler serves it, where an engine might; NULL */
 	unsigned instances; /* native: that this one should have */
 	unsigned batch_size;
-	uint64_t max_batch_delay_ms;
+	uint64_t max_batch_delay_ms, latency_goal_ms; /* goal: 0: there is none */
 	uint64_t response_timeout_s, startup_timeout_s, max_retry_timeout_s, client_timeout_ms;
 	struct devices devices; /* that its workers use */
 	uint64_t order;         /* among all registrations of this server */
@@ -65,6 +66,8 @@ struct version {
 	struct sequences sequences; /* of those that belong to a worker */
 	struct batch_policy policy;
 	struct batch_cost cost;
+	struct goal_learnt goal;
+	uint64_t load_ns; /* that the last worker took to load; 0: none has */
 	struct dispatch_policy dispatch;
 	struct sizes sizes;
 	struct list workers; /* struct worker */
@@ -108,6 +111,7 @@ enum {
 	VERSION_SEQUENCE_REFUSED,
 	VERSION_NO_TICKET, /* useJobTicket: no worker is free */
 	VERSION_TOO_LARGE, /* its headers and the names of its fields fit no frame */
+	VERSION_TOO_LATE,  /* latency_goal_ms: version_forecast() tells why */
 };
 /* 0: `r` belongs to the version until its final reply. Otherwise it stays yours. */
 int version_submit(struct version *v, struct request *r);
@@ -142,6 +146,9 @@ unsigned version_processes(const struct version *v, unsigned workers);
 /* A request has had its final reply (or went back to its owner). */
 void version_release(struct version *v);
 
+/* It is the owner's again, with this error for an answer. */
+void version_fail(struct version *v, struct request *r, int status, const char *message);
+
 /* There may be something to hand out: looked at once at the end of this turn of the loop. */
 void version_touch(struct version *v);
 void version_dispatch(struct version *v, uint64_t now_ns);
@@ -156,6 +163,18 @@ unsigned version_frame_batches(struct version *v, const struct worker *w);
 /* Tells those who wait for workers, all of them, or if there are enough. */
 void version_settle(struct version *v, const struct version_outcome *o);
 void version_check_scaled(struct version *v);
+
+/* ---- version_goal.c: latency_goal_ms ---- */
+
+/* What a request would meet that came now. */
+struct goal_forecast version_forecast(const struct version *v, uint64_t now_ns);
+/* Notes when its answer is to begin. True: it would be too late, and is refused. */
+bool version_goal_refuses(struct version *v, struct request *r);
+/* What the goal leaves of the bounds of a batch. */
+void version_goal_bound(const struct version *v, struct batch_policy *p);
+/* An answer, or a piece of it: from a worker, or because there is none that could. */
+void version_goal_answered(struct version *v, struct request *r, const struct reply *reply,
+			   uint64_t now_ns);
 
 /* ---- version_sequences.c: what waits, in the queue or in a sequence ---- */
 

@@ -123,6 +123,7 @@ unsigned version_take(struct version *v, const struct worker *w, size_t bytes_ma
 	unsigned n;
 
 	policy.bytes_max = bytes_max;
+	version_goal_bound(v, &policy);
 	if (policy.batch_size > 1 && v->queue.n > 1 && !w->async) {
 		policy.workers = version_ready_workers(v);
 		policy.idle = version_idle_workers(v);
@@ -177,8 +178,7 @@ static void version_fail_all(struct version *v, struct list *failed, int status,
 
 		assert(r->failing);
 		r->failing = false;
-		version_release(v);
-		worker_reply_error(r, status, message);
+		version_fail(v, r, status, message);
 	}
 }
 

@@ -79,6 +79,7 @@ static void version_worker_loaded(void *owner, struct worker *w, int code, const
 	}
 	free(TAKE(v->failure));
 	v->native_tried = false; /* from now on it stays on its path */
+	v->load_ns = w->ready_ns - w->began_ns;
 	if (v->state == VERSION_LOADING)
 		v->state = VERSION_READY;
 	version_check_scaled(v);
@@ -123,6 +124,12 @@ static void version_worker_gives_back(void *owner, struct request *r)
 static void version_worker_released(void *owner)
 {
 	version_release(owner);
+}
+
+static void version_worker_timed(void *owner, struct request *r, const struct reply *reply,
+				 uint64_t now_ns)
+{
+	version_goal_answered(owner, r, reply, now_ns);
 }
 
 static void version_worker_answered(void *owner, struct request *r, const struct reply *reply,
@@ -179,6 +186,7 @@ static const struct worker_owner_ops version_owner = {
 	.next_alone = version_next_alone,
 	.give_back = version_worker_gives_back,
 	.release = version_worker_released,
+	.timed = version_worker_timed,
 	.sequence_answered = version_worker_answered,
 	.leaves = version_worker_leaving,
 	.imports_torch = version_imports_torch,

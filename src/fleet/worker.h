@@ -92,6 +92,8 @@ struct worker_owner_ops {
 	void (*give_back)(void *owner, struct request *r);
 	/* A request is about to have its final reply. */
 	void (*release)(void *owner);
+	/* Of a request with a goal: an answer, a piece of one, or an error instead. */
+	void (*timed)(void *owner, struct request *r, const struct reply *reply, uint64_t now_ns);
 	/* A request of a sequence got an answer, or never will. */
 	void (*sequence_answered)(void *owner, struct request *r, const struct reply *reply,
 				  uint64_t now_ns);

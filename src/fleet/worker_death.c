@@ -48,7 +48,7 @@ static void worker_report_request(const struct worker *w, const struct request *
 static void worker_settle_request(struct worker *w, struct request *r, enum dispatch_fate fate,
 				  const struct worker_blame *blame)
 {
-	struct reply last = { .final = true };
+	struct reply last = { .final = true, .error = true };
 
 	r->place = NULL;
 	r->grant = (struct span){ 0 };
@@ -68,6 +68,8 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 	case FATE_FAIL:
 		if (r->sequence)
 			w->ops->sequence_answered(w->owner, r, &last, clock_now_ns());
+		if (r->goal_ns)
+			w->ops->timed(w->owner, r, &last, clock_now_ns());
 		w->ops->release(w->owner);
 		worker_reply_error(r, blame->status, blame->client);
 		return;

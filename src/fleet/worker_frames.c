@@ -329,6 +329,8 @@ static int worker_reply(struct worker *w, const struct frame_reply *fr, struct f
 		return 0;
 	sizes_learn(w->model.sizes, fr->length);
 	r->answered = true;
+	if (r->goal_ns)
+		w->ops->timed(w->owner, r, &reply, w->progress_ns);
 	if (r->sequence)
 		w->ops->sequence_answered(w->owner, r, &reply, w->progress_ns);
 	if (reply.final) {

@@ -104,6 +104,7 @@ static const struct worker_owner_ops owner_ops = {
 	.next_alone = owner_next_alone,
 	.give_back = owner_give_back,
 	.release = owner_release,
+	.timed = owner_answered,
 	.sequence_answered = owner_answered,
 	.leaves = owner_leaves,
 	.imports_torch = owner_touch,

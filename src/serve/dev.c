@@ -148,6 +148,7 @@ static void dev_register(struct dev *d)
 				  .version_suffix = d->loads > 1 ? slice_str(suffix) : SLICE_NULL,
 				  .batch_size = -1,
 				  .max_batch_delay_ms = -1,
+				  .latency_goal_ms = -1,
 				  .initial_workers = 1,
 				  .response_timeout_s = -1,
 				  .startup_timeout_s = -1,

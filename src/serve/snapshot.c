@@ -46,6 +46,13 @@ static bool outside_the_store(const struct version *v)
 	return slice_istarts(url, SLICE("file://")) || slice_starts(url, SLICE("/"));
 }
 
+/* Where nobody speaks of a goal, a snapshot is as TorchServe's. */
+static int64_t snapshot_goal(const struct version *v)
+{
+	return v->latency_goal_ms || v->manifest.latency_goal_ms > 0 ? (int64_t)v->latency_goal_ms
+								     : -1;
+}
+
 static struct model_entry snapshot_entry(const struct model *m, const struct version *v)
 {
 	bool own_handler = !slice_eq(slice_str(v->handler), v->manifest.handler);
@@ -64,8 +71,8 @@ static struct model_entry snapshot_entry(const struct model *m, const struct ver
 				.max_batch_delay_ms = (int64_t)v->max_batch_delay_ms,
 				.response_timeout_s = (int64_t)v->response_timeout_s,
 				.startup_timeout_s = (int64_t)v->startup_timeout_s,
-				.parallel_level = v->devices.level ? (int64_t)v->devices.level
-								   : -1 },
+				.parallel_level = v->devices.level ? (int64_t)v->devices.level : -1,
+				.latency_goal_ms = snapshot_goal(v) },
 	};
 }
 

@@ -70,7 +70,7 @@ static void startup_register(struct startup *s, struct registration *r)
 	struct loading *l = mem_new(struct loading);
 
 	r->batch_size = r->max_batch_delay_ms = r->initial_workers = -1;
-	r->response_timeout_s = r->startup_timeout_s = -1;
+	r->response_timeout_s = r->startup_timeout_s = r->latency_goal_ms = -1;
 	r->synchronous = r->at_startup = true;
 	r->known = startup_known;
 	r->known_arg = l;

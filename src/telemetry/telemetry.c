@@ -131,6 +131,12 @@ static void telemetry_init_own(struct telemetry *t)
 	t->batch_request_seconds = telemetry_own(
 		t, "sconce_batch_request_seconds", METRIC_GAUGE,
 		"What each of its requests adds, as far as is known.");
+	t->goal_misses = telemetry_own(
+		t, "sconce_latency_goal_misses_total", METRIC_COUNTER,
+		"Answers that began later after their request than latency_goal_ms allows.");
+	t->goal_refusals = telemetry_own(
+		t, "sconce_latency_goal_refusals_total", METRIC_COUNTER,
+		"Requests refused because their answer would have begun too late.");
 	t->queue_depth = telemetry_own(t, "sconce_queue_depth", METRIC_GAUGE,
 				       "Requests waiting for a worker now.");
 	t->workers_ready = telemetry_own(t, "sconce_workers_ready", METRIC_GAUGE,
@@ -207,6 +213,8 @@ void telemetry_version(struct telemetry *t, struct version_metrics *ret, struct 
 	ret->queue_depth = metric_get(t->queue_depth, named);
 	ret->batch_seconds = metric_get(t->batch_seconds, named);
 	ret->batch_request_seconds = metric_get(t->batch_request_seconds, named);
+	ret->goal_misses = metric_get(t->goal_misses, named);
+	ret->goal_refusals = metric_get(t->goal_refusals, named);
 	ret->workers_ready = metric_get(t->workers_ready, named);
 	ret->restarts = metric_get(t->restarts, named);
 	ret->retries = metric_get(t->retries, named);

@@ -45,6 +45,7 @@ struct telemetry {
 	struct metric_family *request_seconds, *queue_seconds, *queue_depth, *workers_ready;
 	struct metric_family *batch_size, *restarts, *retries, *cancelled, *refused;
 	struct metric_family *batch_seconds, *batch_request_seconds;
+	struct metric_family *goal_misses, *goal_refusals;
 	struct metric *loop_stall;
 };
 
@@ -58,6 +59,7 @@ struct version_metrics {
 	struct metric *batch_size, *restarts, *retries, *cancelled, *refused;
 	/* What is believed of the time of a batch of n: the first, and n times the second. */
 	struct metric *batch_seconds, *batch_request_seconds;
+	struct metric *goal_misses, *goal_refusals;
 };
 
 /* Declares all families, so that they are listed before the first request. */

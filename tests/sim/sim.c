@@ -125,6 +125,7 @@ static void sim_register(struct sim *s)
 		struct registration r = { .url = slice_str(s->models[i].url),
 					  .batch_size = -1,
 					  .max_batch_delay_ms = -1,
+					  .latency_goal_ms = -1,
 					  .initial_workers = 1 + random_below(&s->random, 2),
 					  .response_timeout_s = -1,
 					  .startup_timeout_s = -1,

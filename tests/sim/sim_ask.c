@@ -223,8 +223,10 @@ static void ask_predict(struct sim *s, struct sim_ask *a)
 	ask_head(s, a, "POST", target);
 	if (m->client_timeout_ms)
 		ask_allow(a, 504);
-	if (m->job_ticket || m->sequences)
+	if (m->job_ticket || m->sequences || m->latency_goal_ms)
 		ask_allow(a, 503);
+	if (m->latency_goal_ms)
+		ask_allow(a, 429);
 	if (m->sequences && random_chance(&s->random, 800))
 		ask_sequence(s, m, a);
 	if (random_chance(&s->random, 200))
@@ -246,7 +248,8 @@ static void ask_empty(struct sim *s, struct sim_ask *a)
 	buf_puts(&a->bytes, "\r\n");
 	ask_allow(a, 200);
 	ask_allow(a, m->client_timeout_ms ? 504 : 200);
-	ask_allow(a, m->job_ticket || m->sequences ? 503 : 200);
+	ask_allow(a, m->job_ticket || m->sequences || m->latency_goal_ms ? 503 : 200);
+	ask_allow(a, m->latency_goal_ms ? 429 : 200);
 }
 
 /* ---- what the front answers by itself ---- */

@@ -23,8 +23,14 @@ static const struct sim_model models_all[] = {
 	  .name = "batch",
 	  .version = "1.0",
 	  .batch_size = 8,
-	  .batch_delay_ms = 50 },
-	{ .url = "stream", .name = "stream", .version = "1.0", .batch_size = 1, .streams = true },
+	  .batch_delay_ms = 50,
+	  .latency_goal_ms = 60 },
+	{ .url = "stream",
+	  .name = "stream",
+	  .version = "1.0",
+	  .batch_size = 1,
+	  .latency_goal_ms = 20,
+	  .streams = true },
 	{ .url = "async",
 	  .name = "async",
 	  .version = "1.0",
@@ -43,6 +49,7 @@ static const struct sim_model models_all[] = {
 	  .version = "1.0",
 	  .batch_size = 4,
 	  .batch_delay_ms = 10,
+	  .latency_goal_ms = 30,
 	  .sequences = 4,
 	  .sequences_max = 8 },
 	{ .url = "talk",
@@ -62,6 +69,7 @@ static const struct sim_model models_all[] = {
 	  .name = "continuous",
 	  .version = "1.0",
 	  .batch_size = 4,
+	  .latency_goal_ms = 100,
 	  .async = true,
 	  .continuous = true,
 	  .streams = true },
@@ -95,6 +103,9 @@ static void model_config(const struct sim_model *m, char *text, size_t room)
 	if (m->client_timeout_ms)
 		n += snprintf(text + n, room - (size_t)n, "clientTimeoutInMills: %d\n",
 			      m->client_timeout_ms);
+	if (m->latency_goal_ms)
+		n += snprintf(text + n, room - (size_t)n, "latency_goal_ms: %d\n",
+			      m->latency_goal_ms);
 	if (m->continuous)
 		n += snprintf(text + n, room - (size_t)n, "continuousBatching: true\n");
 	else if (m->async)

@@ -19,10 +19,11 @@ struct sim_model {
 	const char *name, *version;
 	int batch_size, batch_delay_ms;
 	int client_timeout_ms; /* 0: none */
-	bool async;            /* its workers take requests side by side */
-	bool continuous;       /* … and make the batches */
-	bool streams;          /* answers come in pieces */
-	unsigned sequences;    /* how many ids its clients use; 0: it has none */
+	int latency_goal_ms;
+	bool async;         /* its workers take requests side by side */
+	bool continuous;    /* … and make the batches */
+	bool streams;       /* answers come in pieces */
+	unsigned sequences; /* how many ids its clients use; 0: it has none */
 	unsigned sequences_max;
 	bool job_ticket;
 };
