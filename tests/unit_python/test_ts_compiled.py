@@ -5,6 +5,7 @@ import json
 import logging
 import types
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -177,6 +178,22 @@ def test_it_follows_the_number_of_threads():
         model(torch.rand(1, 3))
     finally:
         torch.set_num_threads(before)
+    assert made == [before, before + 1]
+
+
+def test_threads_that_know_different_numbers_do_not_load_it_by_turns():
+    """torch tells a thread the number once: an older one has another than a newer one."""
+    model, made = compiled(Net())
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(1) as older, ThreadPoolExecutor(1) as newer:
+        older.submit(model, torch.ones(2, 3)).result()
+        try:
+            torch.set_num_threads(before + 1)
+            for _ in range(3):
+                newer.submit(model, torch.ones(2, 3)).result()
+                older.submit(model, torch.ones(2, 3)).result()
+        finally:
+            torch.set_num_threads(before)
     assert made == [before, before + 1]
 
 

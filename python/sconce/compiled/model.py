@@ -40,6 +40,7 @@ class CompiledModel:
         self._call = call
         self._make_original, self._original = original, None
         self._threads, self._lock = threads, threading.Lock()
+        self._seen = threading.local()      # by each thread, last
         self._told = False
         self._runner = load(threads)
 
@@ -106,10 +107,12 @@ class CompiledModel:
 
     def _current(self):
         """The runner, made anew where the server has changed this worker's share of the
-        processors."""
+        processors. A thread that was there before does not hear of that from torch: what counts
+        is what is new to the one that asks, or two would make it anew by turns."""
         threads = torch.get_num_threads()
-        if threads == self._threads:
+        if threads == getattr(self._seen, "threads", None):
             return self._runner
+        self._seen.threads = threads
         with self._lock:
             if threads != self._threads:
                 self._runner, self._threads = self._load(threads), threads
