@@ -312,24 +312,17 @@ struct request *sequences_any(struct sequences *s, uint64_t now_ns)
 
 /* ---- places ---- */
 
-struct sequence *sequences_unplaced(const struct sequences *s)
+struct sequence *sequences_unplaced(const struct sequences *s, const struct sequence *after)
 {
-	list_for_each (n, &s->ready) {
+	const struct list *n = after ? &after->ready : &s->ready;
+
+	while ((n = n->next) != &s->ready) {
 		struct sequence *q = container_of(n, struct sequence, ready);
 
 		if (!q->place)
 			return q;
 	}
 	return NULL;
-}
-
-unsigned sequences_at(const struct sequences *s, const void *place)
-{
-	unsigned n = 0;
-
-	map_for_each (e, &s->all)
-		n += ((struct sequence *)e->value)->place == place;
-	return n;
 }
 
 static void sequence_lose(struct sequences *s, struct sequence *q, uint64_t now_ns,

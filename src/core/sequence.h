@@ -78,9 +78,9 @@ void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns);
  * none. As queue_expire(). */
 struct request *sequences_overdue(struct sequences *s, uint64_t now_ns);
 
-/* The next ready sequence without a place; NULL when there is none. */
-struct sequence *sequences_unplaced(const struct sequences *s);
-unsigned sequences_at(const struct sequences *s, const void *place);
+/* The next ready sequence without a place behind `after` (NULL: the first one); NULL when there is
+ * none. */
+struct sequence *sequences_unplaced(const struct sequences *s, const struct sequence *after);
 
 /* As batch_take(), from the sequences at `place`: at most one request of each. */
 unsigned sequences_take(struct sequences *s, const struct batch_policy *p,

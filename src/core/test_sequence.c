@@ -98,9 +98,9 @@ static int push(unsigned i, const char *id)
 
 static void place_all(void *place)
 {
-	struct sequence *q;
+	struct sequence *q = NULL;
 
-	while ((q = sequences_unplaced(&s)))
+	while ((q = sequences_unplaced(&s, q)))
 		q->place = place;
 }
 

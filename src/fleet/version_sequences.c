@@ -90,28 +90,40 @@ struct request *version_any_waiting(struct version *v)
 	return r;
 }
 
+/* Once for all that are to be placed: there may be very many. */
+static void version_count_sequences(struct version *v)
+{
+	list_for_each (n, &v->workers)
+		container_of(n, struct worker, link)->n_sequences = 0;
+	map_for_each (e, &v->sequences.all) {
+		struct worker *w = ((struct sequence *)e->value)->place;
+
+		if (w)
+			w->n_sequences++;
+	}
+}
+
 /* A sequence begins where the fewest are. */
 void version_place_sequences(struct version *v)
 {
-	struct sequence *q;
+	struct sequence *q = sequences_unplaced(&v->sequences, NULL);
 
-	while ((q = sequences_unplaced(&v->sequences))) {
-		unsigned least = UINT_MAX;
+	if (q)
+		version_count_sequences(v);
+	for (; q; q = sequences_unplaced(&v->sequences, q)) {
+		struct worker *least = NULL;
 
 		list_for_each (n, &v->workers) {
 			struct worker *w = container_of(n, struct worker, link);
-			unsigned have;
 
-			if (w->state != WORKER_READY || w->killed)
-				continue;
-			have = sequences_at(&v->sequences, w);
-			if (have < least) {
-				least = have;
-				q->place = w;
-			}
+			if (w->state == WORKER_READY && !w->killed &&
+			    (!least || w->n_sequences < least->n_sequences))
+				least = w;
 		}
-		if (!q->place)
+		if (!least)
 			return;
+		q->place = least;
+		least->n_sequences++;
 	}
 }
 

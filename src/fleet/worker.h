@@ -163,6 +163,7 @@ struct worker {
 	unsigned n_segments;
 	unsigned threads;         /* it was last told to use, for all its instances */
 	unsigned wanted;          /* instances that it was last asked for */
+	unsigned n_sequences; /* placed there, when its owner last counted */
 	struct yyjson_doc *facts; /* what it said of itself when it was ready; NULL: not yet */
 
 	uint64_t began_ns, ready_ns; /* this process: started, became ready */

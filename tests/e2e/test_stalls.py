@@ -10,6 +10,7 @@ import re
 import pytest
 
 from e2e.archives import make_mar
+from e2e.client import encode
 from e2e.gate import background
 from e2e.server import STALL_MS, eventually
 
@@ -105,3 +106,32 @@ def test_a_stop_while_a_form_is_read(serve, tmp_path):
     eventually(lambda: server.metric("sconce_memory_used_bytes") >= MANY, "it is there")
     server.stop()
     assert answer.result().json()["fields"] == [["a", "bytearray", "1"]]
+
+
+LOADS_LATE = """
+class Handler:
+    def initialize(self, context):
+        with open(context.model_yaml_config["fifo"]) as fifo:
+            fifo.read()
+
+    def handle(self, data, context):
+        return ["ok" for _ in data]
+"""
+
+
+def test_very_many_sequences_find_their_worker_at_once(serve, tmp_path, gate):
+    """Each request without an id begins one; they wait while the worker loads."""
+    clients, each = 8, 1000
+    make_mar(tmp_path / "store", "late", LOADS_LATE,
+             config=f"batchSize: 64\nsequenceBatching: true\nsequenceMaxIdleMSec: 60000\n"
+                    f"maxNumSequence: {clients * each}\nfifo: {gate.fifo}\n")
+    server = serve(store=tmp_path / "store", wait=False, max_pipelined=1024, memory_budget="1g")
+    eventually(lambda: server.knows("late"))
+    raws = [server.raw() for _ in range(clients)]
+    for raw in raws:
+        raw.send(encode("POST", "/predictions/late", b"1") * each)
+    eventually(lambda: server.metric("sconce_queue_depth", model_name="late") == clients * each)
+    gate.open()
+    for raw in raws:
+        assert {raw.response().status for _ in range(each)} == {200}
+        raw.close()
