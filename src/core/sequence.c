@@ -296,8 +296,18 @@ struct request *sequences_overdue(struct sequences *s, uint64_t now_ns)
 	return NULL;
 }
 
+/* From what may go, as long as that is all; who wants all of them looks at none for nothing. */
 struct request *sequences_any(struct sequences *s, uint64_t now_ns)
 {
+	struct list *ready = list_first(&s->ready);
+
+	if (ready) {
+		struct sequence *q = container_of(ready, struct sequence, ready);
+		struct request *r = container_of(list_first(&q->requests), struct request, link);
+
+		sequences_remove(s, r, now_ns);
+		return r;
+	}
 	map_for_each (e, &s->all) {
 		struct sequence *q = e->value;
 		struct list *n = list_first(&q->requests);

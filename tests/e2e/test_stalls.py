@@ -119,8 +119,8 @@ class Handler:
 """
 
 
-def test_very_many_sequences_find_their_worker_at_once(serve, tmp_path, gate):
-    """Each request without an id begins one; they wait while the worker loads."""
+def many_sequences(serve, tmp_path, gate):
+    """A server where each of 8,000 requests has begun one, and waits while the worker loads."""
     clients, each = 8, 1000
     make_mar(tmp_path / "store", "late", LOADS_LATE,
              config=f"batchSize: 64\nsequenceBatching: true\nsequenceMaxIdleMSec: 60000\n"
@@ -131,7 +131,22 @@ def test_very_many_sequences_find_their_worker_at_once(serve, tmp_path, gate):
     for raw in raws:
         raw.send(encode("POST", "/predictions/late", b"1") * each)
     eventually(lambda: server.metric("sconce_queue_depth", model_name="late") == clients * each)
+
+    def statuses():
+        found = {raw.response().status for raw in raws for _ in range(each)}
+        for raw in raws:
+            raw.close()
+        return found
+    return server, statuses
+
+
+def test_very_many_sequences_find_their_worker_at_once(serve, tmp_path, gate):
+    _, statuses = many_sequences(serve, tmp_path, gate)
     gate.open()
-    for raw in raws:
-        assert {raw.response().status for _ in range(each)} == {200}
-        raw.close()
+    assert statuses() == {200}
+
+
+def test_very_many_sequences_are_refused_at_once(serve, tmp_path, gate):
+    server, statuses = many_sequences(serve, tmp_path, gate)
+    assert server.manage("PUT", "/models/late?min_worker=0&max_worker=0").status_code == 202
+    assert statuses() == {503}
