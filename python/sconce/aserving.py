@@ -103,7 +103,9 @@ class AsyncLoop:
         try:
             view = _View(s, requests)
             rows = [s.fields(r) for r in requests]
-            values = await s.entry(rows, view.context)
+            values = s.entry(rows, view.context)
+            if hasattr(values, "__await__"):
+                values = await values
         except (SystemExit, KeyboardInterrupt):
             s.replies.flush()
             raise

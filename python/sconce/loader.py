@@ -98,12 +98,11 @@ def is_coroutine(entry):
 
 def _first_call(entry, context):
     """TorchServe's convention: this is when a function loads its model."""
-    if not is_coroutine(entry):
-        entry(None, context)
-        return
-    from sconce import aserving
+    call = entry(None, context)
+    if is_coroutine(entry) or hasattr(call, "__await__"):
+        from sconce import aserving
 
-    aserving.event_loop().run_until_complete(entry(None, context))
+        aserving.event_loop().run_until_complete(call)
 
 
 def _entry_of(module, function, context):

@@ -118,7 +118,9 @@ def _report_failure(channel, error):
 
 def _loop(load, entry, rank):
     """The module whose serve() fits the handler, and how many batches it takes at a time."""
-    if loader.is_coroutine(entry):
+    # A decorator may hide a coroutine function.
+    hidden = load.get("async") and not load.get("continuous_batching")
+    if loader.is_coroutine(entry) or hidden:
         from sconce import aserving
         return aserving, _ASYNC_CREDITS
     if load.get("continuous_batching") and rank:

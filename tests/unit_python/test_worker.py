@@ -261,6 +261,31 @@ class Handler:
     assert sorted(r.body for r in f.replies(2)) == [b"firstu", b"secondu"]
 
 
+@pytest.mark.parametrize("entry", ["""
+class H:
+    @noted
+    async def handle(self, data, context):
+        return [row["body"] for row in data]
+""", """
+@noted
+async def handle(data, context):
+    return data and [row["body"] for row in data]
+"""], ids=["method", "function"])
+def test_a_coroutine_function_in_a_decorator(front, entry):
+    """It looks like another; `asyncCommunication` says what it is, and TorchServe asks no more."""
+    f = front("""
+import functools
+def noted(call):
+    @functools.wraps(call)
+    def noted_call(*arguments):
+        return call(*arguments)
+    return noted_call
+""" + entry, **{"async": True})
+    assert f.loaded["async"] is True
+    f.run([b"first", b"second"])
+    assert sorted(r.body for r in f.replies(2)) == [b"first", b"second"]
+
+
 def test_metrics_of_batches_side_by_side_are_the_same(front):
     """What the first call has made, the second one finds; each has request ids of its own."""
     f = front("""
