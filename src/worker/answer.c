@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "wire/json.h"
-#include "pipeline/half.h"
+#include "base/half.h"
 #include "pipeline/npy.h"
 #include "pipeline/number.h"
 #include "pipeline/tensor.h"

@@ -10,7 +10,7 @@
 #include <yyjson.h>
 
 #include "base/util.h"
-#include "pipeline/half.h"
+#include "base/half.h"
 #include "pipeline/tensor.h"
 
 struct filling {

@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
-#include "pipeline/half.h"
+#include "base/half.h"
 #include "pipeline/npy.h"
 #include "pipeline/tensor.h"
 #include "worker/body.h"

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "worker/answer.h"
 #include "worker/body.h"
-#include "pipeline/half.h"
+#include "base/half.h"
 #include "pipeline/npy.h"
 #include "worker/stack.h"
 #include "pipeline/tensor.h"

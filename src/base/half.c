@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pipeline/half.h"
+#include "base/half.h"
 
 #include <math.h>
 #include <string.h>
