@@ -200,9 +200,8 @@ def torch():
 
 
 def image(name, folder):
-    """Decoders beside Pillow, which is in the demonstration's Python."""
-    environment = {"PYTHONPATH": sysconfig.get_path("purelib"),
-                   "SCONCE_IMAGE_BUILD": str(ROOT / folder)}
+    """Pictures beside Pillow and torchvision, which are in the demonstration's Python."""
+    environment = {**beside_ours(), "SCONCE_IMAGE_BUILD": str(ROOT / folder)}
     return build(folder, "image-tests") or pytest(name, "tests/image", env=environment,
                                                   python=".venv-demo/bin/python")
 

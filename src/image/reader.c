@@ -8,6 +8,8 @@
 #include "base/util.h"
 #include "image/chain.h"
 
+#define SKIP_ROWS 8
+
 struct memory {
 	struct image_reader reader;
 	const struct image *image;
@@ -42,6 +44,35 @@ int image_reader_rows(struct image_reader *r, uint8_t *to, size_t stride, uint32
 	return rc;
 }
 
+static int read_away(struct image_reader *r, uint32_t n, struct image_error *e)
+{
+	size_t stride = (size_t)r->info.width * image_pixel(r->info.mode);
+	uint8_t *rows;
+	int rc = 0;
+
+	stride = ALIGN_UP(stride, IMAGE_ALIGN);
+	rows = aligned_alloc(IMAGE_ALIGN, stride * SKIP_ROWS);
+	if (!rows)
+		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory to read a picture");
+	for (uint32_t i = 0; !rc && i < n; i += SKIP_ROWS)
+		rc = image_reader_rows(r, rows, stride, MIN(n - i, SKIP_ROWS), e);
+	free(rows);
+	return rc;
+}
+
+int image_reader_skip(struct image_reader *r, uint32_t n, struct image_error *e)
+{
+	int rc;
+
+	assert(n <= r->info.height - r->row);
+	if (n && !r->ops->skip)
+		return read_away(r, n, e);
+	rc = n ? r->ops->skip(r, n, e) : 0;
+	if (!rc)
+		r->row += n;
+	return rc;
+}
+
 void image_reader_close(struct image_reader *r)
 {
 	if (r)
@@ -59,6 +90,12 @@ static int memory_rows(struct image_reader *r, uint8_t *to, size_t stride, uint3
 	return 0;
 }
 
+static int memory_skip(struct image_reader *r _unused_, uint32_t n _unused_,
+		       struct image_error *e _unused_)
+{
+	return 0;
+}
+
 static void memory_close(struct image_reader *r)
 {
 	free(container_of(r, struct memory, reader));
@@ -66,6 +103,7 @@ static void memory_close(struct image_reader *r)
 
 static const struct image_reader_ops memory_ops = {
 	.rows = memory_rows,
+	.skip = memory_skip,
 	.close = memory_close,
 };
 

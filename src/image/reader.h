@@ -13,6 +13,8 @@ struct image_reader_ops {
 	/* The next n rows, of which there are as many; each is at a new place `stride` further. */
 	int (*rows)(struct image_reader *r, uint8_t *to, size_t stride, uint32_t n,
 		    struct image_error *e);
+	/* The same for nobody; NULL: rows() does it, into memory that is thrown away. */
+	int (*skip)(struct image_reader *r, uint32_t n, struct image_error *e);
 	/* Changes `info`; NULL: there is only one size. */
 	void (*scale)(struct image_reader *r, uint32_t width, uint32_t height);
 	void (*close)(struct image_reader *r); /* frees the struct, too */

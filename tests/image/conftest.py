@@ -12,6 +12,7 @@ import pytest
 pytest.register_assert_rewrite("image.pillow")
 
 from image.programs import Decoder, JpegMaker       # noqa: E402
+from image.steps import Chain                       # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +35,12 @@ def own_environment(tmp_path_factory):
 def decoder(own_environment):
     with Decoder(program("image_dump"), own_environment) as decoder:
         yield decoder
+
+
+@pytest.fixture(scope="session")
+def chain(own_environment):
+    with Chain(program("image_chain"), own_environment) as chain:
+        yield chain
 
 
 @pytest.fixture(scope="session")

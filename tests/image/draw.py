@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples for pictures, drawn at random: smooth, flat, noisy and striped."""
+"""Pictures and samples for them, drawn at random: smooth, flat, noisy and striped."""
 
 import numpy
+from PIL import Image
 
 
 def size(random, most=90):
@@ -32,3 +33,25 @@ def samples(random, width, height, channels, top=255):
         values = numpy.stack(waves, 2) / 2 + 0.5 + rng.normal(0, 0.02, shape)
     values = numpy.clip(values, 0, 1) * top
     return numpy.rint(values).astype("u2" if top > 255 else "u1")
+
+
+BANDS = {"1": 1, "L": 1, "P": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
+
+
+def picture(random, mode, width, height):
+    """Of Pillow's."""
+    values = samples(random, width, height, BANDS[mode], 65535 if mode == "I;16" else 255)
+    if mode == "1":
+        return Image.fromarray(values[:, :, 0]).convert("1", dither=Image.Dither.NONE)
+    image = Image.frombytes(mode, (width, height), values.tobytes())
+    if mode == "P":
+        image.putpalette(random.randbytes(768))
+    return image
+
+
+def side(random):
+    """A length for what is resized: few pixels, and many."""
+    kind = random.random()
+    if kind < 0.2:
+        return random.randint(1, 6)
+    return random.randint(1, 80) if kind < 0.8 else random.randint(80, 400)

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A processor that nobody has written kernels for. */
+#include "image/kernels.h"
+
+const struct image_kernels *const *image_kernels_all(void)
+{
+	static const struct image_kernels *const all[] = { &image_kernels_plain, NULL };
+
+	return all;
+}
