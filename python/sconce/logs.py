@@ -23,12 +23,17 @@ running = ()          # the requests of the batch that the handler has now
 of_task = ContextVar("of_task", default=())   # those of a coroutine's batch
 
 
+def of_now():
+    """The requests that the handler runs now, as far as the caller can tell."""
+    return of_task.get() or running
+
+
 def ids(requests=None):
     """What ends a line about these requests, or about those that the handler runs now."""
     if not request_ids:
         return ""
     if requests is None:
-        requests = of_task.get() or running
+        requests = of_now()
     return "".join(" " + request.uuid for request in requests)
 
 

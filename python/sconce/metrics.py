@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics on their way to the front: collected here, sent along with replies, or earlier where a
-handler makes many."""
+handler makes many, or makes them while there is no request."""
 
 import json
 from collections import deque
@@ -31,7 +31,7 @@ def emit(name, value, unit, metric_type, dimensions, request_ids=""):
     pairs."""
     _pending.append({"name": name, "value": value, "unit": unit, "type": metric_type,
                      "dimensions": dimensions, "request_ids": request_ids})
-    if len(_pending) >= _MAX and _channel is not None:
+    if _channel is not None and (len(_pending) >= _MAX or not logs.of_now()):
         flush(_channel)
 
 

@@ -2,6 +2,7 @@
 """What a handler answers that cannot be sent: its own request fails, and nothing else."""
 
 import json
+import os
 
 import pytest
 
@@ -206,6 +207,29 @@ def handle(data, context):
     while (got := f.receive_any())[0] == wire.METRIC:
         sent += json.loads(got[3][wire.HEAD:])
     assert len(sent) == 2500 and f.read_replies(got[3], got[1])[0].body == b"x"
+
+
+def test_metrics_between_requests_do_not_wait_for_the_next(front, tmp_path):
+    """Of a thread that watches something, say."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    f = front("""
+import threading
+class H:
+    def initialize(self, context):
+        context.metrics.add_counter("loading", 1)
+        threading.Thread(target=self.watch, args=(context,), daemon=True).start()
+    def watch(self, context):
+        with open(%r) as gate:
+            gate.read()
+        context.metrics.add_counter("later", 1)
+    def handle(self, data, context):
+        return ["x"]
+""" % str(gate))
+    f.run([b""])
+    assert f.replies(1)[0].body == b"x"
+    gate.write_text("")
+    assert [m["name"] for m in json.loads(f.receive(wire.METRIC)[1])] == ["later"]
 
 
 @pytest.mark.parametrize("end", ["return ['child']", "raise ValueError('child')",
