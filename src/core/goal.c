@@ -4,9 +4,9 @@
 #include "base/clock.h"
 #include "base/util.h"
 
-/* As TCP learns how long an acknowledgement takes: a mean, and what it is wrong by. Slower, for all
- * requests of a batch are wrong by the same. */
-#define GOAL_FORGET (31.0 / 32)
+/* As TCP learns how long an acknowledgement takes: a mean, and what it is wrong by. The requests of
+ * a batch are wrong by the same, so they count as one. */
+#define GOAL_MEMORY 32.0 /* about so many batches are remembered */
 #define GOAL_DEVIATIONS 3
 
 /* Time of a batch of `n`; 0: unknown. */
@@ -122,19 +122,20 @@ struct goal_forecast goal_forecast(const struct goal_state *s)
 	return f;
 }
 
-void goal_learn_error(struct goal_learnt *g, uint64_t took_ns, uint64_t expected_ns)
+void goal_learn_error(struct goal_learnt *g, uint64_t took_ns, uint64_t expected_ns,
+		      unsigned batched)
 {
 	double error = (double)took_ns - (double)expected_ns, off = error - g->error_ns;
+	double part = 1 / (GOAL_MEMORY * MAX(batched, 1));
 
-	g->deviation_ns = GOAL_FORGET * g->deviation_ns +
-			  (1 - GOAL_FORGET) * (off < 0 ? -off : off);
-	g->error_ns += (1 - GOAL_FORGET) * off;
+	g->deviation_ns += part * ((off < 0 ? -off : off) - g->deviation_ns);
+	g->error_ns += part * off;
 }
 
 void goal_learn_hold(struct goal_learnt *g, uint64_t hold_ns, uint64_t began_ns)
 {
 	double hold = (double)MAX(hold_ns, 1), tail = 1 - MIN((double)began_ns / hold, 1);
 
-	g->hold_ns = g->hold_ns > 0 ? GOAL_FORGET * g->hold_ns + (1 - GOAL_FORGET) * hold : hold;
-	g->tail = GOAL_FORGET * g->tail + (1 - GOAL_FORGET) * tail;
+	g->hold_ns += (g->hold_ns > 0 ? 1 / GOAL_MEMORY : 1) * (hold - g->hold_ns);
+	g->tail += (tail - g->tail) / GOAL_MEMORY;
 }

@@ -63,7 +63,8 @@ uint64_t goal_left_ns(const struct goal_state *s, unsigned n, uint64_t ran_ns);
 struct goal_forecast goal_forecast(const struct goal_state *s);
 
 /* An answer has begun, `took_ns` after its request was received, which was expected to be
- * `expected_ns`. */
-void goal_learn_error(struct goal_learnt *g, uint64_t took_ns, uint64_t expected_ns);
+ * `expected_ns`; its batch had so many requests. */
+void goal_learn_error(struct goal_learnt *g, uint64_t took_ns, uint64_t expected_ns,
+		      unsigned batched);
 /* A request is done: time on its worker, and when its answer began. */
 void goal_learn_hold(struct goal_learnt *g, uint64_t hold_ns, uint64_t began_ns);

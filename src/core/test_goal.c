@@ -198,17 +198,17 @@ static void expectations_that_were_wrong_leave_a_margin(void **state)
 	assert_int_equal(goal_forecast(&s).answer, GOAL_ADMIT);
 	/* All take 40 ms more: first that is a surprise, then it is a fact. */
 	for (unsigned i = 0; i < 500; i++)
-		goal_learn_error(&g, MS(80), MS(40));
+		goal_learn_error(&g, MS(80), MS(40), 1);
 	assert_in_range(goal_forecast(&s).margin_ns, MS(39), MS(41));
 	assert_int_equal(goal_forecast(&s).answer, GOAL_LOAD);
 	/* They vary by 10 ms. */
 	for (unsigned i = 0; i < 500; i++)
-		goal_learn_error(&g, MS(40), MS(i % 2 ? 30 : 50));
+		goal_learn_error(&g, MS(40), MS(i % 2 ? 30 : 50), 1);
 	assert_in_range(goal_forecast(&s).margin_ns, MS(20), MS(35));
 	assert_int_equal(goal_forecast(&s).answer, GOAL_ADMIT);
 	/* Those that are early do not make the next ones later. */
 	for (unsigned i = 0; i < 500; i++)
-		goal_learn_error(&g, MS(10), MS(40));
+		goal_learn_error(&g, MS(10), MS(40), 1);
 	assert_true(goal_forecast(&s).margin_ns == 0);
 }
 

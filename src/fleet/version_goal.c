@@ -102,7 +102,8 @@ void version_goal_answered(struct version *v, struct request *r, const struct re
 		r->begun_ns = now_ns;
 		metric_add(v->metrics.goal_misses, now_ns > r->goal_ns);
 		if (r->expected_ns && !reply->error)
-			goal_learn_error(&v->goal, now_ns - r->queued_ns, r->expected_ns);
+			goal_learn_error(&v->goal, now_ns - r->queued_ns, r->expected_ns,
+					 r->batched);
 	}
 	if (reply->final && !reply->error)
 		goal_learn_hold(&v->goal, now_ns - r->sent_ns, r->begun_ns - r->sent_ns);
