@@ -45,6 +45,8 @@ static bool process_reply(struct process *p, const struct frame_reply *fr)
 	frame_begin(&fw, packet, sizeof(packet), FRAME_CHUNK, 1000);
 	if (frame_put_reply(&fw, fr) < 0)
 		return false;
+	if (!(fr->flags & FRAME_REPLY_FINAL))
+		p->piece_max = MAX(p->piece_max, fr->length);
 	return process_send(p, frame_end(&fw));
 }
 

@@ -204,6 +204,7 @@ static void lie_overfill(struct sim *s, struct process *p)
 	fr.status = 500; /* so that it is nobody's planned answer */
 	fr.length = sizeof(bytes);
 	fr.body = slice_make(bytes, sizeof(bytes));
+	p->piece_max = MAX(p->piece_max, sizeof(bytes));
 	for (unsigned i = 0; i < 4 * FRAME_WINDOW_BYTES / sizeof(bytes); i++)
 		lie_send(p, &fr, 1);
 }
@@ -235,10 +236,11 @@ static void lie_metrics(struct sim *s, struct process *p)
 	process_say(p, FRAME_METRIC, 0, "[{\"name\":\"x\",\"value\":1e999},17,{}]");
 }
 
+/* Some need a client that is slow, too. */
 static void (*const lies[])(struct sim *s, struct process *p) = {
-	lie_unknown_id, lie_outside_grant, lie_header,  lie_status, lie_twice,
-	lie_garbage,    lie_type,          lie_need,    lie_flood,  lie_again,
-	lie_overfill,   lie_interim,       lie_metrics,
+	lie_unknown_id, lie_outside_grant, lie_overfill, lie_header,  lie_status,
+	lie_twice,      lie_overfill,      lie_garbage,  lie_type,    lie_need,
+	lie_flood,      lie_overfill,      lie_again,    lie_interim, lie_metrics,
 };
 
 void process_lie(struct sim *s, struct process *p)

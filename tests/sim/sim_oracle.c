@@ -11,8 +11,6 @@
 #define QUIET_STEPS 12000 /* 20 minutes */
 #define QUIET_TURNS_PER_STEP 2
 /* What a run may hold besides the budget. */
-/* The longest piece: max_response_size, and what a grant may have beyond it. */
-#define ORACLE_PIECE ((uint64_t)SIM_REQUEST_MAX + 65536)
 #define ORACLE_HEAP ((size_t)256 << 20)
 
 /* Of whatever allocator there is: a sanitizer's says it by this name. */
@@ -28,13 +26,17 @@ static size_t oracle_heap(void)
 /* Nobody streams further ahead of a client than a window, and one piece across its end. */
 static void oracle_watch_worker(struct sim *s, const struct worker *w)
 {
+	const struct process *p = process_of(s, w);
+
+	if (!p)
+		return;
 	list_for_each (l, &w->flights) {
 		const struct flight *fl = container_of(l, struct flight, link);
 
 		list_for_each (m, &fl->requests) {
 			const struct request *r = container_of(m, struct request, link);
 
-			if (r->streamed - r->taken > FRAME_WINDOW_BYTES + ORACLE_PIECE)
+			if (r->streamed - r->taken > FRAME_WINDOW_BYTES + p->piece_max)
 				sim_fail(s,
 					 "%s streams without end: %llu bytes, of which %llu "
 					 "are taken",

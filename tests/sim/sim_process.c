@@ -499,6 +499,17 @@ struct process *process_pick(struct sim *s)
 	return container_of(l, struct process, link);
 }
 
+const struct process *process_of(const struct sim *s, const struct worker *w)
+{
+	list_for_each (l, &s->processes) {
+		const struct process *p = container_of(l, struct process, link);
+
+		if (p->worker == w)
+			return p;
+	}
+	return NULL;
+}
+
 void processes_step(struct sim *s)
 {
 	list_for_each_safe (l, &s->processes)

@@ -71,6 +71,7 @@ struct process {
 	struct list jobs; /* struct process_job, in order */
 	unsigned n_jobs;
 	unsigned lie, overfills;
+	size_t piece_max;                 /* its longest piece of a stream */
 	uint64_t state_ns[PROCESS_LANES]; /* when it last answered in a sequence; 0: never */
 	uint64_t lost_ns[PROCESS_LANES];  /* … and when those of its model that have ended had */
 };
@@ -82,6 +83,8 @@ void processes_init(struct sim *s);
 /* One of them does something. May end it. */
 void process_step(struct sim *s, struct process *p);
 struct process *process_pick(struct sim *s);
+/* That of a worker. NULL: it has none. */
+const struct process *process_of(const struct sim *s, const struct worker *w);
 /* All of them, a little. */
 void processes_step(struct sim *s);
 
