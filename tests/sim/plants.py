@@ -99,6 +99,8 @@ PLANTS = {
         "\t\tsequence_free"),
     "two of a sequence at once": (
         "src/core/sequence.c", "\t\tq->busy = true;\n", "\t\tq->busy = false;\n"),
+    "a sequence goes on elsewhere while its first request runs": (
+        "src/core/sequence.c", "if (q->touched || q->running)", "if (q->touched)"),
     "who waits for workers is forgotten": (
         "src/fleet/version.c",
         "\tversion_settle(v, v->fleet->stopping ? &stopping : &unregistered);\n", ""),

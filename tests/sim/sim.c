@@ -72,29 +72,34 @@ void sim_turn(struct sim *s)
 
 static void sim_draw_weather(struct sim *s)
 {
-	bool *all[] = { &s->weather.slow_clients, &s->weather.rude_clients,
-			&s->weather.bad_requests, &s->weather.big_bodies,
-			&s->weather.deaths,       &s->weather.stalls,
-			&s->weather.lies,         &s->weather.bad_starts,
-			&s->weather.manage,       &s->weather.tight_memory,
-			&s->weather.short_queue,  &s->weather.no_descriptors,
-			&s->weather.bad_writes,   &s->weather.jumps };
+	struct weather *w = &s->weather;
+	const struct {
+		const char *name;
+		bool *is;
+	} all[] = {
+		{ "slow", &w->slow_clients }, { "rude", &w->rude_clients },
+		{ "bad", &w->bad_requests },  { "big", &w->big_bodies },
+		{ "deaths", &w->deaths },     { "stalls", &w->stalls },
+		{ "lies", &w->lies },         { "starts", &w->bad_starts },
+		{ "manage", &w->manage },     { "tight", &w->tight_memory },
+		{ "short", &w->short_queue }, { "descriptors", &w->no_descriptors },
+		{ "writes", &w->bad_writes }, { "jumps", &w->jumps },
+		{ "talks", &w->talks },
+	};
 	/* One seed in eight has fine weather: there every answer must be the planned one. */
 	unsigned often = s->seed % 8 ? 100 + random_below(&s->random, 400) : 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		*all[i] = random_chance(&s->random, often);
+		*all[i].is = random_chance(&s->random, often);
 	if (!often)
-		s->weather.big_bodies = random_chance(&s->random, 750);
-	s->weather.unmarked = random_chance(&s->random, 500);
-	sim_say(s, "weather:%s%s%s%s%s%s%s%s%s%s%s%s%s%s", s->weather.slow_clients ? " slow" : "",
-		s->weather.rude_clients ? " rude" : "", s->weather.bad_requests ? " bad" : "",
-		s->weather.big_bodies ? " big" : "", s->weather.deaths ? " deaths" : "",
-		s->weather.stalls ? " stalls" : "", s->weather.lies ? " lies" : "",
-		s->weather.bad_starts ? " starts" : "", s->weather.manage ? " manage" : "",
-		s->weather.tight_memory ? " tight" : "", s->weather.short_queue ? " short" : "",
-		s->weather.no_descriptors ? " descriptors" : "",
-		s->weather.bad_writes ? " writes" : "", s->weather.jumps ? " jumps" : "");
+		w->big_bodies = random_chance(&s->random, 750);
+	w->unmarked = random_chance(&s->random, 500);
+	w->manage = w->manage || w->talks;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (*all[i].is)
+			sim_say(s, "weather: %s", all[i].name);
+	if (w->unmarked)
+		sim_say(s, "weather: unmarked");
 }
 
 static void sim_faults(struct sim *s)

@@ -36,6 +36,7 @@ struct weather {
 	bool lies;   /* workers that break the protocol */
 	bool bad_starts;
 	bool manage; /* models come, go, and are scaled */
+	bool talks;  /* most requests are those of sequences, whose workers come and go */
 	bool tight_memory, short_queue, no_descriptors, bad_writes;
 	bool jumps;    /* time does */
 	bool unmarked; /* no request says that it begins or ends a sequence */
@@ -57,6 +58,7 @@ struct sim {
 	struct list processes; /* struct process */
 	unsigned next_process;
 	uint64_t next_token;
+	unsigned first_sequence; /* whose requests are the most */
 	struct sim_figures {
 		uint64_t asked, answered, planned, refused, broken, deaths, turns;
 		unsigned calls_max;

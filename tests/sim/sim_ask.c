@@ -195,13 +195,17 @@ static void ask_form(struct sim *s, struct sim_ask *a, struct buf *b)
 	buf_puts(b, "\r\n--=-simulated--\r\n");
 }
 
-/* The first ids are those of most requests: so some sequences go on while others are begun. */
+/* The first ids are those of most requests: so some sequences go on while others are begun. Which
+ * ids are the first moves on: a sequence has its first request once. */
 static void ask_sequence(struct sim *s, const struct sim_model *m, struct sim_ask *a)
 {
 	unsigned of_10 = random_below(&s->random, 10);
 
+	if (s->first_sequence + m->sequences < PROCESS_LANES - 1 && random_chance(&s->random, 150))
+		s->first_sequence++;
 	buf_printf(&a->bytes, "ts_request_sequence_id: s%u\r\n",
-		   random_below(&s->random, 1 + random_below(&s->random, m->sequences)));
+		   s->first_sequence +
+			   random_below(&s->random, 1 + random_below(&s->random, m->sequences)));
 	if (s->weather.unmarked)
 		return;
 	if (of_10 == 0)
@@ -210,9 +214,16 @@ static void ask_sequence(struct sim *s, const struct sim_model *m, struct sim_as
 		buf_puts(&a->bytes, "ts_request_sequence_start: true\r\n");
 }
 
+static const struct sim_model *ask_model(struct sim *s)
+{
+	bool talks = s->weather.talks && random_chance(&s->random, 800);
+
+	return &s->models[talks ? 0 : random_below(&s->random, s->n_models)];
+}
+
 static void ask_predict(struct sim *s, struct sim_ask *a)
 {
-	const struct sim_model *m = &s->models[random_below(&s->random, s->n_models)];
+	const struct sim_model *m = ask_model(s);
 	struct buf body = BUF_INIT(SIM_REQUEST_MAX);
 	bool big = s->weather.big_bodies || random_chance(&s->random, 20);
 	char target[128];
@@ -343,7 +354,10 @@ static void ask_manage_bytes(struct sim *s, struct sim_ask *a, const char *metho
 
 void ask_manage(struct sim *s, struct sim_ask *a)
 {
-	const struct sim_model *m = &s->models[random_below(&s->random, s->n_models)];
+	/* The one that everybody talks to is left to who knows when (sim_manager.c). */
+	unsigned first = s->weather.talks;
+	const struct sim_model *m =
+		&s->models[first + random_below(&s->random, s->n_models - first)];
 	const char *method;
 	char target[128];
 

@@ -82,14 +82,19 @@ struct sim_client *client_create(struct sim *s)
 	return c;
 }
 
-void client_scale(struct sim *s, const struct sim_model *m, unsigned workers)
+void client_scale(struct sim *s, const struct sim_model *m, unsigned workers, unsigned then)
 {
 	struct sim_client *c = client_connect(s);
 
-	ask_scale(s, &c->asks[0], m, workers);
-	c->n_asks = 1;
-	s->figures.asked++;
-	sim_say(s, "client %u scales %s to %u", c->number, m->name, workers);
+	ask_scale(s, &c->asks[c->n_asks++], m, workers);
+	if (then)
+		ask_scale(s, &c->asks[c->n_asks++], m, then);
+	if (c->asks[0].last)
+		c->n_asks = 1;
+	c->pipelines = true;
+	s->figures.asked += c->n_asks;
+	sim_say(s, "client %u scales %s to %u, and to %u", c->number, m->name, workers, then);
+	client_step(s, c);
 }
 
 struct sim_client *client_probe(struct sim *s, const char *path, int status)

@@ -45,8 +45,8 @@ struct sim_client {
 };
 
 struct sim_client *client_create(struct sim *s);
-/* Gives a model so many workers. */
-void client_scale(struct sim *s, const struct sim_model *m, unsigned workers);
+/* Asks at once that a model has so many workers, and then (unless 0) another number. */
+void client_scale(struct sim *s, const struct sim_model *m, unsigned workers, unsigned then);
 /* Asks one thing, at once. */
 struct sim_client *client_probe(struct sim *s, const char *path, int status);
 /* Sends and reads a bit. May be its end. */

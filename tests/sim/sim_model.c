@@ -51,7 +51,8 @@ static const struct sim_model models_all[] = {
 	  .batch_delay_ms = 10,
 	  .latency_goal_ms = 30,
 	  .sequences = 4,
-	  .sequences_max = 8 },
+	  .sequences_max = 40,
+	  .sequence_idle_ms = 2000 },
 	{ .url = "talk",
 	  .name = "talk",
 	  .version = "1.0",
@@ -59,7 +60,8 @@ static const struct sim_model models_all[] = {
 	  .async = true,
 	  .streams = true,
 	  .sequences = 12,
-	  .sequences_max = 2 },
+	  .sequences_max = 2,
+	  .sequence_idle_ms = 200 },
 	{ .url = "ticket",
 	  .name = "ticket",
 	  .version = "1.0",
@@ -77,8 +79,11 @@ static const struct sim_model models_all[] = {
 
 void models_draw(struct sim *s)
 {
-	unsigned first = random_below(&s->random, ARRAY_LEN(models_all));
+	unsigned first;
 
+	do
+		first = random_below(&s->random, ARRAY_LEN(models_all));
+	while (s->weather.talks && !models_all[first].sequences);
 	s->n_models = 2 + random_below(&s->random, SIM_MODELS_MAX - 1);
 	for (unsigned i = 0; i < s->n_models; i++)
 		s->models[i] = models_all[(first + i) % ARRAY_LEN(models_all)];
@@ -116,7 +121,7 @@ static void model_config(const struct sim_model *m, char *text, size_t room)
 		snprintf(text + n, room - (size_t)n,
 			 "sequenceBatching: true\nsequenceMaxIdleMSec: %u\n"
 			 "maxNumSequence: %u\nmaxSequenceJobQueueSize: 4\n",
-			 MODEL_SEQUENCE_IDLE_MS, m->sequences_max);
+			 m->sequence_idle_ms, m->sequences_max);
 }
 
 void models_write(const struct sim *s)

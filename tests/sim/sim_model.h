@@ -10,7 +10,6 @@
 #include "sim_random.h"
 
 #define SIM_MODELS_MAX 6
-#define MODEL_SEQUENCE_IDLE_MS 2000u
 
 struct sim;
 
@@ -24,7 +23,7 @@ struct sim_model {
 	bool continuous;    /* … and make the batches */
 	bool streams;       /* answers come in pieces */
 	unsigned sequences; /* how many ids its clients use; 0: it has none */
-	unsigned sequences_max;
+	unsigned sequences_max, sequence_idle_ms;
 	bool job_ticket;
 };
 

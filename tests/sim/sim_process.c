@@ -131,6 +131,7 @@ static bool process_is_beside(const struct process *p, const struct process *q)
 /* Nobody goes on in a sequence without the state that another one has of it, or has had. */
 static void process_check_state(struct sim *s, const struct process *p, const struct process_job *j)
 {
+	uint64_t idle_ns = (uint64_t)p->worker->model.manifest->sequence_max_idle_ms * NS_PER_MS;
 	uint64_t at_ns = p->lost_ns[j->lane];
 
 	if (!j->lane || !p->worker->model.manifest->sequence_batching || !s->weather.unmarked ||
@@ -142,7 +143,7 @@ static void process_check_state(struct sim *s, const struct process *p, const st
 		if (process_is_beside(p, q))
 			at_ns = MAX(at_ns, MAX(q->state_ns[j->lane], q->lost_ns[j->lane]));
 	}
-	if (at_ns && system_now_ns() < at_ns + MODEL_SEQUENCE_IDLE_MS * NS_PER_MS)
+	if (at_ns && system_now_ns() < at_ns + idle_ns)
 		sim_fail(s, "process %u is to go on in sequence %s, of which others had the state",
 			 p->number, j->sequence);
 }
@@ -182,6 +183,9 @@ static void process_take_run(struct sim *s, struct process *p, const struct fram
 		while (frame_part_next(&fr, &part) == 0)
 			if (part.kind != FRAME_PART_FIELD)
 				j->body = part.span;
+		if (j->sequence[0])
+			sim_say(s, "process %u gets request %llu of sequence %s", p->number,
+				(unsigned long long)j->id, j->sequence);
 		process_check_sequence(s, p, j);
 		process_check_state(s, p, j);
 		list_push_back(&p->jobs, &j->link);

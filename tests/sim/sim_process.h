@@ -11,7 +11,7 @@
 
 struct sim;
 
-#define PROCESS_LANES 16
+#define PROCESS_LANES 128
 
 /* Memory of the front's that it was sent. */
 struct process_segment {
