@@ -69,7 +69,7 @@ sim: ## run the front in a simulator (SEED=7 VERBOSE=1: this one again; HOURS=1:
 		$(if $(HOURS),--hours $(HOURS)) \
 		$(if $(filter-out 0,$(VERBOSE)),--verbose)
 
-sim-plants: ## plant faults, one at a time, and let the simulator find each (a quarter of an hour)
+sim-plants: ## plant faults, one at a time, and let the simulator find each (half an hour)
 	@tools/setup.sh build
 	@$(PYTHON) tests/sim/plants.py
 
