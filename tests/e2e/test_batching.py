@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from e2e.archives import make_mar
+from e2e.archives import HANDLERS, make_mar
 from e2e.gate import Gate, background
 from e2e.server import assert_error, eventually
 
@@ -195,3 +195,31 @@ def test_what_fits_no_frame_is_refused(server):
     assert response.status_code == 413, response.text
     assert "Send long texts as values" in response.text
     assert server.predict("big", b"still").content == b"still"
+
+
+@pytest.mark.parametrize("path,special", [("/predictions/first", "describe"),
+                                          ("/invocations?model_name=first", "explain")])
+def test_a_clients_header_decides_for_no_other(serve, tmp_path, gate, path, special):
+    """Handlers ask the first request of a batch what it is to be, as BaseHandler does."""
+    make_mar(tmp_path / "store", "first", """
+import json
+from gate_at import enter
+class First:
+    def handle(self, data, context):
+        if context.get_request_header(0, "%s") == "True":
+            return ["special"]
+        if data[0]["body"]:
+            enter(json.loads(bytes(data[0]["body"])))
+        return ["usual"] * len(data)
+""" % special, config="batchSize: 4\nmaxBatchDelay: 50\nminWorkers: 1\nmaxWorkers: 1\n",
+             files={"gate_at.py": (HANDLERS / "gate.py").read_text()})
+    server = serve(store=tmp_path / "store")
+    first = background(server.predict, "first", gate.body())
+    gate.wait_entered()
+    odd = background(server.call, "POST", path, headers={special: "True"})
+    eventually(lambda: depth(server, "first") == 1)
+    others = [background(server.predict, "first") for _ in range(2)]
+    eventually(lambda: depth(server, "first") == 3)
+    gate.open()
+    assert [f.result().text for f in (first, odd, *others)] == ["usual", "special", "usual",
+                                                                "usual"]
