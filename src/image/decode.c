@@ -7,11 +7,13 @@
 
 #include "base/util.h"
 
-#define PIXELS UINT64_C(178956970) /* twice Pillow's MAX_IMAGE_PIXELS: there it is an error, too   \
-				    */
+#define PIXELS                                                                                     \
+	UINT64_C(178956970) /* twice Pillow's MAX_IMAGE_PIXELS: there it is an error, too          \
+			     */
 #define MEMORY (UINT64_C(1) << 30)
 
-static const struct image_codec *const codecs[] = { &image_codec_jpeg, &image_codec_png };
+static const struct image_codec *const codecs[] = { &image_codec_jpeg, &image_codec_png,
+						    &image_codec_gif, &image_codec_bmp };
 
 static const char *const names[IMAGE_FORMATS] = {
 	[IMAGE_JPEG] = "JPEG", [IMAGE_PNG] = "PNG", [IMAGE_WEBP] = "WebP",
