@@ -99,6 +99,13 @@ int kit_file_read(struct kit_file *f, const char *path, struct sconce_error *e);
 /* Another file in its place is another model, which nobody has asked for. */
 bool kit_file_is_the_same(const struct kit_file *f, const char *path);
 
+/* ---- hash.c ---- */
+
+#define KIT_HASH_BEGIN 0xcbf29ce484222325u
+
+/* FNV-1a, of 64 bits: it tells versions apart and is no seal. */
+void kit_hash(uint64_t *hash, const void *p, size_t n);
+
 /* ---- process.c ---- */
 
 /* Memory of this process that is in no file. */

@@ -77,8 +77,14 @@ uint32_t openvino_dtype(const struct openvino *o, unsigned type);
 
 /* ---- probe.c ---- */
 
-/* Compiles and runs a small model in a child. Negative: that ended the child, or it hung. */
+/* Compiles and runs a small model in a child, where that has not succeeded before. Negative: that
+ * ended the child, or it hung. */
 int openvino_probe(struct openvino *o, struct sconce_error *e);
+
+/* ---- tried.c ---- */
+
+bool openvino_was_tried(const struct openvino *o);
+void openvino_remember_tried(const struct openvino *o);
 
 /* ---- compile.c ---- */
 

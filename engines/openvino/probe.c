@@ -120,7 +120,10 @@ int openvino_probe(struct openvino *o, struct sconce_error *e)
 	int ends[2], status = 0;
 	ssize_t n = 0;
 	pid_t pid;
+	int r;
 
+	if (openvino_was_tried(o))
+		return 0;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return kit_fail(e, -1, "there is no pipe: %s", strerror(errno));
 	pid = fork();
@@ -138,5 +141,8 @@ int openvino_probe(struct openvino *o, struct sconce_error *e)
 		return kit_fail(e, -1, "there is no process: %s", strerror(errno));
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return probe_verdict(o, status, said, e);
+	r = probe_verdict(o, status, said, e);
+	if (!r)
+		openvino_remember_tried(o);
+	return r;
 }

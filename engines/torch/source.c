@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_BEGIN 0xcbf29ce484222325u
-#define HASH_PRIME 0x100000001b3u
-
 int source_folder(char *ret, size_t room)
 {
 	static const char anchor;
@@ -26,15 +23,6 @@ int source_folder(char *ret, size_t room)
 		       : -1;
 }
 
-/* FNV-1a, of 64 bits: it tells versions apart and is no seal. */
-static void hash_add(uint64_t *hash, const void *p, size_t n)
-{
-	const unsigned char *from = p;
-
-	for (size_t i = 0; i < n; i++)
-		*hash = (*hash ^ from[i]) * HASH_PRIME;
-}
-
 static int hash_file(uint64_t *hash, const char *folder, const char *name)
 {
 	char path[2 * KIT_PATH_MAX], block[4096];
@@ -45,9 +33,9 @@ static int hash_file(uint64_t *hash, const char *folder, const char *name)
 	f = fopen(path, "re");
 	if (!f)
 		return -1;
-	hash_add(hash, name, strlen(name) + 1);
+	kit_hash(hash, name, strlen(name) + 1);
 	while ((n = fread(block, 1, sizeof(block), f)))
-		hash_add(hash, block, n);
+		kit_hash(hash, block, n);
 	fclose(f);
 	return 0;
 }
@@ -64,7 +52,7 @@ int source_hash(const char *folder, uint64_t *ret)
 	struct dirent **entries = NULL;
 	int n = scandir(folder, &entries, is_source, alphasort), r = n > 0 ? 0 : -1;
 
-	*ret = HASH_BEGIN;
+	*ret = KIT_HASH_BEGIN;
 	for (int i = 0; i < n; i++) {
 		if (!r)
 			r = hash_file(ret, folder, entries[i]->d_name);

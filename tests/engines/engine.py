@@ -110,7 +110,10 @@ class Engine:
 
     def command(self, model, groups, folder, options):
         command = [HARNESS, "--out", folder]
-        for key, value in {**self.options, **options}.items():
+        options = {**self.options, **options}
+        if options.get("cache"):
+            Path(options["cache"]).mkdir(parents=True, exist_ok=True)   # as a host does
+        for key, value in options.items():
             flag = "--" + key.replace("_", "-")
             if isinstance(value, dict):
                 value = json.dumps(value)

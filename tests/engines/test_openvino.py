@@ -2,6 +2,7 @@
 """OpenVINO as an engine, beside numpy, ONNX Runtime and OpenVINO in Python."""
 
 import importlib.util
+import os
 import random
 import shutil
 import struct
@@ -354,6 +355,23 @@ def test_a_runtime_that_crashes_costs_a_sentence(tmp_path, linear):
                                           ".*another engine, or another version") as error:
         engine.call(linear)
     assert error.value.stage == "open"
+
+
+def test_what_has_been_tried_is_not_tried_again(tmp_path):
+    """Only that it works is remembered, of this very library."""
+    library, cache = tmp_path / "libopenvino_c.so", tmp_path / "cache"
+    shutil.copy(FAKE, library)
+    engine = Engine("openvino", tmp_path, python=this_python(), cache=cache,
+                    host_config={"library": str(library)})
+    with pytest.raises(EngineError, match="crashes on this processor"):
+        engine.call()
+    assert not list(cache.iterdir())
+    engine.call(environment={"FAKE_OPENVINO_WORKS": "1"})
+    assert [path.suffix for path in cache.iterdir()] == [".tried"]
+    engine.call()
+    os.utime(library, (1, 1))
+    with pytest.raises(EngineError, match="crashes on this processor"):
+        engine.call()
 
 
 @pytest.mark.parametrize("kind", ["xml", "pb", "tflite", "pdmodel"])
