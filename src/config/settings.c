@@ -479,6 +479,18 @@ static int check_model_list(const struct settings *s, enum model_list_kind kind,
 	return r;
 }
 
+/* Workers are in other folders than the server. */
+static void make_absolute(char **path)
+{
+	char *given = *path;
+	_cleanup_(freep) char *here = given && *given != '/' ? getcwd(NULL, 0) : NULL;
+
+	if (!here)
+		return;
+	*path = mem_printf("%s/%s", here, given);
+	free(given);
+}
+
 int settings_check(struct settings *s, struct buf *why)
 {
 	int budget = check_budget(s, host_memory(""), why), r = check_blacklist(s, why);
@@ -494,6 +506,7 @@ int settings_check(struct settings *s, struct buf *why)
 		s->workflow_store = mem_strdup(s->model_store);
 	if (!s->tmp_dir)
 		s->tmp_dir = mem_strdup("/tmp");
+	make_absolute(&s->cache_dir);
 	if (!s->key_file)
 		s->key_file = mem_strdup("key_file.json");
 	return budget ? budget : r;

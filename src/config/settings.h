@@ -73,6 +73,7 @@ struct settings {
 	uint64_t download_rate_min;                        /* bytes/s */
 	uint64_t install_py_dep_timeout;                   /* s */
 	char *tmp_dir;                                     /* default: $TEMP, $TMPDIR, /tmp */
+	char *cache_dir; /* absolute; NULL: where workers find it */
 	bool no_config_snapshots;
 	char *key_file;
 	/* the other keys of TorchServe */

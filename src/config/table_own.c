@@ -108,6 +108,9 @@ const struct setting settings_own[] = {
 	       "Seconds that stopping waits for requests in progress"),
 	ROW(FILES, SETTING_TEXT, tmp_dir, NULL, NULL,
 	    "Folder for unpacked archives; none: $TEMP, $TMPDIR or /tmp"),
+	ROW(FILES, SETTING_TEXT, cache_dir, NULL, NULL,
+	    "Folder for what workers make once and keep, as what is built for PyTorch; nobody else "
+	    "may write to it; none: sconce in $XDG_CACHE_HOME or ~/.cache"),
 	BOOL(FILES, no_config_snapshots, "false",
 	     "Neither record settings and models for the next start, nor read what was recorded"),
 };

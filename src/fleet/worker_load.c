@@ -86,7 +86,7 @@ static void load_engine(struct worker *w, struct buf *b)
 	json_put_member(b, "file", file);
 	json_put_member(b, "device", device);
 	json_put_member(b, "python", w->model.python ? w->model.python : python->executable);
-	json_put_member(b, "cache", "");
+	json_put_member(b, "cache", w->shared->settings->cache_dir);
 	json_put_member(
 		b, "name",
 		yyjson_get_str(yyjson_is_str(engine) ? engine : yyjson_obj_get(engine, "name")));

@@ -16,22 +16,25 @@
 #include "base/mem.h"
 #include "base/util.h"
 #include "wire/json.h"
+#include "worker/cache.h"
 #include "worker/model.h"
 
 #define ENGINES_LINE_MAX ((size_t)65536)
 
-static struct sconce_host engine_host(const char *python)
+static struct sconce_host engine_host(const char *python, const char *cache)
 {
 	return (struct sconce_host){ .size = sizeof(struct sconce_host),
 				     .abi = SCONCE_ENGINE_ABI,
 				     .log = model_log,
 				     .python = *python ? python : NULL,
+				     .cache = cache,
 				     .config = "{}" };
 }
 
 static void engine_line(struct buf *out, const char *file, const char *python)
 {
-	struct sconce_host host = engine_host(python);
+	_cleanup_(freep) char *cache = cache_open("");
+	struct sconce_host host = engine_host(python, cache);
 	struct sconce_engine_info info = { .size = sizeof(info) };
 	struct sconce_error e = { "" };
 	struct plugin p;
@@ -174,7 +177,8 @@ static FILE *engines_quiet(void)
 
 static int engine_prepare(const struct sconce_engine *t, const char *python, struct sconce_error *e)
 {
-	struct sconce_host host = engine_host(python);
+	_cleanup_(freep) char *cache = cache_open("");
+	struct sconce_host host = engine_host(python, cache);
 	struct sconce_engine_info info = { .size = sizeof(info) };
 	void *engine;
 
@@ -211,11 +215,12 @@ int engines_prepare(const char *name, const char *python)
 
 int engines_check(const char *file, const char *engine, const char *device, const char *python)
 {
-	_cleanup_(freep) char *path = realpath(file, NULL);
+	_cleanup_(freep) char *path = realpath(file, NULL), *cache = cache_open("");
 	struct buf out = BUF_INIT(ENGINES_LINE_MAX);
 	struct model_wish w = { .engine = engine,
 				.device = device,
 				.python = python,
+				.cache = cache,
 				.config = "{}",
 				.instances = 1,
 				.threads = 1 };

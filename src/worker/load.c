@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "base/util.h"
 #include "wire/json.h"
+#include "worker/cache.h"
 #include "worker/crash.h"
 #include "worker/optimized.h"
 
@@ -55,13 +56,13 @@ static bool load_wants_original(yyjson_val *root)
 static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e)
 {
 	yyjson_val *engine = yyjson_obj_get(root, "engine"), *config;
-	_cleanup_(freep) char *json = NULL;
+	_cleanup_(freep) char *json = NULL, *cache = cache_open(load_text(engine, "cache"));
 	int64_t threads = 1, instances = 1, batch = 0, max = LOAD_RESPONSE_MAX;
 	struct model_wish w = { .engine = load_text(engine, "name"),
 				.file = load_text(engine, "file"),
 				.device = load_text(engine, "device"),
 				.python = load_text(engine, "python"),
-				.cache = load_text(engine, "cache"),
+				.cache = cache,
 				.dir = load_text(root, "model_dir") };
 	int r;
 

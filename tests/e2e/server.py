@@ -111,7 +111,8 @@ class Server:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("TS_", "SCONCE_"))}
         if "SCONCE_PYTHON_PATH" in os.environ:
             env["SCONCE_PYTHON_PATH"] = os.environ["SCONCE_PYTHON_PATH"]
-        env.update({MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})})
+        env.update({MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1",
+                    "XDG_CACHE_HOME": str(self.root / "cache"), **(environment or {})})
         self.console_path = self.root / "console.log"
         with open(self.console_path, "ab") as console:
             self.process = subprocess.Popen(command, cwd=self.root, env=env, stdout=console,

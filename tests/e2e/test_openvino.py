@@ -78,6 +78,22 @@ def test_each_format(server, model, rows, answer):
     assert worker["engine"] == "openvino" and worker["runtime"] == "OpenVINO"
 
 
+def test_what_was_found_out_is_kept_where_nobody_else_writes(serve, python, tmp_path):
+    store, kept, opened = (tmp_path / name for name in ("models", "kept", "open"))
+    for folder in (store, opened):
+        folder.mkdir()
+    opened.chmod(0o777)
+    written.ir_linear(store / "own.xml", WEIGHTS)
+    server = serve(store=store, python=python, cache_dir=kept)
+    assert server.predict("own", json.dumps([ROW]), headers=JSON).json() == [PRODUCT]
+    assert ".tried" in {path.suffix for path in kept.iterdir()}
+    server = serve(store=store, python=python, cache_dir=opened)
+    assert server.predict("own", json.dumps([ROW]), headers=JSON).json() == [PRODUCT]
+    assert "is not used as a cache: " in server.log("model_log.log")
+    assert "can be written to by every user; cache_dir names another" in server.log("model_log.log")
+    assert not list(opened.iterdir())
+
+
 def test_names_of_tensorflow_serving(server):
     answer = server.predict("tf", json.dumps({"inputs": {"row": [ROW]}}), headers=JSON)
     assert answer.json() == {"outputs": [PRODUCT]}
