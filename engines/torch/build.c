@@ -22,35 +22,6 @@
 
 /* ---- where it is ---- */
 
-static int make_folders(const char *path)
-{
-	char part[KIT_PATH_MAX];
-
-	for (const char *at = path; (at = strchr(at + 1, '/'));) {
-		snprintf(part, sizeof(part), "%.*s", (int)(at - path), path);
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return -1;
-	}
-	return mkdir(path, 0700) < 0 && errno != EEXIST ? -1 : 0;
-}
-
-static int cache_folder(const struct sconce_host *host, char *ret, size_t room)
-{
-	const char *given = SCONCE_HAS(host, cache) ? host->cache : NULL;
-	const char *shared = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	int n;
-
-	if (given && *given)
-		n = snprintf(ret, room, "%s", given);
-	else if (shared && *shared == '/')
-		n = snprintf(ret, room, "%s/sconce", shared);
-	else if (home && *home == '/')
-		n = snprintf(ret, room, "%s/.cache/sconce", home);
-	else
-		return -1;
-	return (size_t)n < room ? 0 : -1;
-}
-
 /* Texts in the libraries of a torch have one of two layouts, which all of its users share. */
 static bool has_new_texts(const struct torch *t)
 {
@@ -77,7 +48,8 @@ static bool has_new_texts(const struct torch *t)
 
 int torch_shim_place(struct torch *t, struct sconce_error *e)
 {
-	char source[KIT_PATH_MAX], cache[KIT_PATH_MAX];
+	const char *cache = SCONCE_HAS(t->host, cache) ? t->host->cache : NULL;
+	char source[KIT_PATH_MAX];
 	uint64_t hash;
 
 	if (source_folder(source, sizeof(source)) < 0 || source_hash(source, &hash) < 0)
@@ -85,10 +57,10 @@ int torch_shim_place(struct torch *t, struct sconce_error *e)
 				"the source of the engine's C++ half is not where it belongs, "
 				"%.500s: install sconce again",
 				source);
-	if (cache_folder(t->host, cache, sizeof(cache)) < 0)
+	if (!cache || !*cache)
 		return kit_fail(e, -1,
 				"there is no folder to keep what is built for PyTorch in: set "
-				"XDG_CACHE_HOME");
+				"SCONCE_CACHE_DIR, or cache_dir of the server");
 	if (snprintf(t->shim, sizeof(t->shim), "%s/torch-%s-%016llx%s.so", cache, t->version,
 		     (unsigned long long)hash, has_new_texts(t) ? "" : "-old") >= KIT_PATH_MAX)
 		return kit_fail(e, -1, "the path of the cache is too long: %.500s", cache);
@@ -174,16 +146,16 @@ static int build_locked(const struct torch *t, int lock, struct sconce_error *e)
 
 int torch_shim_build(struct torch *t, struct sconce_error *e)
 {
-	char lock[KIT_PATH_MAX + 16], folder[KIT_PATH_MAX];
+	char lock[KIT_PATH_MAX + 16];
 	int fd, r;
 
 	if (torch_shim_is_built(t))
 		return 0;
-	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(t->shim, '/') - t->shim), t->shim);
 	snprintf(lock, sizeof(lock), "%s.lock", t->shim);
-	if (make_folders(folder) < 0 || (fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
-		return kit_fail(e, -1, "what is built for PyTorch cannot be kept in %.500s: %s",
-				folder, strerror(errno));
+	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return kit_fail(e, -1, "what is built for PyTorch cannot be kept: %.500s: %s", lock,
+				strerror(errno));
 	while ((r = flock(fd, LOCK_EX)) < 0 && errno == EINTR)
 		;
 	if (r < 0)
