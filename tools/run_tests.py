@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -206,6 +207,23 @@ def image(name, folder):
                                                   python=".venv-demo/bin/python")
 
 
+NEON = ["image", "kernels_16", "kernels_neon", "kernels_plain", "kernels_split", "simd_arm",
+        "test_kernels", "weights"]
+
+
+def neon():
+    """Kernels for ARM on another processor: their unit test, in an emulator. On ARM it is one of
+    the others."""
+    compiler, emulator = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64")
+    if not compiler or not emulator:
+        return Counts(skipped=1)
+    program = str(RESULTS / "neon")
+    compiled = one([compiler, "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-O2", "-D_GNU_SOURCE",
+                    "-ffp-contract=off", "-static", "-Isrc", "-o", program,
+                    *(f"src/image/{name}.c" for name in NEON), "-lm", "-lpthread"])
+    return compiled if compiled.failed else one([emulator, program])
+
+
 def engine_units(name, folder):
     """Plug-ins, each in a process of its own, beside their runtimes in Python."""
     environment = {"SCONCE_ENGINES_BUILD": str(ROOT / folder),
@@ -309,6 +327,7 @@ STEPS = {
     "python": lambda: pytest("python", "-m", "not torch", "tests/unit_python",
                              env={"PYTHONPATH": str(ROOT / "python")}),
     "image": lambda: image("image", "build"),
+    "neon": neon,
     "asan-e2e": lambda: e2e("asan-e2e", "build-asan"),
     "e2e": lambda: e2e("e2e", "build"),
     "compat": compat,
@@ -390,7 +409,7 @@ def main():
 def needs(name):
     if name == "sim" or name.startswith("asan-"):
         return "build-asan"
-    return None if name in ("tidy", "lint", "python") else "build"
+    return None if name in ("tidy", "lint", "python", "neon") else "build"
 
 
 if __name__ == "__main__":

@@ -48,6 +48,11 @@ python_packages() {
 	"$PYTHON" -c 'import pip' 2>/dev/null || echo python3-pip
 }
 
+# Kernels for ARM are tested in an emulator.
+arm_packages() {
+	[ "$(uname -m)" != x86_64 ] || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+}
+
 java_packages() { command -v java >/dev/null || echo default-jre-headless; }
 
 debian() {
@@ -173,7 +178,7 @@ main() {
 	build) setup_build ;;
 	wheel) setup_wheel ;;
 	test)
-		setup_wheel $TEST $COMPILER
+		setup_wheel $TEST $COMPILER $(arm_packages)
 		environment .venv tests/requirements.txt
 		optimize
 		examples

@@ -38,7 +38,9 @@ struct image_kernels {
 		       float *const *to);
 };
 
-extern const struct image_kernels image_kernels_plain;
+/* A machine has some of them: ask image_kernels_all(). */
+extern const struct image_kernels image_kernels_plain, image_kernels_avx2, image_kernels_avx512,
+	image_kernels_vnni, image_kernels_neon;
 /* Of pixels of 16 bits, in doubles; without floats(). */
 extern const struct image_kernels image_kernels_16;
 

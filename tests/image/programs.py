@@ -31,9 +31,9 @@ class Picture(NamedTuple):
 class Program:
     """A process that answers what it is asked, one thing after the other."""
 
-    def __init__(self, path, environment):
+    def __init__(self, path, environment, **options):
         self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        env=environment)
+                                        env=environment, **options)
 
     def __enter__(self):
         return self
