@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -267,6 +268,26 @@ static void test_a_batch_that_has_not_begun_is_not_late(void **state)
 	rig_ends(SIGKILL);
 }
 
+/* Python's integers have no end. */
+static void test_a_metric_without_a_finite_value_is_dropped_alone(void **state)
+{
+	static const char start[] = "\"unit\":\"count\",\"type\":\"gauge\",\"value\"";
+	char text[640];
+	struct buf out = BUF_INIT(65536);
+
+	(void)state;
+	snprintf(text, sizeof(text),
+		 "[{\"name\":\"Huge\",%s:1%0400d},{\"name\":\"Fine\",%s:7}]", start, 0, start);
+	rig.telemetry.handlers.auto_detect = true;
+	rig_loads();
+	rig_says(FRAME_METRIC, 0, text);
+	assert_int_equal(rig.kills, 0);
+	metrics_write(rig.metrics, NULL, 0, &out);
+	assert_null(strstr(buf_cstr(&out), "Huge"));
+	assert_non_null(strstr(buf_cstr(&out), "\nFine{"));
+	buf_finish(&out);
+}
+
 #define WORKER_TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -283,6 +304,7 @@ int main(void)
 		WORKER_TEST(test_a_client_that_takes_next_to_nothing_loses_its_stream),
 		WORKER_TEST(test_a_client_that_takes_a_long_piece_keeps_its_stream),
 		WORKER_TEST(test_a_batch_that_has_not_begun_is_not_late),
+		WORKER_TEST(test_a_metric_without_a_finite_value_is_dropped_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

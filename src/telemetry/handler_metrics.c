@@ -206,7 +206,9 @@ static void handler_update_apply(struct handler_metrics *h, const char *thread,
 
 void handler_metrics_update(struct handler_metrics *h, const char *thread, struct slice json)
 {
-	yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)json.p, json.n, 0, NULL, NULL);
+	/* A number that is too large for a double is its own update's fault. */
+	yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)json.p, json.n,
+					   YYJSON_READ_ALLOW_INF_AND_NAN, NULL, NULL);
 	struct handler_update u;
 	yyjson_val *v;
 	size_t i, n;
