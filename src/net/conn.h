@@ -11,6 +11,8 @@
  * hands bytes to the protocol, which calls the API layer; nothing else calls out.
  */
 
+#include <sys/types.h>
+
 #include "net/h1.h"
 #include "net/net.h"
 
@@ -72,7 +74,9 @@ struct listener {
 	unsigned connections; /* that came by it */
 	bool pipe;            /* a Unix socket */
 	bool paused;          /* it could not accept: until the next tick */
-	char *unlink_path;    /* of a Unix socket */
+	char *unlink_path;    /* of a Unix socket … */
+	dev_t dev;            /* … as long as what lies there is this one */
+	ino_t ino;
 	int port;
 };
 

@@ -35,6 +35,16 @@ static void listener_closed(uv_handle_t *h)
 	listener_free(h->data);
 }
 
+/* Somebody may have put another socket there since, who still listens on it. */
+static void listener_unlink(const struct listener *l)
+{
+	struct stat st;
+
+	if (l->unlink_path && lstat(l->unlink_path, &st) == 0 && st.st_dev == l->dev &&
+	    st.st_ino == l->ino)
+		unlink(l->unlink_path);
+}
+
 void listener_close(struct listener *l)
 {
 	list_for_each (n, &l->net->conns) {
@@ -43,8 +53,7 @@ void listener_close(struct listener *l)
 		if (c->listener == l)
 			c->listener = NULL;
 	}
-	if (l->unlink_path)
-		unlink(l->unlink_path);
+	listener_unlink(l);
 	list_remove(&l->link);
 	uv_close((uv_handle_t *)&l->poll, listener_closed);
 }
@@ -188,11 +197,16 @@ static int net_bind_unix(struct listener *l, const char *path, struct buf *why)
 	l->pipe = true;
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	r = l->fd < 0 || bind(l->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
-	if (!r)
-		l->unlink_path = mem_strdup(path);
-	else
+	if (r) {
 		buf_printf(why, "unix:%s: %s", path, uv_strerror(r));
-	return r;
+		return r;
+	}
+	if (lstat(path, &st) == 0) {
+		l->unlink_path = mem_strdup(path);
+		l->dev = st.st_dev;
+		l->ino = st.st_ino;
+	}
+	return 0;
 }
 
 /* IPv6's any takes IPv4 too, whatever the system's default is. */

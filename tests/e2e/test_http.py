@@ -501,6 +501,17 @@ def test_stale_unix_socket_is_replaced_and_a_live_one_is_not(serve, tmp_path, mo
     second.stop()
 
 
+def test_a_unix_socket_that_took_its_place_is_left_there(serve, tmp_path):
+    path = tmp_path / "inference.sock"
+    first = serve(load_models=None, inference_address=f"unix:{path}", wait=False)
+    serve(load_models=None, inference_address=f"unix:{path}.new", wait=False)
+    eventually(lambda: path.exists() and (tmp_path / f"{path}.new").exists())
+    os.rename(f"{path}.new", path)
+    first.stop()
+    with Raw(str(path)) as raw:
+        assert raw.request("GET", "/livez").status == 200
+
+
 def test_client_that_leaves_while_it_waits(server, gate):
     """Its request is still in the queue: the handler never sees it."""
     first = background(server.predict, "gate", gate.body(tag="first"))
