@@ -35,14 +35,16 @@ unsigned dispatch_concurrent_batches(unsigned credits, unsigned inflight, bool e
 enum dispatch_fate dispatch_after_death(const struct request *r, const struct dispatch_death *d)
 {
 	bool late = r->deadline_ns && r->deadline_ns <= d->now_ns;
-	bool suspect = d->concurrent || r->batch == d->started_batch;
+	bool begun = r->batch <= d->started_batch ||
+		     (d->first && r->unbegun >= DISPATCH_UNBEGUN_MAX);
+	bool suspect = d->concurrent || r->batch >= d->started_batch;
 
 	if (r->cancelled)
 		return FATE_DROP;
 	/* Whatever the worker has noted: what has begun to answer had begun. */
 	if (d->timed_out || r->answered)
 		return FATE_FAIL;
-	if (r->batch > d->started_batch)
+	if (!begun)
 		return FATE_REQUEUE;
 	if (!d->retry || late || (suspect && r->retried))
 		return FATE_FAIL;

@@ -16,6 +16,9 @@
 #define DISPATCH_SHORT_NS UINT64_C(100000)  /* a handler this short is worth several per frame */
 #define DISPATCH_FRAME_NS UINT64_C(1000000) /* a frame holds at most this much work */
 #define DISPATCH_BATCHES_MAX 8
+/* A worker says itself what it has begun. Of one that says nothing, what it had first is held to be
+ * begun when that has happened so often. */
+#define DISPATCH_UNBEGUN_MAX 2
 
 struct dispatch_policy {
 	bool frame_batching;
@@ -47,6 +50,7 @@ struct dispatch_death {
 	bool concurrent; /* batches ran side by side: any that was begun may be the culprit */
 	bool retry;      /* what was begun may be run again */
 	bool timed_out;  /* this batch was not answered in time: it had its turn */
+	bool first;      /* nothing that the worker had been given was before it */
 };
 
 enum dispatch_fate dispatch_after_death(const struct request *r, const struct dispatch_death *d);

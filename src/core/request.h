@@ -65,6 +65,7 @@ struct request {
 	uint64_t batch;       /* sequence number of the batch it runs in */
 	struct span grant;    /* reply memory it holds on its worker */
 	size_t encoded;       /* bytes that it takes in a frame to its worker */
+	unsigned unbegun;     /* deaths of workers that had it first, and had not begun it */
 	bool retried;         /* was begun once on a worker that died: runs alone */
 	bool answered;        /* some bytes of the answer went out: never retried */
 	bool cancelled;       /* nobody waits for it */

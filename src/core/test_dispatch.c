@@ -49,6 +49,7 @@ static void death_decides_by_what_was_begun(void **state)
 		struct request r;
 		bool allowed, timed_out, concurrent;
 		enum dispatch_fate want;
+		bool behind;
 	} rows[] = {
 		{ { .batch = 6 }, true, false, false, FATE_REQUEUE },
 		{ { .batch = 6 }, false, true, false, FATE_FAIL },
@@ -66,6 +67,12 @@ static void death_decides_by_what_was_begun(void **state)
 		{ { .batch = 4 }, true, false, true, FATE_RETRY_ALONE },
 		{ { .batch = 4, .retried = true }, true, false, true, FATE_FAIL },
 		{ { .batch = 6, .cancelled = true }, true, false, false, FATE_DROP },
+		/* What workers have first and never begin, again and again. */
+		{ { .batch = 6, .unbegun = 1 }, true, false, false, FATE_REQUEUE },
+		{ { .batch = 6, .unbegun = 2 }, true, false, false, FATE_RETRY_ALONE },
+		{ { .batch = 6, .unbegun = 2 }, true, false, false, FATE_REQUEUE, .behind = true },
+		{ { .batch = 6, .unbegun = 2 }, false, false, false, FATE_FAIL },
+		{ { .batch = 6, .unbegun = 3, .retried = true }, true, false, false, FATE_FAIL },
 	};
 
 	(void)state;
@@ -74,7 +81,8 @@ static void death_decides_by_what_was_begun(void **state)
 					    .now_ns = 100,
 					    .concurrent = rows[i].concurrent,
 					    .retry = rows[i].allowed,
-					    .timed_out = rows[i].timed_out };
+					    .timed_out = rows[i].timed_out,
+					    .first = !rows[i].behind };
 
 		assert_int_equal(dispatch_after_death(&rows[i].r, &d), rows[i].want);
 	}

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/dispatch.h"
 #include "fleet/worker_rig.h"
 
 static void test_loads_runs_answers_and_stops(void **state)
@@ -51,6 +52,27 @@ static void test_a_death_gives_back_what_was_not_begun(void **state)
 	assert_int_equal(rig_runs(), 1);
 	rig_answers(7, "true");
 	assert_int_equal(rig.replies, 1);
+}
+
+/* A liar never notes what it begins. */
+static void test_what_is_never_begun_is_not_run_for_ever(void **state)
+{
+	struct request r = rig_asked(7, NULL);
+	unsigned deaths = 0;
+
+	(void)state;
+	rig.settings.retry = true;
+	queue_push(&rig.queue, &r);
+	while (!rig.replies) {
+		rig_loads();
+		assert_int_equal(rig_runs(), 1);
+		rig_ends(SIGKILL);
+		assert_true(++deaths <= DISPATCH_UNBEGUN_MAX + 2);
+		worker_start(rig.w);
+	}
+	assert_true(r.retried);
+	assert_int_equal(rig.last.status, 507);
+	assert_int_equal(rig.released, 1);
 }
 
 static void test_a_batch_is_as_large_as_a_frame(void **state)
@@ -261,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORKER_TEST(test_loads_runs_answers_and_stops),
 		WORKER_TEST(test_a_death_gives_back_what_was_not_begun),
+		WORKER_TEST(test_what_is_never_begun_is_not_run_for_ever),
 		WORKER_TEST(test_a_batch_is_as_large_as_a_frame),
 		WORKER_TEST(test_what_cannot_be_handed_over_waits_again),
 		WORKER_TEST(test_a_large_configuration_can_be_loaded),

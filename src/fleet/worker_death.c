@@ -97,6 +97,7 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 		enum dispatch_fate fate = dispatch_after_death(r, death);
 
 		list_remove(n);
+		r->unbegun += death->first && r->batch > death->started_batch;
 		/* One that we stopped ourselves has nothing against its requests. */
 		if (w->state == WORKER_STOPPING && !fl->late && fate == FATE_RETRY_ALONE)
 			fate = FATE_REQUEUE;
@@ -123,6 +124,8 @@ void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t
 
 		/* Those beside the one that hung have done nothing wrong. */
 		death.timed_out = fl->late;
+		/* One that we stop may not have looked at it. */
+		death.first = list_first(&w->flights) == n && w->state != WORKER_STOPPING;
 		worker_settle_flight(w, fl, &death, how, code);
 	}
 	assert(list_empty(&w->flights));
