@@ -202,7 +202,9 @@ def torch():
 
 def image(name, folder):
     """Pictures beside Pillow and torchvision, which are in the demonstration's Python."""
-    environment = {**beside_ours(), "SCONCE_IMAGE_BUILD": str(ROOT / folder)}
+    library = ROOT / folder / "src" / "image" / "libsconce-image.so"
+    environment = {**beside_ours(), "SCONCE_IMAGE_BUILD": str(ROOT / folder),
+                   "SCONCE_IMAGE_LIBRARY": str(library)}
     return build(folder, "image-tests") or pytest(name, "tests/image", env=environment,
                                                   python=".venv-demo/bin/python")
 

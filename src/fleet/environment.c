@@ -4,7 +4,9 @@
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/slice.h"
 #include "config/settings.h"
@@ -87,6 +89,17 @@ static void environment_set_flags(struct environment *e, const struct settings *
 	environment_set_flag(e, "TS_IPEX_GPU_ENABLE", s->ipex_gpu_enable);
 }
 
+/* Where it is built, the library lies elsewhere than where packages look for it (sconce/image). */
+static void environment_set_images(struct environment *e, const struct settings *s)
+{
+	_cleanup_(freep) char *built = file_beside_us("../src/image/libsconce-image.so");
+
+	if (built && access(built, R_OK) == 0 && !getenv("SCONCE_IMAGE_LIBRARY"))
+		environment_set(e, mem_printf("SCONCE_IMAGE_LIBRARY=%s", built));
+	if (strcmp(s->native, "never") == 0)
+		environment_set(e, mem_strdup("SCONCE_IMAGE=off"));
+}
+
 static void environment_set_devices(struct environment *e, const struct worker *w)
 {
 	_cleanup_(buf_finish) struct buf line = BUF_INIT(8192);
@@ -144,6 +157,7 @@ char **worker_environment(const struct worker_shared *s, const struct worker *w,
 		environment_inherit(&e, NULL);
 	environment_python(&e, s->python, w);
 	environment_set_flags(&e, s->settings);
+	environment_set_images(&e, s->settings);
 	environment_set_threads(&e, w);
 	environment_set_malloc(&e);
 	if (w) {

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody's Compose, of torchvision or of ts, as steps that are done in one pass.
+
+Only what is known exactly is taken: classes by where they are defined (one derived from them may do
+anything), with the attributes that they have at this moment. Whatever else there is, the
+transforms run as they are written.
+"""
+
+import os
+
+from sconce.image import library, run, steps, transforms
+from sconce.image.source import File
+
+_TORCHVISION, _OURS = "torchvision.transforms.transforms.", "ts.torch_handler.transforms."
+
+
+def _resize(t):
+    # Whatever `antialias` says: of pictures torchvision lets Pillow do it, which always does.
+    return transforms.Resize(t.size, t.interpolation, getattr(t, "max_size", None)).steps()
+
+
+def _floats(values):
+    return values.flatten().tolist() if hasattr(values, "flatten") else list(values)
+
+
+_KNOWN = {
+    "Resize": _resize,
+    "CenterCrop": lambda t: transforms.CenterCrop(t.size).steps(),
+    "Pad": lambda t: transforms.Pad(t.padding, t.fill, t.padding_mode).steps(),
+    "Grayscale": lambda t: transforms.Grayscale(t.num_output_channels).steps(),
+    "ToTensor": lambda t: [steps.to_tensor()],
+    "Normalize": lambda t: [steps.normalize(_floats(t.mean), _floats(t.std))],
+}
+
+
+def _name(thing):
+    """The name of a class of one of the two modules, or None."""
+    kind = type(thing)
+    whole = "%s.%s" % (kind.__module__, kind.__qualname__)
+    for module in (_TORCHVISION, _OURS):
+        if whole.startswith(module):
+            return whole[len(module):]
+    return None
+
+
+def known_steps(compose):
+    """The steps of a Compose, or None where it holds anything else, or ends in no tensor."""
+    if _name(compose) != "Compose":
+        return None
+    todo = []
+    for transform in compose.transforms:
+        make = _KNOWN.get(_name(transform) or "")
+        if not make:
+            return None
+        try:
+            todo += make(transform)
+        except (steps.Unknown, TypeError, ValueError, AttributeError):
+            return None
+    ends = library.OPS.index("to_tensor")
+    return todo if any(step.op == ends for step in todo) else None
+
+
+def is_wanted():
+    """SCONCE_IMAGE=off in the environment, which the setting native=never makes, turns it off."""
+    return os.environ.get("SCONCE_IMAGE") != "off"
+
+
+def fused(compose, data):
+    """The tensor that `compose` makes of Pillow's picture of these bytes; None where that is not
+    known, or the library says no: then who asks does as it is written, and has Pillow's errors."""
+    todo = known_steps(compose) if is_wanted() else None
+    if todo is None:
+        return None
+    try:
+        return run.tensor(File(data), todo, out="torch")
+    except (library.ImageError, library.Unavailable, MemoryError):
+        return None

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What python/sconce/image calls through ctypes: a shared library of this folder alone. Its structs
+ * are those of the headers; sconce_image_layout() tells their sizes, so that a library of another
+ * version is found out before it is used. Pointers are Python's to keep alive during a call, which
+ * runs without its lock.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/chain.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define EXPORT_VERSION 1u
+
+EXPORT extern uint64_t sconce_image_layout(void);
+EXPORT extern int sconce_image_open(const void *bytes, size_t n, const struct image_limits *limits,
+				    struct image_reader **ret, struct image_info *ret_info,
+				    struct image_error *e);
+EXPORT extern int sconce_image_hold(enum image_mode mode, uint32_t width, uint32_t height,
+				    const void *pixels, struct image **ret, struct image_error *e);
+EXPORT extern int sconce_image_again(const struct image *image, struct image_reader **ret,
+				     struct image_info *ret_info, struct image_error *e);
+EXPORT extern void sconce_image_drop(struct image *image);
+EXPORT extern void sconce_image_close(struct image_reader *r);
+EXPORT extern int sconce_image_plan(const struct image_chain *c, const struct image_info *info,
+				    struct image_plan **ret, struct image_result *ret_result,
+				    struct image_error *e);
+EXPORT extern void sconce_image_plan_free(struct image_plan *p);
+EXPORT extern int sconce_image_tensor(const struct image_plan *p, struct image_reader *from,
+				      void *to, struct image_error *e);
+EXPORT extern int sconce_image_picture(const struct image_plan *p, struct image_reader *from,
+				       struct image **ret, struct image_error *e);
+EXPORT extern void sconce_image_bands(const struct image *image, void *to);
+
+uint64_t sconce_image_layout(void)
+{
+	return (uint64_t)EXPORT_VERSION << 48 | (uint64_t)sizeof(struct image_step) << 32 |
+	       (uint64_t)sizeof(struct image_result) << 16 | sizeof(struct image_info);
+}
+
+int sconce_image_open(const void *bytes, size_t n, const struct image_limits *limits,
+		      struct image_reader **ret, struct image_info *ret_info, struct image_error *e)
+{
+	int r = image_open(bytes, n, limits, ret, e);
+
+	if (!r)
+		*ret_info = *image_reader_info(*ret);
+	return r;
+}
+
+/* ---- pictures in memory ---- */
+
+/* Dense channels, as Python has them, and pixels as image.h has them. */
+static void bands_get(const struct image *image, uint32_t y, uint8_t *to)
+{
+	const uint8_t *from = image->pixels + (size_t)y * image->stride;
+	unsigned pixel = image_pixel(image->mode), bands = image_bands(image->mode);
+
+	if (pixel == bands || image->mode == IMAGE_I16) {
+		memcpy(to, from, (size_t)image->width * pixel);
+		return;
+	}
+	for (uint32_t x = 0; x < image->width; x++, from += pixel, to += bands)
+		for (unsigned b = 0; b < bands; b++)
+			to[b] = from[b + (image->mode == IMAGE_LA && b ? 2 : 0)];
+}
+
+static void bands_put(struct image *image, uint32_t y, const uint8_t *from)
+{
+	uint8_t *to = image->pixels + (size_t)y * image->stride;
+	unsigned pixel = image_pixel(image->mode), bands = image_bands(image->mode);
+
+	if (pixel == bands || image->mode == IMAGE_I16) {
+		memcpy(to, from, (size_t)image->width * pixel);
+		return;
+	}
+	for (uint32_t x = 0; x < image->width; x++, from += bands, to += pixel) {
+		to[0] = from[0];
+		to[1] = image->mode == IMAGE_LA ? from[0] : from[1];
+		to[2] = image->mode == IMAGE_LA ? from[0] : from[2];
+		to[3] = image->mode == IMAGE_LA ? from[1] : 255;
+	}
+}
+
+static size_t bands_row(const struct image *image)
+{
+	return (size_t)image->width * (image->mode == IMAGE_I16 ? 2 : image_bands(image->mode));
+}
+
+int sconce_image_hold(enum image_mode mode, uint32_t width, uint32_t height, const void *pixels,
+		      struct image **ret, struct image_error *e)
+{
+	struct image *image;
+	int r;
+
+	if (mode >= IMAGE_MODES || mode == IMAGE_P || !width || !height)
+		return image_fail(e, IMAGE_BAD, "there are no such pictures");
+	image = malloc(sizeof(*image));
+	if (!image)
+		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory for the picture");
+	r = image_create(image, mode, width, height, e);
+	if (r < 0) {
+		free(image);
+		return r;
+	}
+	for (uint32_t y = 0; y < height; y++)
+		bands_put(image, y, (const uint8_t *)pixels + y * bands_row(image));
+	*ret = image;
+	return 0;
+}
+
+int sconce_image_again(const struct image *image, struct image_reader **ret,
+		       struct image_info *ret_info, struct image_error *e)
+{
+	int r = image_reader_of(image, ret, e);
+
+	if (!r)
+		*ret_info = *image_reader_info(*ret);
+	return r;
+}
+
+void sconce_image_bands(const struct image *image, void *to)
+{
+	for (uint32_t y = 0; y < image->height; y++)
+		bands_get(image, y, (uint8_t *)to + y * bands_row(image));
+}
+
+void sconce_image_drop(struct image *image)
+{
+	image_free(image);
+	free(image);
+}
+
+void sconce_image_close(struct image_reader *r)
+{
+	image_reader_close(r);
+}
+
+/* ---- chains ---- */
+
+int sconce_image_plan(const struct image_chain *c, const struct image_info *info,
+		      struct image_plan **ret, struct image_result *ret_result,
+		      struct image_error *e)
+{
+	int r = image_chain_check(c, e);
+
+	if (!r)
+		r = image_plan_create(c, info, ret, e);
+	if (!r)
+		*ret_result = *image_plan_result(*ret);
+	return r;
+}
+
+void sconce_image_plan_free(struct image_plan *p)
+{
+	image_plan_free(p);
+}
+
+int sconce_image_tensor(const struct image_plan *p, struct image_reader *from, void *to,
+			struct image_error *e)
+{
+	return image_plan_tensor(p, from, to, e);
+}
+
+int sconce_image_picture(const struct image_plan *p, struct image_reader *from, struct image **ret,
+			 struct image_error *e)
+{
+	struct image *image = malloc(sizeof(*image));
+	int r;
+
+	if (!image)
+		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory for the picture");
+	r = image_plan_image(p, from, image, e);
+	if (r < 0)
+		free(image);
+	else
+		*ret = image;
+	return r;
+}
