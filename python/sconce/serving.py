@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop of a worker with an ordinary handler: one batch at a time."""
 
+import os
 import sys
 from time import monotonic_ns
 
@@ -12,6 +13,7 @@ from sconce.replies import Replies
 
 # Replies wait for the rest of their frame only while handlers are this short.
 _HOLD_NS = 100_000
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 tuned = 0        # threads, as the front said last
 session = None   # the one session of this process, for handlers that stream
@@ -124,14 +126,24 @@ def stream(replies, requests, context, own, values, ids):
     replies.flush()
 
 
-def tune(threads):
-    """Uses this many threads from now on, unless the handler has chosen for itself.
+def _tell_libraries(threads):
+    """Those that are imported later look there. Other models may have come since this process was
+    started; another number than ours is somebody else's wish."""
+    ours = os.environ.get("OMP_NUM_THREADS")
+    if ours and (not ours.isdigit() or (tuned and ours != str(tuned))):
+        return
+    for name in THREAD_VARIABLES:
+        if os.environ.get(name) in (None, ours):
+            os.environ[name] = str(threads)
 
-    A torch that is not there yet will find the number in its environment."""
+
+def tune(threads):
+    """Uses this many threads from now on, unless the handler has chosen for itself."""
     global tuned
     torch = sys.modules.get("torch")
     if threads <= 0 or (torch and tuned and torch.get_num_threads() != tuned):
         return
+    _tell_libraries(threads)
     if torch:
         torch.set_num_threads(threads)
     tuned = threads

@@ -16,7 +16,6 @@ from sconce.memory import Memory
 
 _ASYNC_CREDITS = 64
 _TRACEBACK_MAX = 5000      # characters, which JSON may make six bytes each; a frame holds 64 KiB
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def _send_json(channel, kind, arg, document):
@@ -71,7 +70,7 @@ def _make_context(load):
 
 
 def _prepare(load):
-    for name in _THREAD_VARIABLES:
+    for name in serving.THREAD_VARIABLES:
         os.environ.setdefault(name, str(load.get("threads") or 1))
     os.chdir(load["model_dir"])
     # Our own packages first, so that our `ts` wins over an installed one.
