@@ -35,10 +35,12 @@ struct manifest {
 	int64_t sequence_max_idle_ms, sequence_timeout_ms, max_num_sequence,
 		max_sequence_job_queue_size;
 	bool use_job_ticket, continuous_batching, sequence_batching, async_communication, use_venv;
+	bool optimized; /* what is compiled may be used */
 	struct slice device_type, parallel_type;
 	struct slice batch_mode; /* "adaptive", "fixed"; empty: not set */
 	struct slice native;     /* "auto", "never", "always"; empty: not set */
 	int64_t latency_goal_ms;
+	int64_t serving_threads; /* that a worker does best with, as `sconce optimize` found out */
 	struct slice device_ids; /* "0,2" */
 	/* from its torchrun section */
 	int64_t torchrun_nodes, torchrun_node_rank, torchrun_threads;

@@ -40,7 +40,8 @@ static void manifest_defaults(struct manifest *m)
 	m->min_workers = m->max_workers = m->batch_size = m->max_batch_delay_ms = -1;
 	m->response_timeout_s = m->startup_timeout_s = m->max_retry_timeout_s = -1;
 	m->client_timeout_ms = m->job_queue_size = m->parallel_level = -1;
-	m->latency_goal_ms = -1;
+	m->latency_goal_ms = m->serving_threads = -1;
+	m->optimized = true;
 	m->sequence_max_idle_ms = m->sequence_timeout_ms = -1;
 	m->max_num_sequence = m->max_sequence_job_queue_size = -1;
 	m->torchrun_nodes = m->torchrun_node_rank = m->torchrun_threads = -1;

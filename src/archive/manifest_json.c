@@ -56,6 +56,8 @@ static const struct {
 	FIELD(FIELD_TEXT, batch_mode),
 	FIELD(FIELD_TEXT, native),
 	FIELD(FIELD_INTEGER, latency_goal_ms),
+	FIELD(FIELD_INTEGER, serving_threads),
+	FIELD(FIELD_BOOL, optimized),
 	FIELD(FIELD_TEXT, device_ids),
 	FIELD(FIELD_INTEGER, torchrun_nodes),
 	FIELD(FIELD_INTEGER, torchrun_node_rank),

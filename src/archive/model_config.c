@@ -69,6 +69,7 @@ static const struct model_config_key model_config_keys[] = {
 	BOOLEAN("sequenceBatching", sequence_batching),
 	BOOLEAN("asyncCommunication", async_communication),
 	BOOLEAN("useVenv", use_venv),
+	BOOLEAN("optimized", optimized),
 	CHOICE("batchMode", batch_mode, "adaptive|fixed"),
 	CHOICE("native", native, "auto|never|always"),
 	INTEGER("latency_goal_ms", latency_goal_ms, 0),

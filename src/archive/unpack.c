@@ -20,6 +20,7 @@
 #include "archive/error.h"
 #include "archive/manifest.h"
 #include "archive/names.h"
+#include "archive/serving.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/progress.h"
@@ -388,6 +389,8 @@ int archive_unpack(struct region *r, const char *source, const char *target,
 		dir = inner ? inner : dir;
 		*ret_dir = region_copy(r, slice_str(dir));
 		e = manifest_load(r, dir, slice_str(source), name_hint, ret, err);
+		if (!e)
+			serving_load(dir, ret);
 	}
 	if (e && !S_ISDIR(st.st_mode))
 		file_remove_tree(target);

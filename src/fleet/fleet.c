@@ -16,6 +16,7 @@
 #include "config/host.h"
 #include "child/job.h"
 #include "fleet/maker.h"
+#include "fleet/share.h"
 #include "fleet/zygote.h"
 #include "log/log.h"
 #include "loop/turn.h"
@@ -38,33 +39,9 @@ unsigned fleet_count_cpus(void)
 	return MAX(n, 1);
 }
 
-static unsigned fleet_count_workers(const struct fleet *f)
-{
-	unsigned n = 0;
-
-	map_for_each (e, &f->store.models) {
-		struct model *m = e->value;
-
-		list_for_each (l, &m->versions)
-			n += container_of(l, struct version, link)->min_workers;
-	}
-	return n;
-}
-
-unsigned fleet_threads_per_worker(const struct fleet *f)
-{
-	uint64_t wanted;
-
-	if (f->settings->threads_per_worker)
-		return (unsigned)f->settings->threads_per_worker;
-	if (slice_u64(slice_str(getenv("OMP_NUM_THREADS")), &wanted) && wanted && wanted <= 4096)
-		return (unsigned)wanted;
-	return MAX(f->cpus / MAX(fleet_count_workers(f), 1), 1);
-}
-
 void fleet_retune(struct fleet *f)
 {
-	unsigned threads = fleet_threads_per_worker(f);
+	unsigned threads = share_threads(f);
 
 	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;

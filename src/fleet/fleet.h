@@ -90,7 +90,5 @@ void fleet_recorded(struct fleet *f, void (*done)(void *arg), void *arg);
 char *fleet_packages(void);
 /* CPUs this process may use: affinity mask and cgroup quota, at least 1. */
 unsigned fleet_count_cpus(void);
-/* Threads one worker should use, so that all of them together fit the CPUs. */
-unsigned fleet_threads_per_worker(const struct fleet *f);
 /* Tells all workers after their number has changed. */
 void fleet_retune(struct fleet *f);

@@ -25,6 +25,7 @@
 #include "fleet/native.h"
 #include "fleet/parameters.h"
 #include "fleet/removal.h"
+#include "fleet/share.h"
 #include "fleet/sources.h"
 #include "fleet/unpack.h"
 #include "log/log.h"
@@ -202,8 +203,8 @@ static void registering_scaled(void *arg, const struct version_outcome *o)
 		registering_failed(g);
 }
 
-/* Of a model that says nothing itself. */
-static unsigned registering_default_workers(const struct registering *g)
+/* Of a model that says nothing itself. `v` NULL: its archive has not been read. */
+static unsigned registering_default_workers(const struct registering *g, const struct version *v)
 {
 	const struct fleet *f = g->fleet;
 	uint64_t configured = f->settings->default_workers_per_model;
@@ -212,7 +213,7 @@ static unsigned registering_default_workers(const struct registering *g)
 		return (unsigned)g->wish.initial_workers;
 	if (configured || !g->wish.at_startup)
 		return (unsigned)configured;
-	return f->gpus.n ? f->gpus.n : f->cpus;
+	return share_workers(f, v);
 }
 
 static void registering_workers(struct registering *g, struct version *v)
@@ -220,7 +221,7 @@ static void registering_workers(struct registering *g, struct version *v)
 	const struct manifest *m = &v->manifest;
 	bool said = !g->fleet->settings->dev && m->min_workers >= 0 &&
 		    m->max_workers >= m->min_workers;
-	unsigned min = said ? (unsigned)m->min_workers : registering_default_workers(g);
+	unsigned min = said ? (unsigned)m->min_workers : registering_default_workers(g, v);
 	unsigned max = said ? (unsigned)m->max_workers : min;
 
 	if (min == 0) {
@@ -585,7 +586,7 @@ void fleet_registering(const struct fleet *f,
 			     .status = registering_phase(g)->status,
 			     .phase = registering_phase(g)->phase,
 			     .progress = g->job ? job_progress(g->job) : (struct progress){ 0 },
-			     .workers = registering_default_workers(g),
+			     .workers = registering_default_workers(g, NULL),
 			     .at_startup = g->wish.at_startup });
 	}
 }

@@ -13,6 +13,7 @@
 #include "base/utf8.h"
 #include "fleet/fleet.h"
 #include "fleet/placement.h"
+#include "fleet/share.h"
 #include "log/log.h"
 
 /* ---- what they report ---- */
@@ -170,7 +171,7 @@ static unsigned version_worker_threads(void *owner)
 {
 	const struct version *v = owner;
 
-	return fleet_threads_per_worker(v->fleet) * version_instances(owner);
+	return share_threads(v->fleet) * version_instances(owner);
 }
 
 static unsigned version_siblings(void *owner)
