@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline/step.h"
+
+/* Steps on pictures that follow each other become one chain of image/, which does them in one pass
+ * over the rows; and what no step takes any more is given up at once. */
+
+#include "pipeline/request.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+
+static unsigned uses_of(const struct pipeline *p, int step)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n; i++)
+		for (unsigned k = 0; k < p->steps[i].n_from; k++)
+			n += p->steps[i].from[k].step == step;
+	return n;
+}
+
+static void find_last_uses(struct pipeline *p)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		p->steps[i].last_use = (int)i;
+		for (unsigned k = i + 1; k < p->n; k++)
+			for (unsigned f = 0; f < p->steps[k].n_from; f++)
+				if (p->steps[k].from[f].step == (int)i)
+					p->steps[i].last_use = (int)k;
+	}
+}
+
+/* Takes the last step's result, which nobody else does. */
+static bool follows(const struct pipeline *p, unsigned i)
+{
+	return i && p->steps[i].n_from == 1 && p->steps[i].from[0].step == (int)i - 1 &&
+	       uses_of(p, (int)i - 1) == 1;
+}
+
+static bool as_image_step(const struct step *s, struct image_step *ret)
+{
+	*ret = (struct image_step){ 0 };
+	return s->op->image && s->op->image(s, ret);
+}
+
+/* From `first` on; returns the step behind the last of them. */
+static unsigned chain_length(const struct pipeline *p, unsigned first)
+{
+	bool tensor = false;
+	unsigned i = first;
+	struct image_step one;
+
+	for (; i < p->n && (i == first || follows(p, i)); i++) {
+		/* What works on tensors belongs to a chain only behind what makes one of a picture.
+		 */
+		if (!as_image_step(&p->steps[i], &one) ||
+		    (!tensor && one.op >= IMAGE_NORMALIZE && one.op < IMAGE_OPS))
+			break;
+		tensor = tensor || one.op == IMAGE_TO_TENSOR || one.op == IMAGE_TO_BYTES;
+	}
+	return i;
+}
+
+/* The first step of a chain may be preceded by that which decodes. */
+static int chain_make(struct pipeline *p, unsigned first, unsigned end, struct sconce_error *e)
+{
+	struct image_step *steps = region_alloc(&p->region, (end - first) * sizeof(*steps));
+	struct step *last = &p->steps[end - 1];
+	bool decodes = follows(p, first) && p->steps[first - 1].op == &op_decode_image;
+	struct image_error why;
+
+	for (unsigned i = first; i < end; i++)
+		as_image_step(&p->steps[i], &steps[i - first]);
+	last->chain = (struct image_chain){ .steps = steps, .n = end - first };
+	if (image_chain_check(&last->chain, &why) < 0)
+		return step_fail(e, &p->steps[first], -1, "%.400s", why.text);
+	last->first = (int)(decodes ? first - 1 : first);
+	if (decodes)
+		last->chain.scaled = p->steps[first - 1].params.scaled;
+	for (int i = last->first; i < (int)end - 1; i++)
+		p->steps[i].fused = true;
+	return 0;
+}
+
+/* Numbers in place of a picture go past the chain, so it must end with what they are. */
+static int check_lists(const struct pipeline *p, struct sconce_error *e)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct step *s = &p->steps[i];
+		unsigned k = i;
+
+		if (s->op != &op_decode_image || !s->params.lists)
+			continue;
+		while (k < p->n && p->steps[k].fused)
+			k++;
+		if (k == i || p->steps[k].first != (int)i || p->steps[k].type.kind != KIND_TENSOR ||
+		    p->steps[k].type.dtype != SCONCE_FP32)
+			return step_fail(
+				e, s, -1,
+				"with lists: true the steps on the picture must follow and "
+				"end with a tensor FP32");
+	}
+	return 0;
+}
+
+int fuse(struct pipeline *p, struct sconce_error *e)
+{
+	for (unsigned i = 0; i < p->n;) {
+		unsigned end = chain_length(p, i);
+
+		if (end > i && chain_make(p, i, end, e) < 0)
+			return -1;
+		i = MAX(end, i + 1);
+	}
+	find_last_uses(p);
+	/* What a chain begins with is needed until its end. */
+	for (unsigned i = 0; i < p->n; i++)
+		for (unsigned k = 0; k < p->steps[p->steps[i].first].n_from; k++) {
+			int from = p->steps[p->steps[i].first].from[k].step;
+
+			if (from >= 0)
+				p->steps[from].last_use = MAX(p->steps[from].last_use, (int)i);
+		}
+	return check_lists(p, e);
+}
+
+/* ---- running ---- */
+
+static int image_code(int r)
+{
+	return r == IMAGE_NO_MEMORY ? SCONCE_NO_MEMORY : SCONCE_BAD_INPUT;
+}
+
+static int chain_tensor(const struct step *s, struct image_plan *plan, struct image_reader *reader,
+			struct value *out, struct sconce_error *e)
+{
+	static const uint32_t dtypes[] = {
+		[IMAGE_U8] = SCONCE_UINT8, [IMAGE_F16] = SCONCE_FP16, [IMAGE_F32] = SCONCE_FP32
+	};
+	const struct image_result *is = image_plan_result(plan);
+	struct image_error why;
+	int r;
+
+	out->tensor = (struct sconce_tensor){ .dtype = dtypes[is->element], .ndim = 3 };
+	for (unsigned i = 0; i < 3; i++)
+		out->tensor.shape[i] = is->shape[i];
+	if (!value_place(out) || out->tensor.bytes != is->bytes)
+		return step_fail(e, s, SCONCE_NO_MEMORY, "there is no memory for the picture");
+	r = image_plan_tensor(plan, reader, out->tensor.data, &why);
+	return r < 0 ? step_fail(e, s, image_code(r), "%.250s", why.text) : 0;
+}
+
+static int chain_image(const struct step *s, struct image_plan *plan, struct image_reader *reader,
+		       struct value *out, struct sconce_error *e)
+{
+	struct image_error why;
+	int r;
+
+	out->image = calloc(1, sizeof(*out->image));
+	if (!out->image)
+		return step_fail(e, s, SCONCE_NO_MEMORY, "there is no memory for the picture");
+	out->kind = KIND_IMAGE;
+	r = image_plan_image(plan, reader, out->image, &why);
+	return r < 0 ? step_fail(e, s, image_code(r), "%.250s", why.text) : 0;
+}
+
+static int chain_read(const struct step *s, struct image_reader *reader, struct value *out,
+		      struct sconce_error *e)
+{
+	struct image_plan *plan = NULL;
+	struct image_error why;
+	int r = image_plan_create(&s->chain, image_reader_info(reader), &plan, &why);
+
+	if (r < 0)
+		return step_fail(e, s, image_code(r), "%.250s", why.text);
+	r = image_plan_result(plan)->tensor ? chain_tensor(s, plan, reader, out, e)
+					    : chain_image(s, plan, reader, out, e);
+	image_plan_free(plan);
+	return r;
+}
+
+int chain_run(const struct step *s, struct pipeline_run *run, const struct value *in,
+	      struct value *out, struct sconce_error *e)
+{
+	const struct step *first = &run->p->steps[s->first];
+	struct image_limits limits = request_limits(run);
+	struct image_reader *reader = NULL;
+	struct value picture = { 0 };
+	struct image_error why;
+	int r;
+
+	if (first->op == &op_decode_image) {
+		r = request_picture(first, in, &picture, out, e);
+		if (r < 0 || out->kind == KIND_TENSOR) {
+			value_finish(&picture);
+			return r;
+		}
+		r = image_open(picture.bytes.p, picture.bytes.n, &limits, &reader, &why);
+	} else {
+		r = image_reader_of(in->image, &reader, &why);
+	}
+	if (r < 0)
+		r = step_fail(e, first, image_code(r), "%.250s", why.text);
+	else
+		r = chain_read(s, reader, out, e);
+	image_reader_close(reader);
+	value_finish(&picture);
+	return r;
+}

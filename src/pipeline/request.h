@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a client has sent, as a handler of TorchServe sees it: the part `data` or `body`, decoded
+ * where its media type says so. */
+
+#include "pipeline/step.h"
+
+/* The value of a part; NULL: `data`, or `body` where that is empty. Its bytes are the client's. */
+void request_value(const struct pipeline_run *run, const char *part, struct value *ret);
+/* The bytes of an encoded picture, possibly in base64, into *ret; or, where the step says that it
+ * may be, a list of numbers as a tensor into *ret_tensor. */
+int request_picture(const struct step *s, const struct value *in, struct value *ret,
+		    struct value *ret_tensor, struct sconce_error *e);
+struct image_limits request_limits(const struct pipeline_run *run);
+
+/* ---- lists.c: numbers in JSON ---- */
+
+/* Nested lists, all of them of one length at each depth, as a tensor; `values`: of the document
+ * that they are in. */
+int lists_read(const struct step *s, yyjson_val *v, size_t values, uint32_t dtype,
+	       struct value *out, struct sconce_error *e);
+/* JSON as Python's json.loads() reads it; NULL: it is none. */
+yyjson_doc *json_loads(struct slice text);

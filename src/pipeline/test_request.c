@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/util.h"
+#include "pipeline/base64.h"
+#include "pipeline/labels.h"
+#include "pipeline/rig.h"
+
+#define JSON "application/json"
+#define RAW "application/octet-stream"
+/* Three grey pixels in a row: 0, 128, 255. */
+#define PNG                                                                                        \
+	"iVBORw0KGgoAAAANSUhEUgAAAAMAAAABCAAAAAA+i0toAAAADElEQVR4"                                 \
+	"nGNgaPgPAAIDAYAkYfWXAAAAAElFTkSuQmCC"
+
+/* What binascii.a2b_base64() makes of it, or that it raises. */
+static void base64_is_pythons(void **state)
+{
+	static const struct {
+		const char *text, *bytes; /* NULL: it raises */
+	} cases[] = {
+		{ "", "" },           { "YQ==", "a" },        { "YWI=", "ab" },
+		{ "YWJj", "abc" },    { "YW Jj\n", "abc" },   { "Y*W.Jj", "abc" },
+		{ "YQ", NULL },       { "Y", NULL },          { "YWI", NULL },
+		{ "YQ=", NULL },      { "YQ==YQ==", "a" },    { "=YQ==", "a" },
+		{ "YQ=Q=", "a\x04" }, { "Y=Q==", "a" },       { "YWJj=", "abc" },
+		{ "====", "" },       { "YWJjYQ==", "abca" }, { "YQ=\xc3\xa9=", NULL },
+	};
+	char out[64];
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		bool ok = base64_decode(slice_str(cases[i].text), out, &n);
+
+		if (ok != !!cases[i].bytes ||
+		    (ok && !slice_eq(slice_make(out, n), slice_str(cases[i].bytes))))
+			fail_msg("\"%s\"", cases[i].text);
+	}
+}
+
+static const char *picture(const char *type, struct slice body)
+{
+	return rig_answers(
+		"[{\"decode_image\": {\"lists\": true}}, \"to_tensor\", \"encode_json\"]", type,
+		body);
+}
+
+static void a_picture_comes_in_many_ways(void **state)
+{
+	static const char pixels[] = "[[[0.0, 0.5019608, 1.0]]]";
+	char png[128];
+	size_t n;
+
+	(void)state;
+	assert_true(base64_decode(SLICE(PNG), png, &n));
+	assert_string_equal(picture(RAW, slice_make(png, n)), pixels);
+	assert_string_equal(picture("", slice_make(png, n)), pixels);
+	assert_string_equal(picture(JSON, SLICE("\"" PNG "\"")), pixels);
+	assert_string_equal(picture("text/plain", SLICE(PNG)), pixels);
+	assert_string_equal(picture(JSON, SLICE("[[1, 2], [3, 4.5]]")), "[[1.0, 2.0], [3.0, 4.5]]");
+	assert_string_equal(picture(JSON, SLICE("[NaN, -Infinity, true]")),
+			    "[NaN, -Infinity, 1.0]");
+}
+
+static void what_is_no_picture_is_refused(void **state)
+{
+	(void)state;
+	picture(RAW, SLICE("no picture"));
+	assert_int_equal(rig_code, SCONCE_BAD_INPUT);
+	picture(RAW, SLICE(""));
+	assert_int_equal(rig_code, SCONCE_BAD_INPUT);
+	picture(JSON, SLICE("{\"instances\": [[1]]}"));
+	assert_int_equal(rig_code, SCONCE_BAD_INPUT);
+	picture(JSON, SLICE("7"));
+	assert_int_equal(rig_code, SCONCE_BAD_INPUT);
+	picture(JSON, SLICE("[nan]")); /* no JSON for Python, so bytes */
+	assert_int_equal(rig_code, SCONCE_BAD_INPUT);
+	assert_string_equal(picture(JSON, SLICE("\"YQ\"")),
+			    "step 1, decode_image: the text is not base64");
+}
+
+/* `data` counts, or `body` where that is empty in Python's eyes; of one name the last. */
+static void parts_are_chosen_as_by_python(void **state)
+{
+	static const struct {
+		struct pipeline_part parts[3];
+		size_t n;
+		const char *answer;
+	} cases[] = {
+		{ { { SLICE_CONST("data"), SLICE_CONST(JSON), SLICE_CONST("[1]") },
+		    { SLICE_CONST("body"), SLICE_CONST(JSON), SLICE_CONST("[2]") } },
+		  2,
+		  "[1.0]" },
+		{ { { SLICE_CONST("data"), SLICE_CONST(JSON), SLICE_CONST("0") },
+		    { SLICE_CONST("body"), SLICE_CONST(JSON), SLICE_CONST("[2]") } },
+		  2,
+		  "[2.0]" },
+		{ { { SLICE_CONST("data"), SLICE_CONST(JSON), SLICE_CONST("[]") },
+		    { SLICE_CONST("body"), SLICE_CONST(JSON), SLICE_CONST("[2]") } },
+		  2,
+		  "[2.0]" },
+		{ { { SLICE_CONST("data"), SLICE_CONST(JSON), SLICE_CONST("[1]") },
+		    { SLICE_CONST("data"), SLICE_CONST(JSON), SLICE_CONST("[3]") } },
+		  2,
+		  "[3.0]" },
+		{ { { SLICE_CONST("image"), SLICE_CONST(JSON), SLICE_CONST("[1]") } },
+		  1,
+		  "step 1, from_json: the request has nothing for it" },
+	};
+	struct sconce_error e = { "" };
+	struct pipeline *p;
+
+	(void)state;
+	assert_int_equal(pipeline_parse_text(SLICE("[\"from_json\", \"encode_json\"]"), &p, &e), 0);
+	assert_int_equal(pipeline_bind(p, NULL, "/nowhere", &e), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct pipeline_request r = { cases[i].parts, cases[i].n, true, true };
+		struct pipeline_answer a = { .body = BUF_INIT(1000) };
+		struct pipeline_run *run;
+
+		assert_int_equal(pipeline_before(p, &r, &run, &e), 0);
+		if (pipeline_after(run, NULL, &a, &e) < 0)
+			assert_string_equal(e.text, cases[i].answer);
+		else
+			assert_string_equal(buf_cstr(&a.body), cases[i].answer);
+		pipeline_end(run);
+		buf_finish(&a.body);
+	}
+	pipeline_free(p);
+}
+
+/* ---- names ---- */
+
+static const char *named(const char *json, int64_t class)
+{
+	static char name[256];
+	struct sconce_error e = { "" };
+	struct labels *l = labels_parse(slice_str(json), &e);
+	const struct label *found = l ? labels_find(l, class) : NULL;
+
+	if (!l)
+		snprintf(name, sizeof(name), "error: %s", e.text);
+	else if (!found)
+		snprintf(name, sizeof(name), "none");
+	else
+		snprintf(name, sizeof(name), "%.*s%s", SLICE_ARG(found->name),
+			 found->shared ? " (shared)" : "");
+	labels_free(l);
+	return name;
+}
+
+static void files_of_labels(void **state)
+{
+	static const char bad[] =
+		"error: it must be an object with a name, or a list of names, for each class";
+
+	(void)state;
+	assert_string_equal(named("{\"0\": \"tench\", \"7\": \"cock\"}", 7), "cock");
+	assert_string_equal(named("{\"0\": [\"n01\", \"tench\"]}", 0), "tench");
+	assert_string_equal(named("{\"0\": \"a\", \"0\": \"b\"}", 0), "b");
+	assert_string_equal(named("{\"0\": \"a\", \"1\": \"b\", \"0\": \"c\"}", 0), "c");
+	assert_string_equal(named("{\"00\": \"a\", \"+0\": \"b\", \"x\": \"c\"}", 0), "none");
+	assert_string_equal(named("{\"-1\": \"a\"}", -1), "a");
+	assert_string_equal(named("{\"0\": \"a\", \"1\": \"a\"}", 1), "a (shared)");
+	assert_string_equal(named("{\"object_type_names\": [\"a\", \"b\"]}", 1), "b");
+	assert_string_equal(named("{}", 0), "none");
+	assert_string_equal(named("[]", 0), bad);
+	assert_string_equal(named("{\"0\": 1}", 0), bad);
+	assert_string_equal(named("{\"0\": []}", 0), bad);
+	assert_string_equal(named("{\"0\": [\"a\", 1]}", 0), bad);
+	assert_string_equal(named("{\"object_type_names\": [1]}", 0), bad);
+	assert_true(strstr(named("{", 0), "error: it is no JSON from byte 1 on"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(base64_is_pythons),
+		cmocka_unit_test(a_picture_comes_in_many_ways),
+		cmocka_unit_test(what_is_no_picture_is_refused),
+		cmocka_unit_test(parts_are_chosen_as_by_python),
+		cmocka_unit_test(files_of_labels),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
