@@ -262,7 +262,8 @@ void front_begins(void)
 uint64_t front_adds(bool new_batch, struct slice body, const char *accept, struct span grant)
 {
 	struct frame_part part = { .name = SLICE("body"),
-				   .type = SLICE("application/octet-stream"),
+				   .type = front.type ? slice_str(front.type)
+						      : SLICE("application/octet-stream"),
 				   .kind = FRAME_PART_BODY,
 				   .span = { 1, front.used, body.n } };
 	struct frame_request r = { .n_parts = 1, .id = front.next++, .grant = grant };

@@ -21,7 +21,8 @@ struct front {
 	uint64_t next; /* id of the next request */
 	size_t used;   /* of the inbound memory */
 	char packet[FRAME_MAX];
-	char folder[64]; /* of the models */
+	char folder[64];  /* of the models */
+	const char *type; /* of bodies; NULL: bytes */
 };
 
 extern struct front front;

@@ -15,6 +15,7 @@
 #include "worker/cache.h"
 #include "worker/crash.h"
 #include "worker/optimized.h"
+#include "worker/piped.h"
 
 #define LOAD_MAX ((size_t)32 << 20)
 #define LOAD_RESPONSE_MAX 6553500
@@ -53,7 +54,24 @@ static bool load_wants_original(yyjson_val *root)
 	return original;
 }
 
-static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e)
+static int load_pipeline(struct session *s, yyjson_val *root, const char *python,
+			 struct sconce_error *e)
+{
+	const char *envelope = load_text(root, "envelope");
+	int r = piped_parse(yyjson_obj_get(root, "pipeline"), &s->pipeline, e);
+
+	if (r < 0 || !s->pipeline)
+		return r;
+	if (*envelope) {
+		snprintf(e->text, sizeof(e->text),
+			 "the service envelope %.60s is Python, and goes with no pipeline",
+			 envelope);
+		return -1;
+	}
+	return piped_check(s->pipeline, python, e);
+}
+
+int load_document(struct session *s, yyjson_val *root, struct sconce_error *e)
 {
 	yyjson_val *engine = yyjson_obj_get(root, "engine"), *config;
 	_cleanup_(freep) char *json = NULL, *cache = cache_open(load_text(engine, "cache"));
@@ -64,9 +82,18 @@ static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e
 				.python = load_text(engine, "python"),
 				.cache = cache,
 				.dir = load_text(root, "model_dir") };
+	_cleanup_(freep) char *hint = NULL;
 	int r;
 
+	s->decode = s->limit_pixels = true;
+	json_bool(root, "decode_input_request", &s->decode);
+	json_bool(root, "limit_max_image_pixels", &s->limit_pixels);
+	r = load_pipeline(s, root, w.python, e);
+	if (r < 0)
+		return r;
 	config = yyjson_obj_get(engine, "config");
+	hint = piped_hint(s->pipeline, config);
+	w.hint = hint;
 	json = yyjson_is_obj(config) ? yyjson_val_write(config, 0, NULL) : NULL;
 	w.config = json ? json : "{}";
 	json_i64(root, "threads", &threads);
@@ -77,21 +104,21 @@ static int load_from(struct session *s, yyjson_val *root, struct sconce_error *e
 	w.instances = (unsigned)MIN(MAX(instances, 1), MODEL_INSTANCES_MAX);
 	w.batch = (unsigned)MIN(MAX(batch, 0), UINT16_MAX);
 	s->max_response_size = (uint64_t)MAX(max, 0);
-	if (yyjson_obj_get(root, "pipeline")) {
-		snprintf(e->text, sizeof(e->text), "pipelines are not served by engines yet");
-		return -EINVAL;
-	}
 	snprintf(s->model_name, sizeof(s->model_name), "%s", load_text(root, "model_name"));
 	if (!*w.file) {
 		snprintf(e->text, sizeof(e->text),
 			 "MANIFEST.json names no serializedFile for the engine to load");
 		return -EINVAL;
 	}
-	crash_watch(s);
+	if (s->fd >= 0)
+		crash_watch(s);
 	r = load_wants_original(root) || !optimized_open(&s->model, &w)
 		    ? model_open(&s->model, &w, e)
 		    : 0;
-	crash_unwatch();
+	if (s->fd >= 0)
+		crash_unwatch();
+	if (r >= 0 && s->pipeline)
+		r = pipeline_bind(s->pipeline, s->model.signature, w.dir, e);
 	return r;
 }
 
@@ -106,7 +133,7 @@ int load_model(struct session *s, int fd, size_t n)
 		doc = yyjson_read(text, n, 0);
 	snprintf(e.text, sizeof(e.text), "the model's description cannot be read");
 	if (doc)
-		r = load_from(s, yyjson_doc_get_root(doc), &e);
+		r = load_document(s, yyjson_doc_get_root(doc), &e);
 	e.text[sizeof(e.text) - 1] = '\0';
 	if (r < 0)
 		load_refuse(s, r == SCONCE_NO_MEMORY ? 507 : 500, e.text);

@@ -14,6 +14,7 @@
 
 #include "base/util.h"
 #include "worker/engines.h"
+#include "worker/offline.h"
 #include "worker/session.h"
 
 static int usage(FILE *to, int code)
@@ -22,7 +23,10 @@ static int usage(FILE *to, int code)
 	      "       sconce-worker --engines [--python P] [--within SECONDS]\n"
 	      "       sconce-worker --prepare ENGINE [--python P]\n"
 	      "       sconce-worker --check FILE [--engine NAME] [--device cpu|cuda:N] "
-	      "[--python P]\n",
+	      "[--python P]\n"
+	      "       sconce-worker --ops                     (of pipelines, as a table)\n"
+	      "       sconce-worker --show DOCUMENT           (its pipeline)\n"
+	      "       sconce-worker --run DOCUMENT FILE...    (through its pipeline)\n",
 	      to);
 	return code;
 }
@@ -47,12 +51,27 @@ static int worker_main(const char *fd)
 	return session_main((int)strtol(fd, NULL, 10));
 }
 
+/* Commands about pipelines, which are the first argument. Negative: it is none. */
+static int offline_main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--ops") == 0)
+		return offline_ops();
+	if (argc == 3 && strcmp(argv[1], "--show") == 0)
+		return offline_show(argv[2]);
+	if (argc > 3 && strcmp(argv[1], "--run") == 0)
+		return offline_run(argv[2], (const char *const *)argv + 3, (size_t)argc - 3);
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
 	const char *fd = NULL, *check = NULL, *engine = "", *device = "cpu", *python = "";
 	const char *within = "30", *prepare = NULL;
 	bool list = false;
+	int r = offline_main(argc, argv);
 
+	if (r >= 0)
+		return r;
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 		const char **to = strcmp(argv[i], "--fd") == 0        ? &fd

@@ -339,7 +339,7 @@ static int model_load(struct model *m, const struct model_wish *w, struct sconce
 					  .device = m->device,
 					  .instances = MAX(w->instances, 1),
 					  .batch = w->batch,
-					  .config = w->config };
+					  .config = w->hint ? w->hint : w->config };
 	int r;
 
 	m->host = (struct sconce_host){ .size = sizeof(m->host),

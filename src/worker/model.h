@@ -21,7 +21,8 @@ struct model_wish {
 	const char *engine; /* "": whichever takes the file */
 	const char *dir, *file, *device;
 	const char *python, *cache;
-	const char *config;          /* JSON object */
+	const char *config; /* JSON object */
+	const char *hint;   /* the same with what is known of inputs beside; NULL: nothing */
 	unsigned instances, threads; /* threads: of all instances together */
 	unsigned batch;              /* requests in a run, at most; 0: not known */
 };

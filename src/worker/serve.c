@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "worker/piped.h"
 #include "worker/replies.h"
 #include "worker/stack.h"
 
@@ -27,12 +28,27 @@ struct serving {
 	struct replies replies;
 };
 
+/* As Python's handlers fail: the reason is for the log. */
+static void serve_fail_handler(struct serving *v, struct session_request *r, int code,
+			       const struct sconce_error *e)
+{
+	bool memory = code == SCONCE_NO_MEMORY;
+
+	fprintf(stderr, "Request %.*s: %s\n", FRAME_UUID, r->entry.uuid, e->text);
+	replies_fail(&v->replies, r, memory ? 507 : 503,
+		     memory ? "Out of resources" : "Prediction failed");
+}
+
 static void serve_fail(struct serving *v, struct session_request *r, int code,
 		       const struct sconce_error *e)
 {
 	int status = code == SCONCE_BAD_INPUT ? 400 : code == SCONCE_NO_MEMORY ? 507 : 500;
 	char message[SCONCE_ERROR_MAX + 64];
 
+	if (v->session->pipeline && pipeline_is_handler(v->session->pipeline)) {
+		serve_fail_handler(v, r, code, e);
+		return;
+	}
 	if (status == 500)
 		fprintf(stderr, "Request %.*s: the engine failed: %s\n", FRAME_UUID, r->entry.uuid,
 			e->text);
@@ -46,8 +62,13 @@ static void serve_answer(struct serving *v, struct session_request *r, const str
 {
 	struct answer a = { .body = BUF_INIT(v->session->max_response_size + SERVE_ANSWER_SLACK) };
 	struct sconce_error e = { "" };
-	int code = answer_write(&a, b, v->model->signature, v->session->model_name, outputs, &e);
+	int code = r->piped ? piped_write(r, outputs, &a, &e)
+			    : answer_write(&a, b, v->model->signature, v->session->model_name,
+					   outputs, &e);
 
+	if (v->session->pipeline && pipeline_is_handler(v->session->pipeline))
+		a.type = ""; /* as what Python's handlers return */
+	r->answered = !code;
 	if (code == -ENOBUFS)
 		replies_fail(&v->replies, r, 507,
 			     "The response is larger than max_response_size allows.");
@@ -66,7 +87,7 @@ static struct sconce_tensor serve_offer(struct serving *v, const struct session_
 {
 	struct sconce_tensor offer = { 0 };
 
-	if (b->form != FORM_RAW || v->model->signature->n_outputs != 1 ||
+	if (r->piped || b->form != FORM_RAW || v->model->signature->n_outputs != 1 ||
 	    r->grant.length <= SERVE_GUARD)
 		return offer;
 	offer.data = memory_grant(&v->session->memory, r->grant);
@@ -203,6 +224,20 @@ static void serve_stacked(struct serving *v, struct session_job *j, struct body 
 	}
 }
 
+/* What a default handler answers without captum, which would have kept it in Python. */
+#define SERVE_NO_CAPTUM                                                                            \
+	"an explanation needs the package captum, which cannot be imported (No module named "      \
+	"'captum'): install it in the Python of the workers, or name it in the archive's "         \
+	"requirements.txt"
+
+static void serve_explain(struct serving *v, struct session_request *r)
+{
+	if (v->session->pipeline && pipeline_is_handler(v->session->pipeline))
+		replies_fail(&v->replies, r, 503, SERVE_NO_CAPTUM);
+	else
+		replies_fail(&v->replies, r, 501, "An engine does not explain its predictions.");
+}
+
 static bool serve_special(struct serving *v, struct session_request *r)
 {
 	struct answer a = { .type = "application/json", .body = BUF_INIT(16) };
@@ -210,9 +245,9 @@ static bool serve_special(struct serving *v, struct session_request *r)
 	if (session_cancelled(v->session, r)) {
 		replies_nobody(&v->replies, r);
 	} else if (r->entry.flags & FRAME_RUN_EXPLAIN) {
-		replies_fail(&v->replies, r, 501, "An engine does not explain its predictions.");
+		serve_explain(v, r);
 	} else if (r->entry.flags & FRAME_RUN_DESCRIBE) {
-		buf_puts(&a.body, "{}");
+		buf_puts(&a.body, v->session->pipeline ? "null" : "{}");
 		replies_put(&v->replies, r, &a);
 		buf_finish(&a.body);
 	}
@@ -233,8 +268,11 @@ static void serve_read(struct serving *v, struct session_request *r, struct body
 		else if (slice_ieq(name, SLICE("accept")))
 			accept = value;
 	}
-	code = body_read(b, v->model->signature, r->parts, r->entry.n_parts, &e);
-	if (!code)
+	if (v->session->pipeline)
+		code = piped_read(v->session, r, b, &e);
+	else
+		code = body_read(b, v->model->signature, r->parts, r->entry.n_parts, &e);
+	if (!code && !v->session->pipeline)
 		code = answer_choose(b, accept, &e);
 	if (code < 0)
 		serve_fail(v, r, code, &e);
@@ -255,9 +293,12 @@ static void serve_job(struct serving *v, struct session_job *j)
 			serve_single(v, &j->requests[i], &bodies[i]);
 		if (bodies[i].signature)
 			body_finish(&bodies[i]);
+		piped_end(&j->requests[i]);
 	}
 	free(bodies);
 	took_ns = clock_now_ns() - began_ns;
+	if (v->session->pipeline && pipeline_is_handler(v->session->pipeline))
+		piped_tell_time(v->session, j->requests, j->n, took_ns);
 	v->replies.busy_ns += took_ns;
 	if (took_ns > SERVE_HOLD_NS)
 		replies_flush(&v->replies);

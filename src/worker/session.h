@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "base/region.h"
+#include "pipeline/pipeline.h"
 #include "wire/frame.h"
 #include "worker/body.h"
 #include "worker/memory.h"
@@ -31,9 +32,11 @@ struct session_request {
 	struct span grant;
 	unsigned instance; /* that runs it now, while `running` */
 	bool running;
-	bool cancelled; /* nobody waits for it any more */
-	bool asked;     /* NEED was sent, and not answered yet */
-	bool over;      /* it has had its reply */
+	bool cancelled;      /* nobody waits for it any more */
+	bool asked;          /* NEED was sent, and not answered yet */
+	bool over;           /* it has had its reply */
+	bool answered;       /* and that was an answer */
+	struct piped *piped; /* its way through the pipeline; NULL: there is none (now) */
 };
 
 /* One batch. */
@@ -63,6 +66,9 @@ struct session {
 	unsigned n_started; /* and not joined */
 	struct memory memory;
 	struct model model;
+	struct pipeline *pipeline; /* before and behind the model; NULL: there is none */
+	bool decode;               /* parts that are JSON or text, for it */
+	bool limit_pixels;         /* of pictures */
 	char model_name[256];
 	uint64_t max_response_size;
 	unsigned threads;       /* that all instances together should use */

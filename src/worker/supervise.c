@@ -225,6 +225,7 @@ int session_main(int fd)
 	r = session_load(s);
 	if (!r)
 		session_supervise(s);
+	pipeline_free(s->pipeline);
 	model_close(&s->model);
 	memory_finish(&s->memory);
 	pthread_cond_destroy(&s->supervise);
