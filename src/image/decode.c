@@ -13,7 +13,8 @@
 #define MEMORY (UINT64_C(1) << 30)
 
 static const struct image_codec *const codecs[] = { &image_codec_jpeg, &image_codec_png,
-						    &image_codec_gif, &image_codec_bmp };
+						    &image_codec_webp, &image_codec_gif,
+						    &image_codec_bmp };
 
 static const char *const names[IMAGE_FORMATS] = {
 	[IMAGE_JPEG] = "JPEG", [IMAGE_PNG] = "PNG", [IMAGE_WEBP] = "WebP",

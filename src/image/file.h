@@ -39,7 +39,8 @@ struct image_file {
 	void *state;        /* the codec's own */
 };
 
-extern const struct image_codec image_codec_jpeg, image_codec_png, image_codec_gif, image_codec_bmp;
+extern const struct image_codec image_codec_jpeg, image_codec_png, image_codec_webp,
+	image_codec_gif, image_codec_bmp;
 
 /* Bytes that decoding takes beside the rows, against the limit: 0 or IMAGE_TOO_LARGE. */
 int image_file_afford(const struct image_file *f, uint64_t bytes, struct image_error *e);
