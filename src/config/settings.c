@@ -209,7 +209,8 @@ static int load_text(struct settings *s, struct slice text, const char *path, bo
 static int load_file(struct settings *s, const char *path, bool snapshot, struct buf *why)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(PROPERTIES_TEXT_MAX);
-	int r = file_read_stream(path, &text);
+	/* What people name may be a pipe; what lies among the snapshots is not waited for. */
+	int r = snapshot ? file_read(path, &text) : file_read_stream(path, &text);
 
 	if (r < 0) {
 		if (r == -ENOBUFS)

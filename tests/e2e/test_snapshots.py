@@ -2,6 +2,7 @@
 """Snapshots: what is registered is there again after a kill, and `models` and `model_snapshot`."""
 
 import json
+import os
 import stat
 import subprocess
 
@@ -129,14 +130,16 @@ def test_damaged_snapshots_are_skipped(serve, store):
                "notes.cfg": "mine\n"}
     for name, content in damaged.items():
         (folder / name).write_text(content)
+    pipe = "30000101000000004-snapshot.cfg"     # which nobody writes to
+    os.mkfifo(folder / pipe)
     server = restart(serve, server)
     eventually(lambda: server.models() == ["echo"])
-    for name in damaged:
+    for name in [pipe, *damaged]:
         assert any(name in line and "is skipped" in line and "warning" in line
                    for line in server.console.splitlines()), name
     assert good.name in server.console
     # The next one is the newest all the same.
-    eventually(lambda: snapshots(server)[-1].name == "30000101000000004-startup.cfg")
+    eventually(lambda: snapshots(server)[-1].name == "30000101000000005-startup.cfg")
     assert "echo" in recorded(server)
 
 
