@@ -18,7 +18,6 @@
 
 #define ANSWER_TEXT_MAX ((size_t)64 << 20)
 #define ANSWER_HEADERS_MAX ((size_t)131072)
-#define ANSWER_MESSAGE_MAX ((size_t)65536) /* of an error; what is longer is cut */
 #define ANSWER_SMALL ((size_t)4096) /* the exchange's own memory: net bounds how many there are */
 
 /* TorchServe sends these on every answer. */
@@ -210,10 +209,10 @@ static struct slice answer_format(struct call *c, const char *fmt, va_list ap)
 	va_copy(again, ap);
 	n = (size_t)vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
-	room = MIN(n, ANSWER_MESSAGE_MAX) + 1;
+	room = MIN(n, CALL_MESSAGE_MAX) + 1;
 	text = region_bytes(&c->region, room);
 	vsnprintf(text, room, fmt, ap);
-	return utf8_cut(slice_make(text, room - 1), ANSWER_MESSAGE_MAX - 1);
+	return utf8_cut(slice_make(text, room - 1), CALL_MESSAGE_MAX - 1);
 }
 
 void call_status(struct call *c, int status, const char *text)

@@ -16,6 +16,7 @@
 #include "loop/work.h"
 
 #define CALL_SEGMENTS_MAX 32
+#define CALL_MESSAGE_MAX ((size_t)65536) /* of an error; what is longer is cut */
 
 struct route;
 struct args;

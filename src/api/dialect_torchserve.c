@@ -37,12 +37,17 @@ static int fields_read(struct call *c)
 
 static void torchserve_reply(struct call *c, const struct reply *reply)
 {
+	struct slice text = reply->body;
+
 	if (!reply->error) {
 		call_send(c, reply);
 		return;
 	}
+	/* It may lie where its worker still writes, and be longer than anybody reads. */
+	text.n = MIN(text.n, CALL_MESSAGE_MAX);
+	text = region_copy(&c->region, text);
 	call_error(c, reply->status, dialect_error_type(reply->status == 504 ? 504 : 500), "%.*s",
-		   SLICE_ARG(reply->body));
+		   SLICE_ARG(text));
 	if (reply->release)
 		reply->release(reply->arg);
 }
