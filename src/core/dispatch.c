@@ -37,7 +37,8 @@ enum dispatch_fate dispatch_after_death(const struct request *r, const struct di
 	bool late = r->deadline_ns && r->deadline_ns <= d->now_ns;
 	bool begun = r->batch <= d->started_batch ||
 		     (d->first && r->unbegun >= DISPATCH_UNBEGUN_MAX);
-	bool suspect = d->concurrent || r->batch >= d->started_batch;
+	bool suspect = d->concurrent && r->batch <= d->started_batch ? !d->for_another
+								     : r->batch >= d->started_batch;
 
 	if (r->cancelled)
 		return FATE_DROP;
@@ -48,6 +49,7 @@ enum dispatch_fate dispatch_after_death(const struct request *r, const struct di
 		return FATE_REQUEUE;
 	if (!d->retry || late || (suspect && r->retried))
 		return FATE_FAIL;
-	/* A batch before the last had come to its end; only its answers were lost. */
+	/* A batch before the last had come to its end, only its answers were lost; one beside that
+	 * which hung has nothing to do with it. */
 	return suspect ? FATE_RETRY_ALONE : FATE_REQUEUE;
 }

@@ -47,10 +47,11 @@ enum dispatch_fate {
 struct dispatch_death {
 	uint64_t started_batch; /* the last that the worker had begun */
 	uint64_t now_ns;
-	bool concurrent; /* batches ran side by side: any that was begun may be the culprit */
-	bool retry;      /* what was begun may be run again */
-	bool timed_out;  /* this batch was not answered in time: it had its turn */
-	bool first;      /* nothing that the worker had been given was before it */
+	bool concurrent;  /* batches ran side by side: any that was begun may be the culprit */
+	bool retry;       /* what was begun may be run again */
+	bool timed_out;   /* this batch was not answered in time: it had its turn */
+	bool for_another; /* it was ended for a batch that hung while others went on */
+	bool first;       /* nothing that the worker had been given was before it */
 };
 
 enum dispatch_fate dispatch_after_death(const struct request *r, const struct dispatch_death *d);

@@ -49,7 +49,7 @@ static void death_decides_by_what_was_begun(void **state)
 		struct request r;
 		bool allowed, timed_out, concurrent;
 		enum dispatch_fate want;
-		bool behind;
+		bool behind, for_another;
 	} rows[] = {
 		{ { .batch = 6 }, true, false, false, FATE_REQUEUE },
 		{ { .batch = 6 }, false, true, false, FATE_FAIL },
@@ -66,6 +66,15 @@ static void death_decides_by_what_was_begun(void **state)
 		{ { .batch = 4 }, false, false, false, FATE_FAIL },
 		{ { .batch = 4 }, true, false, true, FATE_RETRY_ALONE },
 		{ { .batch = 4, .retried = true }, true, false, true, FATE_FAIL },
+		{ { .batch = 4 }, true, false, true, FATE_REQUEUE, .for_another = true },
+		{ { .batch = 4 }, false, false, true, FATE_FAIL, .for_another = true },
+		{ { .batch = 4 }, true, true, true, FATE_FAIL, .for_another = true },
+		{ { .batch = 4, .answered = true },
+		  true,
+		  false,
+		  true,
+		  FATE_FAIL,
+		  .for_another = true },
 		{ { .batch = 6, .cancelled = true }, true, false, false, FATE_DROP },
 		/* What workers have first and never begin, again and again. */
 		{ { .batch = 6, .unbegun = 1 }, true, false, false, FATE_REQUEUE },
@@ -82,6 +91,7 @@ static void death_decides_by_what_was_begun(void **state)
 					    .concurrent = rows[i].concurrent,
 					    .retry = rows[i].allowed,
 					    .timed_out = rows[i].timed_out,
+					    .for_another = rows[i].for_another,
 					    .first = !rows[i].behind };
 
 		assert_int_equal(dispatch_after_death(&rows[i].r, &d), rows[i].want);

@@ -240,6 +240,53 @@ static void test_one_that_streams_without_reading_is_alive(void **state)
 	rig_ends(SIGKILL);
 }
 
+/* Of three side by side the first hangs, and the last is answered. What becomes of the second? */
+static void beside_one_that_hangs(struct request *second, bool stands_still)
+{
+	struct request first = rig_asked(7, NULL), last = rig_asked(9, NULL);
+	uint64_t limit_ns;
+
+	rig_loads();
+	limit_ns = rig.w->model.response_timeout_s * NS_PER_S;
+	rig.settings.retry = true;
+	rig.w->async = true;
+	rig.w->credits = 4;
+	*second = rig_asked(8, NULL);
+	rig_begins(&first);
+	rig_begins(second);
+	rig_begins(&last);
+	rig_notes(3);
+	rig_answers(9, "true");
+	container_of(list_first(&rig.w->flights), struct flight, link)->alive_ns -= 2 * limit_ns;
+	if (stands_still)
+		rig.w->progress_ns -= limit_ns;
+	worker_tick(rig.w, clock_now_ns());
+	assert_int_equal(rig.kills, 1);
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.replies, 2);
+	assert_true(rig.last.error);
+	assert_ptr_equal(queue_first(&rig.queue), second);
+	queue_remove(&rig.queue, second);
+}
+
+static void test_what_runs_beside_one_that_hangs_waits_again(void **state)
+{
+	struct request second;
+
+	(void)state;
+	beside_one_that_hangs(&second, false);
+	assert_false(second.retried);
+}
+
+static void test_where_nothing_goes_on_any_may_be_why(void **state)
+{
+	struct request second;
+
+	(void)state;
+	beside_one_that_hangs(&second, true);
+	assert_true(second.retried);
+}
+
 static void test_one_that_is_not_made_yet_can_be_ended(void **state)
 {
 	(void)state;
@@ -292,6 +339,8 @@ int main(void)
 		WORKER_TEST(test_a_last_word_that_is_a_lie),
 		WORKER_TEST(test_a_busy_one_hears_later_of_all_sequences_that_are_over),
 		WORKER_TEST(test_one_that_streams_without_reading_is_alive),
+		WORKER_TEST(test_what_runs_beside_one_that_hangs_waits_again),
+		WORKER_TEST(test_where_nothing_goes_on_any_may_be_why),
 		WORKER_TEST(test_one_that_is_not_made_yet_can_be_ended),
 		WORKER_TEST(test_a_start_that_fails_is_reported_from_the_loop),
 	};

@@ -4,7 +4,8 @@
 /*
  * What becomes of the requests a dead worker had. What it had not begun goes back to the head of
  * the queue in the old order; what it had begun is run once more, alone, where that is allowed; so
- * a poisonous request kills at most two workers and then fails by itself.
+ * a poisonous request kills at most two workers and then fails by itself. Where we have ended it
+ * for one of many that hung, it is known which: the others wait again, to run side by side.
  */
 
 #include <signal.h>
@@ -108,6 +109,12 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 	flight_free(fl);
 }
 
+/* Where it stood still for all of them, any may be why. */
+static bool worker_went_on(const struct worker *w, uint64_t now_ns)
+{
+	return now_ns < w->progress_ns + w->model.response_timeout_s * NS_PER_S / 2;
+}
+
 void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t now_ns)
 {
 	struct dispatch_death death = {
@@ -115,6 +122,7 @@ void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t
 		.now_ns = now_ns,
 		.concurrent = w->async,
 		.retry = worker_may_retry(w),
+		.for_another = w->timed_out && worker_went_on(w, now_ns),
 	};
 	int code = worker_death_status(w, status);
 	struct list *n;
