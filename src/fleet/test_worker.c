@@ -287,6 +287,35 @@ static void test_where_nothing_goes_on_any_may_be_why(void **state)
 	assert_true(second.retried);
 }
 
+/* The answer of a short call waits for those of its frame: it is not why there is none. */
+static void test_of_a_frame_the_batch_that_runs_is_late(void **state)
+{
+	struct request r[3];
+	uint64_t wake_ns;
+
+	(void)state;
+	rig_loads();
+	rig.settings.retry = true;
+	for (unsigned i = 0; i < ARRAY_LEN(r); i++) {
+		r[i] = rig_asked(i + 1, NULL);
+		r[i].op = REQUEST_DESCRIBE; /* a batch each */
+		queue_push(&rig.queue, &r[i]);
+	}
+	assert_int_equal(worker_run(rig.w, 3, clock_now_ns(), &wake_ns), 3);
+	assert_int_equal(rig.w->n_frames, 1);
+	rig_notes(2);
+	worker_tick(rig.w, clock_now_ns() + 2 * rig.w->model.response_timeout_s * NS_PER_S);
+	assert_int_equal(rig.kills, 1);
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.replies, 1);
+	assert_true(rig.last.error);
+	assert_ptr_equal(queue_first(&rig.queue), &r[0]);
+	assert_false(r[0].retried || r[2].retried);
+	queue_remove(&rig.queue, &r[0]);
+	assert_ptr_equal(queue_first(&rig.queue), &r[2]);
+	queue_remove(&rig.queue, &r[2]);
+}
+
 static void test_one_that_is_not_made_yet_can_be_ended(void **state)
 {
 	(void)state;
@@ -341,6 +370,7 @@ int main(void)
 		WORKER_TEST(test_one_that_streams_without_reading_is_alive),
 		WORKER_TEST(test_what_runs_beside_one_that_hangs_waits_again),
 		WORKER_TEST(test_where_nothing_goes_on_any_may_be_why),
+		WORKER_TEST(test_of_a_frame_the_batch_that_runs_is_late),
 		WORKER_TEST(test_one_that_is_not_made_yet_can_be_ended),
 		WORKER_TEST(test_a_start_that_fails_is_reported_from_the_loop),
 	};

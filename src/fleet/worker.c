@@ -360,10 +360,56 @@ static void worker_release_held(struct worker *w, struct flight *fl, uint64_t no
 	fl->alive_ns = now_ns;
 }
 
+/* Of several in a frame, which run one after the other, that which it says has begun: of those
+ * before it the answers are only not sent yet. If none has, it is the first's turn. */
+static struct flight *worker_current(const struct worker *w)
+{
+	uint64_t started = outbound_started(w->memory->outbound);
+
+	list_for_each (n, &w->flights) {
+		struct flight *fl = container_of(n, struct flight, link);
+
+		if (fl->seq == started)
+			return fl;
+	}
+	return container_of(list_first(&w->flights), struct flight, link);
+}
+
+static bool worker_flight_late(struct worker *w, struct flight *fl, uint64_t since_ns,
+			       uint64_t now_ns)
+{
+	fl->late = now_ns > since_ns + w->model.response_timeout_s * NS_PER_S;
+	if (fl->late && flight_is_held(fl)) {
+		worker_release_held(w, fl, now_ns);
+		fl->late = false;
+	}
+	return fl->late;
+}
+
+static bool worker_is_late(struct worker *w, uint64_t now_ns)
+{
+	struct flight *first, *current;
+	bool late = false;
+
+	if (list_empty(&w->flights))
+		return false;
+	if (!w->async) {
+		first = container_of(list_first(&w->flights), struct flight, link);
+		current = worker_current(w);
+		return worker_flight_late(w, current, MAX(first->alive_ns, current->alive_ns),
+					  now_ns);
+	}
+	list_for_each (n, &w->flights) {
+		struct flight *fl = container_of(n, struct flight, link);
+
+		late = worker_flight_late(w, fl, fl->alive_ns, now_ns) || late;
+	}
+	return late;
+}
+
 void worker_tick(struct worker *w, uint64_t now_ns)
 {
 	uint64_t limit = w->model.response_timeout_s * NS_PER_S;
-	bool late = false;
 	char why[64];
 
 	worker_check(w);
@@ -376,20 +422,7 @@ void worker_tick(struct worker *w, uint64_t now_ns)
 		worker_kill(w, "it does not read what it is sent");
 		return;
 	}
-	list_for_each (n, &w->flights) {
-		struct flight *fl = container_of(n, struct flight, link);
-
-		fl->late = now_ns > fl->alive_ns + limit;
-		if (fl->late && flight_is_held(fl)) {
-			worker_release_held(w, fl, now_ns);
-			fl->late = false;
-		}
-		late = late || fl->late;
-		/* The others have not begun. */
-		if (!w->async)
-			break;
-	}
-	if (!late)
+	if (!worker_is_late(w, now_ns))
 		return;
 	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
 		 "Number or consecutive unsuccessful inference %u", w->failures + 1);

@@ -31,7 +31,8 @@
 
 /* The outbound memfd of a worker begins with this page, which no grant covers. Its first 8 bytes
  * hold the sequence number (see RUN) of the last batch the worker has begun; the front reads it
- * only after the worker's death, to tell what must be retried from what was never touched. */
+ * after the worker's death, to tell what must be retried from what was never touched, and when an
+ * answer is late, to tell whose. */
 #define FRAME_STATUS_PAGE ((size_t)4096)
 
 enum frame_type {
