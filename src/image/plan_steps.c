@@ -21,12 +21,36 @@ static struct stage *add(struct image_plan *p, const struct stage_ops *ops, uint
 	return s;
 }
 
+/* ---- turning ---- */
+
+static int turn(struct image_plan *p, uint8_t orientation)
+{
+	bool turned = orientation >= 5;
+	uint32_t width = turned ? top(p)->height : top(p)->width;
+	uint32_t height = turned ? top(p)->width : top(p)->height;
+
+	if (orientation == 2)
+		add(p, &stage_flip_x, width, height);
+	else if (orientation > 2)
+		add(p, &stage_turn, width, height)->orientation = orientation;
+	return 0;
+}
+
+/* The picture before it was turned: whoever takes it turns it later. */
+static uint8_t take_turn(struct image_plan *p)
+{
+	if (top(p)->ops != &stage_turn)
+		return 1;
+	return p->stages[--p->n].orientation;
+}
+
 /* ---- modes ---- */
 
 static int convert(struct image_plan *p, const struct image_step *step, struct image_error *e)
 {
 	enum image_mode from = top(p)->mode;
 	image_convert_fn *fn = image_convert(from, step->mode);
+	uint8_t orientation;
 	struct stage *s;
 
 	if (from == step->mode)
@@ -34,44 +58,53 @@ static int convert(struct image_plan *p, const struct image_step *step, struct i
 	if (!fn)
 		return image_fail(e, IMAGE_BAD, "a picture of mode %s cannot be converted to %s",
 				  image_mode_name(from), image_mode_name(step->mode));
+	orientation = take_turn(p);
 	s = add(p, &stage_convert, top(p)->width, top(p)->height);
 	s->mode = step->mode;
 	s->convert.fn = fn;
 	s->convert.first = !p->converted;
 	p->converted = true;
-	return 0;
+	return turn(p, orientation);
 }
 
 /* ---- sizes ---- */
 
-static void add_pass(struct image_plan *p, const struct stage_ops *ops, uint32_t size,
-		     uint32_t result, enum image_filter filter)
+static void add_pass(struct image_plan *p, bool across, bool mirrored, uint32_t result,
+		     enum image_filter filter)
 {
-	bool across = ops == &stage_across;
-	struct image_axis axis = { .size = size, .to = (float)size, .result = result };
+	uint32_t size = across ? top(p)->width : top(p)->height;
+	struct image_axis axis = {
+		.size = size, .to = (float)size, .result = result, .mirrored = mirrored
+	};
 	struct stage *s;
 
 	if (image_axis_same(&axis))
 		return;
-	s = add(p, ops, across ? result : top(p)->width, across ? top(p)->height : result);
+	s = add(p, across ? &stage_across : &stage_down, across ? result : top(p)->width,
+		across ? top(p)->height : result);
 	s->pass.axis = axis;
 	s->pass.filter = filter;
 }
 
-/* Pillow 13 begins with the height where much more of it is lost than of the width; as each pass
- * rounds, the order is seen in the result. */
+/* Of a picture that `orientation` turns, to what is width × height then: it is turned later, when
+ * it is small, so its width and height are those that will be. Pillow 13 begins with the height
+ * where much more of it is lost than of the width; as each pass rounds, the order is seen in the
+ * result. */
 static void add_passes(struct image_plan *p, uint32_t width, uint32_t height,
-		       enum image_filter filter)
+		       enum image_filter filter, uint8_t orientation)
 {
-	int64_t narrower = (int64_t)top(p)->width - width;
-	int64_t lower = (int64_t)top(p)->height - height;
+	bool turns = orientation_turns(orientation);
+	bool right = orientation_from_right(orientation);
+	bool bottom = orientation_from_bottom(orientation);
+	int64_t narrower = (int64_t)(turns ? top(p)->height : top(p)->width) - width;
+	int64_t lower = (int64_t)(turns ? top(p)->width : top(p)->height) - height;
 	bool height_first = lower > 0 && lower > 2 * narrower;
 
 	if (height_first)
-		add_pass(p, &stage_down, top(p)->height, height, filter);
-	add_pass(p, &stage_across, top(p)->width, width, filter);
+		add_pass(p, turns, turns ? right : bottom, height, filter);
+	add_pass(p, !turns, turns ? bottom : right, width, filter);
 	if (!height_first)
-		add_pass(p, &stage_down, top(p)->height, height, filter);
+		add_pass(p, turns, turns ? right : bottom, height, filter);
 }
 
 static int resize_to(struct image_plan *p, uint32_t width, uint32_t height,
@@ -79,6 +112,7 @@ static int resize_to(struct image_plan *p, uint32_t width, uint32_t height,
 {
 	enum image_mode mode = top(p)->mode;
 	bool alpha = mode == IMAGE_LA || mode == IMAGE_RGBA;
+	uint8_t orientation;
 
 	if (width == top(p)->width && height == top(p)->height)
 		return 0;
@@ -86,12 +120,13 @@ static int resize_to(struct image_plan *p, uint32_t width, uint32_t height,
 		add(p, &stage_nearest, width, height);
 		return 0;
 	}
+	orientation = take_turn(p);
 	if (alpha)
 		add(p, &stage_premultiply, top(p)->width, top(p)->height);
-	add_passes(p, width, height, filter);
+	add_passes(p, width, height, filter, orientation);
 	if (alpha)
-		add(p, &stage_unpremultiply, width, height);
-	return 0;
+		add(p, &stage_unpremultiply, top(p)->width, top(p)->height);
+	return turn(p, orientation);
 }
 
 static int resize(struct image_plan *p, const struct image_step *step,
@@ -197,19 +232,6 @@ static int pad(struct image_plan *p, const struct image_step *step, struct image
 	place(p, -(int64_t)step->box.x, -(int64_t)step->box.y, (uint32_t)width, (uint32_t)height);
 	if (p->n > n)
 		set_fill(top(p), step->box.fill);
-	return 0;
-}
-
-static int turn(struct image_plan *p, uint8_t orientation)
-{
-	bool turned = orientation >= 5;
-	uint32_t width = turned ? top(p)->height : top(p)->width;
-	uint32_t height = turned ? top(p)->width : top(p)->height;
-
-	if (orientation == 2)
-		add(p, &stage_flip_x, width, height);
-	else if (orientation > 2)
-		add(p, &stage_turn, width, height)->orientation = orientation;
 	return 0;
 }
 

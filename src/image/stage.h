@@ -107,5 +107,11 @@ static inline size_t stage_rows_memory(const struct stage *s, size_t rows)
 int stage_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
 	       struct image_error *e);
 
+/* What is at (x, y) comes from (x, y), or (y, x) where it is turned, of the picture below, whose
+ * columns are counted from the right and rows from the bottom where these say so. */
+bool orientation_turns(uint8_t orientation);
+bool orientation_from_right(uint8_t orientation);
+bool orientation_from_bottom(uint8_t orientation);
+
 extern const struct stage_ops stage_source, stage_place, stage_flip_x, stage_turn, stage_nearest,
 	stage_across, stage_down, stage_premultiply, stage_unpremultiply, stage_convert;

@@ -100,6 +100,15 @@ static int place_row(struct run *r, unsigned i, int64_t y, uint8_t *to, struct i
 	return 0;
 }
 
+/* Then there is nothing to do. */
+static bool is_window_below(const struct stage *s)
+{
+	const struct window *below = &s[-1].win;
+
+	return s->win.x0 + s->place.dx == below->x0 && s->win.x1 + s->place.dx == below->x1 &&
+	       s->win.y0 + s->place.dy == below->y0 && s->win.y1 + s->place.dy == below->y1;
+}
+
 static int place_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
 		      struct image_error *e)
 {
@@ -107,6 +116,8 @@ static int place_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uin
 	int64_t y = (int64_t)s->win.y0 + r->at[i].row + s->place.dy;
 	int rc = 0;
 
+	if (is_window_below(s))
+		return stage_rows(r, i - 1, to, stride, n, e);
 	for (uint32_t j = 0; !rc && j < n; j++)
 		rc = place_row(r, i, y + j, to + j * stride, e);
 	return rc;
@@ -121,10 +132,20 @@ static int flip_settle(struct stage *s, const struct stage *below _unused_, stru
 	return 0;
 }
 
-static void reverse(const uint8_t *from, uint8_t *to, uint32_t n, unsigned pixel)
+static inline void reverse_pixels(const uint8_t *from, uint8_t *to, uint32_t n, unsigned pixel)
 {
 	for (uint32_t x = 0; x < n; x++)
 		memcpy(to + x * pixel, from + (n - 1 - x) * (size_t)pixel, pixel);
+}
+
+static void reverse(const uint8_t *from, uint8_t *to, uint32_t n, unsigned pixel)
+{
+	if (pixel == 1)
+		reverse_pixels(from, to, n, 1);
+	else if (pixel == 2)
+		reverse_pixels(from, to, n, 2);
+	else
+		reverse_pixels(from, to, n, 4);
 }
 
 static int flip_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,

@@ -6,24 +6,20 @@
 #include "base/util.h"
 #include "image/stage.h"
 
-/* What is at (x, y) comes from (x, y), or (y, x) where it is turned, counted from the other end
- * where it is mirrored: in the picture below, along its width and height. */
-static bool turned(const struct stage *s)
+#define BLOCK 16 /* rows: of pixels of 4 bytes a line of the cache */
+
+bool orientation_turns(uint8_t o)
 {
-	return s->orientation >= 5;
+	return o >= 5;
 }
 
-static bool from_right(const struct stage *s)
+bool orientation_from_right(uint8_t o)
 {
-	uint8_t o = s->orientation;
-
 	return o == 2 || o == 3 || o == 7 || o == 8;
 }
 
-static bool from_bottom(const struct stage *s)
+bool orientation_from_bottom(uint8_t o)
 {
-	uint8_t o = s->orientation;
-
 	return o == 3 || o == 4 || o == 6 || o == 7;
 }
 
@@ -40,10 +36,10 @@ static int settle(struct stage *s, const struct stage *below, struct window *nee
 {
 	const struct window w = s->win;
 
-	*need = turned(s) ? (struct window){ w.y0, w.x0, w.y1, w.x1 } : w;
-	if (from_right(s))
+	*need = orientation_turns(s->orientation) ? (struct window){ w.y0, w.x0, w.y1, w.x1 } : w;
+	if (orientation_from_right(s->orientation))
 		mirror(&need->x0, &need->x1, below->width);
-	if (from_bottom(s))
+	if (orientation_from_bottom(s->orientation))
 		mirror(&need->y0, &need->y1, below->height);
 	return 0;
 }
@@ -57,20 +53,48 @@ static size_t memory(const struct stage *s _unused_, const struct stage *below)
 static const uint8_t *pixel_below(const struct run *r, unsigned i, uint32_t x, uint32_t y)
 {
 	const struct stage *s = &r->stages[i], *below = s - 1;
-	uint32_t bx = turned(s) ? y : x, by = turned(s) ? x : y;
+	uint32_t bx = orientation_turns(s->orientation) ? y : x,
+		 by = orientation_turns(s->orientation) ? x : y;
 
-	if (from_right(s))
+	if (orientation_from_right(s->orientation))
 		bx = below->width - 1 - bx;
-	if (from_bottom(s))
+	if (orientation_from_bottom(s->orientation))
 		by = below->height - 1 - by;
 	return r->at[i].memory + (by - below->win.y0) * stage_stride(below) +
 	       (size_t)(bx - below->win.x0) * image_pixel(s->mode);
 }
 
-static void copy(const uint8_t *from, ptrdiff_t step, uint8_t *to, uint32_t n, unsigned pixel)
+/* From a pixel to the one to the right, or below, where they come from. */
+static ptrdiff_t step(const struct stage *s, bool right)
 {
-	for (uint32_t x = 0; x < n; x++, from += step, to += pixel)
-		memcpy(to, from, pixel);
+	bool back = right == orientation_turns(s->orientation)
+			    ? orientation_from_bottom(s->orientation)
+			    : orientation_from_right(s->orientation);
+	ptrdiff_t bytes = right == orientation_turns(s->orientation)
+				  ? (ptrdiff_t)stage_stride(s - 1)
+				  : (ptrdiff_t)image_pixel(s->mode);
+
+	return back ? -bytes : bytes;
+}
+
+static inline void copy_block(const uint8_t *from, ptrdiff_t right, ptrdiff_t down, uint8_t *to,
+			      size_t stride, uint32_t width, uint32_t n, unsigned pixel)
+{
+	for (uint32_t x = 0; x < width; x++, from += right, to += pixel)
+		for (uint32_t y = 0; y < n; y++)
+			memcpy(to + y * stride, from + y * down, pixel);
+}
+
+/* Some rows at once: they come from pixels side by side. */
+static void copy(const uint8_t *from, ptrdiff_t right, ptrdiff_t down, uint8_t *to, size_t stride,
+		 uint32_t width, uint32_t n, unsigned pixel)
+{
+	if (pixel == 1)
+		copy_block(from, right, down, to, stride, width, n, 1);
+	else if (pixel == 2)
+		copy_block(from, right, down, to, stride, width, n, 2);
+	else
+		copy_block(from, right, down, to, stride, width, n, 4);
 }
 
 static int rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
@@ -87,12 +111,10 @@ static int rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t 
 			return rc;
 		at->have = height;
 	}
-	for (uint32_t y = s->win.y0 + at->row; n; n--, y++, to += stride) {
-		const uint8_t *p = pixel_below(r, i, s->win.x0, y);
-		ptrdiff_t step = window_width(s) > 1 ? pixel_below(r, i, s->win.x0 + 1, y) - p : 0;
-
-		copy(p, step, to, window_width(s), image_pixel(s->mode));
-	}
+	for (uint32_t j = 0; j < n; j += BLOCK)
+		copy(pixel_below(r, i, s->win.x0, s->win.y0 + at->row + j), step(s, true),
+		     step(s, false), to + j * stride, stride, window_width(s), MIN(n - j, BLOCK),
+		     image_pixel(s->mode));
 	return 0;
 }
 
