@@ -71,7 +71,8 @@ struct image_step {
 struct image_chain {
 	const struct image_step *steps;
 	size_t n;
-	bool scaled; /* a JPEG may be decoded smaller before it is resized: faster, not exact */
+	bool scaled; /* a JPEG may be decoded smaller, at least twice as large as it is resized
+		      * to: faster, not exact. Sizes stay what they are without. */
 };
 
 enum image_element { IMAGE_U8, IMAGE_F16, IMAGE_F32 };
@@ -81,7 +82,8 @@ struct image_result {
 	bool tensor;
 	enum image_element element;
 	uint32_t shape[3]; /* C H W, or H W C */
-	size_t bytes;      /* dense */
+	size_t bytes;  /* dense; a client's picture may make it large: compare before taking it */
+	size_t memory; /* bytes that a run takes beside these and the reader's */
 	enum image_mode mode;
 	uint32_t width, height;
 };

@@ -21,6 +21,7 @@ static void start(struct image_plan *p, const struct image_chain *c, const struc
 				       .width = info->width,
 				       .height = info->height };
 	p->n = 1;
+	p->by = 1;
 }
 
 /* From what is wanted in the end down to what must be read; then up again, as each stage makes its
@@ -64,7 +65,7 @@ static int add_up_memory(struct image_plan *p, struct image_error *e)
 	p->places[p->n] = sum;
 	if (p->result.tensor)
 		sum += stage_rows_memory(&p->stages[p->n - 1], PLAN_ROWS);
-	p->memory = sum;
+	p->result.memory = sum;
 	return 0;
 }
 

@@ -16,9 +16,10 @@ struct image_plan {
 	size_t places[STAGES_MAX + 1]; /* in the memory of a run */
 	unsigned n;
 	bool converted;       /* by a stage so far */
+	unsigned by;          /* the reader makes a picture of 1/by of its size */
+	bool scaling;         /* what is being resized is that */
 	struct tensor tensor; /* where result.tensor */
 	struct image_result result;
-	size_t memory; /* of a run */
 };
 
 /* One step: adds stages, or changes the tensor. */

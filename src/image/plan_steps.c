@@ -73,9 +73,13 @@ static void add_pass(struct image_plan *p, bool across, bool mirrored, uint32_t 
 		     enum image_filter filter)
 {
 	uint32_t size = across ? top(p)->width : top(p)->height;
-	struct image_axis axis = {
-		.size = size, .to = (float)size, .result = result, .mirrored = mirrored
-	};
+	/* Of the last pixel of a picture that was made smaller there may be a part only. */
+	double full = p->scaling ? (double)(across ? p->info.width : p->info.height) / p->by : size;
+	struct image_axis axis = { .size = size,
+				   .from = mirrored ? (float)(size - full) : 0,
+				   .to = mirrored ? (float)size : (float)full,
+				   .result = result,
+				   .mirrored = mirrored };
 	struct stage *s;
 
 	if (image_axis_same(&axis))
@@ -107,6 +111,32 @@ static void add_passes(struct image_plan *p, uint32_t width, uint32_t height,
 		add_pass(p, turns, turns ? right : bottom, height, filter);
 }
 
+/* Nothing has been done yet that a smaller picture could not be given to. */
+static bool may_scale(const struct image_plan *p, enum image_filter filter)
+{
+	if (!p->chain->scaled || p->info.format != IMAGE_JPEG || filter == IMAGE_NEAREST)
+		return false;
+	for (unsigned i = 1; i < p->n; i++)
+		if (p->stages[i].ops != &stage_convert)
+			return false;
+	return p->by == 1;
+}
+
+/* Lets the reader make a picture that is still at least twice as large as what is wanted of it:
+ * with less, edges are seen to be another filter's. Pillow's thumbnail() does the same. */
+static void scale(struct image_plan *p, uint32_t width, uint32_t height)
+{
+	uint32_t by = 8;
+
+	while (by > 1 && (p->info.width / by < 2 * width || p->info.height / by < 2 * height))
+		by /= 2;
+	p->by = by;
+	for (unsigned i = 0; i < p->n; i++) {
+		p->stages[i].width = (p->info.width + by - 1) / by;
+		p->stages[i].height = (p->info.height + by - 1) / by;
+	}
+}
+
 static int resize_to(struct image_plan *p, uint32_t width, uint32_t height,
 		     enum image_filter filter)
 {
@@ -121,11 +151,18 @@ static int resize_to(struct image_plan *p, uint32_t width, uint32_t height,
 		return 0;
 	}
 	orientation = take_turn(p);
+	if (may_scale(p, filter)) {
+		bool turns = orientation_turns(orientation);
+
+		scale(p, turns ? height : width, turns ? width : height);
+		p->scaling = p->by > 1;
+	}
 	if (alpha)
 		add(p, &stage_premultiply, top(p)->width, top(p)->height);
 	add_passes(p, width, height, filter, orientation);
 	if (alpha)
 		add(p, &stage_unpremultiply, top(p)->width, top(p)->height);
+	p->scaling = false;
 	return turn(p, orientation);
 }
 

@@ -12,11 +12,13 @@ static int run_start(struct run *r, const struct image_plan *p, struct image_rea
 	const struct image_info *info = image_reader_info(from);
 
 	*memory = NULL;
+	if (p->by > 1)
+		image_reader_scale(from, p->info.width / p->by, p->info.height / p->by);
 	if (info->width != p->stages[0].width || info->height != p->stages[0].height ||
 	    info->mode != p->stages[0].mode)
 		return image_fail(e, IMAGE_BAD,
 				  "the picture is not of the size or mode planned for");
-	*memory = aligned_alloc(IMAGE_ALIGN, ALIGN_UP(p->memory, IMAGE_ALIGN) + IMAGE_ALIGN);
+	*memory = aligned_alloc(IMAGE_ALIGN, ALIGN_UP(p->result.memory, IMAGE_ALIGN) + IMAGE_ALIGN);
 	if (!*memory)
 		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory to work on a picture");
 	*r = (struct run){ .stages = p->stages, .from = from };

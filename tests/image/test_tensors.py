@@ -101,6 +101,44 @@ def test_files_equal_torchvision(chain, cases, form):
         assert numpy.array_equal(got, expected), image.size
 
 
+def saved(image, form):
+    file = io.BytesIO()
+    image.save(file, form)
+    return file.getvalue()
+
+
+def test_scaled_jpegs_are_those_of_draft(chain, cases):
+    """Of at least twice the size; and where there is none, or in other formats, all is exact."""
+    for rng in cases(N // 3):
+        image = picture(rng, "RGB", rng.randint(30, 900), rng.randint(30, 700))
+        to = rng.randint(10, 100), rng.randint(10, 100)
+        by = max(n for n in (1, 2, 4, 8) if n == 1 or (image.width // n >= 2 * to[0] and
+                                                       image.height // n >= 2 * to[1]))
+        file = saved(image, "JPEG")
+        draft = Image.open(io.BytesIO(file))
+        if by > 1:
+            draft.draft("RGB", (image.width // by, image.height // by))
+        expected = draft.resize(to, Image.Resampling.BILINEAR,
+                                (0, 0, image.width / by, image.height / by))
+        steps = [step("resize", *to), step("to_bytes")]
+        got = chain.run(file, steps, scaled=True)
+        assert numpy.array_equal(got, transforms.PILToTensor()(expected)), (image.size, to)
+        file = saved(image, "PNG")
+        assert numpy.array_equal(chain.run(file, steps, scaled=True), chain.run(file, steps))
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_scaled_jpegs_may_be_turned(chain, cases, orientation):
+    steps = [step("orient"), *classification(48, 40, "BILINEAR")]
+    for rng in cases(N // 10):
+        smooth = picture(rng, "RGB", 12, 12).resize(
+            (rng.randint(200, 900), rng.randint(200, 700)), Image.Resampling.BICUBIC)
+        file = saved(smooth, "JPEG")
+        exact, scaled = (chain.run(file, steps, scaled=scaled, orientation=orientation)
+                         for scaled in (False, True))
+        assert numpy.abs(exact - scaled).mean() < 0.05, smooth.size
+
+
 # ---- what is refused ----
 
 @pytest.mark.parametrize("steps, sentence", [
