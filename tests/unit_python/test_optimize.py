@@ -28,7 +28,7 @@ ORIGINAL = row("original", 100)
     ([row("a", 200), row("b", 300)], False, "b", "the fastest"),
     ([row("a", 102)], False, None, "none is faster"),
     ([row("b", 300, 0.02)], False, None, "B is faster, but its outputs differ by"),
-    ([row("a", 200), row("b", 300, 0.02)], False, "a", "the fastest"),
+    ([row("a", 200), row("b", 300, 0.02)], False, "a", "the fastest within the tolerance"),
     ([row("a", 200), row("b", 201, 0.02)], False, "a", "the fastest"),
     ([row("a", 200, 1e-4, 0.98)], False, None, "agrees for only 98.0 %"),
     ([row("a", 200), row("b", 300, 0.02)], True, "b", "--accept allows"),
@@ -54,20 +54,23 @@ def test_the_fastest_within_tolerance_is_taken_when_a_wrong_one_is_hardly_faster
 
 def test_the_table():
     rows = [ORIGINAL, row("a", 250, 1e-6), {"name": "b", "title": "B", "error": "is missing"},
-            row("c", None, agreement=None)]
+            row("c", None, agreement=None, within=False)]
     lines = table.text(rows, rows[1], 2).split("\n")
     assert lines[0].split("  ")[0] == "CANDIDATE" and "2 INSTANCES" in lines[0]
     assert lines[2].endswith("chosen") and "250.0/s" in lines[2] and "100 MiB" in lines[2]
     assert lines[3] == "B          is missing"
-    assert "10.0 ms *" in lines[4] and lines[5].startswith("* the model alone")
+    assert "10.0 ms *" in lines[4] and lines[4].endswith("outside the tolerance")
+    assert lines[5].startswith("* the model alone")
 
 
 def test_the_report_shows_what_it_is_given_as_text():
-    rows = [ORIGINAL, row("<b>", 250), {"name": "c", "title": "C", "error": "a & b"}]
+    rows = [ORIGINAL, row("<b>", 250), row("d", 300, within=False),
+            {"name": "c", "title": "C", "error": "a & b"}]
     text = report.document("<i>", "It is <good>.", rows, rows[1], 2, {"Processor": "x < y"})
     assert "<i>" not in text and "&lt;i&gt;" in text and "<good>" not in text
     assert "<B>" not in text and "a &amp; b" in text and "x &lt; y" in text
-    assert text.count("<svg") == 3 and "http" not in text
+    assert text.count("<small>outside the tolerance</small>") == 1
+    assert text.count('class="bar outside"') == 3 and text.count("<svg") == 3 and "http" not in text
     assert report.document("m", "v", rows[:1], None, 2, {}).count("<svg") == 0
 
 

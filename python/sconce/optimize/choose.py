@@ -14,6 +14,13 @@ def within(row, tolerance):
     return row["difference"] <= tolerance and (agreement is None or agreement == 1)
 
 
+def _praise(best, others, tolerance):
+    if not within(best, tolerance):
+        return "the fastest, outside the tolerance, which --accept allows"
+    return "the fastest%s" % (" within the tolerance" if any(
+        speed(r) > speed(best) for r in others) else "")
+
+
 def choose(rows, tolerance, accept):
     """(row or None, why). `rows`: of candidates that were measured, the original among them."""
     original = next(r for r in rows if r["name"] == "original")
@@ -21,8 +28,7 @@ def choose(rows, tolerance, accept):
     good = [r for r in others if accept or within(r, tolerance)]
     best = max(good, key=speed, default=None)
     if best and speed(best) >= GAIN * speed(original):
-        return best, "the fastest%s" % ("" if within(best, tolerance) else
-                                        ", outside the tolerance, which --accept allows")
+        return best, _praise(best, others, tolerance)
     outside = [r for r in others if not within(r, tolerance)]
     fast = max(outside, key=speed, default=None)
     if not accept and fast and speed(fast) >= GAIN * speed(best or original):

@@ -14,7 +14,6 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back);
   max-width: 58rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-p.quiet, caption, .axis { color: var(--quiet); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
@@ -22,13 +21,20 @@ th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align
 th:first-child, td:first-child { text-align: left; }
 td.why { text-align: left; white-space: normal; color: var(--quiet); }
 tr.chosen td { font-weight: 600; color: var(--best); }
-svg { display: block; width: 100%; height: auto; break-inside: avoid; }
+svg { display: block; width: 100%; min-width: 36rem; height: auto; break-inside: avoid; }
 svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
-.bar { fill: var(--bar); } .bar.chosen { fill: var(--best); }
+small { display: block; color: var(--quiet); }
+.bar { fill: var(--bar); } .bar.chosen { fill: var(--best); } .bar.outside { opacity: .45; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 """
 WIDTH, LABEL, HEIGHT = 760, 210, 28
+
+
+def _mark(row, chosen):
+    if chosen and row["name"] == chosen["name"]:
+        return "chosen"
+    return "outside" if row.get("within") is False else ""
 
 
 def _chart(title, rows, chosen, key, pattern):
@@ -40,24 +46,25 @@ def _chart(title, rows, chosen, key, pattern):
     bars = []
     for i, row in enumerate(shown):
         y, width = i * HEIGHT, (WIDTH - LABEL - 110) * row[key] / most
-        mark = " chosen" if chosen and row["name"] == chosen["name"] else ""
-        bars.append('<text x="0" y="%d">%s</text><rect class="bar%s" x="%d" y="%d" width="%.1f" '
+        mark = _mark(row, chosen)
+        bars.append('<text x="0" y="%d">%s</text><rect class="bar %s" x="%d" y="%d" width="%.1f" '
                     'height="16" rx="2"/><text x="%.1f" y="%d">%s</text>'
                     % (y + 17, html.escape(row["title"]), mark, LABEL, y + 4, width,
                        LABEL + width + 8, y + 17, html.escape(pattern(row[key]))))
-    return ('<h2>%s</h2><svg viewBox="0 0 %d %d" role="img" aria-label="%s">%s</svg>'
+    return ('<h2>%s</h2><div class=scroll><svg viewBox="0 0 %d %d" role="img" aria-label="%s">%s'
+            '</svg></div>'
             % (html.escape(title), WIDTH, HEIGHT * len(shown) + 4, html.escape(title),
                "".join(bars)))
 
 
 def _row(row, chosen, columns):
     cells = table.cells(row, chosen)
-    first = "<td>%s</td>" % html.escape(cells[0])
+    outside = "" if row.get("within") is not False else "<small>%s</small>" % table.OUTSIDE
+    first = "<td>%s%s</td>" % (html.escape(cells[0]), outside)
     if row.get("error"):
         return '<tr>%s<td class="why" colspan="%d">%s</td></tr>' % (
             first, columns - 1, html.escape(cells[1]))
-    mark = ' class="chosen"' if chosen and row["name"] == chosen["name"] else ""
-    return "<tr%s>%s%s</tr>" % (mark, first, "".join(
+    return '<tr class="%s">%s%s</tr>' % (_mark(row, chosen), first, "".join(
         "<td>%s</td>" % html.escape(c) for c in cells[1:-1]))
 
 

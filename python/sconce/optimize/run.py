@@ -58,6 +58,7 @@ class Run:
         path = self.work / "job.json"
         path.write_text(json.dumps({
             "source": str(self.source.dir), "work": str(self.work), "device": self.o["device"],
+            "serialized": self.source.serialized.name if self.source.serialized else "",
             "made_up": self.made_up, "tolerance": self.o["tolerance"],
             "archive": self.source.path.name, "sha256": self.source.sha256,
             "version": self.o["version"], **more}))
@@ -145,6 +146,9 @@ class Run:
     def finish(self):
         chosen, why = self._choose()
         self.progress.end()
+        for row in self.rows[1:]:
+            if not row.get("error"):
+                row["within"] = within(row, self.o["tolerance"])
         if chosen:
             pack.add_provenance(self.made(chosen), self.rows, chosen, {
                 "made_up": self.made_up, "calls": self.n_calls,
@@ -164,10 +168,8 @@ class Run:
 
     def _advice(self):
         """How it is served best, as far as that was measured."""
-        best = max(self.serving["measured"], key=lambda m: m["throughput"])
-        return "%.1f/s with %d instance%s of %d thread%s" % (
-            best["throughput"], best["instances"], "s" * (best["instances"] > 1),
-            best["threads"], "s" * (best["threads"] > 1))
+        n, threads = self.serving["instances"], self.serving["threads"]
+        return "%d instance%s with %d thread%s" % (n, "s" * (n > 1), threads, "s" * (threads > 1))
 
     def _report(self, verdict, chosen):
         place = self.o["report"] or (str(self.output.with_suffix(".html")) if chosen else None)
@@ -183,7 +185,7 @@ class Run:
                                "that output; tolerance %g" % self.o["tolerance"],
                  "Top-1": "rows whose greatest element is where the original's is"}
         if self.serving:
-            facts["Most answers"] = self._advice()
+            facts["Most answers"] = self._advice() + ", of those that were tried"
         try:
             Path(place).write_text(report.document(self.source.name, verdict, self.rows, chosen,
                                                    self.instances, facts))
@@ -201,19 +203,16 @@ class Run:
                 "instances": self.instances, "serving": self.serving,
                 "samples_made_up": self.made_up,
                 "tolerance": self.o["tolerance"],
-                "candidates": [_plain(r, self.o["tolerance"]) for r in self.rows]}))
+                "candidates": [_plain(r) for r in self.rows]}))
             return
         print(table.text(self.rows, chosen, self.instances))
         print("\n" + verdict)
         if self.serving:
-            print("Most answers: %s." % self._advice())
+            print("It answers most with %s." % self._advice())
         if place:
             print("Report: %s" % place)
 
 
-def _plain(row, tolerance):
+def _plain(row):
     """For JSON, which has no infinity."""
-    row = {k: (None if v == float("inf") else v) for k, v in row.items()}
-    if row["name"] != "original" and not row.get("error"):
-        row["within"] = row["difference"] is not None and within(row, tolerance)
-    return row
+    return {k: (None if v == float("inf") else v) for k, v in row.items()}

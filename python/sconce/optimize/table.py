@@ -4,6 +4,9 @@
 HEADS = ("CANDIDATE", "1 CLIENT", "{n} INSTANCES", "MEMORY", "LOAD", "DIFFERENCE", "TOP-1", "")
 
 
+OUTSIDE = "outside the tolerance"
+
+
 def number(value, pattern, missing="-"):
     return missing if value is None else pattern % value
 
@@ -15,7 +18,8 @@ def mebibytes(value):
 def cells(row, chosen):
     if row.get("error"):
         return [row["title"], row["error"]]
-    note = "chosen" if chosen and row["name"] == chosen["name"] else ""
+    note = "chosen" if chosen and row["name"] == chosen["name"] else (
+        OUTSIDE if row.get("within") is False else "")
     latency = row.get("latency_ms")
     return [row["title"],
             number(latency, "%.1f ms") if latency else "%.1f ms *" % row["model_ms"],
