@@ -71,6 +71,15 @@ static int load_pipeline(struct session *s, yyjson_val *root, const char *python
 	return piped_check(s->pipeline, python, e);
 }
 
+static int load_original(struct session *s, const struct model_wish *w, struct sconce_error *e)
+{
+	if (*w->file)
+		return model_open(&s->model, w, e);
+	snprintf(e->text, sizeof(e->text),
+		 "MANIFEST.json names no serializedFile for the engine to load");
+	return -EINVAL;
+}
+
 int load_document(struct session *s, yyjson_val *root, struct sconce_error *e)
 {
 	yyjson_val *engine = yyjson_obj_get(root, "engine"), *config;
@@ -105,16 +114,10 @@ int load_document(struct session *s, yyjson_val *root, struct sconce_error *e)
 	w.batch = (unsigned)MIN(MAX(batch, 0), UINT16_MAX);
 	s->max_response_size = (uint64_t)MAX(max, 0);
 	snprintf(s->model_name, sizeof(s->model_name), "%s", load_text(root, "model_name"));
-	if (!*w.file) {
-		snprintf(e->text, sizeof(e->text),
-			 "MANIFEST.json names no serializedFile for the engine to load");
-		return -EINVAL;
-	}
 	if (s->fd >= 0)
 		crash_watch(s);
-	r = load_wants_original(root) || !optimized_open(&s->model, &w)
-		    ? model_open(&s->model, &w, e)
-		    : 0;
+	r = load_wants_original(root) || !optimized_open(&s->model, &w) ? load_original(s, &w, e)
+									: 0;
 	if (s->fd >= 0)
 		crash_unwatch();
 	if (r >= 0 && s->pipeline)

@@ -118,6 +118,20 @@ def test_int8_is_calibrated_by_the_names_of_the_model(workshop):
     assert row.get("error") is None and 0 < row["difference"] < 0.5, row
 
 
+def test_what_is_made_under_a_handler_is_for_engines_too(workshop):
+    """Where one stands in for the handler."""
+    done = workshop.run(workshop.model(), "--shape", "1,4", "--candidates", "onnx")
+    assert done.returncode == 0, done.stderr
+    made = workshop.folder / "made"
+    with zipfile.ZipFile(workshop.folder / "net-optimized.mar") as archive:
+        archive.extractall(made)
+    (made / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(
+        {"runtime": "native", "model": {"modelName": "net"}}))
+    served = Served(made, [[1, 2, 3, 4]])
+    assert served.engine == "onnx" and served.complaint is None
+    assert len(served.answer[0]) == 3
+
+
 def torchscript_without_types(place):
     torch.jit.script(torch.nn.Linear(4, 3)).save(str(place))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from sconce.compiled import artifact, tree
+from sconce.compiled.difference import plain as plain_array
 from sconce.compiled.processor import cpu_features, cpu_name
 from sconce.compiled.runtimes import RUNTIMES
 from sconce.optimize import candidates
@@ -148,6 +149,16 @@ def _write_probe(folder, call):
     torch.save({"inputs": call["inputs"], "outputs": call["outputs"]}, str(folder / "probe.pt"))
 
 
+def _for_engines(described, job, candidate, subject, folder):
+    """Where an engine stands in for the handler it may take what was made, too."""
+    if candidate.runtime not in candidates.ENGINES:
+        return
+    described.update(candidates.engine_facts(candidate), model=job["serialized"],
+                     input_names=subject.input_names, output_names=subject.output_names)
+    for kind in ("input", "output"):
+        candidates.write_sample(folder, kind, map(plain_array, subject.calls[0][kind + "s"]))
+
+
 def build(job, facts, name):
     folder = Path(job["work"]) / "candidates" / name / "optimized"
     folder.mkdir(parents=True)
@@ -166,6 +177,7 @@ def build(job, facts, name):
             comparison = _compare(compiled, facts, subject)
             seconds = _seconds(compiled, facts, subject)
             described["difference"] = comparison.difference
+            _for_engines(described, job, candidate, subject, folder)
             (folder / "optimized.json").write_text(json.dumps(described, indent=1))
             _write_probe(folder, subject.calls[0])
     finally:

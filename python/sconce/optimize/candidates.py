@@ -9,6 +9,8 @@ import os
 import shutil
 from collections import namedtuple
 
+import numpy as np
+
 from sconce.compiled.difference import plain
 from sconce.optimize.failure import Unsuitable, sentence
 
@@ -234,6 +236,7 @@ CANDIDATES = [
 ]
 
 
+ENGINES = {"onnx": "onnx", "openvino": "openvino"}      # by the runtime: what runs it, too
 ALLOW = sorted({c.allow for c in CANDIDATES if c.allow})
 
 
@@ -253,6 +256,18 @@ def suitable(candidate, device, allow):
         raise Unsuitable("%s not installed: python -m pip install %s"
                          % ("is" if len(missing) == 1 else "are",
                             " ".join(pip for _, pip in missing)))
+
+
+def engine_facts(candidate):
+    """What optimized.json says to the native worker (src/worker/optimized.c)."""
+    return {"engine": ENGINES[candidate.runtime],
+            "config": {"precision": "bf16"} if candidate.precision == "bf16" else {}}
+
+
+def write_sample(folder, kind, arrays):
+    """The same: `kind` is input or output."""
+    for i, array in enumerate(arrays):
+        np.save(folder / ("sample-%s-%d.npy" % (kind, i)), array)
 
 
 def make(candidate, x, folder):

@@ -16,7 +16,6 @@ from sconce.optimize.measure import LOST
 from sconce.optimize.run import Run
 from sconce.optimize.server import Server
 
-ENGINES = {"onnx": "onnx", "openvino": "openvino"}      # by the runtime of a candidate
 SUFFIXES = {".onnx": ("onnx", "openvino"), ".pt": ("onnx", "openvino"), ".pt2": ()}
 FORMAT = 1
 UNKNOWN = 1e308     # of the difference, until it is measured
@@ -101,7 +100,7 @@ class EngineRun(Run):
         precision = config.get("precision", "fp32") if isinstance(config, dict) else "fp32"
         takes = SUFFIXES.get(self.source.serialized.suffix, ("openvino",))
         kinds = [c for c in candidates.CANDIDATES
-                 if c.runtime in takes and (ENGINES[c.runtime], c.precision)
+                 if c.runtime in takes and (candidates.ENGINES[c.runtime], c.precision)
                  != (self.engine["engine"], precision)]
         if not [c for c in kinds if not c.allow or c.allow in self.o["allow"]]:
             raise Failure("%s is served by %s already, which is all that runs it: only --allow %s "
@@ -127,8 +126,8 @@ class EngineRun(Run):
         """Has it served, and compares."""
         folder = self.made(row)
         for kind, named in (("input", self.calls[0]), ("output", self.answers[0])):
-            for i, spec in enumerate(self.signature[kind + "s"]):
-                np.save(folder / ("sample-%s-%d.npy" % (kind, i)), named[spec["name"]])
+            candidates.write_sample(folder, kind,
+                                    [named[spec["name"]] for spec in self.signature[kind + "s"]])
         facts = self._facts(candidate, artifact)
         self._write(folder, facts)
         server = Server(self.source.name, pack.model_dir(
@@ -158,15 +157,12 @@ class EngineRun(Run):
 
     def _facts(self, candidate, artifact):
         """What src/worker/optimized.c reads, and where it comes from."""
-        config = {}
-        if candidate.precision == "bf16":
-            config["precision"] = "bf16"
+        facts = candidates.engine_facts(candidate)
         own = self.source.config.get("engine")
         if isinstance(own, dict) and "batches" in own:
-            config["batches"] = own["batches"]
+            facts["config"]["batches"] = own["batches"]
         return {
-            "format": FORMAT, "engine": ENGINES[candidate.runtime], "artifact": artifact,
-            "model": self.source.serialized.name, "config": config,
+            **facts, "format": FORMAT, "artifact": artifact, "model": self.source.serialized.name,
             "precision": candidate.precision, "device": "cpu",
             "input_names": [i["name"] for i in self.signature["inputs"]],
             "output_names": [o["name"] for o in self.signature["outputs"]],
