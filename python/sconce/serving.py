@@ -28,6 +28,8 @@ class Session:
         self.entry = entry
         self.context = context
         self.batch_size = load["batch_size"]
+        # What is lost with the process is not run again then, though it had come to its end.
+        self.hold_ns = 0 if load.get("at_most_once") else _HOLD_NS
         self.fields = make_decoder(memory, load.get("decode_input_request", True))
         self.replies = Replies(channel, memory, load["max_response_size"])
         self.cancelled = self.replies.cancelled
@@ -205,7 +207,7 @@ def run_frame(s, got):
 
 
 def _run_and_hold(s, number, batch):
-    if run_batch(s, number, batch) > _HOLD_NS:
+    if run_batch(s, number, batch) > s.hold_ns:
         s.replies.flush()
 
 

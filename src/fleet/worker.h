@@ -240,6 +240,8 @@ void worker_broken(struct channel *c, const char *why);
 /* ---- worker_death.c ---- */
 /* The process is gone ("exited with code 3"): requeues, retries or fails what it had. */
 void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t now_ns);
+/* May what it had begun be run again? */
+bool worker_may_retry(const struct worker *w);
 /* ---- worker_run.c ---- */
 /* All of it is answered; it is the caller's. */
 void worker_flight_done(struct worker *w, struct flight *fl);

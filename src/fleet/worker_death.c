@@ -17,7 +17,7 @@
 #include "core/sequence.h"
 #include "log/log.h"
 
-static bool worker_may_retry(const struct worker *w)
+bool worker_may_retry(const struct worker *w)
 {
 	return w->shared->settings->retry && !w->model.manifest->sequence_batching;
 }

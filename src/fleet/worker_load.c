@@ -121,6 +121,7 @@ static void load_json(struct worker *w, struct buf *b)
 	load_bool(b, "log_request_id", s->log_request_id || strcmp(s->log_format, "json") == 0);
 	load_bool(b, "log_records", strcmp(s->log_format, "json") == 0);
 	load_bool(b, "dev", s->dev);
+	load_bool(b, "at_most_once", !worker_may_retry(w));
 	load_bool(b, "async", m->async_communication);
 	load_bool(b, "continuous_batching", m->continuous_batching);
 	load_bool(b, "sequence_batching", m->sequence_batching);

@@ -75,6 +75,19 @@ def test_a_reply_larger_than_allowed_fails_alone(front, limit):
     assert small.body == b"small"
 
 
+def test_answers_that_nobody_would_make_again_do_not_wait_for_their_frame(front):
+    """A call that ends the process takes along none that had come to its end."""
+    f = front("""
+import os
+def handle(data, context):
+    if data and data[0]["body"] == b"die":
+        os._exit(1)
+    return data and ["done"]
+""", at_most_once=True)
+    f.run([b"first", b"second", b"die"])
+    assert [f.replies(1)[0].body for _ in range(2)] == [b"done", b"done"]
+
+
 def test_failures_become_error_replies(front):
     f = front("""
 from ts.utils.util import PredictionException
