@@ -42,6 +42,8 @@ static const struct command rows[] = {
 	{ "engines", engines_main, "list what runs models without Python", &engines_command, NULL },
 	{ "optimize", optimize_main, "compile the model of an archive, and prove the result",
 	  &optimize_command, NULL },
+	{ "pipeline", pipeline_main, "show or run the steps before and behind a model",
+	  &pipeline_command, NULL },
 	{ "profile", profile_main, "draw what a handler spends its time on", &profile_command,
 	  NULL },
 	{ "archive", archiver_main, "pack a model archive (as torch-model-archiver)",

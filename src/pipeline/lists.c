@@ -41,8 +41,14 @@ static bool words_are_pythons(struct slice text)
 
 yyjson_doc *json_loads(struct slice text)
 {
-	char *p = (char *)(uintptr_t)(text.p ? text.p : "");
-	yyjson_doc *doc = yyjson_read_opts(p, text.n, 0, NULL, NULL);
+	struct slice mark = SLICE("\xef\xbb\xbf");
+	yyjson_doc *doc;
+	char *p;
+
+	if (slice_starts(text, mark))
+		text = slice_make(text.p + mark.n, text.n - mark.n);
+	p = (char *)(uintptr_t)(text.p ? text.p : "");
+	doc = yyjson_read_opts(p, text.n, 0, NULL, NULL);
 
 	if (doc || !words_are_pythons(text))
 		return doc;

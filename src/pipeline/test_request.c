@@ -66,6 +66,7 @@ static void a_picture_comes_in_many_ways(void **state)
 	assert_string_equal(picture(JSON, SLICE("\"" PNG "\"")), pixels);
 	assert_string_equal(picture("text/plain", SLICE(PNG)), pixels);
 	assert_string_equal(picture(JSON, SLICE("[[1, 2], [3, 4.5]]")), "[[1.0, 2.0], [3.0, 4.5]]");
+	assert_string_equal(picture(JSON, SLICE("\xef\xbb\xbf[1]")), "[1.0]");
 	assert_string_equal(picture(JSON, SLICE("[NaN, -Infinity, true]")),
 			    "[NaN, -Infinity, 1.0]");
 }

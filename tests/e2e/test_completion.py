@@ -26,8 +26,8 @@ source <("$SCONCE" completion zsh)
 words=("$@") CURRENT=$#
 _sconce
 """
-COMMANDS = ["serve", "new", "dev", "models", "call", "bench", "engines", "optimize", "profile",
-            "archive", "torchserve", "logs", "settings", "completion", "version", "help"]
+COMMANDS = ["serve", "new", "dev", "models", "call", "bench", "engines", "optimize", "pipeline",
+            "profile", "archive", "torchserve", "logs", "settings", "completion", "version", "help"]
 SHELLS = {"bash": ["bash", "--norc", "-c", BASH], "zsh": ["zsh", "-f", "-c", ZSH]}
 
 
