@@ -12,7 +12,6 @@
 #include "wire/json.h"
 
 #define LIST_LIMIT_MAX 100
-#define WORKERS_MAX 4096
 
 /* A call that waits for something: the call stays when its client leaves. */
 struct waiting {
@@ -222,7 +221,7 @@ void management_register(struct call *c)
 	r.batch_size = args_integer(&args, "batch_size", -1);
 	r.max_batch_delay_ms = args_integer(&args, "max_batch_delay", -1);
 	r.latency_goal_ms = args_integer(&args, "latency_goal_ms", -1);
-	r.initial_workers = MIN(args_integer(&args, "initial_workers", -1), WORKERS_MAX);
+	r.initial_workers = MIN(args_integer(&args, "initial_workers", -1), VERSION_WORKERS_MAX);
 	r.response_timeout_s = args_integer(&args, "response_timeout", -1);
 	r.startup_timeout_s = args_integer(&args, "startup_timeout", -1);
 	r.synchronous = args_bool(&args, "synchronous", true);
@@ -300,9 +299,10 @@ void management_scale(struct call *c)
 	if (max < min)
 		call_error(c, 400, "BadRequestException",
 			   "max_worker cannot be less than min_worker.");
-	else if (min < 0 || max > WORKERS_MAX)
+	else if (min < 0 || max > VERSION_WORKERS_MAX)
 		call_error(c, 400, "BadRequestException",
-			   "min_worker and max_worker must be between 0 and %d.", WORKERS_MAX);
+			   "min_worker and max_worker must be between 0 and %d.",
+			   VERSION_WORKERS_MAX);
 	else
 		scale_run(c, v, version, min, max, synchronous);
 }

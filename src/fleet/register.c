@@ -212,7 +212,7 @@ static unsigned registering_default_workers(const struct registering *g, const s
 	if (g->wish.initial_workers >= 0)
 		return (unsigned)g->wish.initial_workers;
 	if (configured || !g->wish.at_startup)
-		return (unsigned)configured;
+		return (unsigned)MIN(configured, VERSION_WORKERS_MAX);
 	return share_workers(f, v);
 }
 
@@ -414,6 +414,13 @@ static void registering_unpacked(void *arg, struct unpacked *u)
 		return;
 	}
 	registering_prefer(g, &u->manifest);
+	if (u->manifest.min_workers > VERSION_WORKERS_MAX) {
+		u->status = 400;
+		registering_finish(g, 400, "BadRequestException",
+				   "minWorkers is %lld: a model may have %d workers at most",
+				   (long long)u->manifest.min_workers, VERSION_WORKERS_MAX);
+		return;
+	}
 	g->version = version_create(g->fleet, u->region, &u->manifest);
 	g->version_model = mem_strdup(g->version->model_name);
 	g->version_name = mem_strdup(g->version->name);

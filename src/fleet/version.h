@@ -29,6 +29,7 @@ struct model;
 struct worker;
 
 #define VERSION_FAILURE_MAX ((size_t)1024)
+#define VERSION_WORKERS_MAX 4096
 
 enum version_state { VERSION_LOADING, VERSION_READY, VERSION_DRAINING, VERSION_STOPPED };
 

@@ -502,3 +502,12 @@ def handle(data, context):
     assert described.status == 200
     model, = json.loads(described.text)
     assert (model["modelName"], model["customizedMetadata"]) == ("chatty", {"said": True})
+
+
+def test_more_workers_than_a_model_may_have(serve, tmp_path):
+    make_mar(tmp_path, "many", "echo.py", config="minWorkers: 2147483647\nmaxWorkers: 2147483647\n")
+    server = serve(store=tmp_path, load_models=None)
+    assert_error(server.register("many.mar"), 400, "BadRequestException",
+                 "minWorkers is 2147483647: a model may have 4096 workers at most")
+    assert server.models() == []
+    eventually(lambda: not server.unpacked())
