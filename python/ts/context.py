@@ -134,13 +134,13 @@ class Context:
             self.request_processor = [RequestProcessor(r) for r in requests]
         if self._metrics is not None:
             try:
-                self._metrics.request_ids = self._names()
+                self._metrics.request_ids = self.names()
             except AttributeError:
                 pass    # what a handler has put there may have no place for them
         return tuple(self.request_processor)
 
-    def _names(self):
-        """What logs call the requests."""
+    def names(self):
+        """What logs and clients call the requests, which may not be unique: {i: name}."""
         return {i: r.uuid for i, r in enumerate(self._running)}
 
     def __copy__(self):
@@ -169,7 +169,7 @@ class Context:
                 self._made["metrics"] = self._make_metrics()
             self._metrics = self._made["metrics"].for_batch()
             # While the model is loaded there are no requests, which is not an error either.
-            self._metrics.request_ids = self._names() or self.request_ids or ""
+            self._metrics.request_ids = self.names() or self.request_ids or ""
         return self._metrics
 
     def _make_metrics(self):

@@ -139,9 +139,10 @@ def test_kservev2_envelope_names_the_request_where_the_client_does_not(serve, tm
     make_mar(tmp_path, "tensors", TENSORS)
     server = serve(store=tmp_path, service_envelope="kservev2")
     tensor = {"name": "in", "shape": [1], "datatype": "FP32", "data": [1.5]}
-    response = server.call("POST", "/v2/models/tensors/infer",
-                           data=json.dumps({"inputs": [tensor]}))
-    assert response.json()["id"] == response.headers["x-request-id"]
+    for headers in ({}, {"x-request-id": "mine"}):
+        response = server.call("POST", "/v2/models/tensors/infer", headers=headers,
+                               data=json.dumps({"inputs": [tensor]}))
+        assert response.json()["id"] == response.headers["x-request-id"]
 
 
 # ---- who serves, and is it ready ----

@@ -35,6 +35,11 @@ def _output(name, item):
             "shape": list(flat.shape)}
 
 
+def _ident(context):
+    """As the answer's `x-request-id` has it."""
+    return context.names().get(0) or context.get_request_id(0)
+
+
 class KServev2Envelope(BaseEnvelope):
     def parse_input(self, data):
         document = contents(data[0])
@@ -56,7 +61,7 @@ class KServev2Envelope(BaseEnvelope):
         model = context.manifest.get("model") or {}
         names = context.input_names
         outputs = [_output(names[i], item) for i, item in enumerate(data)]
-        return [{"id": context.input_request_id or context.get_request_id(0),
+        return [{"id": context.input_request_id or _ident(context),
                  "model_name": model.get("modelName"),
                  "model_version": model.get("modelVersion"),
                  "outputs": outputs}]
