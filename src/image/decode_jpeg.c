@@ -18,8 +18,11 @@
 
 #define PORTION 65536
 #define ROWS 16 /* asked of the library at a time */
-/* Each scan goes over the whole picture, however little it says. Encoders write up to a dozen. */
-#define SCANS 100
+/* Each scan goes over all blocks of the picture, however little it says. Encoders write up to a
+ * dozen; what may be more is bounded by what it costs, and by 100. */
+#define SCANS 16
+#define SCANS_MAX 100
+#define SCANNED_BLOCKS (UINT64_C(1) << 24) /* some 0.7 s */
 
 struct jpeg {
 	struct jpeg_decompress_struct d;
@@ -36,6 +39,7 @@ struct jpeg {
 	size_t skip;  /* of those that come next */
 	uint32_t width, height;
 	unsigned by; /* decoded at 1/by of its size */
+	int scans;   /* it may have at most */
 	/* What is asked for at the moment. */
 	uint8_t *to;
 	size_t stride;
@@ -64,9 +68,9 @@ static void on_progress(j_common_ptr common)
 {
 	struct jpeg *j = common->client_data;
 
-	if (j->d.input_scan_number <= SCANS)
+	if (j->d.input_scan_number <= j->scans)
 		return;
-	j->code = image_fail(j->e, IMAGE_TOO_LARGE, "the JPEG has more than %u scans", SCANS);
+	j->code = image_fail(j->e, IMAGE_TOO_LARGE, "the JPEG has more than %d scans", j->scans);
 	/* tidy: allow banned: as in on_error() */
 	longjmp(j->failed, 1);
 }
@@ -127,20 +131,21 @@ static void create(struct jpeg *j)
 }
 
 /* The coefficients of a picture that comes in several scans stand in memory all at once. */
-static int check_memory(struct jpeg *j)
+static int check_scans(struct jpeg *j)
 {
-	uint64_t bytes = 0;
+	uint64_t blocks = 0;
 
+	j->scans = 1;
 	if (!jpeg_has_multiple_scans(&j->d))
 		return 0;
 	for (int i = 0; i < j->d.num_components; i++) {
 		const jpeg_component_info *c = &j->d.comp_info[i];
 
-		bytes += ALIGN_UP((uint64_t)c->width_in_blocks, (unsigned)c->h_samp_factor) *
-			 ALIGN_UP((uint64_t)c->height_in_blocks, (unsigned)c->v_samp_factor) *
-			 sizeof(JBLOCK);
+		blocks += roundup((uint64_t)c->width_in_blocks, (unsigned)c->h_samp_factor) *
+			  roundup((uint64_t)c->height_in_blocks, (unsigned)c->v_samp_factor);
 	}
-	return image_file_afford(j->f, bytes, j->e);
+	j->scans = (int)MIN(SCANS + SCANNED_BLOCKS / blocks, (uint64_t)SCANS_MAX);
+	return image_file_afford(j->f, blocks * sizeof(JBLOCK), j->e);
 }
 
 static int head(struct jpeg *j)
@@ -166,7 +171,7 @@ static int head(struct jpeg *j)
 	}
 	j->d.scale_num = 1;
 	j->d.scale_denom = j->by;
-	return check_memory(j);
+	return check_scans(j);
 }
 
 static int start(struct jpeg *j)

@@ -4,11 +4,12 @@
 import io
 import struct
 
+import numpy
 import pytest
 from PIL import Image
 
 from image import draw
-from image.pillow import agree, check, load, orientation, pixels, difference
+from image.pillow import agree, check, orientation, pixels, difference
 from image.programs import Refused
 
 # Factors that encoders write, and some that none does.
@@ -226,13 +227,19 @@ def test_size_is_judged_by_the_head(decoder):
         decoder.decode(markers(sof(65535, 65535), SOS))
 
 
+def with_scans(data, n):
+    """A progressive file, with n of its last scan."""
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * n + data[-2:]
+
+
 def test_scans_without_end(decoder, jpeg_maker, cases):
     """Each goes over the whole picture, and can be a few bytes."""
     random = next(iter(cases(1)))
     data = jpeg_maker.make(draw.samples(random, 16, 16, 1), "L", "11", kind="progressive")
-    last = data.rindex(b"\xff\xda")
-    scan = data[last:-2]
-    assert load(data[:-2] + scan * 60 + data[-2:])
-    decoder.decode(data[:-2] + scan * 60 + data[-2:])
+    assert agree(decoder, with_scans(data, 60), "60 scans")
     with pytest.raises(Refused, match="the JPEG has more than 100 scans"):
-        decoder.decode(data[:-2] + scan * 200 + data[-2:])
+        decoder.decode(with_scans(data, 200))
+    data = jpeg_maker.make(numpy.zeros((4000, 4000, 1), "u1"), "L", "11", kind="progressive")
+    with pytest.raises(Refused, match="the JPEG has more than 83 scans"):
+        decoder.decode(with_scans(data, 90))
