@@ -225,6 +225,109 @@ static void a_jpeg_is_decoded_smaller(void **state _unused_)
 	free(f.p);
 }
 
+/* Linked in the place of the functions without __wrap_: the n-th call from now on fails. */
+static unsigned fails_at, calls;
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+void *__real_aligned_alloc(size_t align, size_t n);
+void *__wrap_aligned_alloc(size_t align, size_t n);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return ++calls == fails_at ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_malloc(size_t n)
+{
+	return ++calls == fails_at ? NULL : __real_malloc(n);
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t n)
+{
+	return ++calls == fails_at ? NULL : __real_aligned_alloc(align, n);
+}
+
+#define HEAD_GIF "GIF89a\3\0\1\0\0\0\0"
+#define FRAME_GIF ",\0\0\0\0\3\0\1\0\0"
+
+/* The smallest of each format that is not made by a library: one row of three pixels. */
+static const struct {
+	const char *bytes;
+	size_t n;
+	enum image_format format;
+	enum image_mode mode;
+	const char *pixels;
+} small[] = {
+#define SMALL(literal) literal, sizeof(literal) - 1
+	{ SMALL(HEAD_GIF FRAME_GIF "\2\2\x44\x54\0;"), IMAGE_GIF, IMAGE_L, "\0\1\2" },
+	{ SMALL("BM\0\0\0\0\0\0\0\0\x1a\0\0\0\x0c\0\0\0\3\0\1\0\1\0\x18\0"
+		"\1\2\3\4\5\6\7\x08\x09"),
+	  IMAGE_BMP, IMAGE_RGB, "\3\2\1\xff\6\5\4\xff\x09\x08\7\xff" },
+	{ SMALL("BM\0\0\0\0\0\0\0\0\x46\0\0\0\x28\0\0\0\3\0\0\0\1\0\0\0\1\0\x08\0"
+		"\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0"
+		"\7\0\0\0\1\1\1\0\2\2\2\0\3\3\3\0\2\1\1\2"),
+	  IMAGE_BMP, IMAGE_P, "\1\1\2" },
+#undef SMALL
+};
+
+static void small_files_are_read(void **state _unused_)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(small); i++) {
+		struct image_reader *r;
+		struct image_error e;
+		_Alignas(IMAGE_ALIGN) uint8_t row[IMAGE_ALIGN];
+
+		assert_int_equal(image_open(small[i].bytes, small[i].n, NULL, &r, &e), 0);
+		assert_int_equal(image_reader_info(r)->format, small[i].format);
+		assert_int_equal(image_reader_info(r)->mode, small[i].mode);
+		assert_int_equal(image_reader_info(r)->width, 3);
+		assert_int_equal(image_reader_info(r)->height, 1);
+		assert_int_equal(image_reader_rows(r, row, sizeof(row), 1, &e), 0);
+		assert_memory_equal(row, small[i].pixels, 3 * image_pixel(small[i].mode));
+		image_reader_close(r);
+	}
+}
+
+/* Each allocation is failed once; sanitizers see what is left behind. */
+static void check_memory(const void *p, size_t n)
+{
+	unsigned failed = 0;
+
+	for (unsigned at = 1;; at++) {
+		struct image image;
+		struct image_error e;
+		int code;
+
+		calls = 0;
+		fails_at = at;
+		code = image_decode(p, n, NULL, &image, &e);
+		fails_at = 0;
+		if (code == 0) {
+			image_free(&image);
+			assert_true(calls < at);
+			break;
+		}
+		assert_int_equal(code, IMAGE_NO_MEMORY);
+		failed++;
+	}
+	assert_true(failed >= 3);
+}
+
+static void memory_that_is_not_there_is_told(void **state _unused_)
+{
+	struct file files[] = { make_jpeg(9, 9, true), make_png(9, 9) };
+
+	for (unsigned i = 0; i < ARRAY_LEN(small); i++)
+		check_memory(small[i].bytes, small[i].n);
+	for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
+		check_memory(files[i].p, files[i].n);
+		free(files[i].p);
+	}
+}
+
 static void what_is_no_picture_is_told(void **state _unused_)
 {
 	static const char *const texts[] = { "", "\xff\xd8", "hello", "\x89PNG\r\n\x1a" };
@@ -248,6 +351,8 @@ int main(void)
 		cmocka_unit_test(sizes_are_judged_by_the_head),
 		cmocka_unit_test(a_progressive_jpeg_is_weighed),
 		cmocka_unit_test(a_jpeg_is_decoded_smaller),
+		cmocka_unit_test(small_files_are_read),
+		cmocka_unit_test(memory_that_is_not_there_is_told),
 		cmocka_unit_test(what_is_no_picture_is_told),
 	};
 
