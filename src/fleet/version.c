@@ -47,7 +47,7 @@ static void version_configure(struct version *v)
 	v->latency_goal_ms = version_pick(m->latency_goal_ms, 0);
 	if (s->dev) {
 		/* Somebody may sit at a prompt of the debugger. */
-		v->response_timeout_s = v->client_timeout_ms = 0;
+		v->response_timeout_s = v->client_timeout_ms = v->latency_goal_ms = 0;
 		v->startup_timeout_s = VERSION_NO_LIMIT_S;
 	}
 	v->dispatch = (struct dispatch_policy){ .frame_batching = s->frame_batching };

@@ -101,7 +101,8 @@ void version_goal_answered(struct version *v, struct request *r, const struct re
 	if (!r->begun_ns) {
 		r->begun_ns = now_ns;
 		metric_add(v->metrics.goal_misses, now_ns > r->goal_ns);
-		if (r->expected_ns && !reply->error)
+		/* The death of a worker says nothing of the next request. */
+		if (r->expected_ns && !reply->error && !r->retried)
 			goal_learn_error(&v->goal, now_ns - r->queued_ns, r->expected_ns,
 					 r->batched);
 	}
