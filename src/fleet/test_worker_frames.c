@@ -276,8 +276,8 @@ static void test_a_metric_without_a_finite_value_is_dropped_alone(void **state)
 	struct buf out = BUF_INIT(65536);
 
 	(void)state;
-	snprintf(text, sizeof(text),
-		 "[{\"name\":\"Huge\",%s:1%0400d},{\"name\":\"Fine\",%s:7}]", start, 0, start);
+	snprintf(text, sizeof(text), "[{\"name\":\"Huge\",%s:1%0400d},{\"name\":\"Fine\",%s:7}]",
+		 start, 0, start);
 	rig.telemetry.handlers.auto_detect = true;
 	rig_loads();
 	rig_says(FRAME_METRIC, 0, text);
@@ -289,6 +289,30 @@ static void test_a_metric_without_a_finite_value_is_dropped_alone(void **state)
 }
 
 #define WORKER_TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+
+static void test_batches_of_instances_are_timed(void **state)
+{
+	static const struct {
+		bool async, native, learns;
+	} rows[] = { { false, false, true },
+		     { false, true, true },
+		     { true, true, true },
+		     { true, false, false } };
+
+	(void)state;
+	rig_loads();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct request r = rig_asked(i + 1, NULL);
+
+		rig.cost = (struct batch_cost){ 0 };
+		rig.w->async = rows[i].async;
+		rig.w->model.native = rows[i].native;
+		rig_begins(&r);
+		rig_answers(i + 1, "true");
+		assert_int_equal(rig.cost.weight > 0, rows[i].learns);
+	}
+	rig.w->model.native = false;
+}
 
 int main(void)
 {
@@ -305,6 +329,7 @@ int main(void)
 		WORKER_TEST(test_a_client_that_takes_a_long_piece_keeps_its_stream),
 		WORKER_TEST(test_a_batch_that_has_not_begun_is_not_late),
 		WORKER_TEST(test_a_metric_without_a_finite_value_is_dropped_alone),
+		WORKER_TEST(test_batches_of_instances_are_timed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

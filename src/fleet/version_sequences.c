@@ -130,6 +130,10 @@ void version_place_sequences(struct version *v)
 unsigned version_take(struct version *v, const struct worker *w, size_t bytes_max, uint64_t now_ns,
 		      struct batch *out, uint64_t *ret_wake_ns)
 {
+	static const struct batch_cost unknown;
+	/* What batches cost that run side by side on the same cores says nothing of what it gains
+	 * to wait for others: they are taken as they come. */
+	const struct batch_cost *cost = w->async ? &unknown : &v->cost;
 	struct batch_policy policy = v->policy;
 	uint64_t wake_ns = UINT64_MAX;
 	unsigned n;
@@ -140,11 +144,11 @@ unsigned version_take(struct version *v, const struct worker *w, size_t bytes_ma
 		policy.workers = version_ready_workers(v);
 		policy.idle = version_idle_workers(v);
 	}
-	n = batch_take(&policy, &v->cost, &v->queue, now_ns, out, ret_wake_ns);
+	n = batch_take(&policy, cost, &v->queue, now_ns, out, ret_wake_ns);
 	policy.workers = 0;
 	if (n || !v->sequences.n_waiting)
 		return n;
-	n = sequences_take(&v->sequences, &policy, &v->cost, w, now_ns, out, &wake_ns);
+	n = sequences_take(&v->sequences, &policy, cost, w, now_ns, out, &wake_ns);
 	*ret_wake_ns = MIN(*ret_wake_ns, wake_ns);
 	return n;
 }

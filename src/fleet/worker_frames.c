@@ -377,7 +377,8 @@ static void worker_finish_flights(struct worker *w, struct list *finished, uint6
 
 		worker_observe_batch(w, fl, busy_ns / batches);
 		flight_free(fl);
-		if (!w->async)
+		/* In a Python worker that runs several at once, one waits for the other. */
+		if (!w->async || w->model.native)
 			batch_cost_learn(w->model.cost, requests / batches, busy_ns / batches);
 	}
 }
