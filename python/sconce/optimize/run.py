@@ -180,7 +180,7 @@ class Run:
                  "Samples": "made up" if self.made_up else ", ".join(
                      p.name for p in self.bodies[:5]) + (", …" if len(self.bodies) > 5 else ""),
                  "Rounds": "%d, in turns; medians" % self.o["rounds"] if self.served
-                 else "none: the model alone, without a server",
+                 else "none: the model alone, without a server; the fastest of its calls",
                  "Difference": "the greatest of any output, as a part of the greatest magnitude of "
                                "that output; tolerance %g" % self.o["tolerance"],
                  "Top-1": "rows whose greatest element is where the original's is"}

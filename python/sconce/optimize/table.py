@@ -44,5 +44,5 @@ def text(rows, chosen, instances):
             padded = [line[0].ljust(widths[0]), line[1]]
         out.append("  ".join(padded).rstrip())
     if any(not r.get("error") and r.get("latency_ms") is None for r in rows):
-        out.append("* the model alone, without a server")
+        out.append("* the model alone, without a server; the fastest of its calls")
     return "\n".join(out)
