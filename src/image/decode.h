@@ -7,8 +7,8 @@
  * large JPEG or PNG never stands in memory as a whole; formats that cannot be read that way are
  * decoded at the first row that is asked for, within the limits.
  *
- * What is decoded equals what Pillow's Image.open().load() has, mode included. Orientation is only
- * told, as in Pillow, not applied.
+ * What is decoded equals what Pillow's Image.open().load() has, mode included; docs/handlers.md has
+ * the few files of which that is not so. Orientation is only told, as in Pillow, not applied.
  *
  * Limits are checked from the head, before memory for pixels is taken. A reader is for one thread;
  * the bytes must outlive it.
