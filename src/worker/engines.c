@@ -215,7 +215,8 @@ int engines_prepare(const char *name, const char *python)
 
 int engines_check(const char *file, const char *engine, const char *device, const char *python)
 {
-	_cleanup_(freep) char *path = realpath(file, NULL), *cache = cache_open("");
+	/* The cache first: `errno` is to say what is wrong with the file. */
+	_cleanup_(freep) char *cache = cache_open(""), *path = realpath(file, NULL);
 	struct buf out = BUF_INIT(ENGINES_LINE_MAX);
 	struct model_wish w = { .engine = engine,
 				.device = device,
