@@ -132,6 +132,23 @@ def test_what_is_made_under_a_handler_is_for_engines_too(workshop):
     assert len(served.answer[0]) == 3
 
 
+def test_a_sample_that_the_original_refuses_is_left_out(workshop):
+    """Here by its size, which only the engine finds out."""
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "shape"], ["y"])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "m"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2, "k"])],
+        [numpy_helper.from_array(np.int64([0, 2, -1]), "shape")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+              str(workshop.folder / "net.onnx"))
+    done = workshop.run("net.onnx", "--samples", workshop.samples([[1, 2]], [[1, 2, 3]]), "--json",
+                        "--candidates", "onnx", *FEW)
+    assert done.returncode == 3, done.stderr
+    assert "warning: sample left out: 1.json: " in done.stderr
+    assert row_of(result_of(done), "onnx")["error"] == \
+        "it is not for such a model, or is what the original is"
+
+
 def torchscript_without_types(place):
     torch.jit.script(torch.nn.Linear(4, 3)).save(str(place))
 

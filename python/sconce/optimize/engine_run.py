@@ -77,20 +77,36 @@ class EngineRun(Run):
             body, suffix = tensors.write(self.calls[0], inputs)
             self.bodies = [self.work / ("made" + suffix)]
             self.bodies[0].write_bytes(body)
-        self.n_calls = len(self.calls)
 
     def _answer(self, server):
         """What the original makes of them, one at a time and stacked."""
-        self.answers = [tensors.ask(server, call, self.signature) for call in self.calls]
+        asked, self.calls, self.answers, kept = self.calls, [], [], []
+        for call, body in zip(asked, self.bodies):
+            why = self._ask(server, call)
+            if why:
+                self.progress.say("warning: sample left out: %s: %s" % (body.name, why))
+            else:
+                kept.append(body)
+        self.bodies, self.n_calls = kept, len(kept)
+        if not kept:
+            raise Failure("the original model answers no sample: %s" % why)
         folder = self.work / "calls"
         folder.mkdir()
         for i, call in enumerate(self.calls):
             for j, spec in enumerate(self.signature["inputs"]):
                 np.save(folder / ("%d-%d.npy" % (i, j)), call[spec["name"]])
         if tensors.stackable(self.signature):
-            for call in tensors.stacks(self.calls):
-                self.answers.append(tensors.ask(server, call, self.signature))
-                self.calls.append(call)
+            for call in list(tensors.stacks(self.calls)):
+                self._ask(server, call)
+
+    def _ask(self, server, call):
+        """Why it is refused, or None and it is remembered with its answer."""
+        try:
+            self.answers.append(tensors.ask(server, call, self.signature))
+        except Unsuitable as e:
+            return str(e)
+        self.calls.append(call)
+        return None
 
     # ---- candidates ----
 
