@@ -16,15 +16,17 @@ OPTIMIZE_PYTHON = ROOT / ".venv-optimize" / "bin" / "python"
 HANDLERS = Path(__file__).resolve().parent / "handlers"
 
 
-def manifest(name, handler, serialized=None):
+def manifest(name, handler, serialized=None, configured=False):
     model = {"modelName": name, "modelVersion": "1.0", "handler": handler}
+    if configured:
+        model["configFile"] = "model-config.yaml"
     if serialized:
         model["serializedFile"] = serialized
     return json.dumps({"createdOn": "01/01/2025 00:00:00", "runtime": "python", "model": model,
                        "archiverVersion": "0.12.0"})
 
 
-def pack(path, handler, serialized=None, files=()):
+def pack(path, handler, serialized=None, files=(), config=None):
     """A .mar: the manifest and the files side by side."""
     path.parent.mkdir(parents=True, exist_ok=True)
     own = HANDLERS / handler
@@ -32,7 +34,9 @@ def pack(path, handler, serialized=None, files=()):
     contents += [serialized] if serialized else []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("MAR-INF/MANIFEST.json", manifest(
-            path.stem, handler, serialized.name if serialized else None))
+            path.stem, handler, serialized.name if serialized else None, bool(config)))
+        if config:
+            archive.writestr("model-config.yaml", config)
         for file in [*contents, *files]:
             archive.write(file, Path(file).name)
     return path
@@ -52,10 +56,25 @@ def image_assets():
     return make_model.prepare(ROOT / ".cache" / "demo")
 
 
-def image_store(folder, assets, handler="image_classifier"):
+def image_store(folder, assets, handler="image_classifier", name="image", config=None):
     """The classifier of the demonstration, by TorchServe's own handler or another."""
-    pack(folder / "image.mar", handler, assets.model, [assets.names])
+    pack(folder / f"{name}.mar", handler, assets.model, [assets.names], config)
     return folder
+
+
+def large_photo(photo):
+    """One of twelve megapixels, of many copies of a photograph side by side."""
+    path = CACHE / "large.jpg"
+    if not path.exists():
+        code = ("import sys; from PIL import Image; p = Image.open(sys.argv[1]); "
+                "w, h = map(int, sys.argv[3:]); whole = Image.new('RGB', (w, h))\n"
+                "for y in range(0, h, p.height):\n"
+                "    for x in range(0, w, p.width): whole.paste(p, (x, y))\n"
+                "whole.save(sys.argv[2], quality=90)")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([str(ROOT / ".venv-demo" / "bin" / "python"), "-c", code, str(photo),
+                        str(path), *map(str, LARGE)], check=True)
+    return path
 
 
 def optimized_store(folder, archive, photo, options):
@@ -90,12 +109,28 @@ def native_echo(store, name):
 
 
 CLASSES = """pipeline:
-  - tensor_from_raw: {dtype: FP32, shape: [3, 224, 224]}
+  - from_raw: {shape: [3, 224, 224]}
+  - batch
   - infer
   - softmax
-  - topk: {k: 5}
-  - encode_json
+  - topk: 5
+  - encode_json: {form: records}
 """
+# What the handler image_classifier does, but that large photographs are decoded smaller.
+SCALED = """pipeline:
+  - decode_image: {scaled: true}
+  - resize: 256
+  - center_crop: 224
+  - to_tensor
+  - normalize: {mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}
+  - batch
+  - infer
+  - softmax
+  - topk: 5
+  - labels
+  - encode_json: {indent: 2, digits: double}
+"""
+LARGE = (4000, 3000)
 
 
 def onnx_store(store):

@@ -5,7 +5,7 @@ import json
 import subprocess
 
 import models
-from kinds import STORES, Load
+from kinds import STORES, Image, Load, OpenLoop, Optimized
 from servers import ROOT
 
 BARE = ROOT / "build" / "bench" / "bare" / "bare"
@@ -81,6 +81,88 @@ class EnginePath(Beside):
 
     def beside(self, server, seconds):
         return bare_loop(self.store() / "model.onnx", self.body(), seconds)
+
+
+class OptimizedBeside(Optimized, Beside):
+    """What `sconce optimize` has made, and the same work in a loop that serves nobody."""
+
+    peers = ()
+
+    def beside(self, server, seconds):
+        return bare_loop(models.onnx_store(STORES / "classes") / "model.onnx", self.body(),
+                         seconds, "openvino")
+
+
+class Large(Image):
+    """A photograph of twelve megapixels; `config`: TorchServe gets none."""
+
+    def __init__(self, title, metrics, config=None):
+        super().__init__(title, metrics)
+        self.config = config
+
+    def store_for(self, server):
+        whole = self.store()
+        if not self.config or server.name != "sconce":
+            return whole
+        return models.image_store(STORES / "scaled", self.assets, config=self.config)
+
+    def body(self):
+        return models.large_photo(self.assets.photo)
+
+
+class ImageOpenLoop(Image, OpenLoop):
+    """Latency at a rate that every server can serve."""
+
+    peers = ("torchserve-tuned",)
+    RATE = 30
+
+
+class Compose(Beside):
+    """A handler with torchvision's transforms, unchanged: with our library, and without; its model
+    as it is, or after `sconce optimize`."""
+
+    def __init__(self, title, metrics, optimized=False):
+        super().__init__(title, metrics, model="compose", clients=8, workers=INSTANCES)
+        self.assets, self.optimized = None, optimized
+        self.plain = Load("", (), model="plain", clients=8, workers=INSTANCES)
+        self.plain.body = self.body
+
+    def store(self):
+        self.assets = self.assets or models.image_assets()
+        for name, config in (("compose", None), ("plain", "native: never\n")):
+            models.image_store(STORES / "compose", self.assets, "compose.py", name, config)
+        return STORES / "compose"
+
+    def store_optimized(self):
+        place = STORES / "compose-optimized"
+        for name in (self.model, self.plain.model):
+            if not (place / f"{name}.mar").exists():
+                models.optimized_store(place, self.store() / f"{name}.mar", self.body(), ())
+        return place
+
+    def body(self):
+        return self.assets.photo
+
+    def check(self, server):
+        for model in (self.model, self.plain.model):
+            status, answer = server.call("POST", f"/predictions/{model}",
+                                         self.body().read_bytes())
+            assert status == 200 and len(json.loads(answer)) == 5, (status, answer[:500])
+
+    def begin(self, server):
+        self.store()
+        if self.optimized:
+            server.python = models.OPTIMIZE_PYTHON
+        server.start(self.store_optimized() if self.optimized else self.store())
+        server.register(self.plain.model, self.plain.workers)
+        server.register(self.model, self.workers)
+        self.check(server)
+        for load in (self, self.plain):
+            load.load(server, server.warm_up)
+        server.settle()
+
+    def beside(self, server, seconds):
+        return Load.measure(self.plain, server, seconds)
 
 
 def bare_loop(model, body, seconds, engine="onnx"):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is measured. Every server gets the same archives and the same requests."""
 
+import models
 import native
 from kinds import (Image, Load, LogMode, Many, Memory, Metric, OpenLoop, Optimized, Own, Ping,
                    Recovery, Restart, cpu, rate)
@@ -10,6 +11,9 @@ IMAGE = Image("EfficientNet-lite0 from a photograph, 2 workers, 8 clients",
               (rate(140), cpu(), Metric("p99", "p99, ms", digits=1)))
 OPTIMIZED = (rate(), cpu(), Metric("p99", "p99, ms", digits=1))
 OPTIMIZED_IMAGE = Optimized("", ())
+COMPOSE = (rate(), Metric("rate_beside", "… native: never", more=True), cpu(),
+           Metric("cpu_beside", "… native: never", digits=3),
+           Metric("share", "times its requests/s", more=True, wanted=1.5, digits=2))
 START = "start to first answer, s"
 AGAIN = "worker killed to next answer, s"
 
@@ -33,6 +37,21 @@ SCENARIOS = {
     "optimized": Optimized("the same, after sconce optimize (fp32)", OPTIMIZED),
     "optimized-bf16": Optimized("the same, with bf16 allowed", OPTIMIZED, "--allow", "bf16",
                                 "--accept"),
+    "optimized-bare": native.OptimizedBeside(
+        "after sconce optimize (fp32), beside engine, libjpeg and resize in a bare loop",
+        (rate(), Metric("rate_beside", "… the loop", more=True), cpu(),
+         Metric("cpu_beside", "… the loop", digits=3),
+         Metric("share", "share of the loop's requests/s", more=True, wanted=0.95, digits=3))),
+    "image-openloop": native.ImageOpenLoop("EfficientNet-lite0 at a fixed 30 requests/s",
+                                           (Metric("p50", "p50, ms", wanted=9, digits=2),
+                                            Metric("p99", "p99, ms", wanted=15, digits=2))),
+    "image-large": native.Large("EfficientNet-lite0 from a photograph of 12 megapixels",
+                                OPTIMIZED),
+    "image-scaled": native.Large("the same, decoded smaller", OPTIMIZED, models.SCALED),
+    "compose": native.Compose(
+        "a handler with torchvision's Compose, unchanged, beside native: never", COMPOSE),
+    "compose-optimized": native.Compose(
+        "the same, its model after sconce optimize", COMPOSE, optimized=True),
     "own": Own("the same model under a handler of its own, as it is", OPTIMIZED),
     "own-optimized": Optimized("a handler of its own, after sconce optimize (fp32)", OPTIMIZED,
                                handler="photo.py"),

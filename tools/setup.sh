@@ -138,6 +138,8 @@ optimize() {
 	for other in .venv-demo .venv-engines; do
 		packages_folder "$other"
 	done >"$(packages_folder .venv-optimize)/others.pth"
+	torchvision .venv-demo
+	echo "import torchvision_ops" >>"$(packages_folder .venv-optimize)/others.pth"
 }
 
 # One environment for the examples, but for the image's, which is the demonstration. Their files
@@ -182,7 +184,6 @@ main() {
 		environment .venv tests/requirements.txt
 		optimize
 		examples
-		torchvision .venv-demo # what our own transforms are compared with
 		site
 		;;
 	engines)

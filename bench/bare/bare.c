@@ -7,7 +7,8 @@
  *
  *     bare ENGINE.so MODEL INPUT [--python FILE] [--instances N] [--threads N] [--seconds N]
  *
- * INPUT: bytes of the one input, float32 of 1 × 3 × 224 × 224.
+ * INPUT: bytes of the one input, float32 of 1 × 3 × 224 × 224; or a photograph, which is decoded
+ * and prepared each time as ImageNet's models want it.
  */
 
 #include <dlfcn.h>
@@ -23,8 +24,12 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "image/chain.h"
+
 #define INSTANCES_MAX 64
 #define TOP 5
+#define SIDE 224
+#define PIXELS ((size_t)3 * SIDE * SIDE * sizeof(float))
 #define WARM_UP_RUNS 20
 
 struct bare {
@@ -34,7 +39,16 @@ struct bare {
 	void *opened, *loaded;
 	unsigned char *bytes;
 	size_t n_bytes;
+	bool photograph;
 	_Atomic bool over;
+};
+
+static const struct image_step steps[] = {
+	{ .op = IMAGE_RESIZE_SHORT, .resize = { .height = 256, .filter = IMAGE_BILINEAR } },
+	{ .op = IMAGE_CENTER_CROP, .box = { .width = SIDE, .height = SIDE } },
+	{ .op = IMAGE_TO_TENSOR },
+	{ .op = IMAGE_NORMALIZE,
+	  .normalize = { 3, { 0.485f, 0.456f, 0.406f }, { 0.229f, 0.224f, 0.225f } } },
 };
 
 struct loop {
@@ -43,6 +57,7 @@ struct loop {
 	pthread_t thread;
 	unsigned long requests;
 	unsigned best[TOP];
+	float *pixels; /* of a photograph */
 };
 
 _Noreturn static void give_up(const char *what, const char *why)
@@ -99,17 +114,37 @@ static void find_best(struct loop *l, const float *scores, size_t n)
 		give_up("the model", "its output is no number");
 }
 
+/* The pixels of the photograph, in place of its bytes. */
+static void prepare(struct loop *l)
+{
+	const struct image_chain chain = { .steps = steps, .n = sizeof(steps) / sizeof(*steps) };
+	const struct bare *b = l->bare;
+	struct image_reader *reader;
+	struct image_plan *plan;
+	struct image_error e;
+
+	if (image_open(b->bytes, b->n_bytes, NULL, &reader, &e) < 0 ||
+	    image_plan_create(&chain, image_reader_info(reader), &plan, &e) < 0 ||
+	    image_plan_tensor(plan, reader, l->pixels, &e) < 0)
+		give_up(b->input, e.text);
+	image_plan_free(plan);
+	image_reader_close(reader);
+}
+
 static void run_once(struct loop *l)
 {
-	struct sconce_tensor input = { .data = l->bare->bytes,
-				       .bytes = l->bare->n_bytes,
+	const struct bare *b = l->bare;
+	struct sconce_tensor input = { .data = b->photograph ? (void *)l->pixels : b->bytes,
+				       .bytes = b->photograph ? PIXELS : b->n_bytes,
 				       .dtype = SCONCE_FP32,
 				       .ndim = 4,
-				       .shape = { 1, 3, 224, 224 } };
+				       .shape = { 1, 3, SIDE, SIDE } };
 	struct sconce_tensor output = { 0 };
 	struct sconce_error error = { "" };
 
-	if (l->bare->table->run(l->instance, &input, 1, &output, 1, &error) < 0)
+	if (b->photograph)
+		prepare(l);
+	if (b->table->run(l->instance, &input, 1, &output, 1, &error) < 0)
 		give_up("run", error.text);
 	find_best(l, output.data, output.bytes / sizeof(float));
 	if (output.release)
@@ -165,6 +200,7 @@ static void input_read(struct bare *b)
 	if (!b->bytes || fread(b->bytes, 1, b->n_bytes, f) != b->n_bytes)
 		give_up(b->input, "it cannot be read");
 	fclose(f);
+	b->photograph = b->n_bytes != PIXELS;
 }
 
 static void measure(struct bare *b)
@@ -177,6 +213,9 @@ static void measure(struct bare *b)
 
 	for (unsigned i = 0; i < b->instances; i++) {
 		loops[i].bare = b;
+		loops[i].pixels = aligned_alloc(IMAGE_ALIGN, PIXELS);
+		if (!loops[i].pixels)
+			give_up("memory", "there is none");
 		if (b->table->instance_create(b->loaded, i, &loops[i].instance, &error) < 0)
 			give_up("instance", error.text);
 		for (unsigned k = 0; k < WARM_UP_RUNS; k++)
@@ -194,8 +233,10 @@ static void measure(struct bare *b)
 	}
 	printf("{\"requests\": %lu, \"seconds\": %.6f, \"cpu\": %.6f, \"best\": %u}\n", requests,
 	       seconds_now() - began, cpu_now() - cpu, loops[0].best[0]);
-	for (unsigned i = 0; i < b->instances; i++)
+	for (unsigned i = 0; i < b->instances; i++) {
 		b->table->instance_destroy(loops[i].instance);
+		free(loops[i].pixels);
+	}
 }
 
 static unsigned number(const char *text, unsigned max)
