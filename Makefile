@@ -13,7 +13,7 @@ BUILD_OPTIONS ?=
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := all
-.PHONY: all build install uninstall wheel demo examples test test-asan test-compat bench sim sim-plants fuzz format docs tidy clean help
+.PHONY: all build install uninstall wheel demo examples test test-asan test-compat bench bench-image sim sim-plants fuzz format docs tidy clean help
 export PYTHON
 
 all: build ## build into build/ (installs what is missing first)
@@ -60,6 +60,12 @@ bench: build ## measure beside TorchServe (ROUNDS=5 ONLY=noop1,ping SERVERS=scon
 	@ninja -C build bench/bare/bare >/dev/null
 	@.venv-demo/bin/python bench/run.py $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--server $(SERVERS))
+
+bench-image: build ## measure pictures beside Pillow, torchvision and OpenCV (FILE=photo.jpg ROUNDS=31)
+	@tools/setup.sh bench-image
+	@ninja -C build bench/image/image_bench >/dev/null
+	@.venv-image/bin/python bench/image/compare.py $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(or $(FILE),.cache/demo/china.jpg)
 
 sim: ## run the front in a simulator (SEED=7 VERBOSE=1: this one again; HOURS=1: fresh seeds)
 	@tools/setup.sh build

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what a task needs, and nothing when it is there already:
-#   tools/setup.sh build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|fuzz|format|docs
+#   tools/setup.sh build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|bench-image|
+#     fuzz|format|docs
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -11,7 +12,8 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
-TASKS="build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|fuzz|format|docs"
+TASKS="build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|bench-image|fuzz|format"
+TASKS="$TASKS|docs"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libwebp-dev"
@@ -142,6 +144,19 @@ optimize() {
 	echo "import torchvision_ops" >>"$(packages_folder .venv-optimize)/others.pth"
 }
 
+# What pictures are compared with. OpenCV's numpy is the demonstration's.
+image() {
+	environment .venv-demo tools/requirements-demo.txt
+	torchvision .venv-demo
+	environment .venv-image bench/image/requirements.txt --no-deps
+	{
+		packages_folder .venv-demo
+		echo "import torchvision_ops"
+	} >"$(packages_folder .venv-image)/others.pth"
+	quiet .venv-demo/bin/python examples/image/make_model.py .cache/demo ||
+		fail "cannot make the photograph of .cache/demo (see $LOG)"
+}
+
 # One environment for the examples, but for the image's, which is the demonstration. Their files
 # list all that they import, so --no-deps: silero-vad would bring torch, of which its model for
 # ONNX has no need.
@@ -214,6 +229,10 @@ main() {
 		setup_build $BENCH $COMPILER
 		optimize
 		torchserve
+		;;
+	bench-image)
+		setup_build
+		image
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
 	format) debian $FORMAT ;;
