@@ -6,10 +6,11 @@
 
 #define BODY_FIRST ((size_t)16384) /* for bodies of unknown length */
 /* The least that is taken at once of a known one: so much that most bodies are read in few calls,
- * so little that thousands of clients that send nothing do not use up the budget. */
+ * so little that thousands of clients that send no more do not use up the budget. */
 #define BODY_STEP_MIN ((size_t)65536)
 #define BODY_STEP_MAX ((size_t)262144)
 #define BODY_STEPS 256 /* that the whole budget has */
+#define BODY_PROMISED ((size_t)1024) /* what one takes of which nothing has arrived */
 
 static int body_answer(int r)
 {
@@ -30,15 +31,13 @@ static size_t body_step(const struct body *b)
 static int body_begin(struct sink *s, uint64_t length)
 {
 	struct body *b = container_of(s, struct body, sink);
-	size_t first;
+	size_t room;
 
 	b->length = length;
 	if (length != HTTP_LENGTH_UNKNOWN && length > b->max)
 		return SINK_TOO_LARGE;
-	if (length == HTTP_LENGTH_UNKNOWN)
-		return body_answer(pool_alloc(b->pool, MIN(BODY_FIRST, b->max), &b->block));
-	first = MIN(MAX(length, 1), body_step(b));
-	return body_answer(pool_reserve(b->pool, MAX(length, 1), first, &b->block));
+	room = length == HTTP_LENGTH_UNKNOWN ? MIN(BODY_FIRST, b->max) : MAX(length, 1);
+	return body_answer(pool_reserve(b->pool, room, MIN(room, BODY_PROMISED), &b->block));
 }
 
 /* More of the block, or a larger one: what has arrived decides how much. */
@@ -51,6 +50,14 @@ static int body_more(struct body *b)
 	return pool_charge(b->pool, &b->block, MIN(wanted, b->block.size));
 }
 
+/* May nothing more be written to what it has taken? Where its first bytes come it takes a step. */
+static bool body_is_full(const struct body *b)
+{
+	const struct block *k = &b->block;
+
+	return b->used == k->charged || (!b->used && k->charged < MIN(k->size, body_step(b)));
+}
+
 static int body_room(struct sink *s, size_t want, char **ret, size_t *ret_n)
 {
 	struct body *b = container_of(s, struct body, sink);
@@ -60,7 +67,7 @@ static int body_room(struct sink *s, size_t want, char **ret, size_t *ret_n)
 	(void)want;
 	if (b->used >= limit)
 		return SINK_TOO_LARGE;
-	if (b->used == b->block.charged) {
+	if (body_is_full(b)) {
 		r = body_more(b);
 		if (r)
 			return body_answer(r);

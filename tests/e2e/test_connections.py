@@ -154,6 +154,21 @@ def test_clients_that_announce_much_and_send_little_take_no_memory(module_serve,
     eventually(lambda: server.metric("sconce_memory_used_bytes") == 0, "all is free")
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 6000000", "Transfer-Encoding: chunked"])
+def test_clients_that_only_announce_take_next_to_nothing(serve, tmp_path, framing):
+    server = serve(store=fill(tmp_path / "store"), memory_budget="16m", max_request_size="8m")
+    silent = [server.raw() for _ in range(400)]
+    for raw in silent:
+        raw.send(f"POST /predictions/echo HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n")
+    eventually(lambda: server.metric("sconce_memory_used_bytes") >= 400 * 1024, "all have begun")
+    assert server.metric("sconce_memory_used_bytes") <= 1 << 20
+    big = os.urandom(4_000_000)
+    assert server.predict("echo", big).content == big
+    for raw in silent:
+        raw.close()
+    eventually(lambda: server.metric("sconce_memory_used_bytes") == 0, "all is free")
+
+
 def test_answers_that_nobody_takes_are_bounded(serve, tmp_path):
     """A description of 19 kB is answered to 30 bytes: thousands of them wait for clients that take
     none. Nor do they keep the loop, for seconds."""
