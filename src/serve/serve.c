@@ -34,6 +34,7 @@
 #define SERVE_DOORS 3
 #define SERVE_WORKER_GRACE_MS 10000
 #define SERVE_DEV_GRACE_MS 500 /* who ends it sees what it is at */
+#define SERVE_TOKEN_LIFE_S 3155760000.0 /* a century: with the present time it still fits */
 #define SERVE_CATALOGUE_MAX ((size_t)1 << 20)
 
 struct server {
@@ -190,7 +191,8 @@ static int serve_open(struct server *s, struct buf *why)
 
 static int serve_make_tokens(struct server *s, struct buf *why)
 {
-	uint64_t life_ns = (uint64_t)(s->settings->token_expiration_min * 60) * NS_PER_S;
+	double life_s = MIN(s->settings->token_expiration_min * 60, SERVE_TOKEN_LIFE_S);
+	uint64_t life_ns = (uint64_t)life_s * NS_PER_S;
 
 	if (s->settings->disable_token_authorization)
 		return 0;

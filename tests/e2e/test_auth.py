@@ -172,6 +172,13 @@ def test_expired(serve, tmp_path):
                  "key_file.json")
 
 
+def test_a_time_beyond_all_clocks_has_no_end(serve):
+    server = serve(disable_token_authorization=None, wait=False, load_models=None,
+                   token_expiration_min=290_000_000)
+    eventually(lambda: (server.root / "key_file.json").exists() and server.answers())
+    assert server.get("/ping", headers=bearer(keys(server)["inference"])).status_code == 200
+
+
 def test_where_keys_cannot_be_written(serve, tmp_path):
     server = serve(disable_token_authorization=None, wait=False, load_models=None,
                    key_file=tmp_path / "no" / "keys.json")
