@@ -84,16 +84,21 @@ static void token_write(struct buf *b, const char *name, const struct token *t)
 	buf_puts(b, "\n  }");
 }
 
+static void tokens_write(const struct token *all, struct buf *b)
+{
+	buf_puts(b, "{\n");
+	for (int k = 0; k < TOKEN_KINDS; k++) {
+		token_write(b, token_names[k], &all[k]);
+		buf_puts(b, k + 1 < TOKEN_KINDS ? ",\n" : "\n}\n");
+	}
+}
+
 static int tokens_save(const struct token *all, const char *path)
 {
 	struct buf b = BUF_INIT(TOKEN_FILE_MAX);
 	int r;
 
-	buf_puts(&b, "{\n");
-	for (int k = 0; k < TOKEN_KINDS; k++) {
-		token_write(&b, token_names[k], &all[k]);
-		buf_puts(&b, k + 1 < TOKEN_KINDS ? ",\n" : "\n}\n");
-	}
+	tokens_write(all, &b);
 	r = file_write_atomic(path, buf_slice(&b), 0600);
 	buf_finish(&b);
 	return r;
@@ -139,6 +144,18 @@ int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64
 	return 0;
 }
 
+/* Another server may have put its own keys there since. */
+static void tokens_remove_file(const struct tokens *t)
+{
+	struct buf ours = BUF_INIT(TOKEN_FILE_MAX), there = BUF_INIT(TOKEN_FILE_MAX);
+
+	tokens_write(t->all, &ours);
+	if (file_read(t->path, &there) == 0 && slice_eq(buf_slice(&ours), buf_slice(&there)))
+		unlink(t->path);
+	buf_finish(&ours);
+	buf_finish(&there);
+}
+
 struct tokens *tokens_destroy(struct tokens *t, bool remove_file)
 {
 	if (!t)
@@ -146,7 +163,7 @@ struct tokens *tokens_destroy(struct tokens *t, bool remove_file)
 	lane_finish(&t->renewals);
 	closep(&t->place);
 	if (remove_file)
-		unlink(t->path);
+		tokens_remove_file(t);
 	explicit_bzero(t->all, sizeof(t->all));
 	free(t->path);
 	free(t);

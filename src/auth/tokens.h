@@ -35,7 +35,7 @@ struct tokens;
  * the start. `expires_ns`: life of the two that expire. 0, or -errno with a sentence in `why`. */
 int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64_t expires_ns,
 		  uint64_t now_ns, struct buf *why);
-/* No renewal is under way. Forgets the keys; the file stays unless `remove_file`. */
+/* No renewal is under way. Forgets the keys; their file goes with `remove_file`. */
 struct tokens *tokens_destroy(struct tokens *t, bool remove_file);
 /* `authorization` is the header's value: "Bearer <key>"; SLICE_NULL: there is none. Takes the same
  * time for every wrong key. */

@@ -161,6 +161,22 @@ def test_another_place_for_the_keys(serve, tmp_path):
     assert not place.exists()
 
 
+def test_keys_of_another_server_stay(serve, tmp_path):
+    """Two in one folder write the same file: the last one's keys are there."""
+    settings = {"disable_token_authorization": None, "wait": False, "load_models": None,
+                "key_file": tmp_path / "keys.json"}
+    first = serve(**settings)
+    eventually(lambda: (tmp_path / "keys.json").exists() and first.answers())
+    written = (tmp_path / "keys.json").read_text()
+    second = serve(**settings)
+    eventually(lambda: (tmp_path / "keys.json").read_text() != written and second.answers())
+    first.stop()
+    key = json.loads((tmp_path / "keys.json").read_text())["inference"]["key"]
+    assert second.get("/ping", headers=bearer(key)).status_code == 200
+    second.stop()
+    assert not (tmp_path / "keys.json").exists()
+
+
 def test_expired(serve, tmp_path):
     server = serve(disable_token_authorization=None, wait=False, load_models=None,
                    token_expiration_min=0)
