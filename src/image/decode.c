@@ -23,7 +23,7 @@ static const char *const names[IMAGE_FORMATS] = {
 
 const char *image_format_name(enum image_format format)
 {
-	return names[format];
+	return format < IMAGE_FORMATS ? names[format] : "picture";
 }
 
 static const struct image_codec *codec_of(const uint8_t *p, size_t n)

@@ -32,7 +32,7 @@ struct image_info {
 
 struct image_reader; /* opaque */
 
-/* "JPEG"; never NULL. */
+/* "JPEG"; "picture" for IMAGE_FORMATS, which is one that was in no file. Never NULL. */
 const char *image_format_name(enum image_format format);
 
 /* Reads the head. `limits` NULL: the defaults. 0, or negative and *ret NULL. */

@@ -22,6 +22,7 @@ static void a_picture_in_memory_is_read(void **state _unused_)
 	for (size_t i = 0; i < 4 * image.stride; i++)
 		image.pixels[i] = (uint8_t)i;
 	assert_int_equal(image_reader_of(&image, &r, &e), 0);
+	assert_string_equal(image_format_name(image_reader_info(r)->format), "picture");
 	assert_int_equal(image_reader_info(r)->mode, IMAGE_RGB);
 	assert_int_equal(image_reader_info(r)->width, 5);
 	assert_int_equal(image_reader_info(r)->height, 4);
