@@ -191,14 +191,26 @@ static void client_answer(struct sim *s, struct sim_client *c)
 	client_expect(c);
 }
 
-/* Who has not got the whole head does not know that it is a HEAD. */
-static bool client_head_is_open(const struct sim_client *c, const struct sim_ask *a)
+/* Who gives up a head before it is whole does not know that it is a HEAD: a body comes along, and
+ * then the end. What the client has sent meanwhile says nothing of that. */
+static size_t client_may_follow(const struct sim_ask *a, const struct answer_reader *r)
 {
-	return c->answered == c->asking && c->sent < a->head;
+	bool of_route = r->status < 400 || r->status == 500;
+
+	return a->no_body && r->closes && !of_route ? r->left : 0;
+}
+
+static void client_skip(struct sim_client *c, struct slice *in)
+{
+	size_t n = MIN(c->follows, in->n);
+
+	*in = slice_make(in->p + n, in->n - n);
+	c->follows -= n;
 }
 
 static void client_take(struct sim *s, struct sim_client *c, struct slice in)
 {
+	client_skip(c, &in);
 	while (in.n) {
 		struct sim_ask *a = client_ask(c);
 		int r;
@@ -207,7 +219,7 @@ static void client_take(struct sim *s, struct sim_client *c, struct slice in)
 			client_fail(s, c, "an answer that nobody asked for");
 		if (c->answered && c->asks[c->answered - 1].last)
 			client_fail(s, c, "an answer after the last one");
-		r = answer_feed(&c->reader, &in, a->no_body && !client_head_is_open(c, a));
+		r = answer_feed(&c->reader, &in, a->no_body);
 		pace_take(&c->pace, c->reader.body.n, system_now_ns());
 		if (r == ANSWER_WRONG)
 			client_fail(s, c, c->reader.wrong);
@@ -215,8 +227,11 @@ static void client_take(struct sim *s, struct sim_client *c, struct slice in)
 			client_fail(s, c, "100 Continue for who did not expect it");
 		if (r == ANSWER_INTERIM)
 			c->continued = true;
-		if (r == ANSWER_DONE)
+		if (r == ANSWER_DONE) {
+			c->follows = client_may_follow(a, &c->reader);
 			client_answer(s, c);
+			client_skip(c, &in);
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ struct sim_client {
 	unsigned asking, answered; /* indexes */
 	size_t sent;               /* of the one that is being sent */
 	struct answer_reader reader;
+	size_t follows;       /* so much may still come of the last answer */
 	struct sim_pace pace; /* of the present answer */
 	size_t room;          /* what is on its way to it may be so much */
 	bool pipelines;       /* does not wait for answers */
