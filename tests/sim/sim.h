@@ -58,7 +58,8 @@ struct sim {
 	struct list processes; /* struct process */
 	unsigned next_process;
 	uint64_t next_token;
-	unsigned first_sequence; /* whose requests are the most */
+	unsigned first_sequence;   /* whose requests are the most */
+	bool ended[PROCESS_LANES]; /* sequences whose end was asked for */
 	struct sim_figures {
 		uint64_t asked, answered, planned, refused, broken, deaths, turns;
 		unsigned calls_max;

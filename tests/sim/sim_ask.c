@@ -199,19 +199,21 @@ static void ask_form(struct sim *s, struct sim_ask *a, struct buf *b)
  * ids are the first moves on: a sequence has its first request once. */
 static void ask_sequence(struct sim *s, const struct sim_model *m, struct sim_ask *a)
 {
-	unsigned of_10 = random_below(&s->random, 10);
+	unsigned of_10 = random_below(&s->random, 10), id;
 
 	if (s->first_sequence + m->sequences < PROCESS_LANES - 1 && random_chance(&s->random, 150))
 		s->first_sequence++;
-	buf_printf(&a->bytes, "ts_request_sequence_id: s%u\r\n",
-		   s->first_sequence +
-			   random_below(&s->random, 1 + random_below(&s->random, m->sequences)));
+	id = s->first_sequence +
+	     random_below(&s->random, 1 + random_below(&s->random, m->sequences));
+	buf_printf(&a->bytes, "ts_request_sequence_id: s%u\r\n", id);
 	if (s->weather.unmarked)
 		return;
-	if (of_10 == 0)
+	if (of_10 == 0) {
 		buf_puts(&a->bytes, "ts_request_sequence_end: true\r\n");
-	else if (of_10 == 1)
+		s->ended[id + 1] = true;
+	} else if (of_10 < 3) {
 		buf_puts(&a->bytes, "ts_request_sequence_start: true\r\n");
+	}
 }
 
 static const struct sim_model *ask_model(struct sim *s)

@@ -100,66 +100,6 @@ static void process_read_sequence(struct process_job *j, struct slice headers)
 	assert(j->lane < PROCESS_LANES);
 }
 
-/* Of a sequence one request runs at a time, and at one place. */
-static void process_check_sequence(struct sim *s, const struct process *p,
-				   const struct process_job *j)
-{
-	if (!j->sequence[0] || !p->worker->model.manifest->sequence_batching)
-		return;
-	list_for_each (l, &s->processes) {
-		const struct process *q = container_of(l, struct process, link);
-
-		if (q->worker->owner != p->worker->owner || q->killed)
-			continue;
-		list_for_each (m, &q->jobs) {
-			const struct process_job *k = container_of(m, struct process_job, link);
-
-			if (k != j && strcmp(k->sequence, j->sequence) == 0)
-				sim_fail(s,
-					 "two requests of sequence %s run at once, in processes "
-					 "%u and %u",
-					 j->sequence, q->number, p->number);
-		}
-	}
-}
-
-static bool process_is_beside(const struct process *p, const struct process *q)
-{
-	return q != p && !q->killed && q->worker->owner == p->worker->owner;
-}
-
-/* Nobody goes on in a sequence without the state that another one has of it, or has had. */
-static void process_check_state(struct sim *s, const struct process *p, const struct process_job *j)
-{
-	uint64_t idle_ns = (uint64_t)p->worker->model.manifest->sequence_max_idle_ms * NS_PER_MS;
-	uint64_t at_ns = p->lost_ns[j->lane];
-
-	if (!j->lane || !p->worker->model.manifest->sequence_batching || !s->weather.unmarked ||
-	    s->weather.lies)
-		return;
-	list_for_each (l, &s->processes) {
-		const struct process *q = container_of(l, struct process, link);
-
-		if (process_is_beside(p, q))
-			at_ns = MAX(at_ns, MAX(q->state_ns[j->lane], q->lost_ns[j->lane]));
-	}
-	if (at_ns && system_now_ns() < at_ns + idle_ns)
-		sim_fail(s, "process %u is to go on in sequence %s, of which others had the state",
-			 p->number, j->sequence);
-}
-
-/* What a killed one said last may not have been heard. */
-static void process_leave_state(struct sim *s, const struct process *p)
-{
-	list_for_each (l, &s->processes) {
-		struct process *q = container_of(l, struct process, link);
-
-		for (unsigned i = 1; i < PROCESS_LANES && process_is_beside(p, q) && !p->killed;
-		     i++)
-			q->lost_ns[i] = MAX(q->lost_ns[i], MAX(p->state_ns[i], p->lost_ns[i]));
-	}
-}
-
 static void process_take_run(struct sim *s, struct process *p, const struct frame *f)
 {
 	struct slice rest = f->body;
@@ -187,7 +127,6 @@ static void process_take_run(struct sim *s, struct process *p, const struct fram
 			sim_say(s, "process %u gets request %llu of sequence %s", p->number,
 				(unsigned long long)j->id, j->sequence);
 		process_check_sequence(s, p, j);
-		process_check_state(s, p, j);
 		list_push_back(&p->jobs, &j->link);
 		p->n_jobs++;
 	}

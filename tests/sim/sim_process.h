@@ -103,6 +103,11 @@ bool process_say(struct process *p, enum frame_type type, uint64_t arg, const ch
 bool process_answer(struct sim *s, struct process *p, struct process_job *j);
 /* ---- sim_lies.c ---- */
 void process_lie(struct sim *s, struct process *p);
+/* ---- sim_sequence.c ---- */
+/* It gets a request: fails when that is not for it. */
+void process_check_sequence(struct sim *s, struct process *p, const struct process_job *j);
+/* It ends: what it had of its sequences is lost. */
+void process_leave_state(struct sim *s, const struct process *p);
 /* ---- sim_process.c ---- */
 void process_job_free(struct process *p, struct process_job *j);
 /* Its body; fails when it is not where it should be. */
