@@ -95,9 +95,6 @@ char *piped_hint(const struct pipeline *p, yyjson_val *config)
 
 	if (!p || yyjson_obj_get(config, "inputs") || !pipeline_input(p, &spec))
 		return NULL;
-	for (uint32_t i = 1; i < spec.ndim; i++)
-		if (spec.shape[i] < 0)
-			return NULL;
 	shape_write(shape, sizeof(shape), spec.shape, spec.ndim);
 	text = BUF_INIT(PIPED_HINT_MAX);
 	buf_printf(&text, "[{\"datatype\": \"%s\", \"shape\": %s}]", dtype_name(spec.dtype), shape);

@@ -16,16 +16,21 @@
 
 static char text[FRAME_INLINE_MAX + 1];
 
-static void loads(const char *pipeline, const char *more)
+static void loads_instances(const char *pipeline, int instances, const char *more)
 {
 	_cleanup_(freep) char *json = mem_printf(
 		"{\"model_name\":\"m\",\"model_dir\":\"%s\",\"threads\":1,\"max_response_size\":"
 		"500000,\"batch_size\":4,\"pipeline\":%s,\"engine\":{\"device\":\"cpu\",\"file\":"
-		"\"any.echo\"}%s}",
-		front.folder, pipeline, more);
+		"\"any.echo\",\"instances\":%d}%s}",
+		front.folder, pipeline, instances, more);
 
 	front.type = "application/json";
 	front_loads_text(json);
+}
+
+static void loads(const char *pipeline, const char *more)
+{
+	loads_instances(pipeline, 1, more);
 }
 
 static uint64_t asks(const char *body)
@@ -62,6 +67,29 @@ static void requests_go_through_the_steps(void **state)
 		 "The model failed: step 4, topk: the scores of classes must have one dimension");
 	answered(asks("[\"a\"]"), 400,
 		 "step 1, from_json: the lists hold something other than numbers");
+}
+
+/* One pipeline for all instances: nothing of it is changed by running. */
+static void instances_share_the_pipeline(void **state)
+{
+	enum { N = 64 };
+	uint64_t ids[N];
+	unsigned right = 0;
+
+	(void)state;
+	front_lends();
+	loads_instances(STEPS, 4, "");
+	front_hears_loaded(200);
+	for (unsigned i = 0; i < N; i++)
+		ids[i] = asks(i % 8 ? "[1, 9, 3]" : "[[1]]");
+	for (unsigned i = 0; i < N; i++) {
+		struct frame_reply r = front_hears_reply(text);
+		bool wrong = (r.id - ids[0]) % 8 == 0;
+
+		right += r.status == (wrong ? 500 : 200) &&
+			 (wrong || !strcmp(text, "{\"1\": 9.0, \"2\": 3.0}"));
+	}
+	assert_int_equal(right, N);
 }
 
 /* Python would have failed both. */
@@ -152,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FRONT_TEST(requests_go_through_the_steps),
+		FRONT_TEST(instances_share_the_pipeline),
 		FRONT_TEST(who_fails_in_a_batch_fails_alone),
 		FRONT_TEST(a_default_handler_fails_as_pythons_do),
 		FRONT_TEST(a_pipeline_that_is_wrong),

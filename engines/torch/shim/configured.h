@@ -32,6 +32,14 @@ inline const struct sconce_tensor_spec *configured(const struct torch_wish &w,
 	return &w.inputs[place];
 }
 
+/* Of a dimension that is left open: a model that fails with it is not tried, as without it. */
+inline int64_t example_size(uint32_t dimension, uint32_t of)
+{
+	bool colours = of == 4 && dimension == 1;
+
+	return colours ? 3 : 64;
+}
+
 /* The configuration is right; the example tells what it leaves open. */
 inline void take_configured(input &i, const struct sconce_tensor_spec &s)
 {
@@ -50,7 +58,7 @@ inline void take_configured(input &i, const struct sconce_tensor_spec &s)
 			if (s.shape[d] != SCONCE_DIM_ANY)
 				i.example[d] = s.shape[d];
 			else if (d && !same_rank)
-				i.known = false;
+				i.example[d] = example_size(d, s.ndim);
 		}
 	}
 	i.known = i.known && i.spec.dtype;
