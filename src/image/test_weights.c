@@ -119,6 +119,25 @@ static void mirrored_ones_are_in_the_other_order(void **state _unused_)
 	image_weights_finish(&m);
 }
 
+/* Kernels read taps, not pixels: never far beyond the last pixel. */
+static void taps_stay_near_the_picture(void **state _unused_)
+{
+	static const uint32_t sizes[][2] = { { 400, 3 }, { 1000, 7 }, { 397, 1 }, { 30, 29 } };
+
+	for (size_t s = 0; s < ARRAY_LEN(sizes); s++)
+		for (enum image_filter filter = IMAGE_BOX; filter < IMAGE_FILTERS; filter++) {
+			struct image_axis a = axis(sizes[s][0], sizes[s][1]);
+			struct image_weights w = weights(&a, filter);
+
+			for (uint32_t i = 0; i < w.n; i++) {
+				assert_true(w.lo[i] + w.taps <= a.size + IMAGE_ALIGN / 4);
+				assert_true(w.count[i] <= w.taps);
+				assert_true(w.lo[i] + w.count[i] <= a.size);
+			}
+			image_weights_finish(&w);
+		}
+}
+
 static void too_many_are_refused(void **state _unused_)
 {
 	struct image_axis a = axis(170000000, 224);
@@ -139,6 +158,7 @@ int main(void)
 		cmocka_unit_test(bicubic_has_negative_weights),
 		cmocka_unit_test(a_window_has_those_of_the_whole),
 		cmocka_unit_test(mirrored_ones_are_in_the_other_order),
+		cmocka_unit_test(taps_stay_near_the_picture),
 		cmocka_unit_test(too_many_are_refused),
 	};
 

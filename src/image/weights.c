@@ -7,12 +7,14 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "image/kernels.h"
 
 #define BITS 22 /* of a weight's fraction: 32 less 8 of the pixel and 2 that sums may need */
 #define MEMORY_MAX ((size_t)256 << 20)
+#define BEYOND_MAX (IMAGE_ALIGN / 4) /* pixels that there is room for behind a row */
 
 static double box(double x)
 {
@@ -137,6 +139,28 @@ static void fill(struct image_weights *w, const struct image_axis *a, const stru
 	}
 }
 
+/* Results at the end have fewer pixels than taps, and kernels read as many pixels as there are
+ * taps: where that is far beyond the last one that is there, they begin before their first one,
+ * with weights of 0. */
+static void keep_inside(struct image_weights *w)
+{
+	uint32_t first, end;
+
+	image_weights_range(w, &first, &end);
+	for (uint32_t i = 0; i < w->n; i++) {
+		int32_t *k = w->k + (size_t)i * w->taps;
+		uint32_t beyond = w->lo[i] + w->taps, by;
+
+		if (beyond <= end + BEYOND_MAX)
+			continue;
+		by = MIN(beyond - end, w->lo[i] - first);
+		memmove(k + by, k, w->count[i] * sizeof(*k));
+		memset(k, 0, by * sizeof(*k));
+		w->lo[i] -= by;
+		w->count[i] += by;
+	}
+}
+
 /* Kernels say no where a weight is beyond what they can hold; the plain ones never do. */
 static bool pack(struct image_weights *w, const struct image_kernels *kernels)
 {
@@ -198,6 +222,8 @@ int image_weights_init(struct image_weights *ret, const struct image_axis *a,
 	if (!row || !allocate(&w, exact))
 		goto no_memory;
 	fill(&w, a, &f, filter, row);
+	if (!exact)
+		keep_inside(&w);
 	if (!exact && !pack(&w, kernels))
 		goto no_memory;
 	*ret = w;
