@@ -150,7 +150,8 @@ static int resize_to(struct image_plan *p, uint32_t width, uint32_t height,
 		add(p, &stage_nearest, width, height);
 		return 0;
 	}
-	orientation = take_turn(p);
+	/* Doubles are added in one order only. */
+	orientation = mode == IMAGE_I16 ? 1 : take_turn(p);
 	if (may_scale(p, filter)) {
 		bool turns = orientation_turns(orientation);
 
