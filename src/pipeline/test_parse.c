@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pipeline/rig.h"
@@ -220,6 +222,34 @@ static void models_that_do_not_fit_are_refused(void **state)
 	}
 }
 
+/* Also for a handler that has no use for it: Python's would not load either. */
+static void a_broken_file_of_labels_is_no_model(void **state)
+{
+	static const struct sconce_tensor_spec in = { "x", SCONCE_FP32, 4, { -1, 3, 224, 224 } };
+	static const struct sconce_tensor_spec out = { "out", SCONCE_FP32, 4, { -1, 21, 9, 9 } };
+	static const struct sconce_signature s = { sizeof(s), &in, &out, 1, 1, 1 };
+	char folder[] = "/tmp/sconce-labels-XXXXXX", path[64];
+	struct sconce_error e = { "" };
+	struct pipeline *p;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/index_to_name.json", folder);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("[1]", f);
+	fclose(f);
+	assert_int_equal(pipeline_of_handler("image_segmenter", &p, &e), 0);
+	assert_int_equal(pipeline_bind(p, &s, folder, &e), -1);
+	assert_string_equal(e.text,
+			    "index_to_name.json: it must be an object with a name, or a list "
+			    "of names, for each class");
+	pipeline_free(p);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(remove(folder), 0);
+}
+
 static void a_pipeline_is_shown(void **state)
 {
 	struct buf out = BUF_INIT(65536);
@@ -247,6 +277,7 @@ int main(void)
 		cmocka_unit_test(default_handlers_are_pipelines),
 		cmocka_unit_test(the_model_is_told_what_it_will_get),
 		cmocka_unit_test(models_that_do_not_fit_are_refused),
+		cmocka_unit_test(a_broken_file_of_labels_is_no_model),
 		cmocka_unit_test(a_pipeline_is_shown),
 	};
 

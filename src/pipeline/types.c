@@ -198,8 +198,17 @@ static bool takes_rows(const struct pipeline *p, const struct step *s)
 	       strcmp(p->steps[s->from[0].step].op->name, "batch") == 0;
 }
 
+/* Python's handlers read it whether they need it or not, and fail where it is broken. */
+static int bind_mapping(const char *dir, struct sconce_error *e)
+{
+	labels_free(labels_read(dir, "index_to_name.json", e));
+	return *e->text ? -1 : 0;
+}
+
 static int bind_labels(struct pipeline *p, const char *dir, struct sconce_error *e)
 {
+	if (p->is_handler && bind_mapping(dir, e) < 0)
+		return -1;
 	for (unsigned i = 0; i < p->n; i++) {
 		struct step *s = &p->steps[i];
 
