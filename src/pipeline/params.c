@@ -32,26 +32,23 @@ static int read_numbers(const struct step *s, const struct param *p, yyjson_val 
 			struct sconce_error *e)
 {
 	struct step_numbers *out = to;
-	yyjson_val *item;
-	size_t i, n;
+	bool alone = yyjson_is_int(v);
+	size_t n = alone ? 1 : yyjson_arr_size(v);
 
 	*out = (struct step_numbers){ 0 };
-	if (yyjson_is_int(v)) {
-		out->v[out->n++] = yyjson_get_sint(v);
-		return 0;
-	}
-	yyjson_arr_foreach(v, i, n, item)
-	{
-		if (!yyjson_is_int(item) || out->n == STEP_NUMBERS_MAX)
-			return refuse(s, p, "a list of whole numbers", e);
-		out->v[out->n++] = yyjson_get_sint(item);
-	}
-	if (!yyjson_is_arr(v))
+	if ((!alone && !yyjson_is_arr(v)) || n > STEP_NUMBERS_MAX)
 		return refuse(s, p, "a list of whole numbers", e);
-	for (i = 0; i < out->n; i++)
-		if ((double)out->v[i] < p->min || (double)out->v[i] > p->max)
+	for (; out->n < n; out->n++) {
+		yyjson_val *item = alone ? v : yyjson_arr_get(v, out->n);
+		double number = yyjson_get_num(item);
+
+		if (!yyjson_is_int(item))
+			return refuse(s, p, "a list of whole numbers", e);
+		if (number < p->min || number > p->max)
 			return step_fail(e, s, -1, "%s must be from %.0f to %.0f", p->name, p->min,
 					 p->max);
+		out->v[out->n] = yyjson_get_sint(item);
+	}
 	return 0;
 }
 
