@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -138,6 +139,43 @@ static void parts_are_chosen_as_by_python(void **state)
 	pipeline_free(p);
 }
 
+/* ---- what costs more than it says ---- */
+
+static const char *npy(const char *shape, const char *steps)
+{
+	static char file[256];
+	int n = snprintf(file + 10, sizeof(file) - 10,
+			 "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }\n", shape);
+
+	memcpy(file, "\x93NUMPY\x01\0", 8);
+	file[8] = (char)n;
+	file[9] = 0;
+	return rig_answers(steps, RAW, slice_make(file, (size_t)n + 10));
+}
+
+/* Loops over sizes that no byte stands for would not end. */
+static void a_tensor_without_elements_is_small(void **state)
+{
+	static const char *const steps[] = {
+		"[\"from_npy\", {\"normalize\": {\"mean\": 0, \"std\": 1}}, \"encode_raw\"]",
+		"[\"from_npy\", {\"transpose\": [0, 2, 1]}, \"encode_raw\"]",
+		"[\"from_npy\", {\"softmax\": 0}, \"encode_raw\"]",
+		"[\"from_npy\", {\"argmax\": 0}, \"encode_raw\"]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		assert_string_equal(npy("9223372036854775807, 0, 0", steps[i]),
+				    "step 1, from_npy: its file has no elements, but sizes that "
+				    "are too large");
+		assert_int_equal(rig_code, SCONCE_BAD_INPUT);
+		npy("4611686018427387904, 4, 0", steps[i]);
+		assert_int_equal(rig_code, SCONCE_BAD_INPUT);
+		assert_string_equal(npy("3, 0, 7", steps[i]), "");
+		assert_int_equal(rig_code, 0);
+	}
+}
+
 /* ---- names ---- */
 
 static const char *named(const char *json, int64_t class)
@@ -188,6 +226,7 @@ int main(void)
 		cmocka_unit_test(a_picture_comes_in_many_ways),
 		cmocka_unit_test(what_is_no_picture_is_refused),
 		cmocka_unit_test(parts_are_chosen_as_by_python),
+		cmocka_unit_test(a_tensor_without_elements_is_small),
 		cmocka_unit_test(files_of_labels),
 	};
 
