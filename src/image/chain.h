@@ -84,6 +84,9 @@ struct image_result {
 	uint32_t shape[3]; /* C H W, or H W C */
 	size_t bytes;  /* dense; a client's picture may make it large: compare before taking it */
 	size_t memory; /* bytes that a run takes beside these and the reader's */
+	/* The most that any step makes of what is wanted: 1 × 20000 pixels, resized to 256, are
+	 * thirteen hundred millions. Compare this, too. */
+	uint64_t pixels;
 	enum image_mode mode;
 	uint32_t width, height;
 };

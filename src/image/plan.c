@@ -42,9 +42,14 @@ static int settle(struct image_plan *p, struct image_error *e)
 	}
 	/* A reader reads whole rows. */
 	p->stages[0].win = (struct window){ 0, need.y0, p->stages[0].width, need.y1 };
-	for (unsigned i = 1; i < p->n; i++)
-		if (p->stages[i].ops->place)
-			p->stages[i].ops->place(&p->stages[i], &p->stages[i - 1]);
+	for (unsigned i = 1; i < p->n; i++) {
+		const struct stage *s = &p->stages[i];
+
+		if (s->ops->place)
+			s->ops->place(&p->stages[i], &p->stages[i - 1]);
+		p->result.pixels = MAX(p->result.pixels,
+				       (uint64_t)window_width(s) * window_height(s));
+	}
 	return 0;
 }
 

@@ -165,17 +165,35 @@ static int chain_image(const struct step *s, struct image_plan *plan, struct ima
 	return r < 0 ? step_fail(e, s, image_code(r), "%.250s", why.text) : 0;
 }
 
-static int chain_read(const struct step *s, struct image_reader *reader, struct value *out,
-		      struct sconce_error *e)
+/* What may not be decoded may not be made of a few bytes either. */
+static int check_pixels(const struct step *s, const struct image_plan *plan,
+			const struct image_info *of, uint64_t allowed, struct sconce_error *e)
 {
+	uint64_t pixels = image_plan_result(plan)->pixels;
+
+	if (pixels <= allowed)
+		return 0;
+	return step_fail(e, s, SCONCE_BAD_INPUT,
+			 "a picture of %u × %u becomes one of %llu pixels, more than the %llu "
+			 "allowed",
+			 of->width, of->height, (unsigned long long)pixels,
+			 (unsigned long long)allowed);
+}
+
+static int chain_read(const struct step *s, struct image_reader *reader, uint64_t allowed,
+		      struct value *out, struct sconce_error *e)
+{
+	const struct image_info *info = image_reader_info(reader);
 	struct image_plan *plan = NULL;
 	struct image_error why;
-	int r = image_plan_create(&s->chain, image_reader_info(reader), &plan, &why);
+	int r = image_plan_create(&s->chain, info, &plan, &why);
 
 	if (r < 0)
 		return step_fail(e, s, image_code(r), "%.250s", why.text);
-	r = image_plan_result(plan)->tensor ? chain_tensor(s, plan, reader, out, e)
-					    : chain_image(s, plan, reader, out, e);
+	r = check_pixels(s, plan, info, allowed, e);
+	if (!r)
+		r = image_plan_result(plan)->tensor ? chain_tensor(s, plan, reader, out, e)
+						    : chain_image(s, plan, reader, out, e);
 	image_plan_free(plan);
 	return r;
 }
@@ -203,7 +221,7 @@ int chain_run(const struct step *s, struct pipeline_run *run, const struct value
 	if (r < 0)
 		r = step_fail(e, first, image_code(r), "%.250s", why.text);
 	else
-		r = chain_read(s, reader, out, e);
+		r = chain_read(s, reader, limits.pixels, out, e);
 	image_reader_close(reader);
 	value_finish(&picture);
 	return r;

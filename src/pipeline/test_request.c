@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/util.h"
+#include "image/encode.h"
 #include "pipeline/base64.h"
 #include "pipeline/labels.h"
 #include "pipeline/rig.h"
@@ -176,6 +178,37 @@ static void a_tensor_without_elements_is_small(void **state)
 	}
 }
 
+/* A line of pixels is a file of a few bytes. */
+static void a_line_becomes_no_picture_without_end(void **state)
+{
+	static const char *const steps[] = { "\"to_tensor\"",
+					     "{\"resize\": {\"width\": 2, \"height\": 2}}, "
+					     "\"to_tensor\"" };
+	_cleanup_(buf_finish) struct buf png = BUF_INIT(65536);
+	char text[256];
+	struct image line;
+	struct image_error e;
+
+	(void)state;
+	assert_int_equal(image_create(&line, IMAGE_L, 1, 20000, &e), 0);
+	memset(line.pixels, 0, line.stride * line.height);
+	assert_int_equal(image_encode_png(&line, &png, &e), 0);
+	image_free(&line);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		snprintf(text, sizeof(text),
+			 "[\"decode_image\", {\"resize\": 256}, %s, \"encode_raw\"]", steps[i]);
+		assert_non_null(strstr(rig_answers(text, RAW, buf_slice(&png)),
+				       "a picture of 1 × 20000 becomes one of 1310720000 pixels, "
+				       "more than the 178956970 allowed"));
+		assert_int_equal(rig_code, SCONCE_BAD_INPUT);
+	}
+	/* Only what is wanted is made. */
+	rig_answers("[\"decode_image\", {\"resize\": 256}, {\"center_crop\": 4}, \"to_tensor\", "
+		    "\"encode_raw\"]",
+		    RAW, buf_slice(&png));
+	assert_int_equal(rig_code, 0);
+}
+
 /* ---- names ---- */
 
 static const char *named(const char *json, int64_t class)
@@ -227,6 +260,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_picture_is_refused),
 		cmocka_unit_test(parts_are_chosen_as_by_python),
 		cmocka_unit_test(a_tensor_without_elements_is_small),
+		cmocka_unit_test(a_line_becomes_no_picture_without_end),
 		cmocka_unit_test(files_of_labels),
 	};
 

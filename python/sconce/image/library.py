@@ -68,8 +68,8 @@ class Chain(ctypes.Structure):
 class Result(ctypes.Structure):
     _fields_ = [("tensor", ctypes.c_bool), ("element", ctypes.c_int),
                 ("shape", ctypes.c_uint32 * 3), ("bytes", ctypes.c_size_t),
-                ("memory", ctypes.c_size_t), ("mode", ctypes.c_int), ("width", ctypes.c_uint32),
-                ("height", ctypes.c_uint32)]
+                ("memory", ctypes.c_size_t), ("pixels", ctypes.c_uint64), ("mode", ctypes.c_int),
+                ("width", ctypes.c_uint32), ("height", ctypes.c_uint32)]
 
 
 _FUNCTIONS = {
