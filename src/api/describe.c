@@ -16,7 +16,8 @@
 #include "fleet/worker.h"
 #include "wire/json.h"
 
-#define DESCRIBE_MAX ((size_t)64 << 20)
+#define DESCRIBE_MAX ((size_t)16 << 20)
+#define DESCRIBE_CUSTOM_MAX ((size_t)1 << 20)
 
 static int64_t describe_or(int64_t value, int64_t fallback)
 {
@@ -201,8 +202,11 @@ static void describe_send(struct call *c, yyjson_mut_doc *doc, int status, const
 {
 	struct buf out = BUF_INIT(DESCRIBE_MAX);
 
-	json_write_pretty(&out, doc);
-	call_answer(c, status, type, buf_slice(&out));
+	if (json_write_pretty(&out, doc) < 0)
+		call_error(c, 500, "InternalServerException",
+			   "The description is larger than %zu MiB.", DESCRIBE_MAX >> 20);
+	else
+		call_answer(c, status, type, buf_slice(&out));
 	buf_finish(&out);
 }
 
@@ -228,9 +232,10 @@ static void describe_finished(struct call *c, const struct reply *reply)
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *list;
 
-	if (reply->error) {
+	if (reply->error || reply->body.n > DESCRIBE_CUSTOM_MAX) {
 		call_error(c, 500, "InternalServerException",
-			   "Failed to get customized model matadata.");
+			   "Failed to get customized model matadata.%s",
+			   reply->error ? "" : " It is larger than 1 MiB.");
 		return;
 	}
 	doc = yyjson_mut_doc_new(NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/json.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -8,6 +10,7 @@
 #include "base/utf8.h"
 
 #define JSON_TEXT_MAX ((size_t)1 << 20)
+#define JSON_SLACK ((size_t)65536) /* what a writer takes in advance, whatever comes */
 
 static void json_put_ascii(struct buf *out, unsigned char c)
 {
@@ -75,11 +78,20 @@ void json_error(struct buf *out, int code, const char *type, struct slice messag
 	buf_puts(out, "\n}\n");
 }
 
+static size_t json_ascii(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.n && (unsigned char)s.p[n] < 0x80)
+		n++;
+	return n;
+}
+
 /* What is no UTF-8 becomes U+FFFD. */
 static void json_put_clean(struct buf *out, struct slice s)
 {
 	while (s.n) {
-		size_t n = utf8_char(s, NULL);
+		size_t ascii = json_ascii(s), n = ascii ? ascii : utf8_char(s, NULL);
 
 		buf_put_slice(out, n ? slice_make(s.p, n) : UTF8_REPLACEMENT);
 		n = n ? n : 1;
@@ -87,21 +99,45 @@ static void json_put_clean(struct buf *out, struct slice s)
 	}
 }
 
+/* Memory for a document's text, up to a bound: indentation alone may be very many times what is
+ * indented. */
+static void *json_alloc(void *max, size_t n)
+{
+	return n <= *(const size_t *)max ? malloc(n) : NULL;
+}
+
+static void *json_realloc(void *max, void *p, size_t old, size_t n)
+{
+	(void)old;
+	return n <= *(const size_t *)max ? realloc(p, n) : NULL;
+}
+
+static void json_free(void *max, void *p)
+{
+	(void)max;
+	free(p);
+}
+
+static char *json_write(const yyjson_mut_doc *doc, yyjson_write_flag how, size_t max, size_t *ret_n)
+{
+	const yyjson_alc bounded = { json_alloc, json_realloc, json_free, &max };
+
+	return yyjson_mut_write_opts(doc, how | YYJSON_WRITE_ALLOW_INVALID_UNICODE, &bounded, ret_n,
+				     NULL);
+}
+
 int json_write_pretty(struct buf *out, const yyjson_mut_doc *doc)
 {
-	const yyjson_write_flag pretty = YYJSON_WRITE_PRETTY_TWO_SPACES;
-	size_t n;
-	char *text = yyjson_mut_write_opts(doc, pretty, NULL, &n, NULL);
+	size_t max = JSON_SLACK + 2 * out->max, n;
+	char *text = json_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, max, &n);
 
-	if (!text) {
-		text = yyjson_mut_write_opts(doc, pretty | YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL,
-					     &n, NULL);
-		if (!text)
-			return -1;
-		json_put_clean(out, slice_make(text, n));
-	} else {
-		buf_append(out, text, n);
+	if (!text || n >= out->max) {
+		free(text);
+		text = json_write(doc, YYJSON_WRITE_NOFLAG, max, &n);
 	}
+	if (!text)
+		return -ENOBUFS;
+	json_put_clean(out, slice_make(text, n));
 	free(text);
 	return buf_putc(out, '\n');
 }

@@ -20,7 +20,9 @@ void json_put_member(struct buf *out, const char *key, const char *value);
 void json_status(struct buf *out, struct slice text);
 /* `{"code":…,"type":…,"message":…}`, pretty, newline. */
 void json_error(struct buf *out, int code, const char *type, struct slice message);
-/* Pretty-prints a mutable document with the trailing newline; UTF-8 whatever is in it. */
+/* Pretty-prints a mutable document with the trailing newline; UTF-8 whatever is in it. What is too
+ * large for the buffer that way is written without spaces. Less than 0: it is too large for that,
+ * too. */
 int json_write_pretty(struct buf *out, const yyjson_mut_doc *doc);
 /* Members of an object, leniently typed as TorchServe's JSON reader: numbers and booleans may be
  * strings, and integers any number that is whole (2.0). SLICE_NULL / fallback when absent; false

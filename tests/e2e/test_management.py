@@ -139,6 +139,28 @@ def test_describe_customized(server, clean):
     assert model["customizedMetadata"] == {"calls": 0, "nested": {"a": [1, 2]}}
 
 
+def test_describe_customized_is_bounded(server, clean, module_tmp):
+    make_mar(server.store, "deep", """
+def handle(data, context):
+    if data is None:
+        return None
+    return ['{"a":' + depth * "[" + depth * "]" + "}"]
+
+depth = 200_000
+""")
+    assert server.register("deep.mar", initial_workers=1).status_code == 200
+    answer = server.manage("GET", "/models/deep?customized=true")
+    assert answer.status_code == 200 and 400_000 < len(answer.content) < 500_000
+    make_mar(server.store, "wide", """
+def handle(data, context):
+    return data and ['{"a":"' + (1 << 20) * "x" + '"}']
+""")
+    assert server.register("wide.mar", initial_workers=1).status_code == 200
+    assert_error(server.manage("GET", "/models/wide?customized=true"), 500,
+                 "InternalServerException",
+                 "Failed to get customized model matadata. It is larger than 1 MiB.")
+
+
 def test_describe_customized_without_worker(server, clean):
     assert server.register("count.mar", initial_workers=0).status_code == 200
     assert_error(server.manage("GET", "/models/count?customized=true"), 503,
