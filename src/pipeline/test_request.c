@@ -74,6 +74,33 @@ static void a_picture_comes_in_many_ways(void **state)
 			    "[NaN, -Infinity, 1.0]");
 }
 
+/* Whose steps begin with one that decodes, or with a picture that others take, too. */
+static void pictures_become_pictures(void **state)
+{
+	static const char *const steps[] = {
+		"[\"decode_image\", \"encode_png\"]",
+		"[\"decode_image\", {\"resize\": {\"width\": 5, \"height\": 2}}, "
+		"{\"convert\": \"RGB\"}, \"encode_png\"]",
+		"[{\"decode_image\": {\"as\": \"whole\"}}, {\"flip\": {\"as\": \"turned\"}}, "
+		"{\"pad\": {\"size\": 1, \"from\": \"whole\"}}, \"encode_png\"]",
+		"[{\"decode_image\": {\"as\": \"whole\"}}, "
+		"{\"crop\": {\"width\": 1, \"height\": 1}}, "
+		"{\"to_tensor\": {\"values\": \"bytes\", \"from\": \"whole\"}}, "
+		"{\"to_image\": 255}, \"encode_png\"]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		const char *png = rig_answers(steps[i], "text/plain", SLICE(PNG));
+
+		if (rig_code)
+			fail_msg("%s", png);
+		assert_memory_equal(png, "\x89PNG", 4);
+		rig_answers(steps[i], RAW, SLICE("no picture"));
+		assert_int_equal(rig_code, SCONCE_BAD_INPUT);
+	}
+}
+
 static void what_is_no_picture_is_refused(void **state)
 {
 	(void)state;
@@ -257,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(base64_is_pythons),
 		cmocka_unit_test(a_picture_comes_in_many_ways),
+		cmocka_unit_test(pictures_become_pictures),
 		cmocka_unit_test(what_is_no_picture_is_refused),
 		cmocka_unit_test(parts_are_chosen_as_by_python),
 		cmocka_unit_test(a_tensor_without_elements_is_small),

@@ -29,6 +29,16 @@ for line in sys.stdin:
     outputs = session.run(None, inputs)
     print(json.dumps({o.name: v.tolist() for o, v in zip(session.get_outputs(), outputs)}))
 """
+# The inputs under names of our own, and of two outputs one.
+STEPS = """
+pipeline:
+  - from_json: {member: audio, as: audio}
+  - from_json: {from: request, member: state, as: state}
+  - from_json: {from: request, member: rate, datatype: INT64}
+  - reshape: {shape: [], as: rate}
+  - infer: {inputs: {input: audio, state: state, sr: rate}, rows: false, output: output}
+  - encode_json
+"""
 
 
 @pytest.fixture(scope="session")
@@ -38,16 +48,19 @@ def models(packages, tmp_path_factory):
     for source, name in ((packages["onnxruntime"] / "datasets/mul_1.onnx", "mul"),
                          (packages["onnxruntime"] / "datasets/logreg_iris.onnx", "iris"),
                          (packages["magika"] / "models/standard_v3_3/model.onnx", "magika"),
-                         (packages["silero_vad"] / "data/silero_vad.onnx", "silero")):
+                         (packages["silero_vad"] / "data/silero_vad.onnx", "silero"),
+                         (packages["silero_vad"] / "data/silero_vad.onnx", "vad")):
         shutil.copy(source, store / f"{name}.onnx")
     (store / "magika.onnx.yaml").write_text("batchSize: 8\nmaxBatchDelay: 20\n"
                                             "minWorkers: 2\nmaxWorkers: 2\n")
+    (store / "vad.onnx.yaml").write_text(STEPS)
     return store
 
 
 @pytest.fixture(scope="module")
 def server(module_serve, python, models):
-    return module_serve(store=models, python=python, load_models="mul.onnx,magika.onnx,silero.onnx")
+    return module_serve(store=models, python=python,
+                        load_models="mul.onnx,magika.onnx,silero.onnx,vad.onnx")
 
 
 def reference(python, model, **inputs):
@@ -80,6 +93,17 @@ def test_several_inputs_and_outputs_and_a_scalar(server, python, models):
     del inputs["sr"]
     refused = server.predict("silero", json.dumps(inputs), headers=JSON)
     assert refused.status_code == 400 and 'input "sr" is missing' in refused.json()["message"]
+
+
+def test_a_pipeline_with_several_inputs(server, python, models):
+    audio, state = [[0.01 * (i % 7) for i in range(512)]], [[[0.0] * 128]] * 2
+    wanted = reference(python, models / "silero.onnx", input=["float32", audio],
+                       state=["float32", state], sr=["int64", 16000])
+    body = {"audio": audio, "state": state, "rate": [16000]}
+    assert close(server.predict("vad", json.dumps(body), headers=JSON).json(), wanted["output"])
+    refused = server.predict("vad", json.dumps({**body, "audio": [audio]}), headers=JSON)
+    assert refused.status_code == 400
+    assert refused.json()["message"] == 'input "input" must have 2 dimensions, but has 3'
 
 
 def test_raw_bytes_are_what_json_says(server, python, models):
