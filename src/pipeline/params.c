@@ -225,36 +225,47 @@ static int refuse_name(const struct step *s, struct slice name, struct sconce_er
 			 name.p);
 }
 
+/* Those that are written with their names; `given`: bits of what there was. */
+static int params_by_name(struct parsing *x, struct step *s, yyjson_val *object, uint32_t *given,
+			  struct sconce_error *e)
+{
+	yyjson_val *key, *v;
+	size_t i, n;
+
+	yyjson_obj_foreach(object, i, n, key, v)
+	{
+		struct slice name = { yyjson_get_str(key), yyjson_get_len(key) };
+		const struct param *p = param_find(s->op, name);
+
+		if (slice_eq(name, SLICE("from")) || slice_eq(name, SLICE("as")))
+			continue;
+		if (!p)
+			return refuse_name(s, name, e);
+		*given |= 1u << (p - s->op->params);
+		if (param_read(x, s, p, v, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int params_read(struct parsing *x, struct step *s, yyjson_val *value, struct sconce_error *e)
 {
 	const struct op *op = s->op;
 	uint32_t given = 0;
-	yyjson_val *key, *v;
-	size_t i, n;
 
-	for (i = 0; i < op->n_params; i++)
+	for (unsigned i = 0; i < op->n_params; i++)
 		param_default(s, &op->params[i]);
-	if (value && !yyjson_is_null(value) && !yyjson_is_obj(value)) {
+	if (yyjson_is_obj(value)) {
+		if (params_by_name(x, s, value, &given, e) < 0)
+			return -1;
+	} else if (value && !yyjson_is_null(value)) {
 		if (!op->n_params)
 			return step_fail(e, s, -1, "it has no parameters");
 		given |= 1;
 		if (param_read(x, s, &op->params[0], value, e) < 0)
 			return -1;
 	}
-	yyjson_obj_foreach(value, i, n, key, v)
-	{
-		struct slice name = { yyjson_get_str(key), yyjson_get_len(key) };
-		const struct param *p = param_find(op, name);
-
-		if (slice_eq(name, SLICE("from")) || slice_eq(name, SLICE("as")))
-			continue;
-		if (!p)
-			return refuse_name(s, name, e);
-		given |= 1u << (p - op->params);
-		if (param_read(x, s, p, v, e) < 0)
-			return -1;
-	}
-	for (i = 0; i < op->n_params; i++)
+	for (unsigned i = 0; i < op->n_params; i++)
 		if (op->params[i].required && !(given & 1u << i))
 			return step_fail(e, s, -1, "it needs %s: %s", op->params[i].name,
 					 op->params[i].help);
