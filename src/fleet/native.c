@@ -75,10 +75,12 @@ static bool is_compiled_in_python(const struct native_question *q)
 	return yyjson_obj_get(q->config, "pt2") || native_environment("TS_IPEX_ENABLE", "true");
 }
 
+/* Its steps are measured, by the handler that has them. */
 static bool is_profiled(const struct native_question *q)
 {
-	(void)q;
-	return native_environment("ENABLE_TORCH_PROFILER", NULL);
+	yyjson_val *profile = yyjson_obj_get(yyjson_obj_get(q->config, "handler"), "profile");
+
+	return yyjson_is_true(profile) || native_environment("ENABLE_TORCH_PROFILER", NULL);
 }
 
 static bool is_code(const struct native_question *q)
@@ -99,7 +101,7 @@ static const struct {
 	{ is_stateful, "sequences, continuous batching and asyncCommunication need a handler" },
 	{ is_parallel, "the model is spread over several processes" },
 	{ is_compiled_in_python, "it is compiled in Python (pt2, TS_IPEX_ENABLE)" },
-	{ is_profiled, "ENABLE_TORCH_PROFILER is set" },
+	{ is_profiled, "its handler is profiled (handler: profile, ENABLE_TORCH_PROFILER)" },
 	{ is_code, "the model is Python code (modelFile): sconce optimize makes one of it that an "
 		   "engine runs" },
 	{ has_no_file, "the archive has no serializedFile" },

@@ -32,6 +32,7 @@ def server(module_serve, module_tmp):
     make_mar(store, "own", ECHO, entry="image_classifier",
              files={"image_classifier.py": ECHO, "model.pt": b"x"}, serializedFile="model.pt")
     make_mar(store, "stateful", ECHO, config=STEPS + "asyncCommunication: true\n", **MODEL)
+    make_mar(store, "profiled", ECHO, config=STEPS + "handler: {profile: true}\n", **MODEL)
     make_mar(store, "plain", ECHO)
     make_mar(store, "always", ECHO, config="native: always\n")
     without_handler(store / "alone")
@@ -65,9 +66,11 @@ def test_where_there_is_no_question_nothing_is_said(server, model):
     assert not {"path", "pathReason"} & set(described(server, model))
 
 
-def test_what_speaks_against_it(server):
-    assert server.register("stateful.mar").status_code == 200
-    assert "asyncCommunication" in described(server, "stateful")["pathReason"]
+@pytest.mark.parametrize("model,why", [("stateful", "asyncCommunication"),
+                                       ("profiled", "handler: profile")])
+def test_what_speaks_against_it(server, model, why):
+    assert server.register(f"{model}.mar").status_code == 200
+    assert why in described(server, model)["pathReason"]
 
 
 @pytest.mark.parametrize("archive,why", [
