@@ -55,6 +55,11 @@ unsigned placement_cap(const struct version *v, unsigned wanted)
 {
 	unsigned capacity = devices_capacity(&v->devices);
 
+	if (v->native && wanted > FRAME_INSTANCES_MAX) {
+		log_warn("Model %s: %d workers instead of %u: an engine has no more instances",
+			 v->model_name, FRAME_INSTANCES_MAX, wanted);
+		wanted = FRAME_INSTANCES_MAX;
+	}
 	if (ranks_nodes(&v->manifest, &v->devices) > 1 && wanted > 1) {
 		log_warn("Model %s: one worker instead of %u, for it spans %u nodes", v->model_name,
 			 wanted, ranks_nodes(&v->manifest, &v->devices));

@@ -6,8 +6,10 @@
  * what they report.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <yyjson.h>
 
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -15,6 +17,7 @@
 #include "fleet/placement.h"
 #include "fleet/share.h"
 #include "log/log.h"
+#include "wire/json.h"
 
 /* ---- what they report ---- */
 
@@ -63,6 +66,22 @@ static void version_fall_back(struct version *v, const char *message)
 	version_touch(v);
 }
 
+/* An engine that has been asked for more instances has made some of them, and makes no more: who
+ * waits for them would wait for ever. */
+static void version_check_instances(struct version *v, const struct worker *w)
+{
+	yyjson_val *facts = yyjson_doc_get_root(w->facts);
+	int64_t wanted = 0;
+	char text[96];
+
+	if (!v->native || !json_i64(facts, "wanted", &wanted) || wanted != (int64_t)w->wanted ||
+	    w->credits >= w->wanted)
+		return;
+	snprintf(text, sizeof(text), "Its engine has %u instances and makes no more", w->credits);
+	log_warn("Model %s version %s: %s", v->model_name, v->name, text);
+	version_settle(v, &(struct version_outcome){ VERSION_WORKER_FAILED, 500, text });
+}
+
 static void version_worker_loaded(void *owner, struct worker *w, int code, const char *message)
 {
 	struct version *v = owner;
@@ -83,6 +102,7 @@ static void version_worker_loaded(void *owner, struct worker *w, int code, const
 	v->load_ns = w->ready_ns - w->began_ns;
 	if (v->state == VERSION_LOADING)
 		v->state = VERSION_READY;
+	version_check_instances(v, w);
 	version_check_scaled(v);
 	version_touch(v);
 	fleet_retune(v->fleet);

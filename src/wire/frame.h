@@ -25,6 +25,7 @@
 #define FRAME_HEAD ((size_t)16)
 /* A request's streamed pieces (replies that are not final) may be sent while fewer bytes than this
  * have not been taken by its client; the last one may go beyond it. */
+#define FRAME_INSTANCES_MAX 64 /* of a native worker */
 #define FRAME_WINDOW_BYTES ((uint64_t)1 << 20)
 #define FRAME_UUID 36
 #define FRAME_ROOM (FRAME_MAX - FRAME_HEAD) /* for entries */

@@ -12,9 +12,10 @@
 #include <yyjson.h>
 
 #include "base/buf.h"
+#include "wire/frame.h"
 #include "worker/plugin.h"
 
-#define MODEL_INSTANCES_MAX 64
+#define MODEL_INSTANCES_MAX FRAME_INSTANCES_MAX
 
 /* What LOAD, or a command line, says. Texts are borrowed and must outlive the model. */
 struct model_wish {

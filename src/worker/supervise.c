@@ -54,21 +54,23 @@ static void session_join(struct session *s)
 		pthread_join(s->started[--s->n_started], NULL);
 }
 
-static void session_say_loaded(struct session *s)
+/* What has come of being asked for `wanted` instances. */
+static void session_say_loaded(struct session *s, unsigned wanted)
 {
 	char *packet = mem_alloc(FRAME_MAX);
 	struct buf json = BUF_INIT(FRAME_ROOM);
 	struct frame_writer fw;
 
-	buf_printf(&json, "{\"message\":\"loaded\",\"credits\":%u,\"async\":%s,",
-		   s->model.n_instances, s->model.n_instances > 1 ? "true" : "false");
+	buf_printf(&json, "{\"message\":\"loaded\",\"credits\":%u,\"async\":%s,\"wanted\":%u,",
+		   s->model.n_instances, s->model.n_instances > 1 ? "true" : "false", wanted);
 	model_describe(&s->model, &json);
 	buf_putc(&json, '}');
 	if (buf_overflowed(&json)) {
 		buf_clear(&json);
 		json.overflowed = false;
-		buf_printf(&json, "{\"credits\":%u,\"async\":%s}", s->model.n_instances,
-			   s->model.n_instances > 1 ? "true" : "false");
+		buf_printf(&json, "{\"credits\":%u,\"async\":%s,\"wanted\":%u}",
+			   s->model.n_instances, s->model.n_instances > 1 ? "true" : "false",
+			   wanted);
 	}
 	frame_begin(&fw, packet, FRAME_MAX, FRAME_LOADED, 200);
 	frame_put_bytes(&fw, buf_slice(&json));
@@ -114,7 +116,7 @@ static void session_retune(struct session *s)
 	while (s->alive < s->model.n_instances)
 		session_start_thread(s);
 	if (changed)
-		session_say_loaded(s);
+		session_say_loaded(s, wanted);
 }
 
 /* An engine may not hear of it before it has begun. */
@@ -152,7 +154,7 @@ static void session_supervise(struct session *s)
 	while (s->alive < s->model.n_instances)
 		session_start_thread(s);
 	s->wanted = s->model.n_instances;
-	session_say_loaded(s);
+	session_say_loaded(s, s->wanted);
 	while (!s->stopping || s->alive) {
 		/* Threads that are too many end first, each after what it runs. */
 		if (s->tuned && !s->stopping && s->alive <= s->wanted) {

@@ -202,6 +202,22 @@ def test_instances_are_scaled(serve, tmp_path):
         assert {w["pid"] for w in describe(server, "hostile")["workers"]} == {before}
 
 
+@pytest.mark.parametrize("engine, n, status, left", [
+    ("echo", 100, 200, 64),      # as on a machine with so many CPUs
+    ("hostile", 9, 500, 6),      # this one makes no more than six
+])
+def test_nobody_waits_for_instances_that_there_cannot_be(serve, tmp_path, engine, n, status, left):
+    make_model(tmp_path, engine, engine)
+    server = serve(store=tmp_path, environment=HOSTILE)
+    reply = server.manage("PUT", f"/models/{engine}?min_worker={n}&synchronous=true")
+    assert reply.status_code == status
+    assert len(describe(server, engine)["workers"]) == left
+    if status == 500:
+        assert "Its engine has 6 instances and makes no more" in reply.json()["message"]
+    reply = server.manage("PUT", f"/models/{engine}?min_worker={left}&synchronous=true")
+    assert reply.status_code == 200
+
+
 def test_nothing_is_lost_when_it_is_killed(serve, tmp_path):
     make_model(tmp_path, "echo", config="minWorkers: 2\nmaxWorkers: 2\n")
     server = serve(store=tmp_path)
