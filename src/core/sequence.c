@@ -14,6 +14,7 @@ void sequences_init(struct sequences *s, const struct sequence_policy *policy)
 	map_init(&s->expired);
 	list_init(&s->ready);
 	list_init(&s->stranded);
+	list_init(&s->overdue);
 }
 
 static struct slice sequence_id(const struct sequence *q)
@@ -272,28 +273,54 @@ void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns)
 	sequence_settle(s, q, now_ns);
 }
 
-struct request *sequences_overdue(struct sequences *s, uint64_t now_ns)
+static struct request *sequence_overdue(const struct sequence *q, uint64_t now_ns,
+					uint64_t *next_ns)
+{
+	list_for_each (n, &q->requests) {
+		struct request *r = container_of(n, struct request, link);
+
+		if (r->deadline_ns && r->deadline_ns <= now_ns)
+			return r;
+		if (r->deadline_ns)
+			*next_ns = MIN(*next_ns, r->deadline_ns);
+	}
+	return NULL;
+}
+
+/* All of them at once: there may be very many, and who looked again for each would find no end. */
+static void sequences_find_overdue(struct sequences *s, uint64_t now_ns)
 {
 	uint64_t next_ns = UINT64_MAX;
+	struct request *r;
 
-	if (now_ns < s->deadline_ns)
-		return NULL;
 	map_for_each (e, &s->all) {
 		struct sequence *q = e->value;
 
-		list_for_each (n, &q->requests) {
-			struct request *r = container_of(n, struct request, link);
-
-			if (r->deadline_ns && r->deadline_ns <= now_ns) {
-				sequences_remove(s, r, now_ns);
-				return r;
-			}
-			if (r->deadline_ns)
-				next_ns = MIN(next_ns, r->deadline_ns);
+		q->running++; /* so that it stays meanwhile */
+		while ((r = sequence_overdue(q, now_ns, &next_ns))) {
+			sequences_remove(s, r, now_ns);
+			r->failing = true;
+			list_push_back(&s->overdue, &r->link);
 		}
+		q->running--;
+		sequence_settle(s, q, now_ns);
 	}
 	s->deadline_ns = next_ns;
-	return NULL;
+}
+
+struct request *sequences_overdue(struct sequences *s, uint64_t now_ns)
+{
+	struct request *r;
+	struct list *n;
+
+	if (list_empty(&s->overdue) && now_ns >= s->deadline_ns)
+		sequences_find_overdue(s, now_ns);
+	n = list_pop(&s->overdue);
+	if (!n)
+		return NULL;
+	r = container_of(n, struct request, link);
+	r->failing = false;
+	return r;
 }
 
 /* From what may go, as long as that is all; who wants all of them looks at none for nothing. */

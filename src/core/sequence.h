@@ -51,6 +51,7 @@ struct sequences {
 	uint64_t deadline_ns; /* no waiting request's passes before */
 	struct list ready;
 	struct list stranded; /* requests without a lane: to be answered with an error */
+	struct list overdue;  /* … and those that have waited too long, on their way out */
 	unsigned n_waiting;
 	uint64_t sweep_ns; /* nothing expires before */
 	/* May be NULL. A sequence is freed that has had state at a place which still exists. */
@@ -75,7 +76,8 @@ int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns);
  * is stranded, as far as the next start. */
 void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns);
 /* Takes out and returns the next waiting request that is past its deadline; NULL when there is
- * none. As queue_expire(). */
+ * none. As queue_expire(). Until it returns NULL others that are overdue are `failing`: such a one
+ * is taken off its list by who cancels it. */
 struct request *sequences_overdue(struct sequences *s, uint64_t now_ns);
 
 /* The next ready sequence without a place behind `after` (NULL: the first one); NULL when there is

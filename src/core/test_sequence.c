@@ -491,6 +491,24 @@ static void overdue_requests_are_found(void **state)
 	assert_int_equal(s.n_waiting, 1);
 }
 
+static void all_that_are_overdue_are_looked_for_once(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		requests[i].deadline_ns = NOW + 5;
+	push(0, "a");
+	push(1, "a");
+	push(2, "b");
+	assert_ptr_equal(sequences_overdue(&s, NOW + 5), &requests[0]);
+	assert_false(requests[0].failing);
+	assert_int_equal(s.n_waiting, 0);
+	/* The answer to the first has made a client leave who waits for another. */
+	assert_true(requests[1].failing);
+	list_remove(&requests[1].link);
+	assert_ptr_equal(sequences_overdue(&s, NOW + 5), &requests[2]);
+	assert_null(sequences_overdue(&s, NOW + 5));
+}
+
 static void with_overlap_the_first_answer_lets_the_next_go(void **state)
 {
 	(void)state;
@@ -533,6 +551,7 @@ int main(void)
 		SEQUENCE_TEST(what_was_not_begun_does_not_go_before_a_new_start),
 		SEQUENCE_TEST(what_was_not_begun_goes_back_to_its_head),
 		SEQUENCE_TEST(overdue_requests_are_found),
+		SEQUENCE_TEST(all_that_are_overdue_are_looked_for_once),
 		cmocka_unit_test_setup_teardown(with_overlap_the_first_answer_lets_the_next_go,
 						set_up_overlap, tear_down),
 	};
