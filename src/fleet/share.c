@@ -36,12 +36,13 @@ static unsigned share_count(const struct fleet *f, unsigned *ret_workers)
 
 unsigned share_workers(const struct fleet *f, const struct version *v)
 {
-	unsigned workers, models = share_count(f, &workers);
+	unsigned workers, models;
 
 	if (f->gpus.n)
 		return f->gpus.n;
 	if (!v || v->manifest.serving_threads < 0)
 		return f->cpus;
+	models = share_count(f, &workers);
 	/* Those that are about to be there count, too: models of one start come one by one. */
 	fleet_registering(f, share_count_one, &models);
 	return cores_workers(f->cpus, models, (unsigned)v->manifest.serving_threads);
