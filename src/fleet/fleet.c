@@ -70,7 +70,8 @@ static void fleet_dispatch(uv_check_t *c)
 	uint64_t now_ns;
 	struct list *n;
 
-	if (list_empty(&f->dirty)) {
+	if (list_empty(&f->dirty) && list_empty(&f->workers.launches)) {
+		f->workers.launch_ns = 0;
 		uv_idle_stop(&f->again);
 		return;
 	}
@@ -80,6 +81,7 @@ static void fleet_dispatch(uv_check_t *c)
 	list_splice_back(&dirty, &f->dirty);
 	while ((n = list_pop(&dirty)))
 		version_dispatch(container_of(n, struct version, dirty), now_ns);
+	workers_launch(&f->workers);
 }
 
 static void fleet_again(uv_idle_t *i)
@@ -242,6 +244,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 					     .gpus = &f->gpus,
 					     .python = &f->python,
 					     .makers = makers_all };
+	list_init(&f->workers.launches);
 	if (settings->zygote != TRISTATE_OFF)
 		f->workers.zygotes = zygotes_create(&f->workers);
 	/* settings_check() has read it before, and told what is wrong. */

@@ -54,6 +54,35 @@ static void test_a_death_gives_back_what_was_not_begun(void **state)
 	assert_int_equal(rig.replies, 1);
 }
 
+static void test_a_turn_does_not_make_processes_without_end(void **state)
+{
+	(void)state;
+	rig_loads();
+	rig_ends(SIGKILL);
+	rig.shared.launch_ns = NS_PER_S;
+	uv_run(rig.shared.loop, UV_RUN_NOWAIT);
+	assert_int_equal(rig.starts, 1);
+	assert_true(list_linked(&rig.w->launch));
+	assert_true(worker_is_prospect(rig.w));
+	workers_launch(&rig.shared); /* another turn */
+	assert_int_equal(rig.starts, 2);
+	rig_loads();
+}
+
+static void test_one_that_waits_for_its_turn_can_be_stopped(void **state)
+{
+	(void)state;
+	rig_loads();
+	rig_ends(SIGKILL);
+	rig.shared.launch_ns = NS_PER_S;
+	uv_run(rig.shared.loop, UV_RUN_NOWAIT);
+	worker_stop(rig.w, 1000);
+	assert_int_equal(rig.gone, 1);
+	assert_true(list_empty(&rig.shared.launches));
+	workers_launch(&rig.shared);
+	assert_int_equal(rig.starts, 1);
+}
+
 /* A liar never notes what it begins. */
 static void test_what_is_never_begun_is_not_run_for_ever(void **state)
 {
@@ -358,6 +387,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORKER_TEST(test_loads_runs_answers_and_stops),
+		WORKER_TEST(test_a_turn_does_not_make_processes_without_end),
+		WORKER_TEST(test_one_that_waits_for_its_turn_can_be_stopped),
 		WORKER_TEST(test_a_death_gives_back_what_was_not_begun),
 		WORKER_TEST(test_what_is_never_begun_is_not_run_for_ever),
 		WORKER_TEST(test_a_batch_is_as_large_as_a_frame),

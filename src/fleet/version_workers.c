@@ -261,7 +261,7 @@ void version_add_worker(struct version *v)
 					 placement_pick(v));
 
 	list_push_back(&v->workers, &w->link);
-	worker_start(w);
+	worker_start_soon(w);
 }
 
 unsigned version_frame_batches(struct version *v, const struct worker *w)

@@ -35,8 +35,10 @@ struct worker *worker_create(struct worker_shared *shared, const struct worker_o
 	w->slot = slot;
 	w->index = index;
 	w->state = WORKER_WAITING;
+	w->began_wall_ms = clock_wall_ns() / NS_PER_MS;
 	snprintf(w->label, sizeof(w->label), "W-%u-%s_%s", w->id, m->name, m->version);
 	list_init(&w->link);
+	list_init(&w->launch);
 	list_init(&w->flights);
 	list_init(&w->channel.pending);
 	w->timer = mem_new(uv_timer_t);
@@ -51,6 +53,7 @@ struct worker *worker_destroy(struct worker *w)
 		return NULL;
 	assert(list_empty(&w->flights) && !w->maker && !w->pid);
 	list_remove(&w->link);
+	list_remove(&w->launch);
 	telemetry_worker_gone(w->shared->telemetry, w->label);
 	channel_close(&w->channel);
 	output_close(&w->out);
@@ -128,7 +131,7 @@ void worker_start(struct worker *w)
 static void worker_restart(uv_timer_t *t)
 {
 	TURN(t);
-	worker_start(t->data);
+	worker_start_soon(t->data);
 }
 
 unsigned worker_instances(const struct worker *w)

@@ -56,6 +56,8 @@ struct worker_shared {
 	struct zygotes *zygotes; /* NULL: off */
 	const struct worker_maker *const *makers;
 	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
+	struct list launches;    /* of workers whose process is made in a later turn */
+	uint64_t launch_ns;      /* that the processes of this turn took */
 };
 
 /* What a worker is told of its model. What is pointed to belongs to the owner and outlives it. */
@@ -131,7 +133,8 @@ struct flight {
 };
 
 struct worker {
-	struct list link; /* its owner's */
+	struct list link;   /* its owner's */
+	struct list launch; /* in `launches`, while it waits there */
 	struct worker_shared *shared;
 	const struct worker_owner_ops *ops;
 	void *owner;
@@ -187,6 +190,11 @@ struct worker *worker_create(struct worker_shared *s, const struct worker_owner_
 			     int slot);
 /* What fails here is reported from the loop, like a process that died at once. */
 void worker_start(struct worker *w);
+/* Of one that waits: in one of the next turns of the loop, where this one has made processes for
+ * long already. */
+void worker_start_soon(struct worker *w);
+/* At the end of each turn: starts those that wait for one. */
+void workers_launch(struct worker_shared *s);
 struct worker *worker_destroy(struct worker *w); /* no process, no flights */
 /* Asks it to finish what it has and exit; kills it after grace_ms. ops->gone() follows, at once
  * when it has no process. */

@@ -7,10 +7,15 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "fleet/maker.h"
 #include "log/log.h"
+
+/* A fork takes a millisecond or many, and hundreds may be wanted at once: one turn makes processes
+ * for so long, the next goes on. */
+#define WORKER_LAUNCHES_NS (5 * NS_PER_MS)
 
 /* Asks every way that suits, until one works. */
 static int worker_make(struct worker *w, const int ends[4])
@@ -62,6 +67,43 @@ int worker_launch(struct worker *w)
 	for (size_t i = 1; i < ARRAY_LEN(ends); i++)
 		closep(&ends[i]);
 	return r < 0 ? err_trace(r) : 0;
+}
+
+/* ---- not all in one turn ---- */
+
+static void worker_start_timed(struct worker *w)
+{
+	uint64_t began_ns = clock_now_ns();
+
+	worker_start(w);
+	w->shared->launch_ns += clock_now_ns() - began_ns;
+}
+
+void worker_start_soon(struct worker *w)
+{
+	if (w->shared->launch_ns < WORKER_LAUNCHES_NS) {
+		worker_start_timed(w);
+		return;
+	}
+	assert(w->state == WORKER_WAITING);
+	w->resting = false;
+	list_push_back(&w->shared->launches, &w->launch);
+	w->ops->touch(w->owner);
+}
+
+void workers_launch(struct worker_shared *s)
+{
+	struct list *n;
+
+	s->launch_ns = 0;
+	while (s->launch_ns < WORKER_LAUNCHES_NS && (n = list_pop(&s->launches)))
+		worker_start_timed(container_of(n, struct worker, launch));
+	n = list_first(&s->launches);
+	if (n) {
+		struct worker *w = container_of(n, struct worker, launch);
+
+		w->ops->touch(w->owner);
+	}
 }
 
 void worker_not_launched(struct worker *w, int error)

@@ -144,6 +144,7 @@ static const struct worker_maker *const fake_makers[] = { &fake_maker, NULL };
 void rig_turn(void)
 {
 	uv_run(rig.shared.loop, UV_RUN_NOWAIT);
+	workers_launch(&rig.shared);
 }
 
 void rig_says(enum frame_type type, uint64_t arg, const char *json)
@@ -304,6 +305,7 @@ int rig_set_up(void **state)
 					     .pool = rig.pool,
 					     .telemetry = &rig.telemetry,
 					     .makers = fake_makers };
+	list_init(&rig.shared.launches);
 	rig.w = worker_create(&rig.shared, &owner_ops, &rig, &m, 9000, 0, DEVICES_NONE);
 	worker_start(rig.w);
 	return 0;
