@@ -103,6 +103,22 @@ def test_what_is_changed_later_counts():
     assert recognise.fused(compose, data) is None
 
 
+def test_defaults_of_torch():
+    """Those of a handler's, for its model: pictures stay where the library can write them."""
+    data = file_of(Image.effect_noise((20, 10), 90))
+    compose, own = (m.Compose([m.CenterCrop(4), m.ToTensor()]) for m in (theirs, ours))
+    wanted = compose(Image.open(io.BytesIO(data)))
+    with torch.device("meta"):
+        assert recognise.fused(compose, data).equal(wanted)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert recognise.fused(compose, data) is None
+        assert recognise.fused(own, data).equal(wanted)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert recognise.fused(compose, data).equal(wanted)
+
+
 @pytest.mark.parametrize("data", [
     b"", b"no picture", file_of(Image.effect_noise((40, 40), 90))[:-200],
     file_of(Image.new("RGB", (9, 9)), "tiff")])

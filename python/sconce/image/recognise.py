@@ -7,6 +7,7 @@ transforms run as they are written.
 """
 
 import os
+import sys
 
 from sconce.image import library, run, steps, transforms
 from sconce.image.source import File
@@ -23,12 +24,21 @@ def _floats(values):
     return values.flatten().tolist() if hasattr(values, "flatten") else list(values)
 
 
+def _to_tensor(t):
+    # Torchvision's floats are of torch's default type, whatever that is at this moment.
+    torch = sys.modules.get("torch")
+    if torch and type(t).__module__.startswith("torchvision.") \
+            and torch.get_default_dtype() is not torch.float32:
+        raise steps.Unknown("floats are of 32 bits")
+    return [steps.to_tensor()]
+
+
 _KNOWN = {
     "Resize": _resize,
     "CenterCrop": lambda t: transforms.CenterCrop(t.size).steps(),
     "Pad": lambda t: transforms.Pad(t.padding, t.fill, t.padding_mode).steps(),
     "Grayscale": lambda t: transforms.Grayscale(t.num_output_channels).steps(),
-    "ToTensor": lambda t: [steps.to_tensor()],
+    "ToTensor": _to_tensor,
     "Normalize": lambda t: [steps.normalize(_floats(t.mean), _floats(t.std))],
 }
 

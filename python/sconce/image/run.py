@@ -45,10 +45,11 @@ def _aligned(nbytes):
 def _torch(kind, shape):
     import torch
 
-    tensor = torch.empty(shape, dtype=getattr(torch, kind))
+    # Somebody's default device may be a GPU, whose addresses are nothing to the library.
+    tensor = torch.empty(shape, dtype=getattr(torch, kind), device="cpu")
     address = tensor.data_ptr()
     if address % ALIGN:
-        whole = torch.empty(tensor.numel() + ALIGN, dtype=tensor.dtype)
+        whole = torch.empty(tensor.numel() + ALIGN, dtype=tensor.dtype, device="cpu")
         skip = -whole.data_ptr() % ALIGN // whole.element_size()
         tensor = whole[skip:skip + tensor.numel()].view(shape)
         address = tensor.data_ptr()
