@@ -119,6 +119,13 @@ def test_defaults_of_torch():
     assert recognise.fused(compose, data).equal(wanted)
 
 
+@pytest.mark.parametrize("most,taken", [(None, True), (99, False), (100, True), (10 ** 9, True)])
+def test_the_limit_of_pillow_holds(monkeypatch, most, taken):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    found = recognise.fused(ours.Compose([ours.ToTensor()]), file_of(Image.new("L", (20, 10))))
+    assert (found is not None) == taken
+
+
 @pytest.mark.parametrize("data", [
     b"", b"no picture", file_of(Image.effect_noise((40, 40), 90))[:-200],
     file_of(Image.new("RGB", (9, 9)), "tiff")])

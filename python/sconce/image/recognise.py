@@ -75,6 +75,12 @@ def is_wanted():
     return os.environ.get("SCONCE_IMAGE") != "off"
 
 
+def _pixels():
+    """As many as Pillow takes, whose limit a handler may have lowered; 0: as many as by default."""
+    most = getattr(sys.modules.get("PIL.Image"), "MAX_IMAGE_PIXELS", None)
+    return 0 if most is None else max(int(2 * most), 1)
+
+
 def fused(compose, data):
     """The tensor that `compose` makes of Pillow's picture of these bytes; None where that is not
     known, or the library says no: then who asks does as it is written, and has Pillow's errors."""
@@ -82,6 +88,6 @@ def fused(compose, data):
     if todo is None:
         return None
     try:
-        return run.tensor(File(data), todo, out="torch")
+        return run.tensor(File(data, _pixels()), todo, out="torch")
     except (library.ImageError, library.Unavailable, MemoryError):
         return None
