@@ -178,6 +178,25 @@ static uint64_t double_digits(double v, unsigned *ret_decimals)
 	return 0;
 }
 
+/* Above a power of two the next double is twice as far away as below it: of so many digits the
+ * number above it may read back, where the nearest, which lies below, does not. */
+static bool next_reads_back(char *text, size_t room, int digits, double v)
+{
+	int exponent;
+	char *p;
+
+	if (fabs(frexp(v, &exponent)) != 0.5)
+		return false;
+	snprintf(text, room, "%.*e", digits - 1, v);
+	for (p = strchr(text, 'e') - 1; p > text && (*p == '9' || *p == '.'); p--)
+		if (*p == '9')
+			*p = '0';
+	if (*p < '0' || *p > '8')
+		return false;
+	(*p)++;
+	return strtod(text, NULL) == v;
+}
+
 /* As repr() lays them out: "d.ddde-05" below 1e-4 and from 1e16 on. */
 static void put_double_slowly(struct buf *out, double v)
 {
@@ -189,6 +208,10 @@ static void put_double_slowly(struct buf *out, double v)
 		snprintf(text, sizeof(text), "%.*g", digits, v);
 		if (strtod(text, NULL) == v)
 			break;
+		if (next_reads_back(text, sizeof(text), digits, v)) {
+			put_printed(out, text);
+			return;
+		}
 	}
 	snprintf(text, sizeof(text), "%.*e", digits - 1, v);
 	exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
