@@ -9,7 +9,6 @@
 #include "api/sequence.h"
 #include "base/clock.h"
 #include "log/log.h"
-#include "wire/frame.h"
 
 #define INFERENCE_NAME_MAX 1024 /* longer than a name can be */
 
@@ -130,22 +129,6 @@ static void inference_refuse(struct call *c, struct version *v, int why)
 		SLICE_ARG(c->version_name), cause);
 }
 
-/* A handler looks at the first request of a batch for what all of it is to be; what a client has
- * written there must not decide for others. */
-static void inference_special(struct call *c)
-{
-	struct slice rest = c->request.headers, name, value;
-
-	while (frame_header_next(&rest, &name, &value) > 0) {
-		if (!slice_eq(value, SLICE("True")))
-			continue;
-		if (slice_eq(name, SLICE("describe")))
-			c->request.op = REQUEST_DESCRIBE;
-		else if (slice_eq(name, SLICE("explain")) && c->request.op == REQUEST_PREDICT)
-			c->request.op = REQUEST_EXPLAIN;
-	}
-}
-
 /* The parts are read: off to the queue, or, where only the API is asked for, its description. */
 static void inference_submit(struct call *c)
 {
@@ -161,7 +144,7 @@ static void inference_submit(struct call *c)
 	}
 	sequence_read(c, v);
 	if (!v->native)
-		inference_special(c);
+		version_read_operation(r);
 	memcpy(r->uuid, c->uuid, sizeof(r->uuid));
 	r->own_ident = c->own_ident;
 	r->reply = call_reply;

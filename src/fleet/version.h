@@ -157,6 +157,9 @@ void version_tick(struct version *v, uint64_t now_ns);
 
 /* ---- version_workers.c: what its workers are told, and tell ---- */
 
+/* A handler looks at the first request of a batch for what all of it is to be; what a client has
+ * written in the headers of its own must not decide for others. */
+void version_read_operation(struct request *r);
 /* Makes one more and starts it. */
 void version_add_worker(struct version *v);
 /* How many batches the next frame for `w` may carry. */

@@ -49,6 +49,22 @@ static void version_fails(struct version *v, const struct worker *w, const char 
 			  slice_str(w->load_traceback));
 }
 
+/* ---- from an engine to a handler ---- */
+
+void version_read_operation(struct request *r)
+{
+	struct slice rest = r->headers, name, value;
+
+	while (frame_header_next(&rest, &name, &value) > 0) {
+		if (!slice_eq(value, SLICE("True")))
+			continue;
+		if (slice_eq(name, SLICE("describe")))
+			r->op = REQUEST_DESCRIBE;
+		else if (slice_eq(name, SLICE("explain")) && r->op == REQUEST_PREDICT)
+			r->op = REQUEST_EXPLAIN;
+	}
+}
+
 /* The engine does not load it here: nobody has had an answer yet, and its handler takes over. */
 static void version_fall_back(struct version *v, const char *message)
 {
@@ -57,6 +73,9 @@ static void version_fall_back(struct version *v, const char *message)
 	v->native = v->native_tried = false;
 	v->pipeline = PIPELINE_NONE;
 	v->instances = 0;
+	/* To an engine what waits was all the same. */
+	list_for_each (n, &v->queue.requests)
+		version_read_operation(container_of(n, struct request, link));
 	log_info("Model %s version %s is served by its handler %s, not by an engine: %s",
 		 v->model_name, v->name, v->handler, v->path_reason);
 	for (unsigned i = 0; i < v->min_workers; i++)

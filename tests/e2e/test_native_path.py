@@ -2,10 +2,16 @@
 """Which path an archive takes that an engine might serve as well as its handler."""
 
 import json
+import os
+import shutil
+import signal
 
 import pytest
 
 from e2e.archives import make_mar
+from e2e.gate import background
+from e2e.server import eventually
+from e2e.test_native import ENGINES
 
 ECHO = """
 def handle(data, context):
@@ -41,6 +47,18 @@ def server(module_serve, module_tmp):
     return module_serve(store=store, load_models="both.mar,never.mar,own.mar,plain.mar")
 
 
+def loading(server):
+    """The process in which an engine loads; None: there is none yet."""
+    try:
+        return next((w["pid"] for w in described(server, "late")["workers"] if w["pid"] > 0), None)
+    except (OSError, KeyError):
+        return None
+
+
+def depth(server):
+    return described(server, "late")["jobQueueStatus"]["pendingRequests"]
+
+
 def described(server, model):
     return server.describe(model)[0]
 
@@ -51,6 +69,31 @@ def test_what_does_not_load_falls_back_to_the_handler(server):
     assert told["path"] == "python" and told["pathReason"]
     assert len(told["workers"]) == 2 and "error" not in told
     assert "Model both version 1.0 is served by its handler" in server.console
+
+
+def test_headers_of_what_waited_for_an_engine_decide_for_no_other(serve, tmp_path):
+    """They say nothing to an engine, and very much to the handler that takes over."""
+    engines = tmp_path / "engines"
+    engines.mkdir()
+    shutil.copy(ENGINES / "hanging.module", engines / "hanging.so")
+    make_mar(tmp_path / "store", "late", """
+def handle(data, context):
+    if context.get_request_header(0, "describe") == "True":
+        return ["special"]
+    return ["usual"] * len(data) if data else None
+""", config="minWorkers: 1\nmaxWorkers: 1\nbatchSize: 4\n"
+                   "pipeline: [from_json, batch, infer, encode_json]\n",
+             files={"m.hanging": b"x"}, serializedFile="m.hanging")
+    server = serve(store=tmp_path / "store", wait=False,
+                   environment={"SCONCE_ENGINE_PATH": str(engines)})
+    worker = eventually(lambda: loading(server))
+    asked = [background(server.predict, "late", headers={"describe": "True"})]
+    eventually(lambda: depth(server) == 1)
+    asked += [background(server.predict, "late") for _ in range(2)]
+    eventually(lambda: depth(server) == 3)
+    os.kill(worker, signal.SIGKILL)
+    assert [f.result().text for f in asked] == ["special", "usual", "usual"]
+    assert described(server, "late")["path"] == "python"
 
 
 def test_never(server):
