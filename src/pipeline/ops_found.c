@@ -168,14 +168,14 @@ static float area(const float *b)
 	return (b[2] - b[0]) * (b[3] - b[1]);
 }
 
-/* As torchvision's nms(): in floats. */
+/* As torchvision's nms(): in floats, but for the bound, which is a double there. */
 static bool overlap(const float *a, const float *b, double iou)
 {
 	float width = fmaxf(0, fminf(a[2], b[2]) - fmaxf(a[0], b[0]));
 	float height = fmaxf(0, fminf(a[3], b[3]) - fmaxf(a[1], b[1]));
 	float both = width * height;
 
-	return both / (area(a) + area(b) - both) > (float)iou;
+	return (double)(both / (area(a) + area(b) - both)) > iou;
 }
 
 static int by_score(const void *a, const void *b)

@@ -176,6 +176,28 @@ static void remain(const char *nms, const char *expected)
 	assert_string_equal(found, expected);
 }
 
+/* The float next to 0.3 is more than 0.3. */
+static void what_is_in_common_is_a_float_and_its_bound_a_double(void **state)
+{
+	static float lines[] = { 0, 0, 10, 1, 0, 0, 3, 1 };
+	struct sconce_tensor two[3];
+
+	(void)state;
+	memcpy(two, objects, sizeof(two));
+	two[0].data = lines;
+	two[0].shape[0] = two[1].shape[0] = two[2].shape[0] = 2;
+	two[0].bytes = sizeof(lines);
+	two[1].bytes = 2 * sizeof(float);
+	two[2].bytes = 2 * sizeof(int64_t);
+	assert_string_equal(
+		rig_infers(
+			"[\"from_json\", {\"infer\": {\"rows\": false}}, {\"boxes\": {\"boxes\": "
+			"\"infer.boxes\", \"scores\": \"infer.scores\", \"classes\": "
+			"\"infer.classes\"}}, {\"nms\": 0.3}, \"encode_json\"]",
+			SLICE("[1]"), two, names, 3),
+		"[{\"0\": [0.0, 0.0, 10.0, 1.0], \"score\": 0.9}]");
+}
+
 /* By torchvision.ops.nms() and batched_nms(). */
 static void of_boxes_on_each_other_one_remains(void **state)
 {
@@ -298,6 +320,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_at_run_time),
 		cmocka_unit_test(the_largest_come_in_the_order_of_torch),
 		cmocka_unit_test(of_boxes_on_each_other_one_remains),
+		cmocka_unit_test(what_is_in_common_is_a_float_and_its_bound_a_double),
 		cmocka_unit_test(boxes_by_their_middle_and_scores_by_class),
 		cmocka_unit_test(the_default_detector),
 		cmocka_unit_test(the_default_segmenter),
