@@ -61,7 +61,9 @@ int stack_make(struct stack *k, const struct body *bodies, const bool *in, unsig
 	k->rows = mem_zalloc(n * sizeof(*k->rows));
 	for (unsigned b = 0; b < n; b++) {
 		k->rows[b] = in[b] ? bodies[b].inputs[0].shape[0] : 0;
-		k->total += k->rows[b];
+		/* Rows without elements cost their clients nothing. */
+		if (__builtin_add_overflow(k->total, k->rows[b], &k->total))
+			return -EOVERFLOW;
 	}
 	k->all.n = signature->n_inputs;
 	for (size_t i = 0; i < signature->n_inputs && !r; i++)

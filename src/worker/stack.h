@@ -14,7 +14,8 @@ struct stack {
 
 /* May these two be run as one? */
 bool stack_agrees(const struct body *a, const struct body *b);
-/* `bodies`: n of them, of which `in` says which; all agree. 0 or -ENOMEM. */
+/* `bodies`: n of them, of which `in` says which; all agree. 0, -ENOMEM, or
+ * -EOVERFLOW: they have more rows than can be counted. */
 int stack_make(struct stack *k, const struct body *bodies, const bool *in, unsigned n,
 	       const struct sconce_signature *signature);
 void stack_finish(struct stack *k);

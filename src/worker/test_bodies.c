@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -393,6 +394,28 @@ static void batches_are_stacked_and_taken_apart(void **state)
 		body_finish(&bodies[i]);
 }
 
+/* A header of a few bytes says so. */
+static void rows_that_cannot_be_counted_are_not_stacked(void **state)
+{
+	const struct body_part part = { .name = SLICE("body"), .bytes = SLICE(""), .whole = true };
+	const bool in[] = { true, true };
+	struct sconce_error e = { "" };
+	struct body bodies[2] = { 0 };
+	struct stack k;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		bodies[i].shape = SLICE("9223372036854775807, 0");
+		bodies[i].dtype = SLICE("FP32");
+		assert_int_equal(body_read(&bodies[i], &any_input, &part, 1, &e), 0);
+	}
+	assert_true(stack_agrees(&bodies[0], &bodies[1]));
+	assert_int_equal(stack_make(&k, bodies, in, 2, &any_input), -EOVERFLOW);
+	stack_finish(&k);
+	for (size_t i = 0; i < 2; i++)
+		body_finish(&bodies[i]);
+}
+
 static void outputs_of_engines_are_checked(void **state)
 {
 	char text[] = "\1\0\0\0x";
@@ -444,6 +467,7 @@ int main(void)
 		cmocka_unit_test(files_of_numpy_go_there_and_back),
 		cmocka_unit_test(parts_of_a_form_are_inputs),
 		cmocka_unit_test(batches_are_stacked_and_taken_apart),
+		cmocka_unit_test(rows_that_cannot_be_counted_are_not_stacked),
 		cmocka_unit_test(outputs_of_engines_are_checked),
 		cmocka_unit_test(halves_are_rounded_as_hardware_does),
 	};
