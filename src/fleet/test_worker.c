@@ -83,6 +83,26 @@ static void test_one_that_waits_for_its_turn_can_be_stopped(void **state)
 	assert_int_equal(rig.starts, 1);
 }
 
+static void test_what_a_zygote_has_not_made_waits_for_its_turn_too(void **state)
+{
+	(void)state;
+	rig_loads();
+	rig.slow = true;
+	rig_ends(SIGKILL);
+	rig_turn();
+	assert_int_equal(rig.starts, 2);
+	worker_launch_again(rig.w);
+	assert_int_equal(rig.starts, 2);
+	workers_launch(&rig.shared);
+	assert_int_equal(rig.starts, 3);
+	worker_launch_again(rig.w);
+	worker_kill(rig.w, NULL); /* nobody waits for it any more */
+	assert_true(list_empty(&rig.shared.launches));
+	rig_turn();
+	rig.slow = false;
+	assert_int_equal(rig.starts, 3);
+}
+
 /* A liar never notes what it begins. */
 static void test_what_is_never_begun_is_not_run_for_ever(void **state)
 {
@@ -389,6 +409,7 @@ int main(void)
 		WORKER_TEST(test_loads_runs_answers_and_stops),
 		WORKER_TEST(test_a_turn_does_not_make_processes_without_end),
 		WORKER_TEST(test_one_that_waits_for_its_turn_can_be_stopped),
+		WORKER_TEST(test_what_a_zygote_has_not_made_waits_for_its_turn_too),
 		WORKER_TEST(test_a_death_gives_back_what_was_not_begun),
 		WORKER_TEST(test_what_is_never_begun_is_not_run_for_ever),
 		WORKER_TEST(test_a_batch_is_as_large_as_a_frame),

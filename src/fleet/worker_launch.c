@@ -69,13 +69,43 @@ int worker_launch(struct worker *w)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+void worker_not_launched(struct worker *w, int error)
+{
+	log_error("%s: cannot start a process: %s", w->label, strerror(-error));
+	if (!w->load_message)
+		w->load_message = mem_printf("its process cannot be started: %s", strerror(-error));
+	worker_end_soon(w, "could not be started");
+}
+
 /* ---- not all in one turn ---- */
+
+static void worker_launch_later(struct worker *w)
+{
+	list_push_back(&w->shared->launches, &w->launch);
+	w->ops->touch(w->owner);
+}
+
+/* Who made it is gone, and has not made it: some other way. All of a zygote come at once. */
+void worker_launch_again(struct worker *w)
+{
+	assert(w->maker && !w->pid && !w->doomed);
+	channel_close(&w->channel);
+	output_close(&w->out);
+	output_close(&w->err);
+	worker_launch_later(w);
+}
 
 static void worker_start_timed(struct worker *w)
 {
 	uint64_t began_ns = clock_now_ns();
+	int r = 0;
 
-	worker_start(w);
+	if (!w->maker)
+		worker_start(w);
+	else
+		r = worker_launch(w);
+	if (r < 0)
+		worker_not_launched(w, r);
 	w->shared->launch_ns += clock_now_ns() - began_ns;
 }
 
@@ -87,8 +117,7 @@ void worker_start_soon(struct worker *w)
 	}
 	assert(w->state == WORKER_WAITING);
 	w->resting = false;
-	list_push_back(&w->shared->launches, &w->launch);
-	w->ops->touch(w->owner);
+	worker_launch_later(w);
 }
 
 void workers_launch(struct worker_shared *s)
@@ -104,27 +133,6 @@ void workers_launch(struct worker_shared *s)
 
 		w->ops->touch(w->owner);
 	}
-}
-
-void worker_not_launched(struct worker *w, int error)
-{
-	log_error("%s: cannot start a process: %s", w->label, strerror(-error));
-	if (!w->load_message)
-		w->load_message = mem_printf("its process cannot be started: %s", strerror(-error));
-	worker_end_soon(w, "could not be started");
-}
-
-void worker_launch_again(struct worker *w)
-{
-	int r;
-
-	assert(w->maker && !w->pid && !w->doomed);
-	channel_close(&w->channel);
-	output_close(&w->out);
-	output_close(&w->err);
-	r = worker_launch(w);
-	if (r < 0)
-		worker_not_launched(w, r);
 }
 
 unsigned worker_threads(const struct worker *w)
