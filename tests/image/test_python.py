@@ -103,6 +103,16 @@ def test_what_is_changed_later_counts():
     assert recognise.fused(compose, data) is None
 
 
+def test_what_is_padded_with():
+    rgb, grey = (file_of(Image.effect_noise((9, 7), 90).convert(m)) for m in ("RGB", "L"))
+    for fill in (7, (7,), [7]):
+        compose = theirs.Compose([theirs.Pad((1, 2), fill=fill), theirs.ToTensor()])
+        for data in (rgb, grey):
+            assert recognise.fused(compose, data).equal(compose(Image.open(io.BytesIO(data))))
+    compose = theirs.Compose([theirs.Pad(1, fill=(1, 2, 3)), theirs.ToTensor()])
+    assert recognise.fused(compose, grey) is None   # which torchvision does not take
+
+
 def test_defaults_of_torch():
     """Those of a handler's, for its model: pictures stay where the library can write them."""
     data = file_of(Image.effect_noise((20, 10), 90))

@@ -24,6 +24,14 @@ def _floats(values):
     return values.flatten().tolist() if hasattr(values, "flatten") else list(values)
 
 
+def _pad(t):
+    # Several values are for pictures of so many channels, and others have torchvision's error.
+    fill = t.fill[0] if isinstance(t.fill, (tuple, list)) and len(t.fill) == 1 else t.fill
+    if isinstance(fill, (tuple, list)):
+        raise steps.Unknown("which pictures come is not known")
+    return transforms.Pad(t.padding, fill, t.padding_mode).steps()
+
+
 def _to_tensor(t):
     # Torchvision's floats are of torch's default type, whatever that is at this moment.
     torch = sys.modules.get("torch")
@@ -36,7 +44,7 @@ def _to_tensor(t):
 _KNOWN = {
     "Resize": _resize,
     "CenterCrop": lambda t: transforms.CenterCrop(t.size).steps(),
-    "Pad": lambda t: transforms.Pad(t.padding, t.fill, t.padding_mode).steps(),
+    "Pad": _pad,
     "Grayscale": lambda t: transforms.Grayscale(t.num_output_channels).steps(),
     "ToTensor": _to_tensor,
     "Normalize": lambda t: [steps.normalize(_floats(t.mean), _floats(t.std))],
