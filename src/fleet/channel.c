@@ -129,17 +129,23 @@ static bool channel_has_room(const struct channel *c, size_t n, unsigned n_fds)
 	       c->pending_fds + n_fds <= c->fds_max;
 }
 
+/* Told once; nothing more is kept for it. */
+static void channel_fail(struct channel *c, const char *why)
+{
+	bool known = c->overrun;
+
+	c->overrun = true;
+	if (!known)
+		c->broken(c, why);
+}
+
 static int channel_keep(struct channel *c, struct slice packet, bool told, const int *fds,
 			unsigned n_fds)
 {
 	struct channel_packet *p;
 
 	if (!told && !channel_has_room(c, packet.n, n_fds)) {
-		bool known = c->overrun;
-
-		c->overrun = true;
-		if (!known)
-			c->broken(c, "it does not read what it is sent");
+		channel_fail(c, "it does not read what it is sent");
 		return -ENOBUFS;
 	}
 	p = mem_alloc(sizeof(*p) + packet.n);
@@ -204,8 +210,12 @@ static void channel_flush(struct channel *c)
 
 		if (r == -EAGAIN || r == -ENOBUFS)
 			return;
-		/* A dead peer is noticed by the reading side. */
 		channel_drop(c, p);
+		/* A dead peer is noticed by the reading side; another must not miss one of many. */
+		if (r && r != -EPIPE && r != -ECONNRESET) {
+			channel_fail(c, "what it is sent cannot be written");
+			return;
+		}
 	}
 	uv_poll_start(c->poll, UV_READABLE, channel_ready);
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "fleet/channel.h"
@@ -177,6 +178,30 @@ static void keeps_what_the_kernel_does_not_take(void **state)
 	closed(&e, peer);
 }
 
+static void what_is_lost_on_its_way_breaks_the_channel(void **state)
+{
+	char packet[FRAME_HEAD];
+	struct end e;
+	int peer = opened(&e), fd, kept;
+
+	(void)state;
+	while (list_empty(&e.channel.pending))
+		assert_int_equal(channel_send(&e.channel, stop_frame(packet, 1), NULL, 0), 0);
+	fd = dup(peer);
+	kept = dup(fd); /* the number that is free */
+	close(kept);
+	assert_int_equal(channel_send(&e.channel, stop_frame(packet, 2), &fd, 1), 0);
+	assert_int_equal(close(kept), 0);
+	while (recv(peer, packet, sizeof(packet), MSG_DONTWAIT) > 0)
+		;
+	uv_run(uv_default_loop(), UV_RUN_NOWAIT);
+	assert_true(e.broken);
+	assert_string_equal(e.why, "what it is sent cannot be written");
+	assert_int_equal(e.channel.pending_fds, 0);
+	close(fd);
+	closed(&e, peer);
+}
+
 static void a_peer_that_does_not_read_is_broken_once(void **state)
 {
 	char packet[FRAME_HEAD];
@@ -234,6 +259,7 @@ int main(void)
 		cmocka_unit_test(hears_what_was_said_before_a_reset),
 		cmocka_unit_test(a_reset_does_not_end_the_listening),
 		cmocka_unit_test(keeps_what_the_kernel_does_not_take),
+		cmocka_unit_test(what_is_lost_on_its_way_breaks_the_channel),
 		cmocka_unit_test(a_peer_that_does_not_read_is_broken_once),
 		cmocka_unit_test(draining_has_an_end),
 	};
