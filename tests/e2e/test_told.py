@@ -29,7 +29,8 @@ WRONG = [
                           r"(.* MODEL_LOG -  .*\n)*"
                           r".* MODEL_LOG - ValueError: no such word\n")], id="raises"),
     pytest.param("trouble", "prediction 422 too rude", 422, INTERNAL, "too rude", "", [
-        ("model_log.log", r"MODEL_LOG - The handler failed for {id}\n")], id="refuses"),
+        ("model_log.log", r"MODEL_LOG - Prediction error: PredictionException: too rude : 422 "
+                          r"\(trouble\.py, line \d+\) {id}\n")], id="refuses"),
     pytest.param("trouble", "short", 503, INTERNAL, "number of batch response mismatched", "", [
         ("model_log.log", r"MODEL_LOG - model: trouble, number of batch response mismatched, "
                           r"expect: 1, got: 0\. {id}\n")], id="length"),
