@@ -205,6 +205,9 @@ static void lie_overfill(struct sim *s, struct process *p)
 	fr.length = sizeof(bytes);
 	fr.body = slice_make(bytes, sizeof(bytes));
 	p->piece_max = MAX(p->piece_max, sizeof(bytes));
+	/* Behind these pieces its own answer would be neither. */
+	if (p->n_jobs)
+		container_of(list_first(&p->jobs), struct process_job, link)->overfilled = true;
 	for (unsigned i = 0; i < 4 * FRAME_WINDOW_BYTES / sizeof(bytes); i++)
 		lie_send(p, &fr, 1);
 }

@@ -294,7 +294,7 @@ static void process_work(struct sim *s, struct process *p)
 
 	if (random_chance(&s->random, 30))
 		process_chats(p);
-	if (!j)
+	if (!j || j->overfilled)
 		return;
 	memcpy(p->outbound, &j->seq, sizeof(j->seq));
 	process_answer(s, p, j);

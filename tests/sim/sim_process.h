@@ -33,6 +33,7 @@ struct process_job {
 	unsigned asked; /* for memory, and no GRANT yet; more than once: a liar */
 	bool refused;   /* there was none */
 	unsigned pieces_sent;
+	bool overfilled; /* by pieces of a liar's, who does not answer it any more */
 	uint64_t window; /* bytes of pieces that its client has not taken */
 };
 
