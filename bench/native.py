@@ -94,23 +94,35 @@ class OptimizedBeside(Optimized, Beside):
 
 
 class Large(Image):
-    """A photograph of twelve megapixels; `config`: TorchServe gets none."""
-
-    def __init__(self, title, metrics, config=None):
-        super().__init__(title, metrics)
-        self.config = config
-
-    def store_for(self, server):
-        whole = self.store()
-        if not self.config or server.name != "sconce":
-            return whole
-        return models.image_store(STORES / "scaled", self.assets, config=self.config)
+    """A photograph of twelve megapixels."""
 
     def body(self):
         return models.large_photo(self.assets.photo)
 
 
-class ImageOpenLoop(Image, OpenLoop):
+class Scaled(Optimized):
+    """The same; what `sconce optimize` has made of an archive that says `scaled` in its pipeline,
+    while TorchServe gets the archive as it is."""
+
+    def __init__(self, title, metrics):
+        super().__init__(title, metrics)
+        self.place = STORES / "scaled"
+
+    def store_for(self, server):
+        whole = self.store()
+        if server.name != "sconce":
+            return whole
+        models.image_store(self.place / "pipeline", self.assets, config=models.SCALED)
+        server.python = models.OPTIMIZE_PYTHON
+        self.made = self.made or models.optimized_store(
+            self.place / "optimized", self.place / "pipeline" / "image.mar", self.assets.photo, ())
+        return self.made
+
+    def body(self):
+        return models.large_photo(self.assets.photo)
+
+
+class ImageOpenLoop(Optimized, OpenLoop):
     """Latency at a rate that every server can serve."""
 
     peers = ("torchserve-tuned",)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is measured. Every server gets the same archives and the same requests."""
 
-import models
 import native
 from kinds import (Image, Load, LogMode, Many, Memory, Metric, OpenLoop, Optimized, Own, Ping,
                    Recovery, Restart, cpu, rate)
@@ -42,12 +41,12 @@ SCENARIOS = {
         (rate(), Metric("rate_beside", "… the loop", more=True), cpu(),
          Metric("cpu_beside", "… the loop", digits=3),
          Metric("share", "share of the loop's requests/s", more=True, wanted=0.95, digits=3))),
-    "image-openloop": native.ImageOpenLoop("EfficientNet-lite0 at a fixed 30 requests/s",
+    "image-openloop": native.ImageOpenLoop("after sconce optimize, at a fixed 30 requests/s",
                                            (Metric("p50", "p50, ms", wanted=9, digits=2),
                                             Metric("p99", "p99, ms", wanted=15, digits=2))),
     "image-large": native.Large("EfficientNet-lite0 from a photograph of 12 megapixels",
                                 OPTIMIZED),
-    "image-scaled": native.Large("the same, decoded smaller", OPTIMIZED, models.SCALED),
+    "image-scaled": native.Scaled("the same, decoded smaller, after sconce optimize", OPTIMIZED),
     "compose": native.Compose(
         "a handler with torchvision's Compose, unchanged, beside native: never", COMPOSE),
     "compose-optimized": native.Compose(
