@@ -255,7 +255,8 @@ def test_an_archive_that_is_unpacked_is_no_unknown_model(serve, tmp_path):
     assert server.manage("DELETE", "/models/echo").status_code == 200
     with unreadable_for_now(mar):
         registering = background(server.register, "echo.mar", initial_workers=1)
-        eventually(lambda: server.manage("GET", "/models/echo").status_code == 200)
-        assert server.describe("echo", "all")[0]["status"] == "UNPACKING"
+        # It waits first, for a moment.
+        eventually(lambda: server.manage("GET", "/models/echo").status_code == 200 and
+                   server.describe("echo", "all")[0]["status"] == "UNPACKING")
         assert missing(server) == []    # one that works is not taken out of rotation
     assert registering.result().status_code == 200
