@@ -5,7 +5,6 @@
 """
 
 import json
-import os
 import platform
 import sys
 import time
@@ -18,8 +17,8 @@ from sconce.compiled.difference import plain as plain_array
 from sconce.compiled.processor import cpu_features, cpu_name
 from sconce.compiled.runtimes import RUNTIMES
 from sconce.optimize import candidates
+from sconce.optimize.child import tell
 from sconce.optimize.compare import Comparison
-from sconce.optimize.failure import Failure, Unsuitable, sentence
 from sconce.optimize.record import handler_of, load, original_of
 
 TIMED_S = 0.5
@@ -190,15 +189,7 @@ def main(job_path, name, result_path):
     job = json.loads(Path(job_path).read_text())
     facts = json.loads(Path(job["facts"]).read_text())
     facts["plain"] = plain(facts["inputs"])
-    try:
-        result = build(job, facts, name)
-    except (Failure, Unsuitable) as e:
-        result = {"error": str(e)}
-    except Exception as e:
-        result = {"error": sentence(e)}
-    temporary = result_path + ".part"
-    Path(temporary).write_text(json.dumps(result))
-    os.replace(temporary, result_path)
+    tell(result_path, lambda: build(job, facts, name))
 
 
 if __name__ == "__main__":

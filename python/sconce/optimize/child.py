@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 
+from pathlib import Path
+
+from sconce.optimize.failure import Failure, Unsuitable, sentence
 from sconce.optimize.process import dies_with_us
 
 BUILD_S = 1800
@@ -35,6 +38,19 @@ class Child:
         if result.exists():
             return json.loads(result.read_text())
         return {"error": _death(child.returncode, log)}
+
+
+def tell(result_path, make):
+    """In such a process: what make() returns, or why it did not. It appears whole or not at all."""
+    try:
+        result = make()
+    except (Failure, Unsuitable) as e:
+        result = {"error": str(e)}
+    except Exception as e:
+        result = {"error": sentence(e)}
+    temporary = result_path + ".part"
+    Path(temporary).write_text(json.dumps(result))
+    os.replace(temporary, result_path)
 
 
 def _end(child):

@@ -6,14 +6,13 @@ servers, so nothing is run here but compilers.
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from sconce.optimize import candidates
-from sconce.optimize.failure import Unsuitable, sentence
+from sconce.optimize.child import tell
 
 
 class Subject:
@@ -66,16 +65,8 @@ def main(job_path, name, result_path):
     job = json.loads(Path(job_path).read_text())
     folder = Path(job["work"]) / "candidates" / name / "optimized"
     folder.mkdir(parents=True)
-    try:
-        artifact = candidates.make(candidates.by_name(name), Subject(job), folder)
-        result = {"artifact": artifact}
-    except Unsuitable as e:
-        result = {"error": str(e)}
-    except Exception as e:
-        result = {"error": sentence(e)}
-    temporary = result_path + ".part"
-    Path(temporary).write_text(json.dumps(result))
-    os.replace(temporary, result_path)
+    tell(result_path, lambda: {"artifact": candidates.make(candidates.by_name(name), Subject(job),
+                                                           folder)})
 
 
 if __name__ == "__main__":
