@@ -35,5 +35,23 @@ static inline __m512i clip(__m512i a, __m512i b, __m512i c, __m512i d)
 	return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
 }
 
+/* One pixel of four rows, from the bytes at `at`. */
+typedef __m512i pixel_fn(const uint8_t *const from[4], size_t at, const uint8_t *k, uint32_t taps);
+
+__attribute__((always_inline)) static inline void across_by(const struct image_weights *w,
+							    const uint8_t *const from[IMAGE_ROWS],
+							    uint8_t *const to[IMAGE_ROWS],
+							    pixel_fn *pixel)
+{
+	for (uint32_t i = 0; i < w->n; i += 4) {
+		const uint8_t *k = w->packed + i * w->packed_each;
+		__m512i p[4];
+
+		for (unsigned j = 0; j < 4; j++, k += w->packed_each)
+			p[j] = pixel(from, (size_t)w->lo[i + j] * 4, k, w->taps);
+		store_four(to, 4 * i, clip(p[0], p[1], p[2], p[3]));
+	}
+}
+
 void avx512_floats(const struct image_scale *s, const uint8_t *from, uint32_t n, unsigned bands,
 		   float *const *to);

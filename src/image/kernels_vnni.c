@@ -77,14 +77,7 @@ static inline __m512i pixel(const uint8_t *const from[4], size_t at, const uint8
 static void across(const struct image_weights *w, const uint8_t *const from[IMAGE_ROWS],
 		   uint8_t *const to[IMAGE_ROWS])
 {
-	for (uint32_t i = 0; i < w->n; i += 4) {
-		const uint8_t *k = w->packed + i * w->packed_each;
-		__m512i p[4];
-
-		for (unsigned j = 0; j < 4; j++, k += w->packed_each)
-			p[j] = pixel(from, (size_t)w->lo[i + j] * 4, k, w->taps);
-		store_four(to, 4 * i, clip(p[0], p[1], p[2], p[3]));
-	}
+	across_by(w, from, to, pixel);
 }
 
 static inline void down_64(const uint8_t *k, uint32_t taps, const uint8_t *const *rows, size_t at,
