@@ -65,11 +65,6 @@ static bool is_parallel(const struct native_question *q)
 	return q->v->devices.level > 1 || q->v->manifest.parallel_type.n;
 }
 
-static bool has_gpu(const struct native_question *q)
-{
-	return q->v->devices.gpu;
-}
-
 static bool is_compiled_in_python(const struct native_question *q)
 {
 	return yyjson_obj_get(q->config, "pt2") || native_environment("TS_IPEX_ENABLE", "true");
@@ -105,18 +100,16 @@ static const struct {
 	{ is_code, "the model is Python code (modelFile): sconce optimize makes one of it that an "
 		   "engine runs" },
 	{ has_no_file, "the archive has no serializedFile" },
-	{ has_gpu, "it runs on a GPU: native: always takes an engine there, too" },
 };
 
 static const char *native_obstacle(const struct native_question *q, bool always)
 {
-	for (size_t i = 0; i < ARRAY_LEN(native_obstacles); i++) {
-		if (always && native_obstacles[i].is == has_gpu)
-			continue;
+	for (size_t i = 0; i < ARRAY_LEN(native_obstacles); i++)
 		if (native_obstacles[i].is(q))
 			return native_obstacles[i].reason;
-	}
-	return NULL;
+	return q->v->devices.gpu && !always
+		       ? "it runs on a GPU: native: always takes an engine there, too"
+		       : NULL;
 }
 
 /* ---- the choice ---- */
