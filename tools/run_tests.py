@@ -270,6 +270,11 @@ def pages(name):
     return build("build") or pytest(name, f"tests/{name}", env=environment)
 
 
+def deploy():
+    """What is under deploy/, run as far as one machine can run it."""
+    return build("build") or pytest("deploy", "tests/deploy", env=beside_ours())
+
+
 def sim():
     """The front in a simulator: the same seeds every time, each in a process of its own, so that
     what fails fails again. `make sim` looks for those that nobody has seen."""
@@ -342,6 +347,7 @@ STEPS = {
     "examples": lambda: pages("examples"),
     "docs": lambda: pages("docs"),
     "asan-engines": lambda: engine_units("asan-engines", "build-asan"),
+    "deploy": deploy,
     "wheel": lambda: pytest("wheel", "tests/wheel"),
     "tsan-worker": tsan_worker,
     "tsan-log": tsan_log,

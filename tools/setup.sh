@@ -19,6 +19,9 @@ BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev li
 	libcurl4-openssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libwebp-dev"
 WHEEL="nettle-dev liblzma-dev libzstd-dev libbz2-dev"
 TEST="libcmocka-dev zsh curl iproute2 g++"
+# What is under deploy/ is tested with these, one line for each kind of thing.
+DEPLOY_PROMETHEUS="prometheus"
+DEPLOY="$DEPLOY_PROMETHEUS"
 BENCH="wrk"
 COMPILER="g++"
 FUZZ="clang libclang-rt-14-dev"
@@ -195,7 +198,7 @@ main() {
 	build) setup_build ;;
 	wheel) setup_wheel ;;
 	test)
-		setup_wheel $TEST $COMPILER $(arm_packages)
+		setup_wheel $TEST $DEPLOY $COMPILER $(arm_packages)
 		environment .venv tests/requirements.txt
 		optimize
 		examples
