@@ -341,6 +341,9 @@ void call_reply(struct request *r, const struct reply *reply)
 
 	if (reply->final)
 		c->running = false;
+	/* Who has left has had no answer; of one that was given up that is counted already. */
+	if (reply->final && c->x && !c->abandoned)
+		telemetry_answer(&c->version->metrics, reply->status);
 	deadline_stop(c);
 	if (!c->x || c->abandoned) {
 		if (reply->release)

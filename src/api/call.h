@@ -11,6 +11,7 @@
 #include "api/cors.h"
 #include "api/deadline.h"
 #include "api/ready.h"
+#include "api/scrape.h"
 #include "base/map.h"
 #include "fleet/version.h"
 #include "loop/work.h"
@@ -29,9 +30,7 @@ struct api {
 	unsigned n_free;
 	struct cors cors;
 	struct deadlines deadlines;
-	struct metric *memory_limit, *memory_used, *memory_peak, *memory_refused, *pool_segments,
-		*pool_mapped, *pool_used, *log_dropped, *connections, *accepted, *refused,
-		*unaccepted, *bad, *timeouts;
+	struct scrape scrape;
 	const struct net *net; /* NULL: not yet */
 	struct budget *budget;
 	struct budget spare;   /* for our own answers where requests have used up the other */
@@ -42,7 +41,7 @@ struct api {
 	uv_timer_t *begin;     /* runs them then, some at a time */
 	struct ready ready;
 	struct lane forms, long_forms; /* that threads read */
-	struct map idents; /* the clients' own that are in use now, to struct call */
+	struct map idents;             /* the clients' own that are in use now, to struct call */
 };
 
 struct call {

@@ -13,8 +13,11 @@ static void deadlines_arm(struct deadlines *d);
 static void deadline_passed(struct call *c)
 {
 	unsigned long long ms = c->version->client_timeout_ms;
-	bool waited = version_cancel(c->version, &c->request);
+	bool waited;
 
+	metric_add(c->version->metrics.timeouts, 1);
+	telemetry_answer(&c->version->metrics, 504);
+	waited = version_cancel(c->version, &c->request);
 	deadline_stop(c);
 	c->running = !waited;
 	c->abandoned = true;

@@ -156,6 +156,7 @@ static void inference_submit(struct call *c)
 	refused = version_submit(v, r);
 	if (refused) {
 		inference_refuse(c, v, refused);
+		telemetry_answer(&v->metrics, c->x->status);
 		return;
 	}
 	c->version = v;

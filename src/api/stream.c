@@ -60,6 +60,8 @@ static bool stream_piece_send(struct call *c, const struct reply *reply)
 static void stream_break(struct call *c)
 {
 	exchange_abort(c->x);
+	if (c->running)
+		telemetry_answer(&c->version->metrics, 500);
 	c->abandoned = true;
 	if (c->running && version_cancel(c->version, &c->request))
 		c->running = false;

@@ -144,6 +144,11 @@ int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64
 	return 0;
 }
 
+uint64_t tokens_expire_ns(const struct tokens *t, enum token_kind kind)
+{
+	return t->all[kind].expires_ns;
+}
+
 /* Another server may have put its own keys there since. */
 static void tokens_remove_file(const struct tokens *t)
 {

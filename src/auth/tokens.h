@@ -46,6 +46,8 @@ static inline bool tokens_check(const struct tokens *t, enum token_kind kind,
 {
 	return tokens_judge(t, kind, authorization, now_ns) == TOKEN_GOOD;
 }
+/* When the key of a kind that expires does. */
+uint64_t tokens_expire_ns(const struct tokens *t, enum token_kind kind);
 /* The name in the file: "management", "inference", "API". */
 const char *token_kind_name(enum token_kind kind);
 /* The file's name without its folder, which is the server's business. */

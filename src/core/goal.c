@@ -88,6 +88,15 @@ static double goal_start_ns(const struct goal_state *s, unsigned before, double 
 	return first + rounds * run_ns;
 }
 
+uint64_t goal_wait_ns(const struct goal_state *s)
+{
+	unsigned size = goal_batch_size(s);
+
+	if (!s->n_places && s->ready_ns == UINT64_MAX)
+		return 0;
+	return (uint64_t)goal_start_ns(s, s->waiting / size, goal_batch_ns(s, size));
+}
+
 static unsigned goal_seconds(double ns)
 {
 	return (unsigned)MIN(ns / NS_PER_S + 1, GOAL_RETRY_MAX_S);

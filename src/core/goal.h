@@ -61,6 +61,9 @@ void goal_add_place(struct goal_state *s, uint64_t left_ns);
 /* How long a batch of `n` still runs that has run for `ran_ns`. */
 uint64_t goal_left_ns(const struct goal_state *s, unsigned n, uint64_t ran_ns);
 struct goal_forecast goal_forecast(const struct goal_state *s);
+/* How long a request that comes now waits for a worker, as far as is known, whether there is a goal
+ * or not; 0 where none would take it, for then it does not wait. */
+uint64_t goal_wait_ns(const struct goal_state *s);
 
 /* An answer has begun, `took_ns` after its request was received, which was expected to be
  * `expected_ns`; its batch had so many requests. */

@@ -234,6 +234,31 @@ static void streams_begin_before_they_end(void **state)
 	assert_int_equal(goal_forecast(&s).answer, GOAL_SLOW);
 }
 
+static void whoever_comes_now_waits(void **state)
+{
+	struct batch_cost c = known(10, 5);
+	struct goal_state s = {
+		.cost = &c, .learnt = &nothing, .batch_size = 8, .ready_ns = UINT64_MAX
+	};
+
+	(void)state;
+	assert_true(goal_wait_ns(&s) == 0); /* nobody will come: it is refused */
+	s.ready_ns = MS(700);
+	assert_true(goal_wait_ns(&s) == MS(700));
+	goal_add_place(&s, 0);
+	assert_true(goal_wait_ns(&s) == 0);
+	s.left_ns[0] = MS(30);
+	assert_true(goal_wait_ns(&s) == MS(30));
+	s.waiting = 7; /* it goes with them */
+	assert_true(goal_wait_ns(&s) == MS(30));
+	s.waiting = 16; /* two batches of 50 ms are before it */
+	assert_in_range(goal_wait_ns(&s), MS(129), MS(131));
+	goal_add_place(&s, MS(40)); /* the second takes half of them */
+	assert_in_range(goal_wait_ns(&s), MS(79), MS(81));
+	s.waiting = 24;
+	assert_in_range(goal_wait_ns(&s), MS(89), MS(91));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +271,7 @@ int main(void)
 		cmocka_unit_test(what_hangs_is_not_expected_soon),
 		cmocka_unit_test(expectations_that_were_wrong_leave_a_margin),
 		cmocka_unit_test(streams_begin_before_they_end),
+		cmocka_unit_test(whoever_comes_now_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

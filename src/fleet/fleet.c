@@ -102,6 +102,11 @@ static void fleet_each_version(struct fleet *f, void (*call)(struct version *v, 
 		call(container_of(n, struct version, link), now_ns);
 }
 
+void fleet_measure(struct fleet *f)
+{
+	fleet_each_version(f, version_measure, clock_now_ns());
+}
+
 static void fleet_trim_version(struct version *v, uint64_t now_ns)
 {
 	(void)now_ns;

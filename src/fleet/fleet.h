@@ -90,5 +90,7 @@ void fleet_recorded(struct fleet *f, void (*done)(void *arg), void *arg);
 char *fleet_packages(void);
 /* CPUs this process may use: affinity mask and cgroup quota, at least 1. */
 unsigned fleet_count_cpus(void);
+/* Reads off what is published of the present. */
+void fleet_measure(struct fleet *f);
 /* Tells all workers after their number has changed. */
 void fleet_retune(struct fleet *f);

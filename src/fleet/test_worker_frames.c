@@ -47,6 +47,45 @@ static void test_a_stream_has_a_window(void **state)
 	rig_ends(SIGKILL);
 }
 
+static double busy_seconds(void)
+{
+	return rig.version_metrics.busy_seconds->value;
+}
+
+static bool near(double is, double wanted)
+{
+	return is > wanted - 1e-9 && is < wanted + 1e-9;
+}
+
+/* Counted up to each look, and not twice. */
+static void test_busy_time_is_that_with_a_batch(void **state)
+{
+	struct request r = rig_asked(7, NULL);
+	uint64_t began_ns;
+	double before;
+
+	(void)state;
+	rig_loads();
+	worker_count_busy(rig.w, clock_now_ns());
+	assert_true(near(busy_seconds(), 0) && near(worker_busy(rig.w), 0));
+	rig_begins(&r);
+	assert_true(near(worker_busy(rig.w), 1));
+	began_ns = rig.w->counted_ns;
+	before = busy_seconds();
+	worker_count_busy(rig.w, began_ns + 2 * NS_PER_S);
+	assert_true(near(busy_seconds() - before, 2));
+	worker_count_busy(rig.w, began_ns + NS_PER_S);
+	assert_true(near(busy_seconds() - before, 2));
+	/* A part of its places. */
+	rig.w->async = true;
+	rig.w->credits = 4;
+	worker_count_busy(rig.w, began_ns + 6 * NS_PER_S);
+	assert_true(near(busy_seconds() - before, 3));
+	rig_answers(7, "x");
+	worker_count_busy(rig.w, began_ns + 60 * NS_PER_S);
+	assert_true(near(busy_seconds() - before, 3));
+}
+
 /* Without having noted that it began: such a request may not be run again. */
 static void test_a_stream_that_breaks_is_not_run_again(void **state)
 {
@@ -318,6 +357,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORKER_TEST(test_a_stream_has_a_window),
+		WORKER_TEST(test_busy_time_is_that_with_a_batch),
 		WORKER_TEST(test_a_stream_that_breaks_is_not_run_again),
 		WORKER_TEST(test_a_last_reply_needs_no_window),
 		WORKER_TEST(test_what_http_cannot_say_fails_its_request_only),

@@ -177,7 +177,6 @@ void version_settle(struct version *v, const struct version_outcome *o)
 
 void version_check_scaled(struct version *v)
 {
-	metric_set(v->metrics.workers_ready, version_ready_workers(v));
 	v->scaled = true;
 	version_touch(v);
 }
@@ -195,8 +194,7 @@ static void version_tell_scaled(struct version *v)
 		version_settle(v, &scaled);
 }
 
-/* Those that are to stay. */
-static unsigned version_places(const struct version *v)
+unsigned version_places(const struct version *v)
 {
 	unsigned n = 0;
 
@@ -382,6 +380,7 @@ static void version_expire(struct version *v, uint64_t now_ns)
 			 "Request timed out: it waited for a worker for more than %llu ms "
 			 "(clientTimeoutInMills).",
 			 (unsigned long long)v->client_timeout_ms);
+		metric_add(v->metrics.timeouts, 1);
 		version_fail(v, r, 504, why);
 	}
 }
@@ -482,18 +481,7 @@ void version_dispatch(struct version *v, uint64_t now_ns)
 	wake_ns = v->manifest.sequence_batching ? version_dispatch_each(v, now_ns)
 						: version_dispatch_any(v, now_ns);
 	version_wait_until(v, wake_ns, now_ns);
-	metric_set(v->metrics.queue_depth, version_waiting(v));
 	version_maybe_stopped(v);
-}
-
-static void version_publish_cost(const struct version *v)
-{
-	double a_ns, c_ns;
-
-	if (!batch_cost_get(&v->cost, &a_ns, &c_ns))
-		return;
-	metric_set(v->metrics.batch_seconds, a_ns / 1e9);
-	metric_set(v->metrics.batch_request_seconds, c_ns / 1e9);
 }
 
 void version_tick(struct version *v, uint64_t now_ns)
@@ -501,7 +489,6 @@ void version_tick(struct version *v, uint64_t now_ns)
 	list_for_each_safe (n, &v->workers)
 		worker_tick(container_of(n, struct worker, link), now_ns);
 	sequences_sweep(&v->sequences, now_ns);
-	version_publish_cost(v);
 	if (version_waiting(v))
 		version_touch(v);
 	if (v->state == VERSION_DRAINING && v->drain_deadline_ns && now_ns > v->drain_deadline_ns)

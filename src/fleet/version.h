@@ -154,6 +154,8 @@ void version_fail(struct version *v, struct request *r, int status, const char *
 void version_touch(struct version *v);
 void version_dispatch(struct version *v, uint64_t now_ns);
 void version_tick(struct version *v, uint64_t now_ns);
+/* Those of its workers that are to stay. */
+unsigned version_places(const struct version *v);
 
 /* ---- version_workers.c: what its workers are told, and tell ---- */
 
@@ -172,13 +174,21 @@ void version_check_scaled(struct version *v);
 
 /* What a request would meet that came now. */
 struct goal_forecast version_forecast(const struct version *v, uint64_t now_ns);
+/* How long that would wait for a worker. */
+uint64_t version_wait_ns(const struct version *v, uint64_t now_ns);
 /* Notes when its answer is to begin. True: it would be too late, and is refused. */
 bool version_goal_refuses(struct version *v, struct request *r);
 /* What the goal leaves of the bounds of a batch. */
 void version_goal_bound(const struct version *v, struct batch_policy *p);
-/* An answer, or a piece of it: from a worker, or because there is none that could. */
+/* An answer, or a piece of it: from a worker, or because there is none that could. Of requests
+ * without a goal only those matter that ran beside others. */
 void version_goal_answered(struct version *v, struct request *r, const struct reply *reply,
 			   uint64_t now_ns);
+
+/* ---- version_figures.c ---- */
+
+/* Reads off what is published of the present. */
+void version_measure(struct version *v, uint64_t now_ns);
 
 /* ---- version_sequences.c: what waits, in the queue or in a sequence ---- */
 

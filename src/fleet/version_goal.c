@@ -49,7 +49,8 @@ static uint64_t goal_ready_ns(const struct version *v, const struct worker *w, u
 	return v->load_ns > ran_ns ? v->load_ns - ran_ns : 0;
 }
 
-struct goal_forecast version_forecast(const struct version *v, uint64_t now_ns)
+/* … with its workers. */
+static struct goal_state version_goal_now(const struct version *v, uint64_t now_ns)
 {
 	struct goal_state s = version_goal_state(v);
 
@@ -61,7 +62,21 @@ struct goal_forecast version_forecast(const struct version *v, uint64_t now_ns)
 		else if (worker_is_prospect(w))
 			s.ready_ns = MIN(s.ready_ns, goal_ready_ns(v, w, now_ns));
 	}
+	return s;
+}
+
+struct goal_forecast version_forecast(const struct version *v, uint64_t now_ns)
+{
+	struct goal_state s = version_goal_now(v, now_ns);
+
 	return goal_forecast(&s);
+}
+
+uint64_t version_wait_ns(const struct version *v, uint64_t now_ns)
+{
+	struct goal_state s = version_goal_now(v, now_ns);
+
+	return goal_wait_ns(&s);
 }
 
 bool version_goal_refuses(struct version *v, struct request *r)
@@ -96,9 +111,9 @@ void version_goal_bound(const struct version *v, struct batch_policy *p)
 void version_goal_answered(struct version *v, struct request *r, const struct reply *reply,
 			   uint64_t now_ns)
 {
-	if (!r->goal_ns || r->cancelled)
+	if (r->cancelled)
 		return;
-	if (!r->begun_ns) {
+	if (r->goal_ns && !r->begun_ns) {
 		r->begun_ns = now_ns;
 		metric_add(v->metrics.goal_misses, now_ns > r->goal_ns);
 		/* The death of a worker says nothing of the next request. */
@@ -107,5 +122,6 @@ void version_goal_answered(struct version *v, struct request *r, const struct re
 					 r->batched);
 	}
 	if (reply->final && !reply->error)
-		goal_learn_hold(&v->goal, now_ns - r->sent_ns, r->begun_ns - r->sent_ns);
+		goal_learn_hold(&v->goal, now_ns - r->sent_ns,
+				(r->begun_ns ? r->begun_ns : now_ns) - r->sent_ns);
 }

@@ -105,12 +105,12 @@ static void version_worker_loaded(void *owner, struct worker *w, int code, const
 {
 	struct version *v = owner;
 
-	metric_set(v->metrics.workers_ready, version_ready_workers(v));
 	if (message && w->model.native && v->native_tried && v->state < VERSION_DRAINING) {
 		version_fall_back(v, message);
 		return;
 	}
 	if (message) {
+		metric_add(v->metrics.start_failures, 1);
 		version_fails(v, w, message);
 		version_settle(
 			v, &(struct version_outcome){ VERSION_WORKER_FAILED, code, v->failure });
@@ -132,7 +132,6 @@ static void version_worker_gone(void *owner, struct worker *w)
 	struct version *v = owner;
 
 	worker_destroy(w);
-	metric_set(v->metrics.workers_ready, version_ready_workers(v));
 	version_check_scaled(v);
 	version_touch(v);
 }

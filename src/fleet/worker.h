@@ -94,7 +94,8 @@ struct worker_owner_ops {
 	void (*give_back)(void *owner, struct request *r);
 	/* A request is about to have its final reply. */
 	void (*release)(void *owner);
-	/* Of a request with a goal: an answer, a piece of one, or an error instead. */
+	/* Of a request with a goal, or of one that ran beside others: an answer, a piece of one, or
+	 * an error instead. */
 	void (*timed)(void *owner, struct request *r, const struct reply *reply, uint64_t now_ns);
 	/* A request of a sequence got an answer, or never will. */
 	void (*sequence_answered)(void *owner, struct request *r, const struct reply *reply,
@@ -158,6 +159,7 @@ struct worker {
 	struct worker_memory *memory;
 	struct list flights; /* struct flight */
 	unsigned n_flights, n_frames;
+	uint64_t counted_ns; /* until when its busy time is counted */
 	uint64_t next_seq;
 	unsigned credits;   /* batches at once: 1, or k for one that runs them side by side */
 	bool async;         /* it does: an async handler, or continuous batching */
@@ -166,7 +168,7 @@ struct worker {
 	unsigned n_segments;
 	unsigned threads;         /* it was last told to use, for all its instances */
 	unsigned wanted;          /* instances that it was last asked for */
-	unsigned n_sequences; /* placed there, when its owner last counted */
+	unsigned n_sequences;     /* placed there, when its owner last counted */
 	struct yyjson_doc *facts; /* what it said of itself when it was ready; NULL: not yet */
 
 	uint64_t began_ns, ready_ns; /* this process: started, became ready */
@@ -238,6 +240,11 @@ int worker_launch(struct worker *w);
 void worker_not_launched(struct worker *w, int error);
 /* Threads it should use at its start; 0: it knows by itself. */
 unsigned worker_threads(const struct worker *w);
+/* ---- worker_busy.c ---- */
+/* How many workers' worth of batches it has now. */
+double worker_busy(const struct worker *w);
+/* Counts the time that it was so busy; before each change of that. */
+void worker_count_busy(struct worker *w, uint64_t now_ns);
 /* ---- worker_load.c ---- */
 int worker_send_load(struct worker *w);
 /* ---- worker_frames.c: what it sends ---- */

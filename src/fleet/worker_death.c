@@ -127,6 +127,7 @@ void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t
 	int code = worker_death_status(w, status);
 	struct list *n;
 
+	worker_count_busy(w, now_ns);
 	while ((n = list_last(&w->flights))) {
 		struct flight *fl = container_of(n, struct flight, link);
 

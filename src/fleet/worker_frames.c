@@ -134,9 +134,11 @@ static int worker_loaded(struct worker *w, const struct frame *f)
 		yyjson_doc_free(doc);
 		return worker_refuse(w, "it sent LOADED out of turn or without a document");
 	}
-	if (again)
+	if (again) {
+		worker_count_busy(w, clock_now_ns());
 		worker_note_credits(w, root);
-	else if (w->state == WORKER_LOADING && f->arg == 200)
+	}
+	if (w->state == WORKER_LOADING && f->arg == 200)
 		worker_ready(w, root);
 	else if (w->state == WORKER_LOADING)
 		worker_cannot_load(w, (int64_t)MIN(f->arg, (uint64_t)INT_MAX), root);
@@ -329,7 +331,7 @@ static int worker_reply(struct worker *w, const struct frame_reply *fr, struct f
 		return 0;
 	sizes_learn(w->model.sizes, fr->length);
 	r->answered = true;
-	if (r->goal_ns)
+	if (r->goal_ns || w->async)
 		w->ops->timed(w->owner, r, &reply, w->progress_ns);
 	if (r->sequence)
 		w->ops->sequence_answered(w->owner, r, &reply, w->progress_ns);

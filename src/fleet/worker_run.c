@@ -218,6 +218,7 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 			worker_note_id(fl, r);
 	}
 	metric_observe(w->model.metrics->batch_size, b->n);
+	worker_count_busy(w, now_ns);
 	w->n_flights++;
 	list_push_back(&w->flights, &fl->link);
 }
@@ -269,6 +270,7 @@ void worker_flight_done(struct worker *w, struct flight *fl)
 
 	assert(list_empty(&fl->requests) && !fl->left);
 	assert(w->n_flights > 0 && w->n_frames >= fl->last_of_frame);
+	worker_count_busy(w, w->progress_ns);
 	w->n_flights--;
 	w->n_frames -= fl->last_of_frame;
 	w->exclusive = w->exclusive && w->n_flights;

@@ -15,6 +15,7 @@
 #define GPUS_PROBE_MS 5000
 #define GPUS_OUTPUT_MAX ((size_t)256 << 10)
 #define GPUS_FRESH_NS (1 * NS_PER_S)
+#define GPUS_MIB 1048576.0
 
 struct gpu_tool {
 	struct slice name;
@@ -126,12 +127,27 @@ static bool gpu_figure(struct slice text, double *ret)
 	return good;
 }
 
+static void gpus_publish_own(struct gpus *g, unsigned id, const struct smi_gpu *row)
+{
+	struct gpu_use use = { -1, -1, -1 };
+	double v;
+
+	if (gpu_figure(row->busy, &v))
+		use.busy = v / 100;
+	if (gpu_figure(row->memory_used, &v))
+		use.memory_used = v * GPUS_MIB;
+	if (gpu_figure(row->memory_total, &v))
+		use.memory_total = v * GPUS_MIB;
+	telemetry_gpu_use(g->telemetry, id, &use);
+}
+
 static void gpus_publish(struct gpus *g, unsigned id, const struct smi_gpu *row)
 {
 	double busy, used, total;
 
 	if (!g->telemetry)
 		return;
+	gpus_publish_own(g, id, row);
 	if (gpu_figure(row->busy, &busy))
 		telemetry_gpu(g->telemetry, GPU_UTILIZATION, id, busy);
 	if (!gpu_figure(row->memory_used, &used))
@@ -167,6 +183,9 @@ static void gpus_told(void *arg, const struct job_end *end)
 	for (unsigned i = 0; i < n; i++)
 		if (rows[i].busy.n)
 			gpus_take(g, &rows[i]);
+	for (unsigned i = 0; i < g->n && g->telemetry; i++)
+		if (!g->all[i].use)
+			telemetry_gpu_use(g->telemetry, i, NULL);
 }
 
 void gpus_refresh(struct gpus *g, uint64_t age_ns)

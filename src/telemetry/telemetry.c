@@ -7,8 +7,6 @@
 
 #include "base/util.h"
 
-static const char *const by_version[] = { "model_name", "model_version", "hostname" };
-
 static const char *const host_names[HOST_METRICS] = {
 	[HOST_CPU_UTILIZATION] = "CPUUtilization",
 	[HOST_MEMORY_USED] = "MemoryUsed",
@@ -86,71 +84,6 @@ static void telemetry_init_torchserve(struct telemetry *t)
 	t->worker_load_time = telemetry_family(t, "WorkerLoadTime", 3);
 }
 
-/* ---- ours ---- */
-
-static struct metric_family *telemetry_own(struct telemetry *t, const char *name,
-					   enum metric_type type, const char *help)
-{
-	return metrics_family(t->metrics, name, type, help, by_version, ARRAY_LEN(by_version));
-}
-
-/* Of the server as a whole. */
-static void telemetry_init_loop(struct telemetry *t)
-{
-	static const double bounds[] = { .0001, .00025, .0005, .001, .0025, .005, .01,
-					 .025,  .05,    .1,    .25,  .5,    1,    5 };
-	struct metric_family *f = metrics_family(
-		t->metrics, "sconce_loop_stall_seconds", METRIC_HISTOGRAM,
-		"Time of each turn of the event loop, while which nobody's socket is looked at.",
-		NULL, 0);
-
-	metric_family_buckets(f, bounds, ARRAY_LEN(bounds));
-	t->loop_stall = metric_get(f, NULL);
-}
-
-static void telemetry_init_own(struct telemetry *t)
-{
-	static const double batch_bounds[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256 };
-	static const double time_bounds[] = { .0001, .00025, .0005, .001, .0025, .005,
-					      .01,   .025,   .05,   .1,   .25,   .5,
-					      1,     2.5,    5,     10,   30,    60 };
-
-	t->request_seconds = telemetry_own(
-		t, "sconce_request_duration_seconds", METRIC_HISTOGRAM,
-		"From the arrival of a request to its last byte of answer.");
-	t->queue_seconds = telemetry_own(t, "sconce_queue_duration_seconds", METRIC_HISTOGRAM,
-					 "Time a request waited for a worker.");
-	metric_family_buckets(t->request_seconds, time_bounds, ARRAY_LEN(time_bounds));
-	metric_family_buckets(t->queue_seconds, time_bounds, ARRAY_LEN(time_bounds));
-	t->batch_size = telemetry_own(t, "sconce_batch_size", METRIC_HISTOGRAM,
-				      "Requests per call of the handler.");
-	metric_family_buckets(t->batch_size, batch_bounds, ARRAY_LEN(batch_bounds));
-	t->batch_seconds = telemetry_own(t, "sconce_batch_seconds", METRIC_GAUGE,
-					 "What a call of the handler takes, however many requests "
-					 "it has, as far as is known.");
-	t->batch_request_seconds = telemetry_own(
-		t, "sconce_batch_request_seconds", METRIC_GAUGE,
-		"What each of its requests adds, as far as is known.");
-	t->goal_misses = telemetry_own(
-		t, "sconce_latency_goal_misses_total", METRIC_COUNTER,
-		"Answers that began later after their request than latency_goal_ms allows.");
-	t->goal_refusals = telemetry_own(
-		t, "sconce_latency_goal_refusals_total", METRIC_COUNTER,
-		"Requests refused because their answer would have begun too late.");
-	t->queue_depth = telemetry_own(t, "sconce_queue_depth", METRIC_GAUGE,
-				       "Requests waiting for a worker now.");
-	t->workers_ready = telemetry_own(t, "sconce_workers_ready", METRIC_GAUGE,
-					 "Workers that have loaded the model.");
-	t->restarts = telemetry_own(t, "sconce_worker_restarts_total", METRIC_COUNTER,
-				    "Worker processes started again after a death.");
-	t->retries = telemetry_own(t, "sconce_request_retries_total", METRIC_COUNTER,
-				   "Requests run once more because their worker died.");
-	t->cancelled = telemetry_own(t, "sconce_requests_cancelled_total", METRIC_COUNTER,
-				     "Requests whose client left before the answer.");
-	t->refused = telemetry_own(t, "sconce_requests_refused_total", METRIC_COUNTER,
-				   "Requests refused because no worker or no place was free.");
-}
-
 static enum metrics_mode telemetry_mode(const char *name)
 {
 	return strcmp(name, "prometheus") == 0 ? METRICS_PROMETHEUS
@@ -169,8 +102,7 @@ void telemetry_init(struct telemetry *t, struct metrics *m, const struct catalog
 	telemetry_init_torchserve(t);
 	handler_metrics_init(&t->handlers, catalogue, t->mode == METRICS_PROMETHEUS ? m : NULL,
 			     t->hostname, s->model_metrics_auto_detect);
-	telemetry_init_own(t);
-	telemetry_init_loop(t);
+	own_init(&t->own, m);
 }
 
 void telemetry_finish(struct telemetry *t)
@@ -207,19 +139,7 @@ void telemetry_version(struct telemetry *t, struct version_metrics *ret, struct 
 	struct slice named[] = { model, version, slice_str(t->hostname) };
 
 	telemetry_version_torchserve(t, ret, unnamed, named);
-	ret->request_seconds = metric_get(t->request_seconds, named);
-	ret->queue_seconds = metric_get(t->queue_seconds, named);
-	ret->batch_size = metric_get(t->batch_size, named);
-	ret->queue_depth = metric_get(t->queue_depth, named);
-	ret->batch_seconds = metric_get(t->batch_seconds, named);
-	ret->batch_request_seconds = metric_get(t->batch_request_seconds, named);
-	ret->goal_misses = metric_get(t->goal_misses, named);
-	ret->goal_refusals = metric_get(t->goal_refusals, named);
-	ret->workers_ready = metric_get(t->workers_ready, named);
-	ret->restarts = metric_get(t->restarts, named);
-	ret->retries = metric_get(t->retries, named);
-	ret->cancelled = metric_get(t->cancelled, named);
-	ret->refused = metric_get(t->refused, named);
+	own_version(&t->own, ret, named);
 }
 
 void telemetry_forget(struct version_metrics *m)
@@ -229,8 +149,7 @@ void telemetry_forget(struct version_metrics *m)
 				   &m->queue_latency_us,     &m->queue_latency_us_named,
 				   &m->prediction_time };
 
-	metric_set(m->queue_depth, 0);
-	metric_set(m->workers_ready, 0);
+	own_version_gone(m);
 	for (size_t i = 0; i < ARRAY_LEN(meters); i++)
 		meter_finish(meters[i]);
 }
@@ -273,4 +192,25 @@ void telemetry_status(struct telemetry *t, int status)
 								: &t->requests_5xx;
 
 	meter_update(m, NULL, 1);
+}
+
+void telemetry_gpu_use(struct telemetry *t, unsigned id, const struct gpu_use *use)
+{
+	char device[16];
+	struct slice label;
+
+	snprintf(device, sizeof(device), "%u", id);
+	label = slice_str(device);
+	if (!use) {
+		metric_drop(t->own.gpu_busy, &label);
+		metric_drop(t->own.gpu_memory_used, &label);
+		metric_drop(t->own.gpu_memory_total, &label);
+		return;
+	}
+	if (use->busy >= 0)
+		metric_set(metric_get(t->own.gpu_busy, &label), use->busy);
+	if (use->memory_used >= 0)
+		metric_set(metric_get(t->own.gpu_memory_used, &label), use->memory_used);
+	if (use->memory_total >= 0)
+		metric_set(metric_get(t->own.gpu_memory_total, &label), use->memory_total);
 }

@@ -12,6 +12,7 @@
 #include "core/metrics.h"
 #include "telemetry/handler_metrics.h"
 #include "telemetry/meter.h"
+#include "telemetry/own.h"
 
 enum metrics_mode { METRICS_PROMETHEUS, METRICS_LOG, METRICS_LEGACY };
 
@@ -41,12 +42,7 @@ struct telemetry {
 	struct meter requests_2xx, requests_4xx, requests_5xx;
 	struct meter queue_time, worker_thread_time;
 	struct handler_metrics handlers;
-	/* ours, per model version */
-	struct metric_family *request_seconds, *queue_seconds, *queue_depth, *workers_ready;
-	struct metric_family *batch_size, *restarts, *retries, *cancelled, *refused;
-	struct metric_family *batch_seconds, *batch_request_seconds;
-	struct metric_family *goal_misses, *goal_refusals;
-	struct metric *loop_stall;
+	struct own_families own;
 };
 
 struct version_metrics {
@@ -55,11 +51,15 @@ struct version_metrics {
 	struct meter inference_latency_us, queue_latency_us;
 	struct meter inference_latency_us_named, queue_latency_us_named;
 	struct meter prediction_time;
-	struct metric *request_seconds, *queue_seconds, *queue_depth, *workers_ready;
-	struct metric *batch_size, *restarts, *retries, *cancelled, *refused;
+	/* Ours: own.c says what each is. */
+	struct metric *request_seconds, *queue_seconds, *batch_size;
+	struct metric *workers, *workers_ready, *workers_busy, *busy_seconds;
+	struct metric *restarts, *start_failures, *load_seconds;
+	struct metric *retries, *cancelled, *refused, *timeouts, *answers[OWN_ANSWERS];
+	struct metric *queue_depth, *queue_limit, *queue_wait;
 	/* What is believed of the time of a batch of n: the first, and n times the second. */
 	struct metric *batch_seconds, *batch_request_seconds;
-	struct metric *goal_misses, *goal_refusals;
+	struct metric *goal_seconds, *goal_misses, *goal_refusals;
 };
 
 /* Declares all families, so that they are listed before the first request. */
@@ -75,10 +75,28 @@ void telemetry_worker_loaded(struct telemetry *t, const char *worker, double ms)
 void telemetry_worker_gone(struct telemetry *t, const char *worker);
 void telemetry_host(struct telemetry *t, enum host_metric which, double v);
 void telemetry_gpu(struct telemetry *t, enum gpu_metric which, unsigned id, double v);
+
+/* What a GPU's tool says of it, as the server's own families have it; -1: nothing. */
+struct gpu_use {
+	double busy;                      /* 0 … 1 */
+	double memory_used, memory_total; /* bytes */
+};
+
+/* `use` NULL: nothing is known any more. */
+void telemetry_gpu_use(struct telemetry *t, unsigned id, const struct gpu_use *use);
+/* An answer to a request for this model. */
+static inline void telemetry_answer(const struct version_metrics *m, int status)
+{
+	metric_add(m->answers[status < 400   ? OWN_ANSWER_2XX
+			      : status < 500 ? OWN_ANSWER_4XX
+					     : OWN_ANSWER_5XX],
+		   1);
+}
+
 /* A turn of the loop, from its first callback until it polled again. */
 static inline void telemetry_turn(struct telemetry *t, double seconds)
 {
-	metric_observe(t->loop_stall, seconds);
+	metric_observe(t->own.loop_stall, seconds);
 }
 /* Every finished HTTP reply, on any listener. */
 void telemetry_status(struct telemetry *t, int status);

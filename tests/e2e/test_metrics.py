@@ -3,6 +3,8 @@
 
 import re
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -13,6 +15,7 @@ from e2e.server import BIN, eventually
 
 NUMBER = r"(-?\d+\.\d+(E-?\d+)?|NaN|\+Inf|-Inf)"
 LABELS = r'\{([a-zA-Z_]\w*="([^"\\\n]|\\.)*",)+\}'
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 SAMPLE = re.compile(rf"^[a-zA-Z_:][a-zA-Z0-9_:]*({LABELS})? {NUMBER}$")
 
 
@@ -303,6 +306,94 @@ def test_a_misfit_is_told_once(detecting):
         assert detecting.predict("misfit", b"").text == "done"
     eventually(lambda: "name:Misfit" in detecting.log("model_log.log"), "the line")
     assert detecting.log("model_log.log").count("name:Misfit") == 1
+
+
+ROW = re.compile(r"^\| `(sconce_\w+)` \| (\w+) \| ([^|]*) \| (.+) \|$", re.M)
+
+
+def test_the_page_lists_every_family_of_ours(server):
+    """docs/metrics.md is what dashboards are made from."""
+    text = metrics(server).text
+    listed = {name: (kind, tells) for name, kind, _, tells in ROW.findall(PAGE.read_text())}
+    kinds = dict(re.findall(r"^# TYPE (sconce_\S+) (\S+)$", text, re.M))
+    tells = dict(re.findall(r"^# HELP (sconce_\S+) (.+)$", text, re.M))
+    assert listed == {name: (kind, tells[name]) for name, kind in kinds.items()}
+
+
+def test_the_page_lists_the_labels_of_each(server):
+    server.predict("echo", b"x")
+    text = metrics(server).text
+    model = ["model_name", "model_version", "hostname"]
+    for name, kind, labels, _ in ROW.findall(PAGE.read_text()):
+        wanted = [w for word in labels.split(", ") if word
+                  for w in (model if word == "model" else [word.strip("`")])]
+        sample = re.search(rf"^{name}(_bucket)?(\{{.*\}})? ", text, re.M)
+        if not sample:      # nobody has a GPU or a key here
+            assert wanted in (["device"], ["token"]), name
+            continue
+        found = re.findall(r'(\w+)="', sample[2] or "")
+        assert found == wanted + ["le"] * (kind == "histogram"), name
+
+
+def test_workers_are_busy_while_they_have_a_batch(server, gate):
+    def figure(name):
+        return server.metric(f"sconce_{name}", model_name="gate")
+    assert (figure("workers"), figure("workers_ready"), figure("workers_busy")) == (1, 1, 0)
+    first = figure("worker_busy_seconds_total")
+    assert figure("worker_busy_seconds_total") == first
+    running = background(server.predict, "gate", gate.body())
+    gate.wait_entered()
+    assert figure("workers_busy") == 1
+    before = figure("worker_busy_seconds_total")
+    assert before > first
+    eventually(lambda: figure("worker_busy_seconds_total") > before)    # and it still runs
+    waiting = background(server.predict, "gate", gate.body(fifo=""))
+    eventually(lambda: figure("queue_depth") == 1)
+    assert figure("queue_wait_seconds") > 0
+    gate.open()
+    assert running.result().status_code == waiting.result().status_code == 200
+    eventually(lambda: figure("workers_busy") == 0)
+    assert figure("queue_wait_seconds") == 0
+
+
+def test_answers_are_counted_by_class(server):
+    def count(code):
+        return server.metric("sconce_answers_total", model_name="trouble", code=code)
+    before = [count(code) for code in ("2xx", "4xx", "5xx")]
+    server.predict("trouble", "fine")
+    server.predict("trouble", "prediction 418 x")
+    server.predict("trouble", "raise")
+    assert [count(code) for code in ("2xx", "4xx", "5xx")] == [n + 1 for n in before]
+
+
+BROKEN = "def handle(data, context):\n    return data\n\n\nimport nobody_has_this\n"
+
+
+def test_states_of_models_keys_and_the_server(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    begun = time.time()
+    server = serve(store=tmp_path, disable_token_authorization=None, wait=False)
+    eventually(lambda: server.console.count("Worker loaded the model"), "the model is loaded")
+    assert begun < server.metric("sconce_start_time_seconds") < time.time()
+    assert server.metric("sconce_build_info") == 1
+    for key in ("management", "inference"):
+        assert begun < server.metric("sconce_token_expiry_timestamp_seconds", token=key)
+    assert [server.metric("sconce_model_versions", state=state)
+            for state in ("ready", "loading", "failed", "idle")] == [1, 0, 0, 0]
+    for name in ("sconce_cpu_seconds_total", "sconce_resident_memory_bytes"):
+        assert server.metric(name) > 0
+
+
+def test_a_model_that_does_not_load_is_counted(serve, tmp_path):
+    make_mar(tmp_path, "broken", BROKEN)
+    server = serve(store=tmp_path, load_models=None)
+    server.register("broken.mar", initial_workers=0)
+    assert server.metric("sconce_model_versions", state="idle") == 1
+    server.manage("PUT", "/models/broken?min_worker=1&synchronous=true")
+    eventually(lambda: server.metric("sconce_model_versions", state="failed") == 1)
+    assert server.metric("sconce_worker_start_failures_total", model_name="broken") >= 1
+    assert server.metric("sconce_workers", model_name="broken") == 1
+    assert server.metric("sconce_workers_ready", model_name="broken") == 0
 
 
 def test_families_without_samples_are_listed(server):
