@@ -26,7 +26,7 @@ static void uuid_seed(void)
 	uuid_state[3] = 1;
 }
 
-static uint64_t uuid_random(void)
+uint64_t uuid_random(void)
 {
 	uint64_t *s = uuid_state;
 	uint64_t result, t;

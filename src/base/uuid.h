@@ -6,7 +6,11 @@
  * system call per id), but not secret: never use them as keys. One thread.
  */
 
+#include <stdint.h>
+
 #define UUID_LEN 36
 
 /* Writes 36 characters and a NUL. */
 void uuid_make(char out[UUID_LEN + 1]);
+/* 64 bits of what they are made of. */
+uint64_t uuid_random(void);

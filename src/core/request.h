@@ -30,6 +30,7 @@ struct part {
 
 struct request;
 struct sequence;
+struct trace;
 
 /* A piece of the answer, valid during the call only. */
 struct reply {
@@ -76,6 +77,7 @@ struct request {
 	uint64_t opened;      /* … and how many of those the worker knows of */
 	uint64_t moved;       /* what was delivered when its client was last found quick enough */
 	bool versioned;       /* the client named a version (metrics tell them apart) */
+	struct trace *trace;  /* that it belongs to, see trace.h; NULL: none is known */
 
 	struct slice sequence_id; /* of a model with sequences; empty: in none */
 	bool sequence_start, sequence_end;
