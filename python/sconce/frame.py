@@ -14,7 +14,7 @@ INLINE_MAX = 8192
 HEAD = 16
 WINDOW_BYTES = 1 << 20    # of a streamed answer, that its client has not taken yet
 
-HELLO, LOADED, CHUNK, NEED, METRIC, LOG, CALL, RETAIN, RELEASE, SPAWNED = range(1, 11)
+HELLO, LOADED, CHUNK, NEED, METRIC, LOG, CALL, RETAIN, RELEASE, SPAWNED, TRYING = range(1, 12)
 (LOAD, RUN, GRANT, CANCEL, ANSWER, SEGMENT, TUNE, STOP, SPAWN, SEQUENCE_OVER, PEER,
  WINDOW) = range(33, 45)
 
@@ -71,7 +71,7 @@ def read_head(data, size):
     if size < HEAD or size > FRAME_MAX:
         raise FrameError("a frame of %d bytes" % size)
     kind, zero, count, length, arg = _HEAD.unpack_from(data, 0)
-    if zero or length != size or not (1 <= kind <= SPAWNED or LOAD <= kind <= WINDOW):
+    if zero or length != size or not (1 <= kind <= TRYING or LOAD <= kind <= WINDOW):
         raise FrameError("a frame with a bad head")
     return kind, count, arg
 

@@ -10,7 +10,7 @@ import os
 import sys
 
 from sconce import frame as wire
-from sconce import loader, logs, metrics, model_config, serving
+from sconce import loader, logs, metrics, model_config, serving, trial
 from sconce.channel import Channel, Closed
 from sconce.memory import Memory
 
@@ -166,6 +166,9 @@ def run(fd, rank=None):
         dev.install()
     if rank and load["gpu_id"] is not None:
         load["gpu_id"] = rank      # all see the same GPUs, each uses its own
+    trial.lost = load.get("optimized_lost", "")
+    if not rank:       # of several processes one speaks for all
+        trial.tell = lambda trying: channel.send(wire.frame(wire.TRYING, int(trying), b""))
     try:
         entry, context = _load(load)
         if load.get("dev"):

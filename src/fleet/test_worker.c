@@ -194,6 +194,42 @@ static void test_a_large_configuration_can_be_loaded(void **state)
 	assert_int_equal(rig.kills, 0);
 }
 
+/* Nobody is told of a failure: the original is loaded. Only where that ends it, too, is it one. */
+static void test_what_ends_with_an_optimized_model_loads_the_original(void **state)
+{
+	struct frame f;
+
+	(void)state;
+	rig_says(FRAME_HELLO, 0, "{\"protocol\":1}");
+	rig_says(FRAME_TRYING, 1, "");
+	rig_ends(SIGFPE);
+	assert_non_null(strstr(rig.optimized_lost, "signal 8"));
+	assert_int_equal(rig.loaded, 0);
+	rig_turn();
+	assert_int_equal(rig.starts, 2);
+	rig_says(FRAME_HELLO, 0, "{\"protocol\":1}");
+	rig_says(FRAME_TRYING, 1, ""); /* though it has heard */
+	rig_ends(SIGFPE);
+	assert_int_equal(rig.loaded, 1);
+	assert_int_equal(rig.load_code, 500);
+	worker_start(rig.w);
+	rig_loads();
+	rig_says(FRAME_TRYING, 1, "");
+	assert_int_equal(rig.kills, 1);
+	assert_int_equal(rig_hears(&f), 0);
+}
+
+static void test_an_end_behind_an_optimized_model_is_not_its_fault(void **state)
+{
+	(void)state;
+	rig_says(FRAME_HELLO, 0, "{\"protocol\":1}");
+	rig_says(FRAME_TRYING, 1, "");
+	rig_says(FRAME_TRYING, 0, "");
+	rig_ends(SIGFPE);
+	assert_null(rig.optimized_lost);
+	assert_int_equal(rig.loaded, 1);
+}
+
 static void test_asking_twice_to_stop_leaves_the_time_limit(void **state)
 {
 	(void)state;
@@ -415,6 +451,8 @@ int main(void)
 		WORKER_TEST(test_a_batch_is_as_large_as_a_frame),
 		WORKER_TEST(test_what_cannot_be_handed_over_waits_again),
 		WORKER_TEST(test_a_large_configuration_can_be_loaded),
+		WORKER_TEST(test_what_ends_with_an_optimized_model_loads_the_original),
+		WORKER_TEST(test_an_end_behind_an_optimized_model_is_not_its_fault),
 		WORKER_TEST(test_asking_twice_to_stop_leaves_the_time_limit),
 		WORKER_TEST(test_a_kill_that_nobody_reports_yet_keeps_the_place),
 		WORKER_TEST(test_a_last_word_that_is_a_lie),

@@ -101,6 +101,7 @@ struct version *version_destroy(struct version *v)
 		removal_add(&v->fleet->removals, TAKE(v->downloaded), NULL, NULL);
 	free(v->downloaded);
 	free(v->failure);
+	free(v->optimized_lost);
 	free(v->path_reason);
 	free(v->python);
 	sequences_finish(&v->sequences);

@@ -77,7 +77,8 @@ struct version {
 		unsigned unsaid;  /* since then */
 	} refusals;               /* of requests */
 	char *failure; /* why its workers do not load, one sentence; NULL: the last one did */
-	bool scaled;   /* who waits for workers is to be told, if there are enough */
+	char *optimized_lost; /* what ended one that loaded the optimized model; NULL: nothing */
+	bool scaled;          /* who waits for workers is to be told, if there are enough */
 	uint64_t pending;
 	uv_timer_t *wake; /* for a batch that is being waited for */
 	struct version_metrics metrics;

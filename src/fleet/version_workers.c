@@ -127,6 +127,16 @@ static void version_worker_loaded(void *owner, struct worker *w, int code, const
 	fleet_retune(v->fleet);
 }
 
+/* It is not tried again while the version is there: whoever has repaired something registers it
+ * anew. */
+static void version_optimized_lost(void *owner, const char *how)
+{
+	struct version *v = owner;
+
+	if (!v->optimized_lost)
+		v->optimized_lost = version_sentence(how);
+}
+
 static void version_worker_gone(void *owner, struct worker *w)
 {
 	struct version *v = owner;
@@ -219,6 +229,7 @@ static unsigned version_siblings(void *owner)
 
 static const struct worker_owner_ops version_owner = {
 	.loaded = version_worker_loaded,
+	.optimized_lost = version_optimized_lost,
 	.gone = version_worker_gone,
 	.touch = version_worker_touch,
 	.take = version_worker_take,
@@ -273,6 +284,7 @@ void version_add_worker(struct version *v)
 		.metrics = &v->metrics,
 		.sizes = &v->sizes,
 		.cost = &v->cost,
+		.optimized_lost = &v->optimized_lost,
 	};
 	struct worker *w = worker_create(&v->fleet->workers, &version_owner, v, &m,
 					 v->fleet->next_worker++, version_free_index(v),

@@ -114,7 +114,7 @@ void worker_start(struct worker *w)
 
 	assert(!w->maker && !w->pid && list_empty(&w->flights));
 	w->state = WORKER_STARTING;
-	w->timed_out = w->killed = w->async = w->resting = false;
+	w->timed_out = w->killed = w->async = w->resting = w->trying = false;
 	w->began_ns = clock_now_ns();
 	w->began_wall_ms = clock_wall_ns() / NS_PER_MS;
 	w->n_segments = 0;
@@ -193,18 +193,17 @@ static void worker_next(struct worker *w, bool was_loading, uint64_t now_ns)
 static void worker_report_load_failure(struct worker *w, const char *how)
 {
 	char text[160];
-	int code = w->load_code ? w->load_code : 500;
+	const char *why = w->load_message ? w->load_message : text;
 
-	if (w->load_message) {
-		w->ops->loaded(w->owner, w, code, w->load_message);
-		return;
-	}
 	if (w->timed_out)
 		snprintf(text, sizeof(text), "it was not ready in %llu s (startupTimeout)",
 			 (unsigned long long)w->model.startup_timeout_s);
 	else
 		snprintf(text, sizeof(text), "the worker process %s while loading", how);
-	w->ops->loaded(w->owner, w, code, text);
+	if (w->trying)
+		w->ops->optimized_lost(w->owner, why);
+	else
+		w->ops->loaded(w->owner, w, w->load_code ? w->load_code : 500, why);
 }
 
 void worker_ended(struct worker *w, int status, const char *how)

@@ -75,12 +75,17 @@ struct worker_model {
 	struct version_metrics *metrics;
 	struct sizes *sizes; /* what its workers learn together */
 	struct batch_cost *cost;
+	/* What ended a worker that loaded the optimized model, so that the original is loaded now;
+	 * NULL, or where it points is NULL: nothing. */
+	char *const *optimized_lost;
 };
 
 /* What a worker asks and tells whoever owns it. */
 struct worker_owner_ops {
 	/* Its process became ready (NULL message) or failed to load. */
 	void (*loaded)(void *owner, struct worker *w, int code, const char *message);
+	/* Its process ended while it loaded the optimized model: the next one is not to. */
+	void (*optimized_lost)(void *owner, const char *how);
 	/* It was stopped and has no process any more: the owner destroys it. */
 	void (*gone)(void *owner, struct worker *w);
 	/* Something changed: there may be work to hand out, or an end. */
@@ -180,6 +185,7 @@ struct worker {
 	uv_timer_t *timer;           /* restart back-off; start-up limit; grace when stopping */
 	bool timed_out;              /* we killed it for not answering */
 	bool killed;                 /* we killed it for another reason */
+	bool may_try, trying;        /* the optimized model: it was not told not to; it does */
 	int load_code;               /* of a failed LOADED; 0: none */
 	char *load_message;          /* one sentence */
 	char *load_traceback;        /* for the log; "": none */

@@ -446,6 +446,15 @@ static int worker_call(struct worker *w, const struct frame *f)
 	return 0;
 }
 
+/* Of one that was told not to it would be a way to fail for ever without a word. */
+static int worker_trying(struct worker *w, const struct frame *f)
+{
+	if (w->state != WORKER_LOADING)
+		return worker_refuse(w, "it sent TRYING out of turn");
+	w->trying = f->arg && w->may_try;
+	return 0;
+}
+
 static int worker_logged(struct worker *w, const struct frame *f)
 {
 	enum log_level level = f->arg <= LOG_DEBUG ? (enum log_level)f->arg : LOG_INFO;
@@ -476,6 +485,8 @@ int worker_received(struct channel *c, const struct frame *f)
 		return 0;
 	case FRAME_LOG:
 		return worker_logged(w, f);
+	case FRAME_TRYING:
+		return worker_trying(w, f);
 	case FRAME_CALL:
 		return worker_call(w, f);
 	case FRAME_RETAIN:

@@ -96,6 +96,16 @@ static void load_engine(struct worker *w, struct buf *b)
 	yyjson_doc_free(doc);
 }
 
+/* Who is to load the original at once is told why. */
+static void load_lost(struct worker *w, struct buf *b)
+{
+	const char *lost = w->model.optimized_lost ? *w->model.optimized_lost : NULL;
+
+	w->may_try = !lost;
+	if (lost)
+		json_put_member(b, "optimized_lost", lost);
+}
+
 static void load_json(struct worker *w, struct buf *b)
 {
 	const struct worker_model *of = &w->model;
@@ -128,6 +138,7 @@ static void load_json(struct worker *w, struct buf *b)
 	json_put_member(b, "header_key_sequence_id", s->ts_header_key_sequence_id);
 	json_put_member(b, "header_key_sequence_start", s->ts_header_key_sequence_start);
 	json_put_member(b, "header_key_sequence_end", s->ts_header_key_sequence_end);
+	load_lost(w, b);
 	if (w->model.native)
 		load_engine(w, b);
 	buf_puts(b, ",\"model_metrics\":");

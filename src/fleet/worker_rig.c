@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -24,6 +25,13 @@ static void owner_loaded(void *owner, struct worker *w, int code, const char *me
 	(void)w;
 	rig.loaded++;
 	rig.load_code = message ? code : 0;
+}
+
+static void owner_optimized_lost(void *owner, const char *how)
+{
+	(void)owner;
+	snprintf(rig.lost_text, sizeof(rig.lost_text), "%s", how);
+	rig.optimized_lost = rig.lost_text;
 }
 
 static void owner_gone(void *owner, struct worker *w)
@@ -98,6 +106,7 @@ static unsigned owner_one(void *owner)
 
 static const struct worker_owner_ops owner_ops = {
 	.loaded = owner_loaded,
+	.optimized_lost = owner_optimized_lost,
 	.gone = owner_gone,
 	.touch = owner_touch,
 	.take = owner_take,
@@ -284,6 +293,7 @@ int rig_set_up(void **state)
 		.metrics = &rig.version_metrics,
 		.sizes = &rig.sizes,
 		.cost = &rig.cost,
+		.optimized_lost = &rig.optimized_lost,
 	};
 
 	(void)state;

@@ -31,6 +31,7 @@ struct rig {
 	int peer; /* what the process would hold; -1: none */
 	unsigned starts, kills, loaded, gone, released, lost;
 	int load_code;
+	char lost_text[256], *optimized_lost;
 	bool off;  /* the maker is */
 	bool slow; /* it has not made the process yet */
 	struct reply last;

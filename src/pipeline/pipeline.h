@@ -69,7 +69,8 @@ int pipeline_of_handler(const char *name, struct pipeline **ret, struct sconce_e
 int pipeline_parse_text(struct slice json, struct pipeline **ret, struct sconce_error *e);
 struct pipeline *pipeline_free(struct pipeline *p); /* NULL is fine; returns NULL */
 /* What the model takes and gives: the rest of the types can be checked, and files of labels are
- * read from the folder `dir`. Before the first run, and once. The signature must outlive it. */
+ * read from the folder `dir`. Before the first run; where it fails, again with another model. The
+ * signature must outlive it. */
 int pipeline_bind(struct pipeline *p, const struct sconce_signature *signature, const char *dir,
 		  struct sconce_error *e);
 /* What infer will be given for the one input that the pipeline makes, as far as its steps tell:

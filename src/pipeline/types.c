@@ -214,6 +214,7 @@ static int bind_labels(struct pipeline *p, const char *dir, struct sconce_error 
 
 		if (strcmp(s->op->name, "labels") != 0)
 			continue;
+		labels_free(s->labels); /* of a try with another model */
 		s->labels = labels_read(dir, s->params.file, e);
 		if (s->labels)
 			continue;

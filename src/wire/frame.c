@@ -61,7 +61,7 @@ static void put64(char *p, uint64_t v)
 
 static bool frame_type_known(uint8_t type)
 {
-	return (type >= FRAME_HELLO && type <= FRAME_SPAWNED) ||
+	return (type >= FRAME_HELLO && type <= FRAME_TRYING) ||
 	       (type >= FRAME_LOAD && type <= FRAME_WINDOW);
 }
 

@@ -51,6 +51,8 @@ enum frame_type {
 	FRAME_RELEASE = 9, /* … and no longer is */
 	FRAME_SPAWNED =
 		10, /* zygote: arg: pid of the new worker, 0 on failure; JSON {"token","error"} */
+	FRAME_TRYING = 11, /* before LOADED. arg 1: from now on it loads what `sconce optimize` has
+			    * made, and the original is to be had if that ends it; 0: no more */
 	/* front → worker */
 	FRAME_LOAD = 33,   /* arg: length of the JSON document; carries the outbound memfd, and a
 			    * memfd with the document */

@@ -73,11 +73,59 @@ static int load_pipeline(struct session *s, yyjson_val *root, const char *python
 
 static int load_original(struct session *s, const struct model_wish *w, struct sconce_error *e)
 {
+	int r = -EINVAL;
+
 	if (*w->file)
-		return model_open(&s->model, w, e);
-	snprintf(e->text, sizeof(e->text),
-		 "MANIFEST.json names no serializedFile for the engine to load");
-	return -EINVAL;
+		r = model_open(&s->model, w, e);
+	else
+		snprintf(e->text, sizeof(e->text),
+			 "MANIFEST.json names no serializedFile for the engine to load");
+	if (r >= 0 && s->pipeline)
+		r = pipeline_bind(s->pipeline, s->model.signature, w->dir, e);
+	return r;
+}
+
+/* If it ends this process, the server knows what the next one need not try. */
+static void load_tell_trying(struct session *s, bool trying)
+{
+	char packet[FRAME_HEAD];
+	struct frame_writer fw;
+
+	if (s->fd < 0)
+		return;
+	frame_begin(&fw, packet, sizeof(packet), FRAME_TRYING, trying);
+	session_send(s, frame_end(&fw));
+}
+
+static bool load_optimized(struct session *s, yyjson_val *root, const struct model_wish *w)
+{
+	const char *lost = load_text(root, "optimized_lost");
+	bool used;
+
+	if (load_wants_original(root) || !optimized_is_there(w->dir))
+		return false;
+	if (*lost) {
+		optimized_refuse(lost);
+		return false;
+	}
+	load_tell_trying(s, true);
+	used = optimized_open(&s->model, w, s->pipeline);
+	load_tell_trying(s, false);
+	return used;
+}
+
+/* A crash meanwhile is told. */
+static int load_watched(struct session *s, yyjson_val *root, const struct model_wish *w,
+			struct sconce_error *e)
+{
+	int r;
+
+	if (s->fd >= 0)
+		crash_watch(s);
+	r = load_optimized(s, root, w) ? 0 : load_original(s, w, e);
+	if (s->fd >= 0)
+		crash_unwatch();
+	return r;
 }
 
 int load_document(struct session *s, yyjson_val *root, struct sconce_error *e)
@@ -114,15 +162,7 @@ int load_document(struct session *s, yyjson_val *root, struct sconce_error *e)
 	w.batch = (unsigned)MIN(MAX(batch, 0), UINT16_MAX);
 	s->max_response_size = (uint64_t)MAX(max, 0);
 	snprintf(s->model_name, sizeof(s->model_name), "%s", load_text(root, "model_name"));
-	if (s->fd >= 0)
-		crash_watch(s);
-	r = load_wants_original(root) || !optimized_open(&s->model, &w) ? load_original(s, &w, e)
-									: 0;
-	if (s->fd >= 0)
-		crash_unwatch();
-	if (r >= 0 && s->pipeline)
-		r = pipeline_bind(s->pipeline, s->model.signature, w.dir, e);
-	return r;
+	return load_watched(s, root, &w, e);
 }
 
 int load_model(struct session *s, int fd, size_t n)

@@ -234,7 +234,7 @@ static int sample_try(const struct optimized *o, struct model *m, struct sconce_
 /* ---- the whole ---- */
 
 static int optimized_load(struct optimized *o, struct model *m, const struct model_wish *original,
-			  struct sconce_error *e)
+			  struct pipeline *p, struct sconce_error *e)
 {
 	yyjson_val *config;
 	_cleanup_(freep) char *json = NULL;
@@ -250,31 +250,45 @@ static int optimized_load(struct optimized *o, struct model *m, const struct mod
 	w.file = facts_text(o, "artifact");
 	w.config = json ? json : "{}";
 	r = model_open(m, &w, e);
-	return r < 0 ? r : sample_try(o, m, e);
+	if (r >= 0)
+		r = sample_try(o, m, e);
+	return r < 0 || !p ? r : pipeline_bind(p, m->signature, original->dir, e);
 }
 
-bool optimized_open(struct model *m, const struct model_wish *original)
+bool optimized_is_there(const char *dir)
+{
+	_cleanup_(freep) char *facts = mem_printf("%s/" OPTIMIZED_FOLDER "/optimized.json", dir);
+	struct stat st;
+
+	return stat(facts, &st) == 0;
+}
+
+void optimized_refuse(const char *why)
+{
+	char line[SCONCE_ERROR_MAX + 64];
+
+	snprintf(line, sizeof(line), "The optimized model is not used, the original is: %.1023s",
+		 why);
+	model_log(NULL, 2, line);
+}
+
+bool optimized_open(struct model *m, const struct model_wish *original, struct pipeline *p)
 {
 	struct optimized o = { .dir = mem_printf("%s/" OPTIMIZED_FOLDER, original->dir) };
-	_cleanup_(freep) char *facts = mem_printf("%s/optimized.json", o.dir);
 	struct sconce_error e = { "" };
-	char line[SCONCE_ERROR_MAX + 64];
-	struct stat st;
-	bool used = false;
+	char line[512];
+	bool used;
 
 	*m = (struct model){ 0 };
-	if (stat(facts, &st) == 0) {
-		used = optimized_load(&o, m, original, &e) >= 0;
-		e.text[sizeof(e.text) - 1] = '\0';
-		if (used)
-			snprintf(line, sizeof(line), "The optimized model is used: %.200s, %.50s",
-				 m->plugin.table->name, facts_text(&o, "precision"));
-		else
-			snprintf(line, sizeof(line),
-				 "The optimized model is not used, the original is: %s", e.text);
-		model_log(NULL, used ? 1 : 2, line);
-		if (!used)
-			model_close(m);
+	used = optimized_load(&o, m, original, p, &e) >= 0;
+	e.text[sizeof(e.text) - 1] = '\0';
+	if (used) {
+		snprintf(line, sizeof(line), "The optimized model is used: %.200s, %.50s",
+			 m->plugin.table->name, facts_text(&o, "precision"));
+		model_log(NULL, 1, line);
+	} else {
+		optimized_refuse(e.text);
+		model_close(m);
 	}
 	yyjson_doc_free(o.doc);
 	free(o.dir);

@@ -8,7 +8,13 @@
  * and a line of the log says why.
  */
 
+#include "pipeline/pipeline.h"
 #include "worker/model.h"
 
-/* True: *m is it, as `original` wishes. False: *m is closed, and the original is to be opened. */
-bool optimized_open(struct model *m, const struct model_wish *original);
+/* Is there one? */
+bool optimized_is_there(const char *dir);
+/* True: *m is it, as `original` wishes, and `p` (NULL: there is none) is bound to it. False: *m is
+ * closed, and the original is to be opened. */
+bool optimized_open(struct model *m, const struct model_wish *original, struct pipeline *p);
+/* The line that says why it is not used. */
+void optimized_refuse(const char *why);

@@ -49,7 +49,7 @@ static void put_row(const char *name, float first)
 #define USUAL FACTS("echo", "model.echo", "cpu", "input", "output", "0.001")
 
 /* `answer`: what the original has for 1; the engine answers what it is sent. */
-static bool used(const char *facts, float answer)
+static bool used_with(const char *facts, float answer, struct pipeline *p)
 {
 	struct model_wish w = { .engine = "",
 				.dir = folder,
@@ -65,13 +65,18 @@ static bool used(const char *facts, float answer)
 
 	put("optimized/optimized.json", slice_str(facts));
 	put_row("optimized/sample-output-0.npy", answer);
-	r = optimized_open(&m, &w);
+	r = optimized_open(&m, &w, p);
 	if (r)
 		assert_non_null(strstr(m.path, "/optimized/model.echo"));
 	else
 		assert_null(m.engine);
 	model_close(&m);
 	return r;
+}
+
+static bool used(const char *facts, float answer)
+{
+	return used_with(facts, answer, NULL);
 }
 
 static int set_up(void **state)
@@ -141,6 +146,28 @@ static void what_cannot_be_used_is_not(void **state)
 			fail_msg("%s", facts[i]);
 }
 
+/* It may have lost a name or a dimension that the pipeline needs, and the original has. */
+static void what_the_pipeline_does_not_fit_is_not_used(void **state)
+{
+	static const char *const steps[] = {
+		"[{\"from_npy\": {\"as\": \"a\"}},"
+		" {\"infer\": {\"inputs\": {\"input\": \"a\"}}}, \"encode_json\"]",
+		"[{\"from_npy\": {\"as\": \"a\"}},"
+		" {\"infer\": {\"inputs\": {\"other\": \"a\"}}}, \"encode_json\"]",
+	};
+	struct sconce_error e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		struct pipeline *p;
+
+		if (pipeline_parse_text(slice_str(steps[i]), &p, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_int_equal(used_with(USUAL, 1, p), i == 0);
+		pipeline_free(p);
+	}
+}
+
 static void a_sample_that_is_cut_short_proves_nothing(void **state)
 {
 	(void)state;
@@ -156,6 +183,8 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_number_is_no_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_used_is_not, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_the_pipeline_does_not_fit_is_not_used, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_sample_that_is_cut_short_proves_nothing, set_up,
 						tear_down),
 	};

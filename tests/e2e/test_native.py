@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from e2e.archives import make_mar
 from e2e.gate import background
 from e2e.server import BIN, eventually
 
@@ -240,6 +241,48 @@ def test_what_does_not_load_says_why(serve, tmp_path, engine, content, words):
     make_model(tmp_path, "m", engine, content)
     reply = server.manage("POST", "/models?url=m&initial_workers=1&synchronous=true")
     assert reply.status_code == 500 and words in reply.json()["message"]
+
+
+@pytest.mark.parametrize("content, words", [
+    ("crash", "the engine hostile crashed while it loaded the model (signal 8, "),
+    ("hang", "it was not ready in 3 s (startupTimeout)"),
+])
+def test_an_optimized_model_that_ends_the_worker(serve, tmp_path, content, words):
+    """The original is loaded by the second one, and nobody is told of a failure."""
+    make_model(tmp_path, "m", config="startupTimeout: 3\n")
+    folder = tmp_path / "m" / "optimized"
+    folder.mkdir()
+    (folder / "m.hostile").write_text(content)
+    (folder / "optimized.json").write_text(json.dumps({
+        "format": 1, "model": "m.echo", "engine": "hostile", "artifact": "m.hostile",
+        "precision": "fp32", "device": "cpu", "input_names": [], "output_names": []}))
+    server = serve(store=tmp_path, load_models=None, environment={**HOSTILE, **MEANT})
+    reply = server.manage("POST", "/models?url=m&initial_workers=1&synchronous=true")
+    assert reply.status_code == 200, reply.text
+    assert ask(server, "m", "[1]").json() == [1]
+    told = server.log("model_log.log")
+    assert told.count("The optimized model is not used, the original is: " + words) == 1
+    assert "failed to start" not in server.log("ts_log.log")
+
+
+ABORTS = """
+import os
+from sconce import trial
+class Handler:
+    def initialize(self, context):
+        trial.lost or trial.attempt(os.abort)
+    def handle(self, data, context):
+        return [trial.lost]
+"""
+
+
+def test_an_optimized_model_that_ends_a_worker_with_a_handler(serve, tmp_path):
+    make_mar(tmp_path, "m", ABORTS)
+    server = serve(store=tmp_path, load_models=None)
+    reply = server.manage("POST", "/models?url=m.mar&initial_workers=2&synchronous=true")
+    assert reply.status_code == 200, reply.text
+    assert server.predict("m", "x").text == \
+        "the worker process was killed by signal 6 (Aborted) while loading"
 
 
 def test_a_list_of_engines(tmp_path):

@@ -112,6 +112,8 @@ static int hostile_load(void *engine, const struct sconce_model_options *options
 	}
 	if (strncmp(text, "crash", 5) == 0)
 		raise(SIGFPE);
+	if (strncmp(text, "hang", 4) == 0)
+		pause();
 	if (strncmp(text, "good", 4) != 0) {
 		snprintf(error->text, sizeof(error->text), "the file says: %s", text);
 		return -1;

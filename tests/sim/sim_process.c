@@ -308,6 +308,13 @@ static void process_load(struct sim *s, struct process *p)
 		p->load_in--;
 		return;
 	}
+	/* Of an optimized model. Some end meanwhile, and some are not past it when they are ready.
+	 */
+	if (random_chance(&s->random, 100)) {
+		p->trying = !p->trying;
+		process_say(p, FRAME_TRYING, p->trying, "");
+		return;
+	}
 	if (p->fate == FATE_CANNOT_LOAD && !s->calm) {
 		if (process_say(p, FRAME_LOADED, random_chance(&s->random, 500) ? 507 : 500,
 				"{\"message\":\"it does not fit\"}"))

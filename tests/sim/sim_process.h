@@ -60,7 +60,7 @@ struct process {
 	enum process_fate fate;
 	unsigned fate_in; /* steps with work until its fate */
 	bool fated;       /* it has come */
-	bool killed, leaving, deaf;
+	bool killed, leaving, deaf, trying;
 	unsigned end_in;    /* steps until the kill works */
 	unsigned load_in;   /* steps until it has loaded */
 	uint64_t convicted; /* the turn after which nobody may let it live; 0: none */

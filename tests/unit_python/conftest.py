@@ -86,7 +86,7 @@ class Front:
         self.outbound_fd = os.memfd_create("out")
         os.ftruncate(self.outbound_fd, OUTBOUND_SIZE)
         self.outbound = mmap.mmap(self.outbound_fd, OUTBOUND_SIZE)
-        self.sequence = 0
+        self.sequence, self.skipped = 0, []
         self.hello = json.loads(self.receive(wire.HELLO)[1])
         self.send(wire.SEGMENT, 7, wire.pack_u64(SEGMENT_SIZE), fds=[self.segment_fd])
         document = {"model_name": "m", "model_version": "1.0", "model_dir": str(handler_dir),
@@ -127,6 +127,7 @@ class Front:
             got, _, arg, data = self.receive_any()
             if got == kind:
                 return arg, data[wire.HEAD:]
+            self.skipped.append((got, arg))
 
     def run(self, bodies, name="body", media="", batch_size=1, headers=b"", flags=0, grant=(0, 0),
             first=1, uuids=False):

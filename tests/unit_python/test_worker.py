@@ -362,6 +362,24 @@ def handle(data, context):
     assert "direct cause" in text and text.endswith("RuntimeError: outer\n")
 
 
+TRIES = """
+from sconce import trial
+class Handler:
+    def initialize(self, context):
+        trial.lost or trial.attempt(lambda: None)
+    def handle(self, data, context):
+        return [trial.lost]
+"""
+
+
+def test_what_may_end_it_is_told_of_before(front):
+    f = front(TRIES)
+    assert f.skipped == [(wire.TRYING, 1), (wire.TRYING, 0)]
+    f = front(TRIES, optimized_lost="it fell")
+    f.run([b""])
+    assert f.replies(1)[0].body == b"it fell" and f.skipped == []
+
+
 def test_out_of_memory_at_load_is_told_apart(front):
     f = front("class H:\n  def initialize(self, c): raise MemoryError()\n  def handle(self, d, "
         "c): pass\n")

@@ -13,6 +13,7 @@ import os
 
 import torch
 
+from sconce import trial
 from sconce.compiled import tree
 from sconce.compiled.difference import difference
 from sconce.compiled.model import CompiledModel
@@ -72,6 +73,14 @@ def _probe(model, folder, facts, device):
                           % (worst, limit))
 
 
+def _try(folder, device, original):
+    facts = _read(folder)
+    _check_machine(facts, device)
+    model = load(folder, facts, device, original)
+    _probe(model, folder, facts, device)
+    return facts, model
+
+
 def find(model_dir, device, config, original):
     """The compiled model that the archive brings, if this machine can run it, or None.
 
@@ -81,10 +90,9 @@ def find(model_dir, device, config, original):
         logger.info("The original model is used: model-config.yaml says optimized: false")
         return None
     try:
-        facts = _read(folder)
-        _check_machine(facts, device)
-        model = load(folder, facts, device, original)
-        _probe(model, folder, facts, device)
+        if trial.lost:
+            raise Unavailable(trial.lost)
+        facts, model = trial.attempt(lambda: _try(folder, device, original))
     except Exception as e:      # whatever is wrong with it: the original is there
         logger.warning("The optimized model is not used, the original is: %s",
                        str(e).strip().split("\n")[0] or type(e).__name__)
