@@ -87,6 +87,13 @@ void authorize_renew(struct call *c)
 		call_not_found(c);
 		return;
 	}
+	if (tokens_given(c->api->tokens)) {
+		call_error(
+			c, 400, "InvalidKeyException",
+			"The keys of this server come from a file that others share (keys_from): "
+			"change them there, and restart.");
+		return;
+	}
 	if (args_read(&args, c, false) < 0)
 		return;
 	known = authorize_kind(args_text(&args, "type"), &kind);

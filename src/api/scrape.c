@@ -188,7 +188,7 @@ static void scrape_refresh(struct api *a)
 	scrape_models(a);
 	scrape_set(a, SCRAPE_LOG_DROPPED, log_dropped());
 	scrape_set(a, SCRAPE_GPUS, a->fleet->gpus.n);
-	for (int k = 0; a->tokens && k < TOKEN_API; k++)
+	for (int k = 0; a->tokens && !tokens_given(a->tokens) && k < TOKEN_API; k++)
 		metric_set(a->scrape.expiry[k],
 			   (double)tokens_expire_ns(a->tokens, (enum token_kind)k) / 1e9);
 	if (a->net)

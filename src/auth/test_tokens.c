@@ -174,6 +174,82 @@ static void an_unwritable_folder_is_said_so(void **state)
 	buf_finish(&why);
 }
 
+/* ---- keys that are given ---- */
+
+#define LONG "0123456789abcdef"
+
+/* `why` is a static text. NULL: the file is refused. */
+static struct tokens *given(const char *text, const char **why)
+{
+	static char kept[512];
+	_cleanup_(freep) char *path = mem_printf("%s/given.json", dir);
+	_cleanup_(buf_finish) struct buf b = BUF_INIT(512);
+	struct tokens *t = NULL;
+
+	assert_int_equal(file_write_atomic(path, slice_str(text), 0400), 0);
+	if (tokens_create_given(&t, uv_default_loop(), path, &b) < 0) {
+		snprintf(kept, sizeof(kept), "%s", buf_cstr(&b));
+		*why = kept;
+		return NULL;
+	}
+	return t;
+}
+
+static void given_keys_are_taken_and_stay(void **state)
+{
+	_cleanup_(freep) char *path = mem_printf("%s/given.json", dir);
+	const char *why = "";
+	struct tokens *t = given("{\"inference\": {\"key\": \"" LONG "-i\"}, \"management\": "
+				 "{\"key\": \"" LONG "-longer\"}}",
+				 &why);
+	struct stat st;
+
+	(void)state;
+	assert_string_equal(why, "");
+	assert_true(tokens_given(t));
+	assert_true(tokens_check(t, TOKEN_INFERENCE, SLICE("Bearer " LONG "-i"), NOW * 1000));
+	assert_true(tokens_check(t, TOKEN_MANAGEMENT, SLICE("Bearer " LONG "-longer"), NOW));
+	assert_int_equal(tokens_judge(t, TOKEN_MANAGEMENT, SLICE("Bearer " LONG "-i"), NOW),
+			 TOKEN_OTHER);
+	assert_int_equal(tokens_judge(t, TOKEN_INFERENCE, SLICE("Bearer " LONG "-j"), NOW),
+			 TOKEN_WRONG);
+	assert_int_equal(tokens_judge(t, TOKEN_INFERENCE, SLICE("Bearer " LONG), NOW),
+			 TOKEN_MALFORMED);
+	assert_string_equal(tokens_file_name(t), "given.json");
+	tokens_destroy(t, true);
+	assert_int_equal(stat(path, &st), 0);
+}
+
+static void given_keys_that_will_not_do(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} all[] = {
+		{ "", "no JSON object" },
+		{ "[]", "no JSON object" },
+		{ "{}", "\"management\" is not there" },
+		{ "{\"management\": {\"key\": 1}}", "\"management\" is not there" },
+		{ "{\"management\": {\"key\": \"short\"}}", "has 5 characters; 16 to 256" },
+		{ "{\"management\": {\"key\": \"0123456789 abcdef\"}}", "has a blank" },
+		{ "{\"management\": {\"key\": \"0123456789\\u00e9abcdef\"}}", "not ASCII" },
+		{ "{\"management\": {\"key\": \"" LONG "\", \"expiration time\": \"x\"}}",
+		  "has an expiration time" },
+		{ "{\"management\": {\"key\": \"" LONG "\"}}", "\"inference\" is not there" },
+		{ "{\"management\": {\"key\": \"" LONG "\"}, \"inference\": {\"key\": \"" LONG
+		  "\"}}",
+		  "have the same key" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+		const char *why = "it was taken";
+
+		assert_null(given(all[i].text, &why));
+		if (!strstr(why, all[i].why) || strstr(why, LONG))
+			fail_msg("%s: %s", all[i].text, why);
+	}
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -196,6 +272,8 @@ int main(void)
 		cmocka_unit_test(a_key_that_cannot_be_written_changes_nothing),
 		cmocka_unit_test(only_bearer_headers_count),
 		cmocka_unit_test(an_unwritable_folder_is_said_so),
+		cmocka_unit_test(given_keys_are_taken_and_stay),
+		cmocka_unit_test(given_keys_that_will_not_do),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

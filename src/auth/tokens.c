@@ -14,18 +14,23 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/util.h"
+#include "wire/json.h"
 
 #define TOKEN_BYTES 6
 #define TOKEN_CHARS 8 /* of URL-safe base64 */
-#define TOKEN_FILE_MAX 4096
+#define TOKEN_GIVEN_MIN ((size_t)16)
+#define TOKEN_MAX ((size_t)256)
+#define TOKEN_FILE_MAX ((size_t)4096)
 
 struct token {
-	char key[TOKEN_CHARS + 1];
+	char key[TOKEN_MAX + 1]; /* zeroes behind its end */
+	size_t n;
 	uint64_t expires_ns; /* 0: never */
 };
 
 struct tokens {
 	struct token all[TOKEN_KINDS];
+	bool given; /* by a file of somebody else's */
 	uint64_t life_ns;
 	char *path;
 	int place; /* see TOKENS_PLACE; -1: nobody finds the file by it */
@@ -64,6 +69,7 @@ static int token_make(struct token *t, uint64_t expires_ns)
 		t->key[i] = digits[(pair >> (10 - bit % 8)) & 63];
 	}
 	t->key[TOKEN_CHARS] = '\0';
+	t->n = TOKEN_CHARS;
 	t->expires_ns = expires_ns;
 	return 0;
 }
@@ -116,16 +122,23 @@ static int tokens_open_place(const char *path)
 	return fd;
 }
 
+static struct tokens *tokens_new(uv_loop_t *loop, const char *path)
+{
+	struct tokens *t = mem_new(struct tokens);
+
+	lane_init(&t->renewals, loop);
+	t->path = mem_strdup(path);
+	t->place = -1;
+	return t;
+}
+
 int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64_t expires_ns,
 		  uint64_t now_ns, struct buf *why)
 {
-	struct tokens *t = mem_new(struct tokens);
+	struct tokens *t = tokens_new(loop, path);
 	int r = 0;
 
-	lane_init(&t->renewals, loop);
 	t->life_ns = expires_ns;
-	t->path = mem_strdup(path);
-	t->place = -1;
 	for (int k = 0; k < TOKEN_KINDS && !r; k++)
 		r = token_make(&t->all[k], k == TOKEN_API ? 0 : now_ns + expires_ns);
 	if (!r)
@@ -149,6 +162,110 @@ uint64_t tokens_expire_ns(const struct tokens *t, enum token_kind kind)
 	return t->all[kind].expires_ns;
 }
 
+/* ---- keys that are given ---- */
+
+/* What a header can carry after "Bearer". */
+static bool token_is_word(struct slice key)
+{
+	for (size_t i = 0; i < key.n; i++)
+		if (key.p[i] <= ' ' || key.p[i] > '~')
+			return false;
+	return true;
+}
+
+/* 0, or -EINVAL with the end of a sentence. */
+static int token_take(struct token *t, yyjson_val *entry, struct buf *why)
+{
+	yyjson_val *value = yyjson_obj_get(entry, "key");
+	struct slice key = slice_make(yyjson_get_str(value), yyjson_get_len(value));
+
+	if (!yyjson_is_str(value))
+		buf_puts(why, "is not there: {\"key\": \"…\"} is wanted");
+	else if (key.n < TOKEN_GIVEN_MIN || key.n > TOKEN_MAX)
+		buf_printf(why, "has %zu characters; %zu to %zu are allowed", key.n,
+			   TOKEN_GIVEN_MIN, TOKEN_MAX);
+	else if (!token_is_word(key))
+		buf_puts(why, "has a blank, or what is not ASCII");
+	else if (yyjson_obj_get(entry, "expiration time"))
+		buf_puts(why, "has an expiration time, but keys that are given do not expire: take "
+			      "it out, and change them there");
+	else {
+		memcpy(t->key, key.p, key.n);
+		t->n = key.n;
+		return 0;
+	}
+	return err_origin(-EINVAL);
+}
+
+/* The API key renews the others, which these are not: it may be left out. */
+static int tokens_take(struct tokens *t, yyjson_val *root, struct buf *why)
+{
+	for (int k = 0; k < TOKEN_KINDS; k++) {
+		yyjson_val *entry = yyjson_obj_get(root, token_names[k]);
+		int r;
+
+		if (!entry && k == TOKEN_API) {
+			r = token_make(&t->all[k], 0);
+		} else {
+			buf_printf(why, "the key \"%s\" ", token_names[k]);
+			r = token_take(&t->all[k], entry, why);
+		}
+		if (r)
+			return err_trace(r);
+		buf_clear(why);
+	}
+	if (strcmp(t->all[TOKEN_INFERENCE].key, t->all[TOKEN_MANAGEMENT].key) != 0)
+		return 0;
+	buf_puts(why, "inference and management have the same key, so whoever may predict could "
+		      "manage");
+	return err_origin(-EINVAL);
+}
+
+static int tokens_read(struct tokens *t, struct buf *why)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(TOKEN_FILE_MAX);
+	int r = file_read(t->path, &text);
+	yyjson_doc *doc;
+
+	if (r) {
+		buf_puts(why, strerror(-r));
+		return err_trace(r);
+	}
+	doc = yyjson_read(text.p, text.n, 0);
+	if (yyjson_is_obj(yyjson_doc_get_root(doc))) {
+		r = tokens_take(t, yyjson_doc_get_root(doc), why);
+	} else {
+		buf_puts(why, "it is no JSON object, as key_file.json is");
+		r = err_origin(-EINVAL);
+	}
+	yyjson_doc_free(doc);
+	explicit_bzero(text.p, text.n);
+	return r;
+}
+
+int tokens_create_given(struct tokens **ret, uv_loop_t *loop, const char *path, struct buf *why)
+{
+	_cleanup_(buf_finish) struct buf cause = BUF_INIT(TOKEN_FILE_MAX);
+	struct tokens *t = tokens_new(loop, path);
+	int r = tokens_read(t, &cause);
+
+	t->given = true;
+	if (r) {
+		buf_printf(why, "%s: no keys can be taken from this file (keys_from): %s", path,
+			   buf_cstr(&cause));
+		tokens_destroy(t, false);
+		return err_trace(r);
+	}
+	t->place = tokens_open_place(path);
+	*ret = t;
+	return 0;
+}
+
+bool tokens_given(const struct tokens *t)
+{
+	return t->given;
+}
+
 /* Another server may have put its own keys there since. */
 static void tokens_remove_file(const struct tokens *t)
 {
@@ -167,7 +284,7 @@ struct tokens *tokens_destroy(struct tokens *t, bool remove_file)
 		return NULL;
 	lane_finish(&t->renewals);
 	closep(&t->place);
-	if (remove_file)
+	if (remove_file && !t->given)
 		tokens_remove_file(t);
 	explicit_bzero(t->all, sizeof(t->all));
 	free(t->path);
@@ -175,18 +292,24 @@ struct tokens *tokens_destroy(struct tokens *t, bool remove_file)
 	return NULL;
 }
 
+static bool tokens_have_length(const struct tokens *t, size_t n)
+{
+	for (int k = 0; k < TOKEN_KINDS; k++)
+		if (t->all[k].n == n)
+			return true;
+	return false;
+}
+
 /* "Bearer", blanks, one word. */
-static bool token_from_header(struct slice header, char ret[TOKEN_CHARS])
+static bool token_from_header(const struct tokens *t, struct slice header, struct slice *ret)
 {
 	struct slice s = slice_trim(header);
 
 	if (!slice_starts(s, SLICE("Bearer")) || s.n <= 6 || (s.p[6] != ' ' && s.p[6] != '\t'))
 		return false;
 	s = slice_trim(slice_make(s.p + 6, s.n - 6));
-	if (s.n != TOKEN_CHARS)
-		return false;
-	memcpy(ret, s.p, TOKEN_CHARS);
-	return true;
+	*ret = s;
+	return tokens_have_length(t, s.n);
 }
 
 const char *token_kind_name(enum token_kind kind)
@@ -206,16 +329,18 @@ enum token_verdict tokens_judge(const struct tokens *t, enum token_kind kind,
 				struct slice authorization, uint64_t now_ns)
 {
 	const struct token *want = &t->all[kind];
-	char got[TOKEN_CHARS];
-	unsigned differ[TOKEN_KINDS] = { 0 };
+	struct slice got;
+	size_t differ[TOKEN_KINDS];
 
 	if (!slice_trim(authorization).n)
 		return TOKEN_MISSING;
-	if (!token_from_header(authorization, got))
+	if (!token_from_header(t, authorization, &got))
 		return TOKEN_MALFORMED;
-	for (int k = 0; k < TOKEN_KINDS; k++)
-		for (int i = 0; i < TOKEN_CHARS; i++)
-			differ[k] |= (unsigned char)got[i] ^ (unsigned char)t->all[k].key[i];
+	for (int k = 0; k < TOKEN_KINDS; k++) {
+		differ[k] = got.n ^ t->all[k].n;
+		for (size_t i = 0; i < got.n; i++)
+			differ[k] |= (unsigned char)got.p[i] ^ (unsigned char)t->all[k].key[i];
+	}
 	if (!differ[kind])
 		return !want->expires_ns || now_ns < want->expires_ns ? TOKEN_GOOD : TOKEN_EXPIRED;
 	for (int k = 0; k < TOKEN_KINDS; k++)
@@ -256,7 +381,7 @@ void tokens_renew(struct tokens *t, enum token_kind kind, uint64_t now_ns, token
 {
 	struct renewal *n = mem_new(struct renewal);
 
-	assert(kind != TOKEN_API);
+	assert(kind != TOKEN_API && !t->given);
 	n->tokens = t;
 	n->kind = kind;
 	n->now_ns = now_ns;

@@ -35,6 +35,10 @@ struct tokens;
  * the start. `expires_ns`: life of the two that expire. 0, or -errno with a sentence in `why`. */
 int tokens_create(struct tokens **ret, uv_loop_t *loop, const char *path, uint64_t expires_ns,
 		  uint64_t now_ns, struct buf *why);
+/* Takes the keys of somebody else's file, the same for several servers: they never expire, are not
+ * renewed, and the file is only read. 0, or a negative error with a sentence in `why`. */
+int tokens_create_given(struct tokens **ret, uv_loop_t *loop, const char *path, struct buf *why);
+bool tokens_given(const struct tokens *t);
 /* No renewal is under way. Forgets the keys; their file goes with `remove_file`. */
 struct tokens *tokens_destroy(struct tokens *t, bool remove_file);
 /* `authorization` is the header's value: "Bearer <key>"; SLICE_NULL: there is none. Takes the same
@@ -46,7 +50,7 @@ static inline bool tokens_check(const struct tokens *t, enum token_kind kind,
 {
 	return tokens_judge(t, kind, authorization, now_ns) == TOKEN_GOOD;
 }
-/* When the key of a kind that expires does. */
+/* When the key of a kind that expires does. 0: keys that were given do not. */
 uint64_t tokens_expire_ns(const struct tokens *t, enum token_kind kind);
 /* The name in the file: "management", "inference", "API". */
 const char *token_kind_name(enum token_kind kind);
@@ -54,8 +58,9 @@ const char *token_kind_name(enum token_kind kind);
 const char *tokens_file_name(const struct tokens *t);
 /* 0, or -errno when the file could not be written: then the old key stays valid. */
 typedef void tokens_renewed(void *arg, int r);
-/* A new key for `kind` (not TOKEN_API). It is written (and synced) by a thread of libuv's pool;
- * when it is in the file, the old one is invalid, and `done` is called. Renewals happen in order.
+/* A new key for `kind` (not TOKEN_API; they were not given). It is written (and synced) by a thread
+ * of libuv's pool; when it is in the file, the old one is invalid, and `done` is called. Renewals
+ * happen in order.
  */
 void tokens_renew(struct tokens *t, enum token_kind kind, uint64_t now_ns, tokens_renewed *done,
 		  void *arg);

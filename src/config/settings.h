@@ -75,7 +75,7 @@ struct settings {
 	char *tmp_dir;                                     /* default: $TEMP, $TMPDIR, /tmp */
 	char *cache_dir; /* absolute; NULL: where workers find it */
 	bool no_config_snapshots;
-	char *key_file;
+	char *key_file, *keys_from;
 	/* the other keys of TorchServe */
 	char *workflow_store; /* default: model_store */
 	char *model_snapshot; /* JSON; goes before load_models */

@@ -103,6 +103,9 @@ const struct setting settings_own[] = {
 	ROW(SECURITY, SETTING_TEXT, key_file, "key_file.json", NULL,
 	    "File that the keys are written to at the start, readable for its owner only; two "
 	    "servers in one folder need two"),
+	ROW(SECURITY, SETTING_TEXT, keys_from, NULL, NULL,
+	    "File with keys to take instead of fresh ones, as key_file has them: several servers "
+	    "share it. They do not expire, and /token does not replace them"),
 
 	NUMBER(FILES, drain_timeout, "30", "0..86400",
 	       "Seconds that stopping waits for requests in progress"),

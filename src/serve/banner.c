@@ -122,14 +122,15 @@ static void banner_ignored(const struct settings *s)
 /* As TorchServe says it, and how to do it. */
 static void banner_keys(const struct settings *s)
 {
-	_cleanup_(freep) char *path = realpath(s->key_file, NULL);
+	const char *file = s->keys_from ? s->keys_from : s->key_file;
+	_cleanup_(freep) char *path = realpath(file, NULL);
 
 	if (s->disable_token_authorization)
 		return;
 	log_info("Token authorization is enabled: calls need the header Authorization: Bearer KEY, "
 		 "with the inference key for predictions and the management key for models. "
 		 "--disable-token-auth (disable_token_authorization=true) does without");
-	log_info("Key file located at %s", path ? path : s->key_file);
+	log_info("Key file located at %s", path ? path : file);
 }
 
 /* What was given, and by whom: nothing that an earlier run left counts unseen. */

@@ -33,7 +33,7 @@
 
 #define SERVE_DOORS 3
 #define SERVE_WORKER_GRACE_MS 10000
-#define SERVE_DEV_GRACE_MS 500 /* who ends it sees what it is at */
+#define SERVE_DEV_GRACE_MS 500          /* who ends it sees what it is at */
 #define SERVE_TOKEN_LIFE_S 3155760000.0 /* a century: with the present time it still fits */
 #define SERVE_CATALOGUE_MAX ((size_t)1 << 20)
 
@@ -196,6 +196,8 @@ static int serve_make_tokens(struct server *s, struct buf *why)
 
 	if (s->settings->disable_token_authorization)
 		return 0;
+	if (s->settings->keys_from)
+		return tokens_create_given(&s->tokens, &s->loop, s->settings->keys_from, why);
 	return tokens_create(&s->tokens, &s->loop, s->settings->key_file, life_ns, clock_wall_ns(),
 			     why);
 }

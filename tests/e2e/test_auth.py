@@ -151,7 +151,7 @@ def test_another_place_for_the_keys(serve, tmp_path):
     server = serve(store=tmp_path / "store", disable_token_authorization=None, wait=False,
                    key_file=place)
     eventually(lambda: place.exists() and server.answers())
-    assert f"Key file located at {place}\n" in server.log("ts_log.log")
+    eventually(lambda: f"Key file located at {place}\n" in server.log("ts_log.log"))
     assert not (server.root / "key_file.json").exists()
     assert_error(server.get("/ping"), 400, "InvalidKeyException",
                  refused(MISSING, "inference", "mine.json"))
@@ -175,6 +175,41 @@ def test_keys_of_another_server_stay(serve, tmp_path):
     assert second.get("/ping", headers=bearer(key)).status_code == 200
     second.stop()
     assert not (tmp_path / "keys.json").exists()
+
+
+def test_servers_that_share_given_keys(serve, tmp_path):
+    """What a Secret of Kubernetes brings: a folder of links, read-only. /token leaves it alone."""
+    given = {kind: {"key": f"{kind}-0123456789abcdef"} for kind in ("inference", "management")}
+    secret = tmp_path / "secret"
+    (secret / "..data").mkdir(parents=True)
+    (secret / "..data" / "keys.json").write_text(json.dumps(given))
+    (secret / "keys.json").symlink_to("..data/keys.json")
+    settings = {"disable_token_authorization": None, "wait": False, "load_models": None,
+                "keys_from": secret / "keys.json"}
+    for server in (serve(**settings), serve(**settings)):
+        eventually(server.answers)
+        assert server.get("/ping", headers=bearer(given["inference"]["key"])).status_code == 200
+        assert server.manage("GET", "/models", headers=bearer(given["management"]["key"])).ok
+        assert_error(server.get("/ping"), 400, "InvalidKeyException",
+                     refused(MISSING, "inference", "keys.json"))
+        assert_error(server.manage("GET", "/token?type=inference"), 400, "InvalidKeyException",
+                     "The keys of this server come from a file that others share (keys_from): "
+                     "change them there, and restart.")
+        located = f"Key file located at {secret / '..data' / 'keys.json'}\n"
+        eventually(lambda s=server, text=located: text in s.log("ts_log.log"))
+        assert server.metric("sconce_token_expiry_timestamp_seconds", token="inference") == 0
+        assert not (server.root / "key_file.json").exists()
+        server.stop()
+    assert json.loads((secret / "keys.json").read_text()) == given
+
+
+def test_given_keys_that_are_not_there(serve, tmp_path):
+    server = serve(disable_token_authorization=None, wait=False, load_models=None,
+                   keys_from=tmp_path / "none.json")
+    assert server.wait() == 1
+    server.ended = True
+    assert (f"cannot start: {tmp_path / 'none.json'}: no keys can be taken from this file "
+            "(keys_from): No such file or directory\n") in server.console
 
 
 def test_expired(serve, tmp_path):
