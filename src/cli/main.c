@@ -46,6 +46,8 @@ static const struct command rows[] = {
 	  &pipeline_command, NULL },
 	{ "profile", profile_main, "draw what a handler spends its time on", &profile_command,
 	  NULL },
+	{ "pull", pull_main, "fetch archives into a model store, with their checksums",
+	  &pull_command, NULL },
 	{ "archive", archiver_main, "pack a model archive (as torch-model-archiver)",
 	  &archiver_command, NULL },
 	{ "torchserve", torchserve_main, "the torchserve command, as TorchServe users type it",

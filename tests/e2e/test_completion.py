@@ -27,7 +27,8 @@ words=("$@") CURRENT=$#
 _sconce
 """
 COMMANDS = ["serve", "new", "dev", "models", "call", "bench", "engines", "optimize", "pipeline",
-            "profile", "archive", "torchserve", "logs", "settings", "completion", "version", "help"]
+            "profile", "pull", "archive", "torchserve", "logs", "settings", "completion", "version",
+            "help"]
 SHELLS = {"bash": ["bash", "--norc", "-c", BASH], "zsh": ["zsh", "-f", "-c", ZSH]}
 
 

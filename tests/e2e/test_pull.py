@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sconce pull`: a model store as lists say, or as it was."""
+
+import hashlib
+import subprocess
+
+import pytest
+
+from e2e.file_server import FileServer
+from e2e.server import BIN
+
+FILES = {"cat.mar": b"a cat" * 40_000, "dog.mar": b"a dog"}
+SUMS = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
+
+
+@pytest.fixture
+def files():
+    with FileServer(dict(FILES)) as server:
+        yield server
+
+
+def pull(store, *words):
+    return subprocess.run([BIN / "sconce", "pull", "--into", store, *map(str, words)],
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+def a_list(folder, *lines, name="models.list"):
+    path = folder / name
+    path.write_text("\n".join(("# name sha256 url", "", *lines)) + "\n")
+    return path
+
+
+def listed(store):
+    return sorted(path.name for path in store.iterdir())
+
+
+def test_what_is_missing_is_fetched_once(files, tmp_path):
+    store = tmp_path / "new" / "store"
+    first = a_list(tmp_path, f"cat.mar {SUMS['cat.mar']} {files.url('plain/cat.mar')}")
+    more = f"dog.mar\t{SUMS['dog.mar'].upper()}  {files.url('to/plain/dog.mar')}"
+    second = a_list(tmp_path, more, name="more.list")
+    done = pull(store, first, second)
+    assert (done.returncode, done.stdout) == (0, "cat.mar: fetched\ndog.mar: fetched\n")
+    assert {name: (store / name).read_bytes() for name in listed(store)} == FILES
+    asked = len(files.requests)
+    done = pull(store, first, second)
+    assert (done.returncode, done.stdout) == (0, "cat.mar: is there\ndog.mar: is there\n")
+    assert len(files.requests) == asked
+
+
+def test_a_wrong_checksum_leaves_the_store_as_it_was(files, tmp_path):
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "dog.mar").write_bytes(b"an old dog")
+    models = a_list(
+        tmp_path, f"cat.mar {SUMS['cat.mar']} {files.url('plain/cat.mar')}",
+        f"dog.mar {SUMS['cat.mar']} {files.url('plain/dog.mar?signature=secret')}")
+    done = pull(store, models)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"dog.mar: what {files.url('plain/dog.mar')} has is not what was wanted: its SHA-256 is "
+        f"{SUMS['dog.mar']}, not {SUMS['cat.mar']} ({models}:4)\n")
+    assert listed(store) == ["dog.mar"]
+    assert (store / "dog.mar").read_bytes() == b"an old dog"
+
+
+def test_what_has_changed_is_replaced(files, tmp_path):
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "dog.mar").write_bytes(b"an old dog")
+    (store / "old.mar").write_bytes(b"of yesterday")
+    (store / "folder").mkdir()
+    (store / ".hidden").write_text("x")
+    models = a_list(tmp_path, f"dog.mar {SUMS['dog.mar']} {files.url('breaks/dog.mar')}")
+    assert pull(store, models).returncode == 0
+    assert listed(store) == [".hidden", "dog.mar", "folder", "old.mar"]
+    assert (store / "dog.mar").read_bytes() == FILES["dog.mar"]
+    assert pull(store, "--prune", models).stdout == "dog.mar: is there\nold.mar: removed\n"
+    assert listed(store) == [".hidden", "dog.mar", "folder"]
+
+
+@pytest.mark.parametrize("path, cause", [
+    ("missing/cat.mar", ". The server answered 404"),
+    ("away/cat.mar", " does not match any allowed URL(s)"),
+])
+def test_what_cannot_be_fetched(files, tmp_path, path, cause):
+    store = tmp_path / "store"
+    url = files.url(path)
+    allowed = files.url("missing/.*") + "," + files.url("away/.*")
+    models = a_list(tmp_path, f"cat.mar {SUMS['cat.mar']} {url}?signature=secret")
+    done = pull(store, "--allowed", allowed, models)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"cat.mar: cannot be fetched from {url}") and cause in done.stderr
+    assert "secret" not in done.stderr
+    assert listed(store) == []
+
+
+@pytest.mark.parametrize("line, fault", [
+    ("../cat.mar " + "0" * 64 + " http://x/", "'../cat.mar' is no name of a file"),
+    (".cat.mar " + "0" * 64 + " http://x/", "'.cat.mar' is no name of a file"),
+    ("cat.mar 0123 http://x/", "'cat.mar' has no SHA-256 of 64 hexadecimal digits"),
+    ("cat.mar " + "0" * 64, "'cat.mar' has no address http://… or https://…"),
+    ("cat.mar " + "0" * 64 + " file:///etc/passwd", "'cat.mar' has no address"),
+    ("cat.mar " + "0" * 64 + " http://x/ y", "'cat.mar' has more than"),
+    ("dog.mar " + "0" * 64 + " http://x/", "'dog.mar' is there twice"),
+])
+def test_lists_that_are_refused(files, tmp_path, line, fault):
+    """Before anything is fetched."""
+    models = a_list(tmp_path, f"dog.mar {SUMS['dog.mar']} {files.url('plain/dog.mar')}", line)
+    done = pull(tmp_path / "store", models)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"sconce pull: {models}:4: {fault}"), done.stderr
+    assert not files.requests
+
+
+def test_usage(tmp_path):
+    assert "none.list cannot be read: No such file" in pull(tmp_path, tmp_path / "none.list").stderr
+    models = a_list(tmp_path)
+    late = pull(tmp_path, "--limit", "soon", models)
+    assert "--limit soon is no number of seconds" in late.stderr
+    assert pull(tmp_path, models).returncode == 0
