@@ -10,9 +10,12 @@
 #include "auth/tokens.h"
 #include "base/clock.h"
 #include "log/log.h"
+#include "wire/accept.h"
 
 #define SCRAPE_TEXT_MAX ((size_t)64 << 20)
 #define SCRAPE_NAMES_MAX 64
+#define SCRAPE_OPEN "application/openmetrics-text"
+#define SCRAPE_CLASSIC "text/plain; version=0.0.4; charset=utf-8"
 
 /* In the order in which they are listed. */
 static const struct scrape_family {
@@ -195,8 +198,27 @@ static void scrape_refresh(struct api *a)
 		scrape_net(a);
 }
 
+static void scrape_write(const struct metrics *m, bool open, struct slice prefix,
+			 const struct slice *names, unsigned n, struct buf *out)
+{
+	if (open)
+		metrics_write_open(m, prefix, names, n, (int64_t)(clock_wall_ns() - clock_now_ns()),
+				   out);
+	else
+		metrics_write_prefixed(m, prefix, names, n, out);
+}
+
+/* Who names OpenMetrics, and wants it no less than the classic text. */
+static bool scrape_wants_open(const struct call *c)
+{
+	struct slice accept = http_head_get(&c->x->head, "accept");
+	int weight = accept_weight(accept, SLICE(SCRAPE_OPEN), SLICE("1.0.0"));
+
+	return weight > 0 && weight >= accept_weight(accept, SLICE("text/plain"), SLICE("0.0.4"));
+}
+
 /* Of TorchServe's families, legacy mode shows three counters. */
-static void scrape_legacy(const struct metrics *m, const struct slice *names, unsigned n,
+static void scrape_legacy(const struct metrics *m, bool open, const struct slice *names, unsigned n,
 			  struct buf *out)
 {
 	static const struct slice counters[] = {
@@ -214,7 +236,7 @@ static void scrape_legacy(const struct metrics *m, const struct slice *names, un
 				break;
 			}
 	if (n_kept)
-		metrics_write(m, kept, n_kept, out);
+		scrape_write(m, open, SLICE(""), kept, n_kept, out);
 }
 
 void scrape_metrics(struct call *c)
@@ -225,6 +247,8 @@ void scrape_metrics(struct call *c)
 	const struct metrics *m = c->api->fleet->metrics;
 	unsigned n = 0;
 
+	bool open = scrape_wants_open(c);
+
 	while (http_query_next(&c->region, &rest, &name, &value) > 0)
 		if (slice_eq(name, SLICE("name[]")) && n < SCRAPE_NAMES_MAX)
 			names[n++] = value;
@@ -232,11 +256,13 @@ void scrape_metrics(struct call *c)
 	/* TorchServe's default mode writes its metrics to logs and leaves this page empty. Ours are
 	 * nowhere else: they are here in every mode. */
 	if (mode == METRICS_PROMETHEUS)
-		metrics_write(m, names, n, &out);
+		scrape_write(m, open, SLICE(""), names, n, &out);
 	if (mode == METRICS_LEGACY)
-		scrape_legacy(m, names, n, &out);
+		scrape_legacy(m, open, names, n, &out);
 	if (mode != METRICS_PROMETHEUS)
-		metrics_write_prefixed(m, SLICE("sconce_"), names, n, &out);
-	call_answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&out));
+		scrape_write(m, open, SLICE("sconce_"), names, n, &out);
+	buf_puts(&out, open ? METRICS_OPEN_END : "");
+	call_answer(c, 200, open ? SCRAPE_OPEN "; version=1.0.0; charset=utf-8" : SCRAPE_CLASSIC,
+		    buf_slice(&out));
 	buf_finish(&out);
 }

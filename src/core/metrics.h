@@ -7,7 +7,7 @@
  * Text comes out in Prometheus' exposition format 0.0.4, in the style of TorchServe's client:
  * `name{a="x",b="y",} 1.0` (trailing comma in the braces, doubles as Java prints them: `1.0`,
  * `2.7724E7`). Bounded: at most `series_max` series per family; more are counted in
- * `sconce_metric_series_dropped_total`. Loop thread only.
+ * `sconce_metric_series_dropped_total`; or in OpenMetrics. Loop thread only.
  */
 
 #include <stdbool.h>
@@ -66,10 +66,28 @@ static inline void metric_set(struct metric *m, double v)
 }
 
 void metric_observe(struct metric *m, double v);
+
+/* A request that is observed, by what it is known: the newest of each bucket is its exemplar. Ids
+ * are copied; what is longer is cut. */
+#define METRIC_REQUEST_ID_MAX 36
+#define METRIC_TRACE_ID_MAX 32
+
+struct metric_request {
+	const char *request_id, *trace_id; /* NULL or "": there is none; one of them there is */
+	uint64_t at_ns;
+};
+
+void metric_observe_request(struct metric *m, double v, const struct metric_request *r);
 /* Appends the text; only families whose sample names are in `names` (n > 0), or all (n == 0). */
 void metrics_write(const struct metrics *m, const struct slice *names, unsigned n, struct buf *out);
 /* The same of families whose name begins with `prefix`. */
 void metrics_write_prefixed(const struct metrics *m, struct slice prefix, const struct slice *names,
 			    unsigned n, struct buf *out);
+/* In OpenMetrics 1.0, families whose name begins with `prefix`. At the end of all of them the
+ * caller puts METRICS_OPEN_END. `wall_ns`: what makes at_ns of exemplars time since 1970. A family
+ * whose name is another's with one of OpenMetrics' endings is left out. */
+#define METRICS_OPEN_END "# EOF\n"
+void metrics_write_open(const struct metrics *m, struct slice prefix, const struct slice *names,
+			unsigned n, int64_t wall_ns, struct buf *out);
 /* A double as Java's Double.toString prints it (shortest form that reads back equal). */
 void metric_write_double(struct buf *out, double v);

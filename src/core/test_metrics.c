@@ -25,11 +25,10 @@ static void writes_the_exact_text(void **state)
 	metric_add(metric_get(f, values), 2);
 	metric_add(metric_get(f, values), 3);
 	metrics_write(m, &name, 1, &out);
-	assert_string_equal(buf_cstr(&out),
-			    "# HELP Requests2XX a \\\\ b\\nc\n"
-			    "# TYPE Requests2XX counter\n"
-			    "Requests2XX{Level=\"Host\",Hostname=\"a\\\"b\\\\c\\nd"
-			    "\xc3\xa9\xef\xbf\xbd\",} 5.0\n");
+	assert_string_equal(buf_cstr(&out), "# HELP Requests2XX a \\\\ b\\nc\n"
+					    "# TYPE Requests2XX counter\n"
+					    "Requests2XX{Level=\"Host\",Hostname=\"a\\\"b\\\\c\\nd"
+					    "\xc3\xa9\xef\xbf\xbd\",} 5.0\n");
 	buf_finish(&out);
 	metrics_destroy(m);
 }
@@ -167,9 +166,80 @@ static void a_series_without_a_value_is_not_there(void **state)
 	metrics_destroy(m);
 }
 
+static void open_metrics_has_names_of_its_own(void **state)
+{
+	static const char *const one[] = { "a" };
+	static const double bounds[] = { 0.0001, 2 };
+	struct metrics *m = metrics_create(10);
+	struct slice value = SLICE("x\"y"), prefix = SLICE("t_");
+	struct buf out = BUF_INIT(1 << 20);
+
+	(void)state;
+	metric_add(metric_get(metrics_family(m, "t_busy_seconds_total", METRIC_COUNTER,
+					     "Say \"x\".", one, 1),
+			      &value),
+		   1.5);
+	metric_add(
+		metric_get(metrics_family(m, "t_Requests2XX", METRIC_COUNTER, "r", NULL, 0), NULL),
+		2);
+	metric_set(metric_get(metrics_family(m, "t_open", METRIC_GAUGE, "o", NULL, 0), NULL), 3);
+	metric_set(
+		metric_get(metrics_family(m, "t_open_total", METRIC_COUNTER, "all", NULL, 0), NULL),
+		4);
+	metric_family_buckets(metrics_family(m, "t_h", METRIC_HISTOGRAM, "h", NULL, 0), bounds, 2);
+	metric_get(metrics_family(m, "t_h", METRIC_HISTOGRAM, "h", NULL, 0), NULL);
+	metric_get(metrics_family(m, "t_h_count", METRIC_GAUGE, "not this", NULL, 0), NULL);
+	metrics_write_open(m, prefix, NULL, 0, 0, &out);
+	assert_string_equal(buf_cstr(&out),
+			    "# TYPE t_busy_seconds counter\n# UNIT t_busy_seconds seconds\n"
+			    "# HELP t_busy_seconds Say \\\"x\\\".\n"
+			    "t_busy_seconds_total{a=\"x\\\"y\"} 1.5\n"
+			    "# TYPE t_Requests2XX unknown\n# HELP t_Requests2XX r\n"
+			    "t_Requests2XX 2.0\n"
+			    "# TYPE t_open gauge\n# HELP t_open o\nt_open 3.0\n"
+			    "# TYPE t_open_total unknown\n# HELP t_open_total all\n"
+			    "t_open_total 4.0\n"
+			    "# TYPE t_h histogram\n# HELP t_h h\n"
+			    "t_h_bucket{le=\"0.0001\"} 0\nt_h_bucket{le=\"2.0\"} 0\n"
+			    "t_h_bucket{le=\"+Inf\"} 0\nt_h_count 0.0\nt_h_sum 0.0\n");
+	buf_finish(&out);
+	metrics_destroy(m);
+}
+
+static void buckets_bear_their_newest_request(void **state)
+{
+	static const double bounds[] = { 1 };
+	struct metrics *m = metrics_create(10);
+	struct metric_family *f = metrics_family(m, "h", METRIC_HISTOGRAM, "", NULL, 0);
+	struct slice name = SLICE("h_bucket");
+	struct buf out = BUF_INIT(1 << 20);
+	struct metric *h;
+
+	(void)state;
+	metric_family_buckets(f, bounds, 1);
+	h = metric_get(f, NULL);
+	metric_observe_request(h, 0.5, &(struct metric_request){ "old", NULL, 1000000000 });
+	metric_observe_request(h, 0.25, &(struct metric_request){ "a\"b", NULL, 2000000000 });
+	metric_observe(h, 0.125);
+	metric_observe_request(
+		h, 9,
+		&(struct metric_request){ "0123456789012345678901234567890123456789", "feed", 3 });
+	metrics_write_open(m, SLICE("h"), &name, 1, 500000000, &out);
+	assert_string_equal(buf_cstr(&out),
+			    "# TYPE h histogram\n# HELP h \n"
+			    "h_bucket{le=\"1.0\"} 3 # {request_id=\"a\\\"b\"} 0.25 2.500\n"
+			    "h_bucket{le=\"+Inf\"} 4 # {trace_id=\"feed\",request_id="
+			    "\"012345678901234567890123456789012345\"} 9.0 0.500\n"
+			    "h_count 4.0\nh_sum 9.875\n");
+	buf_finish(&out);
+	metrics_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(open_metrics_has_names_of_its_own),
+		cmocka_unit_test(buckets_bear_their_newest_request),
 		cmocka_unit_test(writes_the_exact_text),
 		cmocka_unit_test(histograms_are_cumulative),
 		cmocka_unit_test(doubles_look_like_javas),

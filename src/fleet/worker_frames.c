@@ -224,8 +224,9 @@ static void worker_observe_done(struct worker *w, const struct request *r, const
 		  (double)(waited / NS_PER_US) },
 		{ &w->shared->telemetry->queue_time, (double)(waited / NS_PER_MS) },
 	};
+	const struct metric_request about = { .request_id = r->uuid, .at_ns = w->progress_ns };
 
-	metric_observe(m->request_seconds, (double)took / 1e9);
+	metric_observe_request(m->request_seconds, (double)took / 1e9, &about);
 	if (r->op == REQUEST_DESCRIBE)
 		return;
 	meter_update_all(changes, ARRAY_LEN(changes), w->label, SLICE_NULL);
