@@ -31,8 +31,8 @@ install: build ## install under PREFIX (default /usr/local), or DESTDIR/PREFIX
 uninstall: ## remove what `make install` has put there (the same PREFIX and DESTDIR)
 	@$(PYTHON) tools/uninstall.py $(BUILD) "$(abspath $(PREFIX))" "$(DESTDIR)"
 
-wheel: ## make dist/sconce-….whl, which needs no compiler and no libraries where it is installed
-	@tools/wheel.sh
+wheel: ## make dist/sconce-….whl, which needs no compiler and no libraries (ARCH=arm64)
+	@ARCH=$(ARCH) tools/wheel.sh
 
 demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
 	@tools/setup.sh demo

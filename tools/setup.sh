@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what a task needs, and nothing when it is there already:
-#   tools/setup.sh build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|bench-image|
-#     fuzz|format|docs
+#   tools/setup.sh build|wheel|wheel-arm64|test|engines|compat|demo|examples|bench|bench-sconce|
+#     bench-image|fuzz|format|docs
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -12,8 +12,8 @@ cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
-TASKS="build|wheel|test|engines|compat|demo|examples|bench|bench-sconce|bench-image|fuzz|format"
-TASKS="$TASKS|docs"
+TASKS="build|wheel|wheel-arm64|test|engines|compat|demo|examples|bench|bench-sconce|bench-image"
+TASKS="$TASKS|fuzz|format|docs"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libwebp-dev"
@@ -53,9 +53,27 @@ python_packages() {
 	"$PYTHON" -c 'import pip' 2>/dev/null || echo python3-pip
 }
 
-# Kernels for ARM are tested in an emulator.
+# What is for ARM is compiled here and tested in an emulator.
 arm_packages() {
-	[ "$(uname -m)" != x86_64 ] || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+	[ "$(uname -m)" != x86_64 ] || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user \
+		mmdebstrap
+}
+
+# Debian's libraries for ARM, unpacked into a folder and not installed.
+arm_libraries() {
+	local folder=.cache/arm64 packages suite
+	[ "$(uname -m)" = x86_64 ] || return 0
+	# shellcheck disable=SC2086 # lists of words
+	packages=$(printf '%s\n' libc6-dev libgcc-12-dev $BUILD $WHEEL | grep -- -dev)
+	cmp -s <(echo "$packages") "$folder/packages" && return 0
+	say "unpacking Debian's libraries for arm64"
+	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	rm -rf "$folder"
+	mkdir "$folder"
+	quiet mmdebstrap --variant=extract --arch=arm64 --include="$(echo $packages)" \
+		"$suite" "$folder/root" ||
+		fail "cannot unpack Debian's libraries for arm64 (see $LOG)"
+	echo "$packages" >"$folder/packages"
 }
 
 java_packages() { command -v java >/dev/null || echo default-jre-headless; }
@@ -188,6 +206,12 @@ setup_wheel() {
 	environment .venv-wheel tools/requirements-wheel.txt
 }
 
+setup_wheel_arm64() {
+	# shellcheck disable=SC2046 # a list of words
+	setup_wheel $(arm_packages)
+	arm_libraries
+}
+
 main() {
 	mkdir -p .cache
 	exec 9>.cache/setup.lock
@@ -197,8 +221,10 @@ main() {
 	case ${1:-} in
 	build) setup_build ;;
 	wheel) setup_wheel ;;
+	wheel-arm64) setup_wheel_arm64 ;;
 	test)
 		setup_wheel $TEST $DEPLOY $COMPILER $(arm_packages)
+		arm_libraries
 		environment .venv tests/requirements.txt
 		optimize
 		examples
