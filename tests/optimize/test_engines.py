@@ -2,6 +2,8 @@
 """`sconce optimize` of models that engines serve without a handler."""
 
 import json
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -9,6 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from optimize.conftest import BIN, PATIENCE
 from optimize.test_optimize import result_of, row_of
 
 from sconce.optimize.server import Server
@@ -118,9 +121,19 @@ def test_int8_is_calibrated_by_the_names_of_the_model(workshop):
     assert row.get("error") is None and 0 < row["difference"] < 0.5, row
 
 
-def test_what_is_made_under_a_handler_is_for_engines_too(workshop):
+@pytest.fixture(scope="session")
+def built():
+    """What the engine `torch` needs, which no model waits for that has a handler."""
+    subprocess.run([BIN / "sconce", "engines", "build", "torch", "--python", sys.executable],
+                   check=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("candidate,engine", [
+    ("onnx", "onnx"), ("torchscript-frozen", "torch"), ("aotinductor", "torch")])
+def test_what_is_made_under_a_handler_is_for_engines_too(workshop, candidate, engine):
     """Where one stands in for the handler."""
-    done = workshop.run(workshop.model(), "--shape", "1,4", "--candidates", "onnx")
+    done = workshop.run(workshop.model(), "--shape", "1,4", "--candidates", candidate)
     assert done.returncode == 0, done.stderr
     made = workshop.folder / "made"
     with zipfile.ZipFile(workshop.folder / "net-optimized.mar") as archive:
@@ -128,7 +141,7 @@ def test_what_is_made_under_a_handler_is_for_engines_too(workshop):
     (made / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(
         {"runtime": "native", "model": {"modelName": "net"}}))
     served = Served(made, [[1, 2, 3, 4]])
-    assert served.engine == "onnx" and served.complaint is None
+    assert served.engine == engine and served.complaint is None
     assert len(served.answer[0]) == 3
 
 

@@ -12,7 +12,8 @@ import torch
 
 from sconce.compiled import artifact, runtimes, tree
 from sconce.compiled.model import CompiledModel
-from sconce.optimize import record
+from sconce.optimize import build, record
+from sconce.optimize.failure import Unsuitable
 from ts.torch_handler.base_handler import BaseHandler
 
 
@@ -58,6 +59,15 @@ def test_trees():
     assert tree.paths(skeleton) == ["0.0", "0.1.a", "1.c.0"]
     with pytest.raises(TypeError, match="object is neither a tensor"):
         tree.flatten([object()])
+
+
+def test_an_engine_names_outputs_by_their_places():
+    x = torch.tensor(1)
+    for value, names in ((x, ["output"]), ((x, [x, x]), ["output_0", "output_1_0", "output_1_1"]),
+                         ({"a": x, "b": (x, {"c": x})}, ["a", "b_0", "b_1.c"])):
+        assert build._torch_names(tree.flatten(value)[1]) == names
+    with pytest.raises(Unsuitable):
+        build._torch_names(tree.flatten((x, None))[1])
 
 
 def test_named_tuples_keep_their_names():

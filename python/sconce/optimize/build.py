@@ -19,9 +19,13 @@ from sconce.compiled.runtimes import RUNTIMES
 from sconce.optimize import candidates
 from sconce.optimize.child import tell
 from sconce.optimize.compare import Comparison
+from sconce.optimize.failure import Unsuitable
 from sconce.optimize.record import handler_of, load, original_of
 
 TIMED_S = 0.5
+ENGINE_TYPES = {"bool": "BOOL", "uint8": "UINT8", "int8": "INT8", "int16": "INT16",
+                "int32": "INT32", "int64": "INT64", "float16": "FP16", "float32": "FP32",
+                "float64": "FP64"}
 
 
 class Flat(torch.nn.Module):
@@ -148,12 +152,39 @@ def _write_probe(folder, call):
     torch.save({"inputs": call["inputs"], "outputs": call["outputs"]}, str(folder / "probe.pt"))
 
 
+def _torch_names(skeleton, name="output"):
+    """What the engine `torch` calls the tensors of such an answer."""
+    (kind, content), = skeleton.items()
+    if kind == "tensor":
+        return [name]
+    if kind == "value":
+        raise Unsuitable("its answer has what is no tensor")
+    items = ((k, "%s.%s" % (name, k) if name != "output" else k) for k in content) \
+        if kind in ("dict", "named") else ((i, "%s_%d" % (name, i)) for i in range(len(content)))
+    return [n for k, path in items for n in _torch_names(content[k], path)]
+
+
+def _torch_facts(facts, candidate, subject):
+    """Nobody waits for a compiler where the original is there."""
+    whole = candidate.runtime == "torchscript" and subject.scripted and subject.plain
+    inputs = [{"name": name, "datatype": ENGINE_TYPES[spec["dtype"]],
+               "shape": [-1 if s is None else s for s in spec["shape"]]}
+              for name, spec in zip(subject.input_names, facts["specs"])]
+    return {"config": {"build": False, "inputs": inputs},
+            "output_names": _torch_names(facts["outputs"]) if whole else subject.output_names}
+
+
 def _for_engines(described, job, candidate, subject, folder):
     """Where an engine stands in for the handler it may take what was made, too."""
     if candidate.runtime not in candidates.ENGINES:
         return
-    described.update(candidates.engine_facts(candidate), model=job["serialized"],
-                     input_names=subject.input_names, output_names=subject.output_names)
+    try:
+        named = {"output_names": subject.output_names, **candidates.engine_facts(candidate)}
+        if named["engine"] == "torch":
+            named.update(_torch_facts(described, candidate, subject))
+    except (KeyError, Unsuitable):      # a type, or an answer, that engines do not know
+        return
+    described.update(named, model=job["serialized"], input_names=subject.input_names)
     for kind in ("input", "output"):
         candidates.write_sample(folder, kind, map(plain_array, subject.calls[0][kind + "s"]))
 

@@ -236,7 +236,8 @@ CANDIDATES = [
 ]
 
 
-ENGINES = {"onnx": "onnx", "openvino": "openvino"}      # by the runtime: what runs it, too
+# By the runtime: the engine that runs it, too.
+ENGINES = {"onnx": "onnx", "openvino": "openvino", "torchscript": "torch", "aotinductor": "torch"}
 ALLOW = sorted({c.allow for c in CANDIDATES if c.allow})
 
 
