@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `sconce optimize` decides, writes and shows; what it runs is in tests/optimize."""
 
+import contextlib
 import http.client
 import io
 import json
 import os
+import signal
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sconce.optimize import bare, candidates, choose, measure, pack, report, samples, table, tensors
+from sconce.optimize.child import tell
 from sconce.optimize.failure import Failure, Unsuitable, sentence
+from sconce.optimize.interrupt import uninterrupted
 from sconce.optimize.progress import Progress
 
 
@@ -98,6 +103,39 @@ def test_samples_of_a_folder(tmp_path):
         samples.find(tmp_path / "folder")
 
 
+def written(source, made, place):
+    with pack.Outputs() as outputs:
+        pack.write(source, made, place, outputs)
+        assert not place.is_file()
+        outputs.publish()
+
+
+def test_files_appear_together_or_not_at_all(tmp_path):
+    with contextlib.suppress(KeyboardInterrupt), pack.Outputs() as outputs:
+        for name in ("a", "b"):
+            Path(outputs.add(tmp_path / name)).write_text(name)
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_interrupted_process_tells_is_whole_or_not_there(tmp_path):
+    def interrupted():
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        tell(str(tmp_path / "r.json"), interrupted)
+    assert list(tmp_path.iterdir()) == []
+    tell(str(tmp_path / "r.json"), lambda: 1 / 0, "it failed: ")
+    assert json.loads((tmp_path / "r.json").read_text()) == {"error": "it failed: division by zero"}
+    assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_nobody_interrupts_a_moment():
+    before = signal.getsignal(signal.SIGTERM)
+    with uninterrupted():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_an_archive_is_whole_or_not_there(tmp_path):
     source, made = tmp_path / "source", tmp_path / "made"
     (source / "MAR-INF").mkdir(parents=True)
@@ -108,7 +146,7 @@ def test_an_archive_is_whole_or_not_there(tmp_path):
     (made / "optimized.json").write_text("{}")
     rows = [ORIGINAL, row("a", 200)]
     pack.add_provenance(made, rows, rows[1], {"made_up": False}, {"instances": 2, "threads": 1})
-    pack.write(source, made, tmp_path / "x.mar")
+    written(source, made, tmp_path / "x.mar")
     with zipfile.ZipFile(tmp_path / "x.mar") as archive:
         assert sorted(archive.namelist()) == ["MAR-INF/MANIFEST.json", "optimized/optimized.json"]
         facts = json.loads(archive.read("optimized/optimized.json"))
@@ -117,7 +155,7 @@ def test_an_archive_is_whole_or_not_there(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x.mar").mkdir()       # a folder is in the way
     with pytest.raises(Failure, match="x.mar cannot be written: Is a directory"):
-        pack.write(source, made, tmp_path / "full" / "x.mar")
+        written(source, made, tmp_path / "full" / "x.mar")
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["x.mar"]
     with pytest.raises(Failure, match="--output is the original itself"):
         pack.check_place("x.mar", tmp_path / "x.mar", tmp_path / "x.mar")
@@ -169,14 +207,14 @@ def test_files_from_before_zip_are_packed(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_text(name)
         os.utime(tmp_path / name / name, (1, 1))
-    pack.write(tmp_path / "source", tmp_path / "made", tmp_path / "new.mar")
+    written(tmp_path / "source", tmp_path / "made", tmp_path / "new.mar")
     with zipfile.ZipFile(tmp_path / "new.mar") as archive:
         assert sorted(archive.namelist()) == ["optimized/made", "source"]
 
 
 def test_an_archive_that_cannot_be_written_is_a_sentence(tmp_path):
     with pytest.raises(Failure, match="cannot be written: No such file or directory"):
-        pack.write(tmp_path, tmp_path, tmp_path / "gone" / "new.mar")
+        written(tmp_path, tmp_path, tmp_path / "gone" / "new.mar")
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError("refused"), TimeoutError("late"),

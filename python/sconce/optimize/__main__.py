@@ -3,16 +3,15 @@
 
 import json
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
+from sconce.optimize import interrupt
 from sconce.optimize.failure import Failure, sentence
 from sconce.optimize.source import Source
 
 INTERRUPTED = 130
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _run_of(options, work):
@@ -24,22 +23,9 @@ def _run_of(options, work):
     return HandlerRun(options, work, source)
 
 
-def _interrupt(signum, frame):
-    """Once: what is ended and removed then is not to be interrupted."""
-    for other in SIGNALS:
-        signal.signal(other, lambda *_: None)
-    raise KeyboardInterrupt
-
-
-def _hear_signals():
-    for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP:   # nohup
-            signal.signal(number, _interrupt)
-
-
 def main(text):
     options = json.loads(text)
-    _hear_signals()
+    interrupt.hear()
     work = None
     try:
         work = Path(tempfile.mkdtemp(prefix="sconce-optimize-"))

@@ -40,14 +40,15 @@ class Child:
         return {"error": _death(child.returncode, log)}
 
 
-def tell(result_path, make):
-    """In such a process: what make() returns, or why it did not. It appears whole or not at all."""
+def tell(result_path, make, what=""):
+    """In such a process: what make() returns, or why it did not (`what`: before causes that nobody
+    has written for people). It appears whole or not at all."""
     try:
         result = make()
     except (Failure, Unsuitable) as e:
         result = {"error": str(e)}
     except Exception as e:
-        result = {"error": sentence(e)}
+        result = {"error": what + sentence(e)}
     temporary = result_path + ".part"
     Path(temporary).write_text(json.dumps(result))
     os.replace(temporary, result_path)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The archive that is written: the original, and beside it what was chosen, with its provenance."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from sconce.optimize.failure import Failure
+from sconce.optimize.interrupt import uninterrupted
 
 
 def add_provenance(folder, rows, chosen, samples, serving):
@@ -23,26 +25,50 @@ def add_provenance(folder, rows, chosen, samples, serving):
     path.write_text(json.dumps(facts, indent=1))
 
 
-def write(source_dir, optimized_dir, output):
-    """A new archive, whole or not at all."""
-    temporary = None
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=".%s-" % output.name, dir=output.parent)
+class Outputs:
+    """Files that are written beside their places, and appear there together, or not at all."""
+
+    def __init__(self):
+        self._parts = []    # (temporary, place)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for temporary, _ in self._parts:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+    def add(self, place):
+        descriptor, temporary = tempfile.mkstemp(prefix=".%s-" % place.name, dir=place.parent)
         os.close(descriptor)
+        self._parts.append((temporary, place))
+        return temporary
+
+    def publish(self):
+        """In a moment in which nobody interrupts it."""
+        with uninterrupted():
+            for temporary, place in self._parts:
+                try:
+                    os.chmod(temporary, 0o644)
+                    os.replace(temporary, place)
+                except OSError as e:
+                    raise Failure("%s cannot be written: %s" % (place, e.strerror)) from None
+            self._parts = []
+
+
+def write(source_dir, optimized_dir, output, outputs):
+    """A new archive."""
+    try:
         # Files from before 1980, as reproducible builds have them, are of 1980.
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1,
+        with zipfile.ZipFile(outputs.add(output), "w", zipfile.ZIP_DEFLATED, compresslevel=1,
                              strict_timestamps=False) as archive:
             for base, prefix in ((source_dir, ""), (optimized_dir, "optimized/")):
                 for file in sorted(p for p in Path(base).rglob("*") if p.is_file()):
                     if "__pycache__" not in file.parts:
                         archive.write(file, prefix + file.relative_to(base).as_posix())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, output)
     except OSError as e:
         raise Failure("%s cannot be written: %s" % (output, e.strerror)) from None
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
 
 
 def check_folder(option, given, place):

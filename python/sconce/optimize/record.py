@@ -16,6 +16,7 @@ from sconce.compiled import tree
 from sconce.compiled.difference import difference
 from sconce.in_process import Model
 from sconce.optimize import samples
+from sconce.optimize.child import tell
 from sconce.optimize.failure import Failure, sentence
 
 CALLS_MAX = 64
@@ -187,13 +188,7 @@ def record(job):
 
 def main(job_path, result_path):
     job = json.loads(Path(job_path).read_text())
-    try:
-        result = record(job)
-    except Failure as e:
-        result = {"error": str(e)}
-    except Exception as e:
-        result = {"error": "the samples cannot be recorded: %s" % sentence(e)}
-    Path(result_path).write_text(json.dumps(result))
+    tell(result_path, lambda: record(job), "the samples cannot be recorded: ")
 
 
 if __name__ == "__main__":

@@ -153,9 +153,15 @@ class Run:
             pack.add_provenance(self.made(chosen), self.rows, chosen, {
                 "made_up": self.made_up, "calls": self.n_calls,
                 "files": [p.name for p in self.bodies]}, self.serving)
-            pack.write(self.source.dir, self.made(chosen), self.output)
-        self._tell(chosen, why)
+        verdict = self._verdict(chosen, why)
+        with pack.Outputs() as outputs:
+            if chosen:
+                pack.write(self.source.dir, self.made(chosen), self.output, outputs)
+            place = self._report(verdict, chosen, outputs)
+            outputs.publish()
+        self._tell(chosen, why, verdict, place)
         return 0 if chosen else NOTHING_CHOSEN
+
     def _verdict(self, chosen, why):
         if not chosen:
             return "Nothing was chosen: %s." % why
@@ -171,7 +177,7 @@ class Run:
         n, threads = self.serving["instances"], self.serving["threads"]
         return "%d instance%s with %d thread%s" % (n, "s" * (n > 1), threads, "s" * (threads > 1))
 
-    def _report(self, verdict, chosen):
+    def _report(self, verdict, chosen, outputs):
         place = self.o["report"] or (str(self.output.with_suffix(".html")) if chosen else None)
         if not place:
             return None
@@ -187,15 +193,13 @@ class Run:
         if self.serving:
             facts["Most answers"] = self._advice() + ", of those that were tried"
         try:
-            Path(place).write_text(report.document(self.source.name, verdict, self.rows, chosen,
-                                                   self.instances, facts))
+            Path(outputs.add(Path(place).resolve())).write_text(report.document(
+                self.source.name, verdict, self.rows, chosen, self.instances, facts))
         except OSError as e:
             raise Failure("--report %s: %s" % (place, e.strerror)) from None
         return place
 
-    def _tell(self, chosen, why):
-        verdict = self._verdict(chosen, why)
-        place = self._report(verdict, chosen)
+    def _tell(self, chosen, why, verdict, place):
         if self.o["json"]:
             print(json.dumps({
                 "model": self.source.name, "chosen": chosen and chosen["name"], "why": why,
