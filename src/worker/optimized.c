@@ -18,6 +18,7 @@
 #include "pipeline/npy.h"
 #include "pipeline/tensor.h"
 #include "worker/body.h"
+#include "worker/piped.h"
 
 #define OPTIMIZED_FOLDER "optimized"
 #define OPTIMIZED_FORMAT 1
@@ -237,7 +238,7 @@ static int optimized_load(struct optimized *o, struct model *m, const struct mod
 			  struct pipeline *p, struct sconce_error *e)
 {
 	yyjson_val *config;
-	_cleanup_(freep) char *json = NULL;
+	_cleanup_(freep) char *json = NULL, *hint = NULL;
 	struct model_wish w = *original;
 	int r = facts_read(o, original, e);
 
@@ -249,6 +250,7 @@ static int optimized_load(struct optimized *o, struct model *m, const struct mod
 	w.dir = o->dir;
 	w.file = facts_text(o, "artifact");
 	w.config = json ? json : "{}";
+	w.hint = hint = piped_hint(p, config);
 	r = model_open(m, &w, e);
 	if (r >= 0)
 		r = sample_try(o, m, e);

@@ -26,19 +26,25 @@ static void put(const char *name, struct slice content)
 	assert_int_equal(file_write_atomic(path, content, 0644), 0);
 }
 
-static void put_row(const char *name, float first)
+static void put_tensor(const char *name, uint32_t dtype, void *data, int64_t n)
 {
 	_cleanup_(buf_finish) struct buf file = BUF_INIT(4096);
-	float row[3] = { first, 2, 100 };
-	struct sconce_tensor t = { .data = row,
-				   .bytes = sizeof(row),
-				   .dtype = SCONCE_FP32,
+	struct sconce_tensor t = { .data = data,
+				   .bytes = (uint64_t)n * sconce_dtype_size(dtype),
+				   .dtype = dtype,
 				   .ndim = 2,
-				   .shape = { 1, 3 } };
+				   .shape = { 1, n } };
 	struct sconce_error e;
 
 	assert_int_equal(npy_write(&file, &t, &e), 0);
 	put(name, buf_slice(&file));
+}
+
+static void put_row(const char *name, float first)
+{
+	float row[3] = { first, 2, 100 };
+
+	put_tensor(name, SCONCE_FP32, row, 3);
 }
 
 #define FACTS_OF(model, engine, artifact, device, input, output, tolerance)                        \
@@ -48,8 +54,7 @@ static void put_row(const char *name, float first)
 #define FACTS(...) FACTS_OF("original.echo", __VA_ARGS__)
 #define USUAL FACTS("echo", "model.echo", "cpu", "input", "output", "0.001")
 
-/* `answer`: what the original has for 1; the engine answers what it is sent. */
-static bool used_with(const char *facts, float answer, struct pipeline *p)
+static bool opened(const char *facts, struct pipeline *p)
 {
 	struct model_wish w = { .engine = "",
 				.dir = folder,
@@ -64,19 +69,34 @@ static bool used_with(const char *facts, float answer, struct pipeline *p)
 	bool r;
 
 	put("optimized/optimized.json", slice_str(facts));
-	put_row("optimized/sample-output-0.npy", answer);
 	r = optimized_open(&m, &w, p);
 	if (r)
-		assert_non_null(strstr(m.path, "/optimized/model.echo"));
+		assert_non_null(strstr(m.path, "/optimized/model."));
 	else
 		assert_null(m.engine);
 	model_close(&m);
 	return r;
 }
 
+/* `answer`: what the original has for 1; the engine answers what it is sent. */
 static bool used(const char *facts, float answer)
 {
-	return used_with(facts, answer, NULL);
+	put_row("optimized/sample-output-0.npy", answer);
+	return opened(facts, NULL);
+}
+
+/* The same for what this pipeline needs. */
+static bool opened_for(const char *facts, const char *steps)
+{
+	struct sconce_error e;
+	struct pipeline *p;
+	bool r;
+
+	if (pipeline_parse_text(slice_str(steps), &p, &e) < 0)
+		fail_msg("%s", e.text);
+	r = opened(facts, p);
+	pipeline_free(p);
+	return r;
 }
 
 static int set_up(void **state)
@@ -149,23 +169,29 @@ static void what_cannot_be_used_is_not(void **state)
 /* It may have lost a name or a dimension that the pipeline needs, and the original has. */
 static void what_the_pipeline_does_not_fit_is_not_used(void **state)
 {
-	static const char *const steps[] = {
-		"[{\"from_npy\": {\"as\": \"a\"}},"
-		" {\"infer\": {\"inputs\": {\"input\": \"a\"}}}, \"encode_json\"]",
-		"[{\"from_npy\": {\"as\": \"a\"}},"
-		" {\"infer\": {\"inputs\": {\"other\": \"a\"}}}, \"encode_json\"]",
-	};
-	struct sconce_error e;
+	(void)state;
+	put_row("optimized/sample-output-0.npy", 1);
+	assert_true(opened_for(USUAL, "[{\"from_npy\": {\"as\": \"a\"}}, {\"infer\": "
+				      "{\"inputs\": {\"input\": \"a\"}}}, \"encode_json\"]"));
+	assert_false(opened_for(USUAL, "[{\"from_npy\": {\"as\": \"a\"}}, {\"infer\": "
+				       "{\"inputs\": {\"other\": \"a\"}}}, \"encode_json\"]"));
+}
+
+/* Also where the pipeline tells the engine of inputs. */
+static void its_own_configuration_is_what_its_engine_gets(void **state)
+{
+	int64_t rows = 1;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-		struct pipeline *p;
-
-		if (pipeline_parse_text(slice_str(steps[i]), &p, &e) < 0)
-			fail_msg("%s", e.text);
-		assert_int_equal(used_with(USUAL, 1, p), i == 0);
-		pipeline_free(p);
-	}
+	put("optimized/model.hostile", SLICE("good if told"));
+	put_tensor("optimized/sample-input-0.npy", SCONCE_UINT8, (char[]){ "good    " }, 8);
+	put_tensor("optimized/sample-output-0.npy", SCONCE_INT64, &rows, 1);
+	assert_true(opened_for("{\"format\":1,\"model\":\"original.echo\",\"engine\":\"hostile\","
+			       "\"artifact\":\"model.hostile\",\"device\":\"cpu\",\"config\":"
+			       "{\"told\":1},\"input_names\":[\"word\"],"
+			       "\"output_names\":[\"rows\"]}",
+			       "[{\"from_raw\": {\"shape\": [1, 8], \"datatype\": \"UINT8\"}}, "
+			       "\"infer\", \"encode_json\"]"));
 }
 
 static void a_sample_that_is_cut_short_proves_nothing(void **state)
@@ -185,6 +211,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_cannot_be_used_is_not, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_pipeline_does_not_fit_is_not_used, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(its_own_configuration_is_what_its_engine_gets,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_sample_that_is_cut_short_proves_nothing, set_up,
 						tear_down),
 	};

@@ -114,6 +114,11 @@ static int hostile_load(void *engine, const struct sconce_model_options *options
 		raise(SIGFPE);
 	if (strncmp(text, "hang", 4) == 0)
 		pause();
+	if (strncmp(text, "good if told", 12) == 0 && !strstr(options->config, "\"told\"")) {
+		snprintf(error->text, sizeof(error->text), "it was not told: %.200s",
+			 options->config);
+		return -1;
+	}
 	if (strncmp(text, "good", 4) != 0) {
 		snprintf(error->text, sizeof(error->text), "the file says: %s", text);
 		return -1;
