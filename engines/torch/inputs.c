@@ -46,12 +46,13 @@ static int read_shape(yyjson_val *shape, struct sconce_tensor_spec *s, struct sc
 }
 
 int inputs_read(const struct settings *s, struct sconce_tensor_spec *ret, size_t *ret_n,
-		struct sconce_error *e)
+		int *ret_hint, struct sconce_error *e)
 {
 	yyjson_val *inputs = yyjson_obj_get(s->root, "inputs"), *item;
 	size_t i, n;
 
 	*ret_n = 0;
+	*ret_hint = 0;
 	yyjson_arr_foreach(inputs, i, n, item)
 	{
 		if (i == INPUTS_MAX)
@@ -64,6 +65,7 @@ int inputs_read(const struct settings *s, struct sconce_tensor_spec *ret, size_t
 		    read_shape(yyjson_obj_get(item, "shape"), &ret[i], e) < 0)
 			return -1;
 		*ret_n = i + 1;
+		*ret_hint |= yyjson_get_bool(yyjson_obj_get(item, "hint"));
 	}
 	return 0;
 }

@@ -122,7 +122,8 @@ static int load_wish(struct torch *t, const struct sconce_model_options *o,
 				.inputs = inputs };
 	bool fuse = true;
 
-	if (settings_flag(s, "fuse", &fuse, e) < 0 || inputs_read(s, inputs, &w.n_inputs, e) < 0)
+	if (settings_flag(s, "fuse", &fuse, e) < 0 ||
+	    inputs_read(s, inputs, &w.n_inputs, &w.hint, e) < 0)
 		return -1;
 	w.fuse = fuse;
 	settings_warn(s, SETTINGS, t->host);

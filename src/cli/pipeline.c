@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "base/util.h"
 #include "child/capture.h"
 #include "cli/printable.h"
+#include "fleet/fleet.h"
 #include "wire/json.h"
 
 #define PROGRAM "sconce pipeline"
@@ -48,10 +50,9 @@ static const struct option rows[] = {
 
 const struct options pipeline_command = {
 	.program = PROGRAM,
-	.about =
-		"Shows what is done before and behind a model that is served without Python:\n"
-		"the pipeline of its model-config.yaml, or that of its default handler.\n"
-		"`run` does it with files of this machine, without a server.",
+	.about = "Shows what is done before and behind a model that is served without Python:\n"
+		 "the pipeline of its model-config.yaml, or that of its default handler.\n"
+		 "`run` does it with files of this machine, without a server.",
 	.rows = rows,
 	.n = ARRAY_LEN(rows),
 };
@@ -173,8 +174,22 @@ static int document_write(const struct unpacked *u, const struct pipeline_args *
 
 /* ---- the worker ---- */
 
+/* Pictures that it does not read itself go through our Python packages. */
+static void worker_environment_set(void)
+{
+	_cleanup_(freep) char *packages = fleet_packages();
+	const char *inherited = getenv("PYTHONPATH");
+	bool more = inherited && *inherited;
+	_cleanup_(freep) char *path = packages ? mem_printf("%s%s%s", packages, more ? ":" : "",
+							    more ? inherited : "")
+					       : NULL;
+
+	if (path)
+		setenv("PYTHONPATH", path, 1);
+}
+
 /* Its output and exit code are ours. */
-static int worker_run(const char *const *argv)
+static int pipeline_child(const char *const *argv)
 {
 	int status = 0;
 	pid_t pid;
@@ -182,6 +197,7 @@ static int worker_run(const char *const *argv)
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
+		worker_environment_set();
 		execv(argv[0], (char *const *)(uintptr_t)argv);
 		fprintf(stderr, PROGRAM ": %s: %s\n", argv[0], strerror(errno));
 		_exit(1);
@@ -207,7 +223,7 @@ static int worker_ask(const struct unpacked *u, const struct pipeline_args *a)
 	argv[2] = path;
 	for (int i = 0; i < a->files.n; i++)
 		argv[3 + i] = a->files.values[i];
-	return worker_run(argv);
+	return pipeline_child(argv);
 }
 
 int pipeline_main(int argc, char **argv)

@@ -109,5 +109,7 @@ int image_plan_tensor(const struct image_plan *p, struct image_reader *from, voi
 int image_plan_image(const struct image_plan *p, struct image_reader *from, struct image *ret,
 		     struct image_error *e);
 
-/* A picture in memory as if it were a file: its rows, mode and size. It must outlive the reader. */
-int image_reader_of(const struct image *image, struct image_reader **ret, struct image_error *e);
+/* A picture in memory as if it were a file: its rows, mode and size, and the orientation that was
+ * told beside it (1: none). It must outlive the reader. */
+int image_reader_of(const struct image *image, uint8_t orientation, struct image_reader **ret,
+		    struct image_error *e);

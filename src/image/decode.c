@@ -34,6 +34,11 @@ static const struct image_codec *codec_of(const uint8_t *p, size_t n)
 	return NULL;
 }
 
+bool image_is_known(const void *bytes, size_t n)
+{
+	return codec_of(bytes, n);
+}
+
 static int check_size(const struct image_file *f, struct image_error *e)
 {
 	const struct image_info *info = &f->reader.info;

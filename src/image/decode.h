@@ -35,6 +35,8 @@ struct image_reader; /* opaque */
 /* "JPEG"; "picture" for IMAGE_FORMATS, which is one that was in no file. Never NULL. */
 const char *image_format_name(enum image_format format);
 
+/* Do the first bytes say that it is one of these formats? */
+bool image_is_known(const void *bytes, size_t n);
 /* Reads the head. `limits` NULL: the defaults. 0, or negative and *ret NULL. */
 int image_open(const void *bytes, size_t n, const struct image_limits *limits,
 	       struct image_reader **ret, struct image_error *e);

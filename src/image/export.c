@@ -8,7 +8,6 @@
  */
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "image/chain.h"
 
@@ -53,43 +52,6 @@ int sconce_image_open(const void *bytes, size_t n, const struct image_limits *li
 
 /* ---- pictures in memory ---- */
 
-/* Dense channels, as Python has them, and pixels as image.h has them. */
-static void bands_get(const struct image *image, uint32_t y, uint8_t *to)
-{
-	const uint8_t *from = image->pixels + (size_t)y * image->stride;
-	unsigned pixel = image_pixel(image->mode), bands = image_bands(image->mode);
-
-	if (pixel == bands || image->mode == IMAGE_I16) {
-		memcpy(to, from, (size_t)image->width * pixel);
-		return;
-	}
-	for (uint32_t x = 0; x < image->width; x++, from += pixel, to += bands)
-		for (unsigned b = 0; b < bands; b++)
-			to[b] = from[b + (image->mode == IMAGE_LA && b ? 2 : 0)];
-}
-
-static void bands_put(struct image *image, uint32_t y, const uint8_t *from)
-{
-	uint8_t *to = image->pixels + (size_t)y * image->stride;
-	unsigned pixel = image_pixel(image->mode), bands = image_bands(image->mode);
-
-	if (pixel == bands || image->mode == IMAGE_I16) {
-		memcpy(to, from, (size_t)image->width * pixel);
-		return;
-	}
-	for (uint32_t x = 0; x < image->width; x++, from += bands, to += pixel) {
-		to[0] = from[0];
-		to[1] = image->mode == IMAGE_LA ? from[0] : from[1];
-		to[2] = image->mode == IMAGE_LA ? from[0] : from[2];
-		to[3] = image->mode == IMAGE_LA ? from[1] : 255;
-	}
-}
-
-static size_t bands_row(const struct image *image)
-{
-	return (size_t)image->width * (image->mode == IMAGE_I16 ? 2 : image_bands(image->mode));
-}
-
 int sconce_image_hold(enum image_mode mode, uint32_t width, uint32_t height, const void *pixels,
 		      struct image **ret, struct image_error *e)
 {
@@ -107,7 +69,7 @@ int sconce_image_hold(enum image_mode mode, uint32_t width, uint32_t height, con
 		return r;
 	}
 	for (uint32_t y = 0; y < height; y++)
-		bands_put(image, y, (const uint8_t *)pixels + y * bands_row(image));
+		image_put_row(image, y, (const uint8_t *)pixels + y * image_row(image));
 	*ret = image;
 	return 0;
 }
@@ -115,7 +77,7 @@ int sconce_image_hold(enum image_mode mode, uint32_t width, uint32_t height, con
 int sconce_image_again(const struct image *image, struct image_reader **ret,
 		       struct image_info *ret_info, struct image_error *e)
 {
-	int r = image_reader_of(image, ret, e);
+	int r = image_reader_of(image, 1, ret, e);
 
 	if (!r)
 		*ret_info = *image_reader_info(*ret);
@@ -125,7 +87,7 @@ int sconce_image_again(const struct image *image, struct image_reader **ret,
 void sconce_image_bands(const struct image *image, void *to)
 {
 	for (uint32_t y = 0; y < image->height; y++)
-		bands_get(image, y, (uint8_t *)to + y * bands_row(image));
+		image_get_row(image, y, (uint8_t *)to + y * image_row(image));
 }
 
 void sconce_image_drop(struct image *image)

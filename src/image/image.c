@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 
@@ -69,4 +70,47 @@ int image_fail(struct image_error *e, int code, const char *fmt, ...)
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	return code;
+}
+
+/* ---- dense channels ---- */
+
+size_t image_row(const struct image *image)
+{
+	return (size_t)image->width * (image->mode == IMAGE_I16 ? 2 : image_bands(image->mode));
+}
+
+static bool is_dense(enum image_mode mode)
+{
+	return image_pixel(mode) == image_bands(mode) || mode == IMAGE_I16;
+}
+
+void image_get_row(const struct image *image, uint32_t y, uint8_t *to)
+{
+	const uint8_t *from = image->pixels + (size_t)y * image->stride;
+	unsigned pixel = image_pixel(image->mode), bands = image_bands(image->mode);
+
+	if (is_dense(image->mode)) {
+		memcpy(to, from, image_row(image));
+		return;
+	}
+	for (uint32_t x = 0; x < image->width; x++, from += pixel, to += bands)
+		for (unsigned b = 0; b < bands; b++)
+			to[b] = from[b + (image->mode == IMAGE_LA && b ? 2 : 0)];
+}
+
+void image_put_row(struct image *image, uint32_t y, const uint8_t *from)
+{
+	uint8_t *to = image->pixels + (size_t)y * image->stride;
+	unsigned pixel = image_pixel(image->mode), bands = image_bands(image->mode);
+
+	if (is_dense(image->mode)) {
+		memcpy(to, from, image_row(image));
+		return;
+	}
+	for (uint32_t x = 0; x < image->width; x++, from += bands, to += pixel) {
+		to[0] = from[0];
+		to[1] = image->mode == IMAGE_LA ? from[0] : from[1];
+		to[2] = image->mode == IMAGE_LA ? from[0] : from[2];
+		to[3] = image->mode == IMAGE_LA ? from[1] : 255;
+	}
 }

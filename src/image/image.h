@@ -76,6 +76,11 @@ int image_create(struct image *ret, enum image_mode mode, uint32_t width, uint32
 		 struct image_error *e);
 /* NULL and a zeroed image are fine. */
 void image_free(struct image *image);
+/* Dense channels, as Pillow's tobytes() has them (of mode 1 a byte for each pixel): bytes of a row,
+ * and a row out of the picture and into it. */
+size_t image_row(const struct image *image);
+void image_get_row(const struct image *image, uint32_t y, uint8_t *to);
+void image_put_row(struct image *image, uint32_t y, const uint8_t *from);
 /* Writes the sentence; returns `code`. */
 int image_fail(struct image_error *e, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

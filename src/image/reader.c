@@ -107,7 +107,8 @@ static const struct image_reader_ops memory_ops = {
 	.close = memory_close,
 };
 
-int image_reader_of(const struct image *image, struct image_reader **ret, struct image_error *e)
+int image_reader_of(const struct image *image, uint8_t orientation, struct image_reader **ret,
+		    struct image_error *e)
 {
 	struct memory *m = calloc(1, sizeof(*m));
 
@@ -116,7 +117,7 @@ int image_reader_of(const struct image *image, struct image_reader **ret, struct
 		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory for a reader");
 	m->reader.ops = &memory_ops;
 	m->reader.info = (struct image_info){ IMAGE_FORMATS, image->mode, image->width,
-					      image->height, 1 };
+					      image->height, orientation };
 	m->reader.palette = &image->palette;
 	m->image = image;
 	*ret = &m->reader;

@@ -76,7 +76,7 @@ static void the_middle_is_rounded_to_even(void **state _unused_)
 		assert_int_equal(image_create(&in, IMAGE_I16, cases[i].width, 1, &e), 0);
 		for (uint32_t x = 0; x < in.width; x++)
 			((uint16_t *)(void *)in.pixels)[x] = (uint16_t)x;
-		assert_int_equal(image_reader_of(&in, &reader, &e), 0);
+		assert_int_equal(image_reader_of(&in, 1, &reader, &e), 0);
 		assert_int_equal(image_plan_create(&chain, &info, &plan, &e), 0);
 		assert_int_equal(image_plan_image(plan, reader, &out, &e), 0);
 		assert_int_equal(((uint16_t *)(void *)out.pixels)[0], cases[i].first);
@@ -119,7 +119,7 @@ static void a_plan_is_for_one_size(void **state _unused_)
 
 	assert_int_equal(image_plan_create(&chain, &info, &plan, &e), 0);
 	assert_int_equal(image_create(&in, IMAGE_L, 2, 2, &e), 0);
-	assert_int_equal(image_reader_of(&in, &reader, &e), 0);
+	assert_int_equal(image_reader_of(&in, 1, &reader, &e), 0);
 	assert_int_equal(image_plan_image(plan, reader, &out, &e), IMAGE_BAD);
 	assert_string_equal(e.text, "the picture is not of the size or mode planned for");
 	image_reader_close(reader);

@@ -21,7 +21,7 @@ static void a_picture_in_memory_is_read(void **state _unused_)
 	assert_int_equal(image_create(&image, IMAGE_RGB, 5, 4, &e), 0);
 	for (size_t i = 0; i < 4 * image.stride; i++)
 		image.pixels[i] = (uint8_t)i;
-	assert_int_equal(image_reader_of(&image, &r, &e), 0);
+	assert_int_equal(image_reader_of(&image, 1, &r, &e), 0);
 	assert_string_equal(image_format_name(image_reader_info(r)->format), "picture");
 	assert_int_equal(image_reader_info(r)->mode, IMAGE_RGB);
 	assert_int_equal(image_reader_info(r)->width, 5);

@@ -24,7 +24,7 @@ static const struct {
 			      "\"labels\"," AS_PYTHON "]" },
 	{ "image_segmenter", "[" IMAGENET "{\"infer\": {\"output\": \"out\"}},"
 			     "{\"softmax\": {\"axis\": 0}},"
-			     "{\"best\": {\"axis\": 0}}," AS_PYTHON "]" },
+			     "{\"best\": {\"axis\": 0, \"dimensions\": 3}}," AS_PYTHON "]" },
 	/* Its models give lists of dicts, of which one request has the first. */
 	{ "object_detector",
 	  "[{\"decode_image\": {\"lists\": true}},"

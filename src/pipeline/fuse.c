@@ -127,19 +127,16 @@ int fuse(struct pipeline *p, struct sconce_error *e)
 
 /* ---- running ---- */
 
-static int image_code(int r)
-{
-	return r == IMAGE_NO_MEMORY ? SCONCE_NO_MEMORY : SCONCE_BAD_INPUT;
-}
+/* What comes of reading the picture, which somebody else may yet read: *ret_why says why not. */
+#define CHAIN_UNREAD 1
 
 static int chain_tensor(const struct step *s, struct image_plan *plan, struct image_reader *reader,
-			struct value *out, struct sconce_error *e)
+			struct value *out, struct image_error *ret_why, struct sconce_error *e)
 {
 	static const uint32_t dtypes[] = {
 		[IMAGE_U8] = SCONCE_UINT8, [IMAGE_F16] = SCONCE_FP16, [IMAGE_F32] = SCONCE_FP32
 	};
 	const struct image_result *is = image_plan_result(plan);
-	struct image_error why;
 	int r;
 
 	out->tensor = (struct sconce_tensor){ .dtype = dtypes[is->element], .ndim = 3 };
@@ -147,22 +144,25 @@ static int chain_tensor(const struct step *s, struct image_plan *plan, struct im
 		out->tensor.shape[i] = is->shape[i];
 	if (!value_place(out) || out->tensor.bytes != is->bytes)
 		return step_fail(e, s, SCONCE_NO_MEMORY, "there is no memory for the picture");
-	r = image_plan_tensor(plan, reader, out->tensor.data, &why);
-	return r < 0 ? step_fail(e, s, image_code(r), "%.250s", why.text) : 0;
+	r = image_plan_tensor(plan, reader, out->tensor.data, ret_why);
+	if (r == IMAGE_NO_MEMORY)
+		return step_fail(e, s, SCONCE_NO_MEMORY, "%.250s", ret_why->text);
+	return r < 0 ? CHAIN_UNREAD : 0;
 }
 
 static int chain_image(const struct step *s, struct image_plan *plan, struct image_reader *reader,
-		       struct value *out, struct sconce_error *e)
+		       struct value *out, struct image_error *ret_why, struct sconce_error *e)
 {
-	struct image_error why;
 	int r;
 
 	out->image = calloc(1, sizeof(*out->image));
 	if (!out->image)
 		return step_fail(e, s, SCONCE_NO_MEMORY, "there is no memory for the picture");
 	out->kind = KIND_IMAGE;
-	r = image_plan_image(plan, reader, out->image, &why);
-	return r < 0 ? step_fail(e, s, image_code(r), "%.250s", why.text) : 0;
+	r = image_plan_image(plan, reader, out->image, ret_why);
+	if (r == IMAGE_NO_MEMORY)
+		return step_fail(e, s, SCONCE_NO_MEMORY, "%.250s", ret_why->text);
+	return r < 0 ? CHAIN_UNREAD : 0;
 }
 
 /* What may not be decoded may not be made of a few bytes either. */
@@ -181,7 +181,7 @@ static int check_pixels(const struct step *s, const struct image_plan *plan,
 }
 
 static int chain_read(const struct step *s, struct image_reader *reader, uint64_t allowed,
-		      struct value *out, struct sconce_error *e)
+		      struct value *out, struct image_error *ret_why, struct sconce_error *e)
 {
 	const struct image_info *info = image_reader_info(reader);
 	struct image_plan *plan = NULL;
@@ -192,9 +192,54 @@ static int chain_read(const struct step *s, struct image_reader *reader, uint64_
 		return step_fail(e, s, image_code(r), "%.250s", why.text);
 	r = check_pixels(s, plan, info, allowed, e);
 	if (!r)
-		r = image_plan_result(plan)->tensor ? chain_tensor(s, plan, reader, out, e)
-						    : chain_image(s, plan, reader, out, e);
+		r = image_plan_result(plan)->tensor ? chain_tensor(s, plan, reader, out, ret_why, e)
+						    : chain_image(s, plan, reader, out, ret_why, e);
 	image_plan_free(plan);
+	if (r == CHAIN_UNREAD)
+		value_finish(out);
+	return r;
+}
+
+/* A picture in memory. */
+static int chain_of(const struct step *s, const struct image *image, uint8_t orientation,
+		    uint64_t allowed, struct value *out, struct sconce_error *e)
+{
+	struct image_reader *reader = NULL;
+	struct image_error why = { "" };
+	int r = image_reader_of(image, orientation, &reader, &why);
+
+	if (!r)
+		r = chain_read(s, reader, allowed, out, &why, e);
+	else
+		r = step_fail(e, s, image_code(r), "%.250s", why.text);
+	image_reader_close(reader);
+	return r == CHAIN_UNREAD ? step_fail(e, s, SCONCE_BAD_INPUT, "%.250s", why.text) : r;
+}
+
+/* The bytes of a file; what Pillow would read, others may. */
+static int chain_of_file(const struct step *s, const struct step *first,
+			 const struct pipeline_run *run, struct slice bytes, struct value *out,
+			 struct sconce_error *e)
+{
+	const struct image_step *steps = s->chain.steps;
+	unsigned mode = s->chain.n && steps->op == IMAGE_CONVERT ? steps->mode : IMAGE_MODES;
+	struct image_limits limits = request_limits(run);
+	struct image_reader *reader = NULL;
+	struct image_error why = { "" };
+	struct image image = { 0 };
+	uint8_t orientation = 1;
+	int code = image_open(bytes.p, bytes.n, &limits, &reader, &why), r = CHAIN_UNREAD;
+
+	if (!code)
+		r = chain_read(s, reader, limits.pixels, out, &why, e);
+	image_reader_close(reader);
+	if (r != CHAIN_UNREAD)
+		return r;
+	r = decoded_elsewhere(first, run, bytes, mode, code ? code : IMAGE_BAD, &why, &image,
+			      &orientation, e);
+	if (!r)
+		r = chain_of(s, &image, orientation, limits.pixels, out, e);
+	image_free(&image);
 	return r;
 }
 
@@ -202,27 +247,14 @@ int chain_run(const struct step *s, struct pipeline_run *run, const struct value
 	      struct value *out, struct sconce_error *e)
 {
 	const struct step *first = &run->p->steps[s->first];
-	struct image_limits limits = request_limits(run);
-	struct image_reader *reader = NULL;
 	struct value picture = { 0 };
-	struct image_error why;
 	int r;
 
-	if (first->op == &op_decode_image) {
-		r = request_picture(first, in, &picture, out, e);
-		if (r < 0 || out->kind == KIND_TENSOR) {
-			value_finish(&picture);
-			return r;
-		}
-		r = image_open(picture.bytes.p, picture.bytes.n, &limits, &reader, &why);
-	} else {
-		r = image_reader_of(in->image, &reader, &why);
-	}
-	if (r < 0)
-		r = step_fail(e, first, image_code(r), "%.250s", why.text);
-	else
-		r = chain_read(s, reader, limits.pixels, out, e);
-	image_reader_close(reader);
+	if (first->op != &op_decode_image)
+		return chain_of(s, in->image, 1, request_limits(run).pixels, out, e);
+	r = request_picture(first, in, &picture, out, e);
+	if (!r && out->kind != KIND_TENSOR)
+		r = chain_of_file(s, first, run, picture.bytes, out, e);
 	value_finish(&picture);
 	return r;
 }

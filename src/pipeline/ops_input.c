@@ -27,6 +27,7 @@ static int decode_run(const struct step *s, struct pipeline_run *run, const stru
 	struct image_limits limits = request_limits(run);
 	struct value picture = { 0 };
 	struct image_error why;
+	uint8_t orientation;
 	int r = request_picture(s, in, &picture, out, e);
 
 	if (r < 0) {
@@ -37,16 +38,16 @@ static int decode_run(const struct step *s, struct pipeline_run *run, const stru
 	out->kind = KIND_IMAGE;
 	r = out->image ? image_decode(picture.bytes.p, picture.bytes.n, &limits, out->image, &why)
 		       : image_fail(&why, IMAGE_NO_MEMORY, "there is no memory for the picture");
-	value_finish(&picture);
 	if (r < 0)
-		return step_fail(e, s, r == IMAGE_NO_MEMORY ? SCONCE_NO_MEMORY : SCONCE_BAD_INPUT,
-				 "%.250s", why.text);
-	return 0;
+		r = decoded_elsewhere(s, run, picture.bytes, IMAGE_MODES, r, &why, out->image,
+				      &orientation, e);
+	value_finish(&picture);
+	return r;
 }
 
 const struct op op_decode_image = {
 	.name = "decode_image",
-	.help = "a picture (JPEG, PNG, WebP, GIF, BMP), also in base64",
+	.help = "a picture (JPEG, PNG, WebP, GIF, BMP; others with Pillow's help), also in base64",
 	.takes = SENT,
 	.gives = KIND_IMAGE,
 	.params = decode_params,

@@ -205,10 +205,27 @@ static int argmax_check(const struct step *s, const struct type *in, struct type
 	return 0;
 }
 
+static const struct param best_params[] = {
+	{ "axis", PARAM_INTEGER, AT(axis), "along which; -1 is the last", .fallback = -1,
+	  .min = -SCONCE_NDIM_MAX, .max = SCONCE_NDIM_MAX - 1 },
+	{ "dimensions", PARAM_INTEGER, AT(dimensions), "that the tensor must have; 0: any number",
+	  .max = SCONCE_NDIM_MAX },
+};
+
+static int best_fits(const struct step *s, uint32_t ndim, struct sconce_error *e)
+{
+	int64_t wanted = s->params.dimensions;
+
+	if (!wanted || ndim == SCONCE_NDIM_ANY || ndim == wanted)
+		return 0;
+	return step_fail(e, s, -1, "it takes %lld dimensions, but is given %u", (long long)wanted,
+			 ndim);
+}
+
 static int best_check(const struct step *s, const struct type *in, struct type *out,
 		      struct sconce_error *e)
 {
-	if (argmax_check(s, in, out, e) < 0)
+	if (best_fits(s, in->ndim, e) < 0 || argmax_check(s, in, out, e) < 0)
 		return -1;
 	out->dtype = SCONCE_FP32;
 	if (out->ndim != SCONCE_NDIM_ANY)
@@ -268,8 +285,10 @@ static int argmax_run(const struct step *s, struct pipeline_run *run, const stru
 static int best_run(const struct step *s, struct pipeline_run *run, const struct value *in,
 		    struct value *out, struct sconce_error *e)
 {
+	int r = best_fits(s, in->tensor.ndim, e);
+
 	(void)run;
-	return largest_run(s, in, out, true, e);
+	return r < 0 ? r : largest_run(s, in, out, true, e);
 }
 
 const struct op op_argmax = {
@@ -288,8 +307,8 @@ const struct op op_best = {
 	.help = "the number of the largest along an axis, and how large it is: pairs, FP32",
 	.takes = TENSOR,
 	.gives = KIND_TENSOR,
-	.params = axis_params,
-	.n_params = ARRAY_LEN(axis_params),
+	.params = best_params,
+	.n_params = ARRAY_LEN(best_params),
 	.check = best_check,
 	.run = best_run,
 };

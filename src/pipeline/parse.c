@@ -243,3 +243,11 @@ bool pipeline_has_infer(const struct pipeline *p)
 {
 	return p->infer >= 0;
 }
+
+bool pipeline_takes_lists(const struct pipeline *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (p->steps[i].params.lists)
+			return true;
+	return false;
+}

@@ -38,6 +38,7 @@
 
 #define PIPELINE_STEPS_MAX 64
 #define PIPELINE_INPUTS_MAX 16 /* of the model */
+#define PIPELINE_LACKS (-19)   /* something is not installed here */
 
 struct pipeline;     /* opaque */
 struct pipeline_run; /* opaque: one request's way through it */
@@ -47,11 +48,25 @@ struct pipeline_part {
 	struct slice name, type, bytes;
 };
 
+struct image;
+
+/* Who reads pictures that image/ does not. Any thread. */
+struct pipeline_decoder {
+	/* The picture of at most so many pixels as it is in its file, with the orientation that
+	 * is told there; one of a mode that image.h does not have is converted to `mode`, where
+	 * that is one (IMAGE_MODES: none is wanted). 0 and *ret is yours; or SCONCE_BAD_INPUT,
+	 * SCONCE_NO_MEMORY, PIPELINE_LACKS, or another failure. */
+	int (*decode)(const struct pipeline_decoder *d, struct slice bytes, unsigned mode,
+		      uint64_t pixels, struct image *ret, uint8_t *ret_orientation,
+		      struct sconce_error *e);
+};
+
 struct pipeline_request {
 	const struct pipeline_part *parts;
 	size_t n;
 	bool decode;  /* JSON and text are decoded, as TorchServe does */
 	bool limited; /* pictures have at most as many pixels as Pillow takes by default */
+	const struct pipeline_decoder *decoder; /* for other pictures; NULL: there is none */
 };
 
 struct pipeline_answer {
@@ -79,6 +94,8 @@ bool pipeline_input(const struct pipeline *p, struct sconce_tensor_spec *ret);
 /* Is it a default handler, whose failures are told as TorchServe tells those of Python's? */
 bool pipeline_is_handler(const struct pipeline *p);
 bool pipeline_has_infer(const struct pipeline *p);
+/* May clients send numbers of any size in place of a picture? */
+bool pipeline_takes_lists(const struct pipeline *p);
 
 /* ---- running; any thread ---- */
 

@@ -14,6 +14,16 @@ int request_picture(const struct step *s, const struct value *in, struct value *
 		    struct value *ret_tensor, struct sconce_error *e);
 struct image_limits request_limits(const struct pipeline_run *run);
 
+/* ---- decoded.c ---- */
+
+/* A picture that image/ has failed to read, `code` and `why` say how: as somebody else reads it, or
+ * the step's failure. `mode`: of pipeline_decoder. */
+int decoded_elsewhere(const struct step *s, const struct pipeline_run *run, struct slice bytes,
+		      unsigned mode, int code, const struct image_error *why, struct image *ret,
+		      uint8_t *ret_orientation, struct sconce_error *e);
+/* The code of the pipeline for one of image/. */
+int image_code(int code);
+
 /* ---- lists.c: numbers in JSON ---- */
 
 /* Nested lists, all of them of one length at each depth, as a tensor; `values`: of the document

@@ -34,7 +34,8 @@ struct step_reals {
 
 /* Those of all ops; each has a few of them (params.c). */
 struct params {
-	int64_t size, max, width, height, x, y, left, top, right, bottom, k, axis, indent, quality;
+	int64_t size, max, width, height, x, y, left, top, right, bottom, k, axis, indent, quality,
+		dimensions;
 	double threshold, iou, range;
 	struct step_numbers axes, shape, fill;
 	struct step_reals mean, std;

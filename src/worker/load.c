@@ -68,6 +68,7 @@ static int load_pipeline(struct session *s, yyjson_val *root, const char *python
 			 envelope);
 		return -1;
 	}
+	pillow_init(&s->pillow, python);
 	return piped_check(s->pipeline, python, e);
 }
 

@@ -157,6 +157,7 @@ int offline_run(const char *document, const char *const *files, size_t n)
 	if (fclose(to) != 0)
 		code = 1;
 	pipeline_free(s->pipeline);
+	pillow_finish(&s->pillow);
 	model_close(&s->model);
 	yyjson_doc_free(doc);
 	free(s);

@@ -41,9 +41,8 @@ int piped_parse(yyjson_val *v, struct pipeline **ret, struct sconce_error *e)
 	if (r < 0)
 		snprintf(e->text, sizeof(e->text), "model-config.yaml: pipeline: %.900s", why.text);
 	else if (!pipeline_has_infer(*ret)) {
-		snprintf(
-			e->text, sizeof(e->text),
-			"model-config.yaml: pipeline: none of its steps is infer, the model");
+		snprintf(e->text, sizeof(e->text),
+			 "model-config.yaml: pipeline: none of its steps is infer, the model");
 		*ret = pipeline_free(*ret);
 		return -1;
 	}
@@ -97,7 +96,8 @@ char *piped_hint(const struct pipeline *p, yyjson_val *config)
 		return NULL;
 	shape_write(shape, sizeof(shape), spec.shape, spec.ndim);
 	text = BUF_INIT(PIPED_HINT_MAX);
-	buf_printf(&text, "[{\"datatype\": \"%s\", \"shape\": %s}]", dtype_name(spec.dtype), shape);
+	buf_printf(&text, "[{\"datatype\": \"%s\", \"shape\": %s, \"hint\": %s}]",
+		   dtype_name(spec.dtype), shape, pipeline_takes_lists(p) ? "true" : "false");
 	inputs = yyjson_read(text.p, text.n, 0);
 	doc = yyjson_mut_doc_new(NULL);
 	yyjson_mut_doc_set_root(doc,
@@ -121,9 +121,11 @@ static struct piped *piped_new(const struct session *s, struct session_request *
 	for (size_t i = 0; i < n; i++)
 		p->parts[i] = (struct pipeline_part){ r->parts[i].name, r->parts[i].type,
 						      r->parts[i].bytes };
-	p->request = (struct pipeline_request){
-		.parts = p->parts, .n = n, .decode = s->decode, .limited = s->limit_pixels
-	};
+	p->request = (struct pipeline_request){ .parts = p->parts,
+						.n = n,
+						.decode = s->decode,
+						.limited = s->limit_pixels,
+						.decoder = &s->pillow.decoder };
 	return p;
 }
 

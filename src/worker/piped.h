@@ -18,8 +18,9 @@ int piped_parse(yyjson_val *v, struct pipeline **ret, struct sconce_error *e);
 /* Is there something that only Python could do for this model? Negative: the sentence says what.
  * `python`: the interpreter of the handlers, or "". */
 int piped_check(const struct pipeline *p, const char *python, struct sconce_error *e);
-/* `engine.inputs` of a configuration with what the pipeline gives the model, JSON that is to be
- * freed; NULL: that says it itself, or nothing is known. */
+/* `engine.inputs` of a configuration with what the pipeline gives the model ("hint": true: but
+ * lists of numbers, which have any size), JSON that is to be freed; NULL: that says it itself, or
+ * nothing is known. */
 char *piped_hint(const struct pipeline *p, yyjson_val *config);
 
 /* Makes the request's inputs. */

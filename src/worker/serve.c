@@ -45,6 +45,10 @@ static void serve_fail(struct serving *v, struct session_request *r, int code,
 	int status = code == SCONCE_BAD_INPUT ? 400 : code == SCONCE_NO_MEMORY ? 507 : 500;
 	char message[SCONCE_ERROR_MAX + 64];
 
+	if (code == PIPELINE_LACKS) {
+		replies_fail(&v->replies, r, 503, e->text);
+		return;
+	}
 	if (v->session->pipeline && pipeline_is_handler(v->session->pipeline)) {
 		serve_fail_handler(v, r, code, e);
 		return;

@@ -18,6 +18,7 @@
 #include "worker/body.h"
 #include "worker/memory.h"
 #include "worker/model.h"
+#include "worker/pillow.h"
 
 /* A RUN frame: dies with the last of its jobs. */
 struct session_run {
@@ -67,6 +68,7 @@ struct session {
 	struct memory memory;
 	struct model model;
 	struct pipeline *pipeline; /* before and behind the model; NULL: there is none */
+	struct pillow pillow;      /* where there is one */
 	bool decode;               /* parts that are JSON or text, for it */
 	bool limit_pixels;         /* of pictures */
 	char model_name[256];

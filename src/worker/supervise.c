@@ -228,6 +228,7 @@ int session_main(int fd)
 	if (!r)
 		session_supervise(s);
 	pipeline_free(s->pipeline);
+	pillow_finish(&s->pillow);
 	model_close(&s->model);
 	memory_finish(&s->memory);
 	pthread_cond_destroy(&s->supervise);

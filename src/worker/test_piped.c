@@ -131,6 +131,34 @@ static void a_default_handler_fails_as_pythons_do(void **state)
 			    "{\n  \"1\": 0.7310585975646973,\n  \"0\": 0.2689414322376251\n}");
 }
 
+/* There is no Python here. */
+static void what_only_pillow_would_read(void **state)
+{
+	(void)state;
+	front_lends();
+	loads("{\"handler\":\"image_classifier\"}", "");
+	front_hears_loaded(200);
+	front.type = "image/tiff";
+	answered(asks("II*"), 503,
+		 "pictures that are not JPEG, PNG, WebP, GIF or BMP need Python with Pillow: "
+		 "install both");
+	/* Of what is known it is known what is wrong. */
+	answered(asks("BMnothing"), 503, "Prediction failed");
+}
+
+static void and_in_steps_of_ones_own(void **state)
+{
+	(void)state;
+	front_lends();
+	loads("{\"steps\":[\"decode_image\",\"to_tensor\",\"batch\",\"infer\",\"encode_json\"]}",
+	      "");
+	front_hears_loaded(200);
+	front.type = "image/tiff";
+	answered(asks("II*"), 400,
+		 "step 1, decode_image: this is no picture that is known: JPEG, PNG, WebP, GIF or "
+		 "BMP");
+}
+
 static void refuses(const char *pipeline, const char *more, const char *words)
 {
 	struct slice said;
@@ -183,6 +211,8 @@ int main(void)
 		FRONT_TEST(instances_share_the_pipeline),
 		FRONT_TEST(who_fails_in_a_batch_fails_alone),
 		FRONT_TEST(a_default_handler_fails_as_pythons_do),
+		FRONT_TEST(what_only_pillow_would_read),
+		FRONT_TEST(and_in_steps_of_ones_own),
 		FRONT_TEST(a_pipeline_that_is_wrong),
 		FRONT_TEST(a_pipeline_without_the_model),
 		FRONT_TEST(a_handler_that_is_none),

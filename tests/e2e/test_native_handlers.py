@@ -61,11 +61,20 @@ def make_detector():
     return scripted(Bright())
 
 
+def make_flat():
+    """Takes no pictures, but twelve numbers."""
+    import torch
+
+    torch.manual_seed(5)
+    return scripted(torch.nn.Linear(12, 3))
+
+
 @pytest.fixture(scope="module")
 def server(module_serve, module_tmp, assets, prepared):  # noqa: F811
     models = {"classifier": ("image_classifier", assets.model.read_bytes()),
               "segmenter": ("image_segmenter", make_segmenter()),
-              "detector": ("object_detector", make_detector())}
+              "detector": ("object_detector", make_detector()),
+              "flat": ("image_classifier", make_flat())}
     for name, (handler, model) in models.items():
         for path in ("always", "never"):
             make_mar(module_tmp, f"{name}-{path}", "\n", entry=handler, serializedFile="model.pt",
@@ -167,15 +176,44 @@ def test_who_is_wrong_in_a_batch_is_wrong_alone(server, bodies):
         same(one, other)
 
 
-def test_what_only_python_takes(server, assets):  # noqa: F811
+def test_numbers_of_any_size(server):
+    """Also such as the model cannot take; and beside pictures, for which it is prepared."""
+    import torch
+
+    for shape in ((3, 90, 100), (3, 224, 224), (3, 500, 40), (3, 1, 1), (1, 90, 100), (90, 100),
+                  (3, 90, 100, 2), (3, 0, 5), (12,)):
+        numbers = json.dumps(torch.rand(shape, generator=torch.Generator().manual_seed(3)).tolist())
+        for model in ("classifier", "segmenter", "detector", "flat"):
+            native, python = ask(server, model, numbers, JSON)
+            try:
+                same(native, python)
+            except AssertionError as e:
+                raise AssertionError(
+                    f"{model}, {shape}: {native.text[:300]} | {python.text[:300]}") from e
+
+
+def test_pictures_that_only_pillow_reads(server, assets):  # noqa: F811
     from PIL import Image
 
-    bodies = ((saved(Image.open(assets.photo), "TIFF"), {}),
-              (json.dumps([[[0.5] * 100] * 90] * 3), JSON))
-    for body, headers in bodies:
-        native, python = ask(server, "classifier", body, headers)
-        assert (native.status_code, python.status_code) == (503, 200)
-        assert native.json()["message"] == "Prediction failed"
+    photo = Image.open(assets.photo)
+    bodies = [saved(photo.convert(mode), form, **options) for mode, form, options in (
+        ("RGB", "TIFF", {}), ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+        ("RGB", "TIFF", {"compression": "jpeg"}), ("CMYK", "TIFF", {}), ("YCbCr", "TIFF", {}),
+        ("L", "TIFF", {}), ("P", "TIFF", {}), ("RGBA", "TIFF", {}), ("1", "TIFF", {}),
+        ("I", "TIFF", {}), ("RGB", "PPM", {}), ("RGB", "TGA", {}),
+        ("RGB", "PCX", {}), ("RGB", "SGI", {}), ("RGB", "DDS", {}), ("RGB", "JPEG2000", {}),
+        ("RGB", "AVIF", {}))]
+    icon = io.BytesIO()
+    photo.resize((64, 64)).save(icon, "ICO", sizes=[(64, 64)])
+    bodies += [icon.getvalue(), bodies[0][:5000], bodies[1][:5000], bodies[0][:20]]
+    for i, body in enumerate(bodies):
+        for model in ("classifier", "segmenter", "detector"):
+            native, python = ask(server, model, body, {})
+            try:
+                same(native, python)
+            except AssertionError as e:
+                raise AssertionError(
+                    f"{model}, {i}: {native.text[:300]} | {python.text[:300]}") from e
 
 
 def test_explanations_and_descriptions(server, bodies):

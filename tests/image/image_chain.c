@@ -108,7 +108,7 @@ static int open_pixels(struct request *q, struct image_reader **reader, struct i
 	row = (size_t)q->width * image_pixel(mode);
 	for (uint32_t y = 0; !code && y < q->height; y++)
 		memcpy(q->image.pixels + y * q->image.stride, q->bytes + y * row, row);
-	return code ? code : image_reader_of(&q->image, reader, e);
+	return code ? code : image_reader_of(&q->image, 1, reader, e);
 }
 
 static int run_to_image(const struct image_plan *plan, struct image_reader *reader,

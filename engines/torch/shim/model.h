@@ -116,6 +116,14 @@ inline void describe_outputs(model &m, const results &got)
 	}
 }
 
+/* It was tried and prepared for what it will mostly be given; whatever else comes it may fail at.
+ */
+inline void take_any_shape(model &m)
+{
+	for (input &i : m.inputs)
+		i.spec.ndim = SCONCE_NDIM_ANY;
+}
+
 inline void finish_signature(model &m)
 {
 	m.input_specs.clear();

@@ -30,6 +30,8 @@ struct script_callee : callee {
 	jit::Module module;
 	jit::Method method;
 	bool prepared; /* runs are fast for the sizes that it was prepared for only */
+	/* What is fused fails with some other sizes: for these, with the same weights. */
+	std::optional<jit::Module> unfused;
 
 	script_callee(const script_model *m, const jit::Module &what, bool for_sizes = false)
 	    : model(m), module(what), method(module.get_method("forward")), prepared(for_sizes)
@@ -38,7 +40,24 @@ struct script_callee : callee {
 
 	results call(tensors &inputs) override
 	{
-		return prepared && model->stacks ? call_parts(inputs) : call_once(inputs);
+		if (unfused && !is_of_example_sizes(inputs)) {
+			jit::GraphOptimizerEnabledGuard plainly(false);
+
+			return call_once(unfused->get_method("forward"), inputs);
+		}
+		return prepared && model->stacks ? call_parts(inputs) : call_once(method, inputs);
+	}
+
+	bool is_of_example_sizes(const tensors &inputs) const
+	{
+		for (size_t i = 0; i < inputs.size(); i++) {
+			at::IntArrayRef is = inputs[i].sizes(), wanted = model->inputs[i].example;
+
+			if (is.size() != wanted.size() ||
+			    (!is.empty() && is.slice(1) != wanted.slice(1)))
+				return false;
+		}
+		return true;
 	}
 
 	/* As few runs of those sizes as make up all examples. */
@@ -56,7 +75,7 @@ struct script_callee : callee {
 
 			for (const at::Tensor &t : inputs)
 				part.push_back(t.narrow(0, done, counts.back()));
-			ret = call_once(part);
+			ret = call_once(method, part);
 			parts.resize(ret.size());
 			for (size_t i = 0; i < ret.size(); i++)
 				parts[i].push_back(ret[i].tensor);
@@ -64,12 +83,12 @@ struct script_callee : callee {
 		}
 		for (size_t i = 0; i < ret.size() && parts[i].size() > 1; i++)
 			ret[i].tensor = at::cat(parts[i]);
-		return rows ? ret : call_once(inputs);
+		return rows ? ret : call_once(method, inputs);
 	}
 
-	results call_once(tensors &inputs)
+	results call_once(const jit::Method &forward, tensors &inputs)
 	{
-		const auto &wanted = method.function().getSchema().arguments();
+		const auto &wanted = forward.function().getSchema().arguments();
 		std::vector<c10::IValue> stack;
 		jit::Kwargs named;
 		results ret;
@@ -85,7 +104,7 @@ struct script_callee : callee {
 			else
 				named[a.name] = std::move(v);
 		}
-		flatten(method(std::move(stack), named), "output", ret);
+		flatten(forward(std::move(stack), named), "output", ret);
 		return ret;
 	}
 };
@@ -154,13 +173,15 @@ inline void fuse(const model &m, bool on)
 
 /* `expected`: of the plain module. Null: it does not do the same. */
 inline std::shared_ptr<callee> faster(script_model &m, const jit::Module &frozen,
-				      const results &expected)
+				      const results &expected, bool any_sizes)
 {
 	bool fixed = has_fixed_sizes(m);
 	auto ret = std::make_shared<script_callee>(&m, frozen, fixed);
 	std::string why = "it gives other results like that";
 
 	/* What is fused is for one size each. */
+	if (fixed && any_sizes)
+		ret->unfused = frozen.clone(true);
 	fuse(m, fixed);
 	try {
 		bool same = true;
@@ -228,7 +249,8 @@ inline results foresee(const script_model &m)
 }
 
 /* Results of a trial; nothing where it cannot be tried. */
-inline results try_out(script_model &m, const std::optional<jit::Module> &frozen, bool may_fuse)
+inline results try_out(script_model &m, const std::optional<jit::Module> &frozen,
+		       const struct torch_wish &w)
 {
 	jit::Module own = m.keeps_state ? m.module.deepcopy() : m.module;
 	script_callee plain(&m, own);
@@ -253,8 +275,8 @@ inline results try_out(script_model &m, const std::optional<jit::Module> &frozen
 	}
 	m.tried = true;
 	open_rows(m, plain);
-	if (may_fuse && frozen && !m.keeps_state) {
-		auto better = faster(m, *frozen, expected);
+	if (w.fuse && frozen && !m.keeps_state) {
+		auto better = faster(m, *frozen, expected, w.hint);
 
 		if (better)
 			m.shared = better;
@@ -301,13 +323,15 @@ inline std::unique_ptr<model> load_script(std::unique_ptr<script_model> m,
 
 	find_writes(*m, schema, frozen);
 	describe_inputs(*m, w, frozen);
-	results got = try_out(*m, frozen, w.fuse);
+	results got = try_out(*m, frozen, w);
 
 	describe_outputs(*m, m->tried ? got : foresee(*m));
 	if (m->keeps_state)
 		log(m->host, 1, "The model keeps state between calls: each instance has its own");
 	else
 		m->module = jit::Module(); /* the one that runs is enough */
+	if (w.hint)
+		take_any_shape(*m);
 	finish_signature(*m);
 	return m;
 }

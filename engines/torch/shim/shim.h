@@ -19,6 +19,7 @@ struct torch_wish {
 	/* What the configuration says of inputs: dtype and rank may be unknown. */
 	const struct sconce_tensor_spec *inputs;
 	size_t n_inputs;
+	int hint;      /* inputs will mostly be like that: others are to be run, too */
 	uint32_t rows; /* runs will have up to so many examples */
 	/* tree_leaves() of the plug-in, which reads JSON. */
 	void (*leaves)(const char *json, int arguments, const char *root,
