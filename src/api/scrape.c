@@ -88,7 +88,7 @@ static void scrape_init_labelled(struct scrape *s, struct metrics *m, bool token
 	for (int k = 0; tokens && k < TOKEN_API; k++) {
 		struct slice name = slice_str(token_kind_name((enum token_kind)k));
 
-		s->expiry[k] = metric_get(f, &name);
+		s->expiry[k] = metric_prepare(f, &name);
 	}
 	f = metrics_family(m, "sconce_build_info", METRIC_GAUGE, "1, with the version of sconce.",
 			   version, 1);
