@@ -7,24 +7,29 @@
  * came of it; it knows no more of a process than its pid. Which ways there are, and in which order
  * they are asked, says worker_shared.makers, so a test can put its own there. Loop thread only.
  *
- *     start ─► worker_started(pid) ─► … ─► worker_ended(status)
- *       └────────► worker_end_soon(): there will be no process
+ *     start ─► go_on … ─► worker_started(pid) ─► … ─► worker_ended(status)
+ *       └────────┴────► worker_end_soon(): there will be no process
  *
  * After a start that returned 0 the worker's end is reported exactly once, also after kill().
  */
 
 #include "fleet/worker.h"
 
-enum { MAKER_OFF = 1 }; /* this way does not work now: ask the next one */
+enum {
+	MAKER_OFF = 1, /* this way does not work now: ask the next one */
+	MAKER_MORE,    /* there is more to make: ask go_on(), perhaps in a later turn of the loop */
+};
 
 struct worker_maker {
 	const char *name;
 	/* Is this the way for this worker? NULL: for every one. */
 	bool (*suits)(const struct worker *w);
 	/* Makes the process. Descriptors for it: `ends[0]` -1, [1] stdout, [2] stderr, [3] its end
-	 * of the channel; they stay the caller's. 0, MAKER_OFF, or -errno (never reported again).
-	 */
+	 * of the channel; they stay the caller's. 0, MAKER_OFF, MAKER_MORE, or -errno (never
+	 * reported again). It makes one process at most: a fork takes a millisecond or many. */
 	int (*start)(struct worker *w, const int ends[4]);
+	/* One more: 0, MAKER_MORE or -errno. NULL: there are never any. */
+	int (*go_on)(struct worker *w);
 	/* Ends it hard, also while it is still being made. Never reports from inside the call. */
 	void (*kill)(struct worker *w);
 	/* The process is gone: ends and forgets what was made beside it. NULL: nothing. */

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -22,6 +23,13 @@ struct rank {
 	struct child child;
 	struct worker *worker;
 	unsigned number;
+};
+
+/* Those of one worker, and while they are being made what all of them get. */
+struct ranks {
+	unsigned n, made; /* all; with a process, without rank 0 */
+	int ends[4];
+	struct rank all[]; /* from 1 */
 };
 
 unsigned ranks_wanted(const struct manifest *m, const struct devices *d)
@@ -160,7 +168,7 @@ static void ranks_exited(struct child *c, int status)
 	if (w->state == WORKER_STOPPING)
 		return;
 	child_describe(status, how, sizeof(how));
-	snprintf(why, sizeof(why), "rank %u of %u %s", rank->number, w->n_ranks, how);
+	snprintf(why, sizeof(why), "rank %u of %u %s", rank->number, w->ranks->n, how);
 	if (!loading) {
 		worker_kill(w, why);
 		return;
@@ -181,9 +189,10 @@ static int ranks_tell_lead(struct worker *w, unsigned number, int fd)
 }
 
 /* A process with a socket to rank 0. */
-static int ranks_add(struct worker *w, struct rank *rank, const int ends[4])
+static int ranks_add(struct worker *w, struct rank *rank)
 {
 	_cleanup_(closep) int lead = -1, own = -1;
+	const int *ends = w->ranks->ends;
 	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -202,37 +211,78 @@ static void ranks_lead_exited(struct child *c, int status)
 	worker_ended(container_of(c, struct worker, child), status, NULL);
 }
 
-/* On failure those that run end with the worker. */
-static int ranks_start(struct worker *w, const int ends[4])
+static void ranks_drop_ends(struct ranks *rs)
 {
-	int r = ranks_choose_master(w);
-
-	w->n_ranks = ranks_local(w);
-	w->ranks = mem_zalloc(w->n_ranks * sizeof(*w->ranks));
-	for (unsigned i = 1; i < w->n_ranks && !r; i++) {
-		w->ranks[i].worker = w;
-		w->ranks[i].number = i;
-		r = ranks_add(w, &w->ranks[i], ends);
+	for (size_t i = 0; i < ARRAY_LEN(rs->ends); i++) {
+		closep(&rs->ends[i]);
+		rs->ends[i] = -1;
 	}
-	if (!r)
-		r = python_spawn(w, &w->child, ranks_arguments, 0, ends, ranks_lead_exited);
+}
+
+static int ranks_keep_ends(struct ranks *rs, const int ends[4])
+{
+	for (size_t i = 0; i < ARRAY_LEN(rs->ends); i++)
+		rs->ends[i] = -1;
+	for (size_t i = 0; i < ARRAY_LEN(rs->ends); i++) {
+		rs->ends[i] = ends[i] < 0 ? -1 : fcntl(ends[i], F_DUPFD_CLOEXEC, 3);
+		if (ends[i] >= 0 && rs->ends[i] < 0)
+			return err_origin(-errno);
+	}
+	return 0;
+}
+
+/* Rank 0 comes last: it finds word of all others. On failure those that run end with the worker. */
+static int ranks_go_on(struct worker *w)
+{
+	struct ranks *rs = w->ranks;
+	int r;
+
+	if (rs->made + 1 < rs->n) {
+		rs->made++;
+		r = ranks_add(w, &rs->all[rs->made]);
+		return r < 0 ? err_trace(r) : MAKER_MORE;
+	}
+	r = python_spawn(w, &w->child, ranks_arguments, 0, rs->ends, ranks_lead_exited);
 	if (r < 0)
 		return err_trace(r);
+	ranks_drop_ends(rs);
 	worker_started(w, w->child.pid);
 	return 0;
 }
 
+static int ranks_start(struct worker *w, const int ends[4])
+{
+	unsigned n = ranks_local(w);
+	int r;
+
+	w->ranks = mem_zalloc(sizeof(*w->ranks) + n * sizeof(w->ranks->all[0]));
+	w->ranks->n = n;
+	for (unsigned i = 1; i < n; i++) {
+		w->ranks->all[i].worker = w;
+		w->ranks->all[i].number = i;
+	}
+	r = ranks_keep_ends(w->ranks, ends);
+	if (!r)
+		r = ranks_choose_master(w);
+	return r < 0 ? err_trace(r) : ranks_go_on(w);
+}
+
 static void ranks_kill(struct worker *w)
 {
-	child_kill(&w->child, SIGKILL);
+	if (w->pid)
+		child_kill(&w->child, SIGKILL);
+	else
+		worker_end_soon(w, "was ended while its ranks were started");
 }
 
 static void ranks_clear(struct worker *w)
 {
-	for (unsigned i = 1; i < w->n_ranks; i++)
-		child_abandon(&w->ranks[i].child);
+	if (!w->ranks)
+		return;
+	for (unsigned i = 1; i <= w->ranks->made; i++)
+		child_abandon(&w->ranks->all[i].child);
+	ranks_drop_ends(w->ranks);
 	free(TAKE(w->ranks));
-	w->n_ranks = 0;
 }
 
 static bool ranks_suits(const struct worker *w)
@@ -250,6 +300,7 @@ const struct worker_maker maker_ranks = {
 	.name = "ranks",
 	.suits = ranks_suits,
 	.start = ranks_start,
+	.go_on = ranks_go_on,
 	.kill = ranks_kill,
 	.clear = ranks_clear,
 	.threads = ranks_threads,

@@ -266,6 +266,7 @@ void worker_end_soon(struct worker *w, const char *how)
 {
 	assert(!w->pid);
 	list_remove(&w->launch);
+	w->half_made = false;
 	w->doomed = how;
 	uv_timer_start(w->timer, worker_report_end, 0, 0);
 }

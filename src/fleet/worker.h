@@ -155,9 +155,9 @@ struct worker {
 	const char *doomed;               /* its end is about to be reported: how it ended */
 	pid_t pid;                        /* 0: not known yet, or none */
 	struct child child;               /* the makers': where it is a process of ours */
-	struct rank *ranks; /* of a worker of several processes: those beside `child`, from 1 */
-	unsigned n_ranks, master_port;
-	char *master; /* where its processes find each other */
+	struct ranks *ranks; /* of a worker of several processes: those beside `child` */
+	char *master;        /* where its processes find each other */
+	unsigned master_port;
 
 	struct channel channel;
 	struct output out, err;
@@ -186,6 +186,7 @@ struct worker {
 	bool timed_out;              /* we killed it for not answering */
 	bool killed;                 /* we killed it for another reason */
 	bool may_try, trying;        /* the optimized model: it was not told not to; it does */
+	bool half_made;              /* its maker goes on in a later turn */
 	int load_code;               /* of a failed LOADED; 0: none */
 	char *load_message;          /* one sentence */
 	char *load_traceback;        /* for the log; "": none */

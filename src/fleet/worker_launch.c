@@ -27,8 +27,9 @@ static int worker_make(struct worker *w, const int ends[4])
 			continue;
 		w->maker = *m;
 		r = (*m)->start(w, ends);
+		w->half_made = r == MAKER_MORE;
 		if (r != MAKER_OFF)
-			return r;
+			return MIN(r, 0);
 		if ((*m)->clear)
 			(*m)->clear(w);
 	}
@@ -52,6 +53,15 @@ static int worker_open_output(struct worker *w, int ends[4])
 	return r;
 }
 
+/* What is half made is of no use to anybody, so it goes before others. */
+static void worker_launch_rest(struct worker *w)
+{
+	if (!w->half_made)
+		return;
+	list_push_front(&w->shared->launches, &w->launch);
+	w->ops->touch(w->owner);
+}
+
 int worker_launch(struct worker *w)
 {
 	int ends[4] = { -1, -1, -1, -1 };
@@ -66,6 +76,7 @@ int worker_launch(struct worker *w)
 		r = worker_make(w, ends);
 	for (size_t i = 1; i < ARRAY_LEN(ends); i++)
 		closep(&ends[i]);
+	worker_launch_rest(w);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -85,6 +96,15 @@ static void worker_launch_later(struct worker *w)
 	w->ops->touch(w->owner);
 }
 
+static int worker_go_on(struct worker *w)
+{
+	int r = w->maker->go_on(w);
+
+	w->half_made = r == MAKER_MORE;
+	worker_launch_rest(w);
+	return MIN(r, 0);
+}
+
 /* Who made it is gone, and has not made it: some other way. All of a zygote come at once. */
 void worker_launch_again(struct worker *w)
 {
@@ -102,6 +122,8 @@ static void worker_start_timed(struct worker *w)
 
 	if (!w->maker)
 		worker_start(w);
+	else if (w->half_made)
+		r = worker_go_on(w);
 	else
 		r = worker_launch(w);
 	if (r < 0)

@@ -17,6 +17,7 @@
 #include "sim.h"
 
 #define PROCESS_PID 1000000000 /* beyond any real one: nobody may signal it */
+#define PROCESS_SLOWLY 7       /* every so many is made in several turns */
 #define PROCESS_FDS 4
 
 static struct sim *processes_of;
@@ -329,12 +330,10 @@ static void process_load(struct sim *s, struct process *p)
 
 /* ---- its life ---- */
 
-static void process_end(struct sim *s, struct process *p, int status)
+static void process_free(struct sim *s, struct process *p)
 {
-	struct worker *w = p->worker;
 	struct list *l;
 
-	sim_say(s, "process %u ends with %d", p->number, status);
 	while ((l = list_first(&p->jobs)))
 		process_job_free(p, container_of(l, struct process_job, link));
 	close(p->fd);
@@ -348,6 +347,14 @@ static void process_end(struct sim *s, struct process *p, int status)
 	process_leave_state(s, p);
 	list_remove(&p->link);
 	free(p);
+}
+
+static void process_end(struct sim *s, struct process *p, int status)
+{
+	struct worker *w = p->worker;
+
+	sim_say(s, "process %u ends with %d", p->number, status);
+	process_free(s, p);
 	system_enter();
 	worker_ended(w, status, NULL);
 	system_leave();
@@ -409,6 +416,8 @@ void process_step(struct sim *s, struct process *p)
 {
 	unsigned hear = 1 + random_below(&s->random, 4);
 
+	if (p->unmade)
+		return;
 	if (p->convicted && !p->killed && s->figures.turns > p->convicted)
 		sim_fail(s, "process %u named memory that is not its request's, and lives",
 			 p->number);
@@ -507,29 +516,66 @@ static int process_start(struct worker *w, const int ends[4])
 	list_init(&p->jobs);
 	list_push_back(&s->processes, &p->link);
 	sim_say(s, "process %u is %s, fate %d", p->number, w->label, p->fate);
+	/* Some are made in several turns, as those of several ranks. */
+	p->unmade = p->number % PROCESS_SLOWLY ? 0 : 1 + p->number / PROCESS_SLOWLY % 3;
+	if (p->unmade)
+		return MAKER_MORE;
+	worker_started(w, (pid_t)(PROCESS_PID + p->number));
+	return 0;
+}
+
+static struct process *process_find(const struct worker *w, bool unmade)
+{
+	list_for_each (l, &processes_of->processes) {
+		struct process *p = container_of(l, struct process, link);
+
+		if (p->worker == w && !p->killed && !p->unmade == !unmade)
+			return p;
+	}
+	return NULL;
+}
+
+static int process_go_on(struct worker *w)
+{
+	struct process *p = process_find(w, true);
+
+	w->shared->launch_ns += 3 * NS_PER_MS;
+	if (!p)
+		sim_fail(processes_of, "%s: there is nothing to go on with", w->label);
+	p->unmade--;
+	if (p->unmade)
+		return MAKER_MORE;
 	worker_started(w, (pid_t)(PROCESS_PID + p->number));
 	return 0;
 }
 
 static void process_kill(struct worker *w)
 {
-	struct sim *s = processes_of;
+	struct process *p = process_find(w, false);
 
-	list_for_each (l, &s->processes) {
-		struct process *p = container_of(l, struct process, link);
-
-		if (p->worker == w && !p->killed) {
-			sim_say(s, "process %u is killed", p->number);
-			p->killed = true;
-			p->end_in = random_below(&s->random, 5);
-		}
+	if (!w->pid) {
+		worker_end_soon(w, "was not made");
+	} else if (p) {
+		sim_say(processes_of, "process %u is killed", p->number);
+		p->killed = true;
+		p->end_in = random_below(&processes_of->random, 5);
 	}
+}
+
+static void process_clear(struct worker *w)
+{
+	struct process *p = process_find(w, true);
+
+	if (p)
+		process_free(processes_of, p);
 }
 
 static const struct worker_maker sim_maker = {
 	.name = "simulated",
 	.start = process_start,
+	.go_on = process_go_on,
 	.kill = process_kill,
+	.clear = process_clear,
 };
 
 const struct worker_maker *const sim_makers[] = { &sim_maker, NULL };

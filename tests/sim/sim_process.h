@@ -60,6 +60,7 @@ struct process {
 	enum process_fate fate;
 	unsigned fate_in; /* steps with work until its fate */
 	bool fated;       /* it has come */
+	unsigned unmade;  /* turns until it is made */
 	bool killed, leaving, deaf, trying;
 	unsigned end_in;    /* steps until the kill works */
 	unsigned load_in;   /* steps until it has loaded */
