@@ -191,9 +191,20 @@ static void register_left(struct call *c)
 	waiting_end(w);
 }
 
-/* False after a 405. */
+/* False after a 503. What is changed now nobody could wait for. */
+static bool management_goes_on(struct call *c)
+{
+	if (!c->api->fleet->draining)
+		return true;
+	call_error(c, 503, "ServiceUnavailableException", "The server is stopping");
+	return false;
+}
+
+/* False after a 405 or 503. */
 static bool management_may_change(struct call *c)
 {
+	if (!management_goes_on(c))
+		return false;
 	if (c->api->settings->enable_model_api)
 		return true;
 	call_error(c, 405, "MethodNotAllowedException",
@@ -285,7 +296,7 @@ void management_scale(struct call *c)
 	int64_t min, max;
 	bool synchronous;
 
-	if (args_read(&args, c, false) < 0)
+	if (!management_goes_on(c) || args_read(&args, c, false) < 0)
 		return;
 	min = args_integer(&args, "min_worker", 1);
 	max = args_integer(&args, "max_worker", min);
@@ -314,6 +325,8 @@ void management_set_default(struct call *c)
 	struct model *m = store_model(&c->api->fleet->store, c->model);
 	struct version *v = m ? model_version(m, c->version_name) : NULL;
 
+	if (!management_goes_on(c))
+		return;
 	if (!m) {
 		call_model_not_found(c, c->model);
 		return;
@@ -339,8 +352,14 @@ static void unregister_done(void *arg, bool in_time)
 		waiting_tell(w, 200, "Model \"%s\" unregistered", w->model);
 		return;
 	}
-	call_error(w->call, 408, "RequestTimeoutException",
-		   "Timed out while cleaning resources: %s", w->model);
+	if (w->call->api->fleet->draining)
+		call_error(w->call, 503, "ServiceUnavailableException",
+			   "The server is stopping. Model \"%s\" is unregistered; what it had "
+			   "accepted is still answered",
+			   w->model);
+	else
+		call_error(w->call, 408, "RequestTimeoutException",
+			   "Timed out while cleaning resources: %s", w->model);
 	waiting_free(w);
 }
 

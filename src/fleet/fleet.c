@@ -16,6 +16,7 @@
 #include "config/host.h"
 #include "child/job.h"
 #include "fleet/maker.h"
+#include "fleet/register.h"
 #include "fleet/share.h"
 #include "fleet/zygote.h"
 #include "log/log.h"
@@ -233,6 +234,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	f->executable = mem_strdup(self);
 	list_init(&f->dirty);
 	list_init(&f->retired);
+	list_init(&f->leaving);
 	lane_init(&f->removals, loop);
 	lane_init(&f->closings, loop);
 	list_init(&f->registering);
@@ -284,22 +286,42 @@ void fleet_maybe_stopped(struct fleet *f)
 	void (*stopped)(void *) = f->stopped;
 
 	if (!f->stopping || !stopped || f->store.models.n || !list_empty(&f->retired) ||
-	    f->leaving || f->recordings || !list_empty(&f->registering))
+	    !list_empty(&f->leaving) || f->recordings || !list_empty(&f->registering))
 		return;
 	f->stopped = NULL;
 	stopped(f->stopped_arg);
 }
 
-void fleet_version_gone(struct fleet *f)
+static struct version *fleet_waited_for(struct fleet *f)
 {
-	assert(f->leaving > 0);
-	f->leaving--;
-	fleet_maybe_stopped(f);
+	map_for_each (e, &f->store.models) {
+		struct model *m = e->value;
+
+		list_for_each (n, &m->versions) {
+			struct version *v = container_of(n, struct version, link);
+
+			if (!list_empty(&v->waiters))
+				return v;
+		}
+	}
+	return NULL;
+}
+
+void fleet_drain(struct fleet *f)
+{
+	struct version *v;
+
+	f->draining = true;
+	fleet_stop_registering(f);
+	/* Who is told may take versions out of the store. */
+	while ((v = fleet_waited_for(f)))
+		version_settle(v, &version_stopping);
+	versions_stop_waiting(f);
 }
 
 void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), void *arg)
 {
-	f->stopping = true;
+	f->draining = f->stopping = true;
 	f->stopped = done;
 	f->stopped_arg = arg;
 	jobs_stop(&f->jobs);

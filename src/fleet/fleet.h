@@ -37,7 +37,7 @@ struct fleet {
 	struct worker_shared workers; /* what every worker is given */
 	struct store store;
 	struct list retired;  /* versions out of the store that still drain */
-	unsigned leaving;     /* versions that are gone but for their files */
+	struct list leaving;  /* struct farewell: versions that are gone but for their files */
 	struct lane removals; /* of files, see removal.h */
 	struct lane closings; /* of shared memory */
 	struct list dirty;    /* versions with work to hand out, see version_touch() */
@@ -59,6 +59,7 @@ struct fleet {
 	/* See fleet_recorded(); NULL: nothing is recorded. */
 	void (*recorded)(void *changed_arg, void (*done)(void *arg), void *arg);
 	unsigned recordings; /* waited for */
+	bool draining;       /* what runs is finished, nothing else is begun */
 	bool stopping;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
@@ -69,14 +70,16 @@ struct fleet {
 int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
 	       struct budget *budget, struct pool *pool, struct metrics *metrics,
 	       const struct catalogue *catalogue, struct buf *why);
+/* The server is going to stop once what runs has its answers. Who waits for anything else (a
+ * registration, workers, the end of a version) is told now; of registrations only those of the
+ * start go on, and what is begun from now on is refused. */
+void fleet_drain(struct fleet *f);
 /* Ends every worker: asks, then kills after `grace_ms`; calls done when the last is gone. */
 void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), void *arg);
 /* After fleet_stop() has reported. Unpacked archives are removed while the loop runs on, which it
  * must until nothing is left to do; `f` stays until then. */
 void fleet_finish(struct fleet *f);
 
-/* A retired version is gone, with its files. */
-void fleet_version_gone(struct fleet *f);
 /* Something that fleet_stop() waits for is over. */
 void fleet_maybe_stopped(struct fleet *f);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/register.h"
+#include "fleet/registering.h"
 
 /*
  * A registration on its way. Everything that may take time (names looked up in the file system,
@@ -26,39 +26,12 @@
 #include "fleet/parameters.h"
 #include "fleet/removal.h"
 #include "fleet/share.h"
-#include "fleet/sources.h"
 #include "fleet/unpack.h"
 #include "log/log.h"
 #include "loop/work.h"
 
 #define REGISTER_UNDO_MS 5000
 #define REGISTERING_MAX 256 /* at once: the last of more would wait for ever */
-
-enum registering_step { STEP_LOOK_UP, STEP_DOWNLOAD, STEP_UNPACK, STEP_INSTALL, STEP_KNOWN };
-
-struct registering {
-	struct list link; /* in the fleet's `registering` */
-	struct work work; /* of the pool */
-	struct fleet *fleet;
-	enum registering_step step;
-	char *url, *model_name, *handler, *runtime, *suffix;
-	char *name;               /* what it goes by before the archive has said its name */
-	struct registration wish; /* its slices are not used: see the copies above and below */
-	struct model_parameters restored;
-	void (*done)(void *arg, const struct outcome *o); /* NULL: nobody waits */
-	void *arg;
-	bool left; /* nobody waits any more */
-	struct source source;
-	struct job *job;                    /* downloads or unpacks for it */
-	char *version_model, *version_name; /* of the version, once there is one */
-	uint64_t order;
-	char *downloaded;        /* the archive that was fetched for it */
-	struct version *version; /* made, but not in the store yet */
-	int status;              /* what to tell, see registering_finish() */
-	char *type, *text;
-	char *cause; /* why its workers do not load */
-	char *wrong; /* what the archive asks for cannot be */
-};
 
 static void registering_free(struct registering *g)
 {
@@ -141,10 +114,15 @@ static void registering_finish(struct registering *g, int status, const char *ty
 	removal_add(&g->fleet->removals, TAKE(g->downloaded), registering_tell, g);
 }
 
+static bool registering_may_go_on(const struct registering *g)
+{
+	return g->wish.at_startup ? !g->fleet->stopping : !g->fleet->draining;
+}
+
 /* False: it is over, because the server stops. */
 static bool registering_goes_on(struct registering *g)
 {
-	if (!g->fleet->stopping)
+	if (registering_may_go_on(g))
 		return true;
 	registering_finish(g, 503, "ServiceUnavailableException", "The server is stopping");
 	return false;
@@ -186,6 +164,9 @@ static void registering_scaled(void *arg, const struct version_outcome *o)
 		return;
 	}
 	if (o->result == VERSION_UNREGISTERED) {
+		/* Nor is it there at the next start. What it has accepted it answers. */
+		if (v && !registering_may_go_on(g))
+			version_retire(v, g->fleet->settings->drain_timeout * 1000, NULL, NULL);
 		registering_finish(g, o->code,
 				   o->code == 503 ? "ServiceUnavailableException"
 						  : "InternalServerException",
@@ -203,8 +184,7 @@ static void registering_scaled(void *arg, const struct version_outcome *o)
 		registering_failed(g);
 }
 
-/* Of a model that says nothing itself. `v` NULL: its archive has not been read. */
-static unsigned registering_default_workers(const struct registering *g, const struct version *v)
+unsigned registering_default_workers(const struct registering *g, const struct version *v)
 {
 	const struct fleet *f = g->fleet;
 	uint64_t configured = f->settings->default_workers_per_model;
@@ -394,6 +374,10 @@ static void registering_unpacked(void *arg, struct unpacked *u)
 	struct registering *g = arg;
 
 	g->job = NULL;
+	if (!registering_may_go_on(g))
+		u->status = 503; /* so that the folder goes */
+	if (!registering_goes_on(g))
+		return;
 	if (u->status) {
 		registering_finish(g, u->status, u->type ? u->type : "InternalServerException",
 				   "%s",
@@ -441,8 +425,11 @@ static void registering_fetched(void *arg, const struct fetched *o)
 	struct registering *g = arg;
 
 	g->job = NULL;
-	if (o->status) {
+	if (o->status)
 		free(TAKE(g->downloaded)); /* it is not ours */
+	if (!registering_goes_on(g))
+		return;
+	if (o->status) {
 		registering_finish(g, o->status, o->type ? o->type : "InternalServerException",
 				   "%s",
 				   o->message ? o->message : "The archive could not be downloaded");
@@ -549,51 +536,4 @@ struct registering *fleet_register(struct fleet *f, const struct registration *r
 	f->n_registering++;
 	work_start(f->loop, &g->work, registering_look_up, registering_looked_up);
 	return g;
-}
-
-void registering_leave(struct registering *g)
-{
-	g->done = NULL;
-	g->left = true;
-	if (g->step == STEP_DOWNLOAD && g->job)
-		job_cancel(g->job);
-}
-
-/* ---- what can be told of it meanwhile ---- */
-
-struct registering_phase {
-	const char *status, *phase;
-};
-
-static const struct registering_phase *registering_phase(const struct registering *g)
-{
-	static const struct registering_phase phases[] = {
-		[STEP_LOOK_UP] = { "WAITING", "it waits to be loaded" },
-		[STEP_DOWNLOAD] = { "DOWNLOADING", "it is being downloaded" },
-		[STEP_UNPACK] = { "UNPACKING", "it is being unpacked" },
-		[STEP_INSTALL] = { "INSTALLING", "its packages are being installed" },
-	};
-
-	return &phases[g->job && job_waits(g->job) ? STEP_LOOK_UP : g->step];
-}
-
-void fleet_registering(const struct fleet *f,
-		       void (*tell)(void *arg, const struct registering_view *view), void *arg)
-{
-	list_for_each (n, &f->registering) {
-		const struct registering *g = container_of(n, struct registering, link);
-
-		if (g->step == STEP_KNOWN)
-			continue;
-		tell(arg,
-		     &(struct registering_view){
-			     .name = g->version_model ? g->version_model : g->name,
-			     .version = g->version_name,
-			     .url = g->url,
-			     .status = registering_phase(g)->status,
-			     .phase = registering_phase(g)->phase,
-			     .progress = g->job ? job_progress(g->job) : (struct progress){ 0 },
-			     .workers = registering_default_workers(g, NULL),
-			     .at_startup = g->wish.at_startup });
-	}
 }

@@ -47,6 +47,8 @@ struct registering *fleet_register(struct fleet *f, const struct registration *r
 /* Who asked has left: `done` is not called. While the archive is being downloaded that is the end
  * of it; what is here is registered all the same. */
 void registering_leave(struct registering *g);
+/* All but those of the start end, at once for who asked. */
+void fleet_stop_registering(struct fleet *f);
 
 /* A registration whose model is not there yet. */
 struct registering_view {

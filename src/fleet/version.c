@@ -13,6 +13,9 @@
 #include "log/log.h"
 #include "loop/turn.h"
 
+const struct version_outcome version_stopping = { VERSION_UNREGISTERED, 503,
+						  "the server is stopping" };
+
 #define VERSION_NO_LIMIT_S 2147483647 /* what a setting allows at most */
 
 /* Somebody waiting for the workers to reach the wanted number. */
@@ -502,9 +505,7 @@ void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *a
 		    void *arg)
 {
 	static const struct version_outcome unregistered = { VERSION_UNREGISTERED, 500,
-							     "it was unregistered meanwhile" },
-					    stopping = { VERSION_UNREGISTERED, 503,
-							 "the server is stopping" };
+							     "it was unregistered meanwhile" };
 
 	assert(v->state < VERSION_DRAINING);
 	store_remove(&v->fleet->store, v);
@@ -514,13 +515,14 @@ void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *a
 	v->drain_deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
 	list_push_back(&v->fleet->retired, &v->link);
 	fleet_changed(v->fleet);
-	version_settle(v, v->fleet->stopping ? &stopping : &unregistered);
+	version_settle(v, v->fleet->stopping ? &version_stopping : &unregistered);
 	version_touch(v);
 }
 
 /* Who waits for a version to be gone waits for its files, too: its archive may be registered anew
  * at once. */
 struct farewell {
+	struct list link;
 	struct fleet *fleet;
 	void (*done)(void *arg, bool in_time);
 	void *arg;
@@ -530,11 +532,36 @@ struct farewell {
 static void farewell_over(void *arg)
 {
 	struct farewell *b = arg;
+	struct fleet *f = b->fleet;
 
 	if (b->done)
 		b->done(b->arg, b->in_time);
-	fleet_version_gone(b->fleet);
+	list_remove(&b->link);
 	free(b);
+	fleet_maybe_stopped(f);
+}
+
+static void version_stop_waiting(void (**done)(void *arg, bool in_time), void *arg)
+{
+	void (*tell)(void *arg, bool in_time) = *done;
+
+	*done = NULL;
+	if (tell)
+		tell(arg, false);
+}
+
+void versions_stop_waiting(struct fleet *f)
+{
+	list_for_each_safe (n, &f->retired) {
+		struct version *v = container_of(n, struct version, link);
+
+		version_stop_waiting(&v->drained, v->drained_arg);
+	}
+	list_for_each_safe (n, &f->leaving) {
+		struct farewell *b = container_of(n, struct farewell, link);
+
+		version_stop_waiting(&b->done, b->arg);
+	}
 }
 
 static void version_leave(struct version *v, bool in_time)
@@ -542,8 +569,10 @@ static void version_leave(struct version *v, bool in_time)
 	struct farewell *b = mem_new(struct farewell);
 	struct fleet *f = v->fleet;
 
-	*b = (struct farewell){ f, v->drained, v->drained_arg, in_time };
-	f->leaving++;
+	*b = (struct farewell){
+		.fleet = f, .done = v->drained, .arg = v->drained_arg, .in_time = in_time
+	};
+	list_push_back(&f->leaving, &b->link);
 	list_remove(&v->link);
 	log_info("Model %s version %s is gone", v->model_name, v->name);
 	version_destroy(v);

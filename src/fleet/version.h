@@ -97,6 +97,8 @@ struct version_outcome {
 
 typedef void version_done(void *arg, const struct version_outcome *o);
 
+extern const struct version_outcome version_stopping; /* the server does */
+
 /* Takes nothing: copies what it needs. The manifest's texts must live in `region`, which the
  * version takes over. */
 struct version *version_create(struct fleet *f, struct region *region, const struct manifest *m);
@@ -129,9 +131,11 @@ void version_stream_taken(struct version *v, struct request *r, size_t bytes);
 
 /* Takes the version out of the store at once: no new requests reach it. Calls done when what it had
  * accepted is answered, its workers are gone and its files are removed; in_time is false when that
- * took beyond the deadline, at which stragglers are killed. */
+ * took beyond the deadline, at which stragglers are killed, or is not waited for any more. */
 void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *arg, bool in_time),
 		    void *arg);
+/* Tells all who wait for that that it is not done in time. */
+void versions_stop_waiting(struct fleet *f);
 
 unsigned version_ready_workers(const struct version *v);
 /* How many of these have nothing to do. */

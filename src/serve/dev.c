@@ -124,7 +124,7 @@ static void dev_registered(void *arg, const struct outcome *o)
 	double seconds = (double)(clock_now_ns() - d->began_ns) / 1e9;
 	struct version *v = o->type ? NULL : dev_newest(d);
 
-	if (d->over || (o->type && d->fleet->stopping)) {
+	if (d->over || (o->type && d->fleet->draining)) {
 		dev_loaded(d);
 		return;
 	}
@@ -168,7 +168,7 @@ static void dev_staged(struct work *w)
 {
 	struct dev *d = container_of(w, struct dev, work);
 
-	if (d->over || d->fleet->stopping) {
+	if (d->over || d->fleet->draining) {
 		dev_loaded(d);
 	} else if (d->why.n) {
 		dev_failed(d, buf_cstr(&d->why));
@@ -197,7 +197,7 @@ static void dev_changed(void *arg, const char *name)
 {
 	struct dev *d = arg;
 
-	if (d->fleet->stopping)
+	if (d->fleet->draining)
 		return;
 	dev_say(d, DIM, "%s changed, loading it again.", name ? name : d->plan->shown);
 	dev_load(d);
@@ -210,7 +210,7 @@ static void dev_look(uv_timer_t *t)
 	unsigned deaths = 0;
 
 	TURN(t);
-	if (!d->current || d->fleet->stopping)
+	if (!d->current || d->fleet->draining)
 		return;
 	list_for_each (n, &d->current->workers)
 		deaths += container_of(n, struct worker, link)->deaths;

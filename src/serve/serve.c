@@ -105,6 +105,7 @@ static void serve_signalled(uv_signal_t *h, int signal)
 	log_info("Got signal %d: finishing the requests in flight", signal);
 	uv_timer_start(&s->patience, serve_out_of_patience, s->settings->drain_timeout * 1000, 0);
 	api_stops(s->api);
+	fleet_drain(&s->fleet);
 	net_drain(s->net, serve_drained, s);
 }
 

@@ -268,7 +268,7 @@ void snapshots_init(struct snapshots *s, struct fleet *fleet)
 
 void snapshots_begin(struct snapshots *s)
 {
-	if (s->fleet->stopping)
+	if (s->fleet->draining)
 		return;
 	s->loaded = true;
 	snapshots_start(s, "startup");

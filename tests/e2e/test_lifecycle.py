@@ -11,7 +11,7 @@ import requests
 
 from e2e.archives import make_mar
 from e2e.client import encode
-from e2e.gate import background
+from e2e.gate import Gate, background
 from e2e.server import assert_error, eventually, marked_processes
 
 
@@ -88,6 +88,67 @@ class Slow:
     gate.wait_entered()
     server.signal(signal.SIGTERM)
     assert server.wait(20) == 0
+
+
+LATER_ONES_WAIT = """
+import os
+
+class Later:
+    def initialize(self, context):
+        try:
+            os.mkdir({first!r})
+        except FileExistsError:
+            open({calls!r}, "a").write("x\\n")
+            open({fifo!r}, "rb").read()
+
+    def handle(self, data, context):
+        return data
+"""
+
+
+def test_sigterm_does_not_wait_for_workers_that_are_waited_for(serve, tmp_path, gate):
+    """Calls that wait for workers are answered at once; predictions are still answered."""
+    loading = Gate(tmp_path, "loading")
+    handler = LATER_ONES_WAIT.format(first=str(tmp_path / "first"), calls=str(loading.calls),
+                                     fifo=loading.fifo)
+    make_mar(tmp_path, "gate", "gate.py")
+    make_mar(tmp_path, "later", handler)
+    make_mar(tmp_path, "new", handler)
+    server = serve(store=tmp_path, load_models="gate.mar,later.mar", drain_timeout=600,
+                   no_config_snapshots=False)
+    running = background(server.predict, "gate", gate.body())
+    gate.wait_entered()
+    scaling = background(server.manage, "PUT", "/models/later?min_worker=2&synchronous=true")
+    registering = background(server.manage, "POST",
+                             "/models?url=new.mar&initial_workers=1&synchronous=true")
+    loading.wait_entered(2)
+    server.signal(signal.SIGTERM)
+    assert_error(scaling.result(), 503, "ServiceUnavailableException",
+                 "Failed to start workers for model later version: null: the server is stopping")
+    assert_error(registering.result(), 503, "ServiceUnavailableException",
+                 "The server is stopping, and the model is not registered")
+    assert server.alive() and not running.done()
+    gate.open()
+    assert running.result().status_code == 200
+    assert server.wait() == 0
+    newest = max((server.logs / "config").glob("[0-9]*.cfg")).read_text()
+    assert "later.mar" in newest and "new.mar" not in newest
+
+
+def test_sigterm_does_not_wait_for_who_unregisters(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path, drain_timeout=600, unregister_model_timeout=600)
+    running = background(server.predict, "gate", gate.body())
+    gate.wait_entered()
+    leaving = background(server.manage, "DELETE", "/models/gate")
+    eventually(lambda: not server.models())
+    server.signal(signal.SIGTERM)
+    assert_error(leaving.result(), 503, "ServiceUnavailableException",
+                 'The server is stopping. Model "gate" is unregistered; what it had accepted is '
+                 "still answered")
+    gate.open()
+    assert running.result().status_code == 200
+    assert server.wait() == 0
 
 
 def test_sighup_reopens_the_logs(serve, tmp_path):

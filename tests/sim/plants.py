@@ -70,6 +70,10 @@ PLANTS = {
     "a hung worker is waited for": (
         "src/fleet/version.c", "\t\tworker_tick(container_of(n, struct worker, link), now_ns);\n",
         "\t\t;\n"),
+    "who waits for the end of a version holds up the server's": (
+        "src/fleet/fleet.c", "\tversions_stop_waiting(f);\n", ""),
+    "what is half made goes on after its end": (
+        "src/fleet/worker.c", "\tlist_remove(&w->launch);\n\tw->half_made = false;\n", ""),
     "a worker that is stopped twice": (
         "src/fleet/version.c", "\t\tif (w->state == WORKER_STOPPING)\n\t\t\tcontinue;\n", ""),
     "a header may break lines": (
@@ -105,7 +109,7 @@ PLANTS = {
         "src/core/sequence.c", "if (q->touched || q->running)", "if (q->touched)"),
     "who waits for workers is forgotten": (
         "src/fleet/version.c",
-        "\tversion_settle(v, v->fleet->stopping ? &stopping : &unregistered);\n", ""),
+        "\tversion_settle(v, v->fleet->stopping ? &version_stopping : &unregistered);\n", ""),
 }
 
 

@@ -132,6 +132,7 @@ static void front_drained(void *arg)
 
 void front_drain(struct sim *s)
 {
+	fleet_drain(&s->front.fleet);
 	net_drain(s->front.net, front_drained, &s->front);
 }
 

@@ -6,6 +6,7 @@
 #include <malloc.h>
 
 #include "base/clock.h"
+#include "fleet/registering.h"
 
 #define QUIET_MS 100      /* a step of time when all is calm */
 #define QUIET_STEPS 12000 /* 20 minutes */
@@ -140,7 +141,7 @@ static bool oracle_no_requests(const struct sim *s)
 {
 	const struct fleet *f = &s->front.fleet;
 
-	if (!list_empty(&f->registering) || !list_empty(&f->retired) || f->leaving)
+	if (!list_empty(&f->registering) || !list_empty(&f->retired) || !list_empty(&f->leaving))
 		return false;
 	map_for_each (e, &s->front.fleet.store.models) {
 		const struct model *m = e->value;
@@ -183,11 +184,35 @@ static void oracle_quiet(struct sim *s)
 	oracle_wait(s, oracle_stopped, "it does not stop");
 }
 
+/* Who waits for anything else than an answer of a worker has been told. */
+static void oracle_told(struct sim *s)
+{
+	const struct fleet *f = &s->front.fleet;
+
+	list_for_each (n, &f->registering) {
+		const struct registering *g = container_of(n, struct registering, link);
+
+		if (g->done && !g->text)
+			sim_fail(s, "who registers %s still waits", g->url);
+	}
+	list_for_each (n, &f->retired)
+		if (container_of(n, struct version, link)->drained)
+			sim_fail(s, "who unregisters a model still waits");
+	map_for_each (e, &f->store.models) {
+		const struct model *m = e->value;
+
+		list_for_each (n, &m->versions)
+			if (!list_empty(&container_of(n, struct version, link)->waiters))
+				sim_fail(s, "who scales %s still waits", m->name);
+	}
+}
+
 /* As with SIGTERM: what is being asked is answered first. */
 static void oracle_drain(struct sim *s)
 {
 	s->ending = true;
 	front_drain(s);
+	oracle_told(s);
 	oracle_wait(s, oracle_drained, "it does not drain");
 	oracle_nothing_left(s);
 	front_stop(s);
