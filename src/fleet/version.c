@@ -13,9 +13,6 @@
 #include "log/log.h"
 #include "loop/turn.h"
 
-const struct version_outcome version_stopping = { VERSION_UNREGISTERED, 503,
-						  "the server is stopping" };
-
 #define VERSION_NO_LIMIT_S 2147483647 /* what a setting allows at most */
 
 /* Somebody waiting for the workers to reach the wanted number. */
@@ -389,8 +386,7 @@ static void version_expire(struct version *v, uint64_t now_ns)
 	}
 }
 
-/* Nobody will ever serve what still waits here. */
-static void version_refuse_queued(struct version *v)
+void version_refuse_queued(struct version *v)
 {
 	struct buf why = BUF_INIT(2 * VERSION_FAILURE_MAX);
 	const char *trouble = version_trouble(v);
@@ -427,8 +423,6 @@ static void version_wait_until(struct version *v, uint64_t wake_ns, uint64_t now
 	uv_update_time(v->fleet->loop);
 	uv_timer_start(v->wake, version_wake, ms, 0);
 }
-
-static void version_maybe_stopped(struct version *v);
 
 /* The least busy first, so that two workers share instead of one hoarding. */
 static struct worker *version_least_busy(struct version *v)
@@ -497,109 +491,4 @@ void version_tick(struct version *v, uint64_t now_ns)
 		version_touch(v);
 	if (v->state == VERSION_DRAINING && v->drain_deadline_ns && now_ns > v->drain_deadline_ns)
 		version_touch(v);
-}
-
-/* ---- the end ---- */
-
-void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *arg, bool in_time),
-		    void *arg)
-{
-	static const struct version_outcome unregistered = { VERSION_UNREGISTERED, 500,
-							     "it was unregistered meanwhile" };
-
-	assert(v->state < VERSION_DRAINING);
-	store_remove(&v->fleet->store, v);
-	v->state = VERSION_DRAINING;
-	v->drained = done;
-	v->drained_arg = arg;
-	v->drain_deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
-	list_push_back(&v->fleet->retired, &v->link);
-	fleet_changed(v->fleet);
-	version_settle(v, v->fleet->stopping ? &version_stopping : &unregistered);
-	version_touch(v);
-}
-
-/* Who waits for a version to be gone waits for its files, too: its archive may be registered anew
- * at once. */
-struct farewell {
-	struct list link;
-	struct fleet *fleet;
-	void (*done)(void *arg, bool in_time);
-	void *arg;
-	bool in_time;
-};
-
-static void farewell_over(void *arg)
-{
-	struct farewell *b = arg;
-	struct fleet *f = b->fleet;
-
-	if (b->done)
-		b->done(b->arg, b->in_time);
-	list_remove(&b->link);
-	free(b);
-	fleet_maybe_stopped(f);
-}
-
-static void version_stop_waiting(void (**done)(void *arg, bool in_time), void *arg)
-{
-	void (*tell)(void *arg, bool in_time) = *done;
-
-	*done = NULL;
-	if (tell)
-		tell(arg, false);
-}
-
-void versions_stop_waiting(struct fleet *f)
-{
-	list_for_each_safe (n, &f->retired) {
-		struct version *v = container_of(n, struct version, link);
-
-		version_stop_waiting(&v->drained, v->drained_arg);
-	}
-	list_for_each_safe (n, &f->leaving) {
-		struct farewell *b = container_of(n, struct farewell, link);
-
-		version_stop_waiting(&b->done, b->arg);
-	}
-}
-
-static void version_leave(struct version *v, bool in_time)
-{
-	struct farewell *b = mem_new(struct farewell);
-	struct fleet *f = v->fleet;
-
-	*b = (struct farewell){
-		.fleet = f, .done = v->drained, .arg = v->drained_arg, .in_time = in_time
-	};
-	list_push_back(&f->leaving, &b->link);
-	list_remove(&v->link);
-	log_info("Model %s version %s is gone", v->model_name, v->name);
-	version_destroy(v);
-	fleet_retune(f);
-	removal_add(&f->removals, NULL, farewell_over, b);
-}
-
-/* DRAINING goes on in two steps: first what was accepted is answered, then the workers end. */
-static void version_maybe_stopped(struct version *v)
-{
-	bool late = v->drain_deadline_ns && clock_now_ns() > v->drain_deadline_ns;
-
-	if (v->state != VERSION_DRAINING)
-		return;
-	if (late)
-		version_refuse_queued(v);
-	if (version_waiting(v) || (v->pending && !late))
-		return;
-	/* Those that were sent away before may have been given longer than there is now. */
-	if (version_places(v) || late) {
-		v->min_workers = v->max_workers = 0;
-		list_for_each_safe (n, &v->workers)
-			worker_stop(container_of(n, struct worker, link), late ? 0 : 5000);
-	}
-	if (!list_empty(&v->workers) || v->pending)
-		return;
-	assert(list_empty(&v->waiters));
-	v->state = VERSION_STOPPED;
-	version_leave(v, !late);
 }

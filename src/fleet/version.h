@@ -162,6 +162,14 @@ void version_tick(struct version *v, uint64_t now_ns);
 /* Those of its workers that are to stay. */
 unsigned version_places(const struct version *v);
 
+/* Its workers that are to stay. */
+unsigned version_places(const struct version *v);
+/* Nobody will ever serve what still waits here. */
+void version_refuse_queued(struct version *v);
+/* ---- version_end.c ---- */
+/* One that is being taken away: goes on, if it can. */
+void version_maybe_stopped(struct version *v);
+
 /* ---- version_workers.c: what its workers are told, and tell ---- */
 
 /* A handler looks at the first request of a batch for what all of it is to be; what a client has

@@ -108,7 +108,7 @@ PLANTS = {
     "a sequence goes on elsewhere while its first request runs": (
         "src/core/sequence.c", "if (q->touched || q->running)", "if (q->touched)"),
     "who waits for workers is forgotten": (
-        "src/fleet/version.c",
+        "src/fleet/version_end.c",
         "\tversion_settle(v, v->fleet->stopping ? &version_stopping : &unregistered);\n", ""),
 }
 
