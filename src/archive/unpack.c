@@ -27,7 +27,6 @@
 #include "base/util.h"
 
 #define UNPACK_READ ((size_t)65536)
-#define UNPACK_TELL ((uint64_t)1 << 20)
 #define UNPACK_PATH_MAX ((size_t)1024)
 #define UNPACK_RATIO_FROM ((uint64_t)64 << 20) /* smaller ones harm nobody */
 #define UNPACK_DEPTH_MAX 64
@@ -39,7 +38,6 @@ struct unpacking {
 	const char *source, *target;
 	struct buf name; /* of the entry at hand */
 	uint64_t packed, bytes, entries, folders;
-	uint64_t told; /* `bytes` when progress was last told */
 };
 
 static const char *unpack_name(const struct unpacking *u)
@@ -100,9 +98,6 @@ static void unpack_tell(struct unpacking *u)
 {
 	la_int64_t read = archive_filter_bytes(u->archive, -1);
 
-	if (u->bytes - u->told < UNPACK_TELL && u->told)
-		return;
-	u->told = u->bytes;
 	progress_tell(u->limits->progress, MIN((uint64_t)MAX(read, 0), u->packed), u->packed);
 }
 
@@ -234,6 +229,7 @@ static int unpack_entry(struct unpacking *u, struct archive_entry *e)
 
 	if (++u->entries > u->limits->entries)
 		return unpack_too_many(u);
+	unpack_tell(u);
 	if (archive_entry_is_encrypted(e))
 		return unpack_invalid(u, "the archive is encrypted", NULL);
 	r = unpack_path(u, unpack_entry_name(u, e), path, sizeof(path));

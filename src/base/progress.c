@@ -14,7 +14,8 @@ int progress_create(void)
 
 void progress_tell(int fd, uint64_t done, uint64_t total)
 {
-	struct progress p = { done, total };
+	static uint64_t steps;
+	struct progress p = { done, total, ++steps };
 
 	if (fd > 0 && pwrite(fd, &p, sizeof(p), 0) < 0)
 		return; /* nobody learns how far we are */

@@ -3,14 +3,15 @@
 
 /*
  * How far another process is with what it does: two numbers in a nameless file that both have open.
- * It writes them whenever it likes, we look when somebody asks. What it says is shown to people and
- * decides nothing.
+ * It writes them whenever it likes, we look when somebody asks. What it says is shown to people;
+ * besides, who says nothing new for long may be taken for stuck.
  */
 
 #include <stdint.h>
 
 struct progress {
 	uint64_t done, total; /* bytes; total 0: nobody knows */
+	uint64_t steps;       /* that it has told of */
 };
 
 /* A descriptor (close-on-exec), or -errno. */

@@ -10,10 +10,12 @@
 #include "base/util.h"
 #include "child/child.h"
 #include "child/output.h"
+#include "log/log.h"
 #include "loop/turn.h"
 #include "wire/json.h"
 
 #define JOB_OUTPUT_MAX ((size_t)16 << 20)
+#define JOB_LOOKS 8 /* at what it tells, in stall_ms */
 
 /* How many of a kind run at once. */
 static const unsigned jobs_places[JOB_KINDS] = {
@@ -30,16 +32,19 @@ struct job {
 	struct jobs *jobs;
 	enum job_kind kind;
 	struct child child;
-	uv_timer_t *limit; /* also to report one that could not be started */
+	uv_timer_t *limit; /* also to report one that could not be started, or does not end */
+	uv_timer_t *watch; /* looks whether it gets on */
 	uv_poll_t *poll;   /* collects */
 	int fd;
 	struct buf collected;
 	struct output out, err; /* or: to the log */
 	char *file, *cwd, *log, **argv;
-	uint64_t limit_ms;
-	int progress; /* descriptor; -1: it tells nothing */
-	int failed;   /* -errno: it could not be started */
-	bool late, cancelled;
+	uint64_t limit_ms, stall_ms;
+	uint64_t steps; /* that it had told of when we last looked … */
+	unsigned quiet; /* … and looks since then */
+	int progress;   /* descriptor; -1: it tells nothing */
+	int failed;     /* -errno: it could not be started */
+	bool late, stalled, cancelled, killed;
 	void (*done)(void *arg, const struct job_end *end);
 	void *arg;
 };
@@ -53,6 +58,8 @@ static void job_close(struct job *j)
 {
 	if (j->limit)
 		uv_close((uv_handle_t *)TAKE(j->limit), job_handle_closed);
+	if (j->watch)
+		uv_close((uv_handle_t *)TAKE(j->watch), job_handle_closed);
 	output_close(&j->out);
 	output_close(&j->err);
 	if (!j->poll)
@@ -84,6 +91,8 @@ static void job_report(struct job *j, const struct job_end *end)
 
 /* ---- what it prints ---- */
 
+static void job_kill(struct job *j);
+
 static void job_collect(struct job *j)
 {
 	for (;;) {
@@ -92,7 +101,7 @@ static void job_collect(struct job *j)
 
 		/* It prints more than any answer has: it would wait for ever to be read. */
 		if (!at)
-			child_kill(&j->child, SIGKILL);
+			job_kill(j);
 		if (!at || n == 0)
 			uv_poll_stop(j->poll);
 		if (n <= 0)
@@ -141,6 +150,7 @@ static void job_ended(struct job *j, int status)
 	js->kinds[kind].running--;
 	job_report(j, &(struct job_end){ .status = status,
 					 .late = j->late,
+					 .stalled = j->stalled,
 					 .cancelled = j->cancelled,
 					 .output = buf_slice(&j->collected) });
 	jobs_next(js, kind);
@@ -157,6 +167,41 @@ static void job_exited(struct child *c, int status)
 	job_ended(j, status);
 }
 
+static uv_timer_t *job_timer(struct job *j)
+{
+	uv_timer_t *t = mem_new(uv_timer_t);
+
+	t->data = j;
+	uv_timer_init(j->jobs->loop, t);
+	return t;
+}
+
+/* What the kernel holds in a file system that hangs ends when that answers, or never. */
+static void job_undead(uv_timer_t *t)
+{
+	struct job *j = t->data;
+
+	TURN(t);
+	log_warn("%s (pid %d) was killed and does not end: it is not waited for any more", j->file,
+		 (int)j->child.pid);
+	child_abandon(&j->child);
+	job_ended(j, CHILD_STATUS_UNKNOWN);
+}
+
+static void job_kill(struct job *j)
+{
+	if (j->killed)
+		return;
+	j->killed = true;
+	child_kill(&j->child, SIGKILL);
+	if (j->watch)
+		uv_timer_stop(j->watch);
+	if (!j->limit)
+		j->limit = job_timer(j);
+	uv_update_time(j->jobs->loop);
+	uv_timer_start(j->limit, job_undead, j->jobs->grace_ms, 0);
+}
+
 static void job_late(uv_timer_t *t)
 {
 	struct job *j = t->data;
@@ -167,15 +212,36 @@ static void job_late(uv_timer_t *t)
 		return;
 	}
 	j->late = true;
-	child_kill(&j->child, SIGKILL);
+	job_kill(j);
 }
 
 static void job_limit(struct job *j, uint64_t ms)
 {
-	j->limit = mem_new(uv_timer_t);
-	j->limit->data = j;
-	uv_timer_init(j->jobs->loop, j->limit);
+	j->limit = job_timer(j);
 	uv_timer_start(j->limit, job_late, ms, 0);
+}
+
+/* Looks are counted, not time: while we are stopped nobody gets on. */
+static void job_look(uv_timer_t *t)
+{
+	struct job *j = t->data;
+	uint64_t steps = job_progress(j).steps;
+
+	TURN(t);
+	j->quiet = steps == j->steps ? j->quiet + 1 : 0;
+	j->steps = steps;
+	if (j->quiet < JOB_LOOKS)
+		return;
+	j->stalled = true;
+	job_kill(j);
+}
+
+static void job_watch(struct job *j)
+{
+	uint64_t every_ms = MAX(j->stall_ms / JOB_LOOKS, 1);
+
+	j->watch = job_timer(j);
+	uv_timer_start(j->watch, job_look, every_ms, every_ms);
 }
 
 static int job_open(struct job *j, int ends[2])
@@ -224,12 +290,14 @@ static void jobs_next(struct jobs *js, enum job_kind kind)
 			job_limit(j, 0); /* nobody is told before job_start() has returned */
 		else if (j->limit_ms)
 			job_limit(j, j->limit_ms);
+		if (!j->failed && j->stall_ms)
+			job_watch(j);
 	}
 }
 
 void jobs_init(struct jobs *js, uv_loop_t *loop, struct children *children)
 {
-	*js = (struct jobs){ .loop = loop, .children = children };
+	*js = (struct jobs){ .loop = loop, .children = children, .grace_ms = JOB_GRACE_MS };
 	list_init(&js->started);
 	for (size_t i = 0; i < JOB_KINDS; i++)
 		list_init(&js->kinds[i].waiting);
@@ -251,6 +319,7 @@ static struct job *job_create(struct jobs *js, const struct job_spec *spec)
 	j->cwd = spec->cwd ? mem_strdup(spec->cwd) : NULL;
 	j->log = spec->log ? mem_strdup(spec->log) : NULL;
 	j->limit_ms = spec->limit_ms;
+	j->stall_ms = spec->stall_ms;
 	j->progress = spec->progress ? MAX(progress_create(), -1) : -1;
 	list_init(&j->link);
 	buf_init(&j->collected, JOB_OUTPUT_MAX);
@@ -263,6 +332,7 @@ struct job *job_start(struct jobs *js, const struct job_spec *spec,
 	struct job *j;
 
 	assert(spec->kind < JOB_KINDS);
+	assert(!spec->stall_ms || spec->progress);
 	if (js->stopping) {
 		done(arg, &(struct job_end){ .stopped = true });
 		return NULL;
@@ -279,7 +349,7 @@ void job_cancel(struct job *j)
 {
 	j->cancelled = true;
 	if (j->child.pid)
-		child_kill(&j->child, SIGKILL);
+		job_kill(j);
 	else if (!j->failed)
 		job_report(j, &(struct job_end){ .cancelled = true });
 }

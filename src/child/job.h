@@ -15,8 +15,11 @@
 #include "base/region.h"
 #include "child/child.h"
 
+/* Who does not even end when it is killed (its file system hangs) is not waited for longer. */
+#define JOB_GRACE_MS 5000
+
 enum job_kind {
-	JOB_UNPACK,   /* needs disk and processor, nothing else */
+	JOB_UNPACK, /* needs disk and processor, nothing else (but a disk may be a network, too) */
 	JOB_DOWNLOAD, /* waits for a network */
 	JOB_INSTALL,  /* needs both, for long */
 	JOB_PROBE,    /* is over in a moment */
@@ -33,7 +36,8 @@ struct jobs {
 		struct list waiting; /* struct job, oldest first; its bound is its owners' */
 		unsigned running;
 	} kinds[JOB_KINDS];
-	bool stopping; /* nothing is started any more */
+	uint64_t grace_ms; /* JOB_GRACE_MS */
+	bool stopping;     /* nothing is started any more */
 };
 
 struct job_spec {
@@ -42,6 +46,7 @@ struct job_spec {
 	const char *const *argv; /* argv[0] included, NULL at the end */
 	const char *cwd;         /* NULL: ours */
 	uint64_t limit_ms;       /* killed then; 0: never */
+	uint64_t stall_ms;       /* killed when it has told no progress for so long; 0: never */
 	const char *log;         /* what it prints goes to the model log under this name; NULL: its
 				  * standard output is collected, its errors are ours */
 	bool progress;           /* its descriptor 3 is for progress_tell() */
@@ -50,6 +55,7 @@ struct job_spec {
 struct job_end {
 	int status;          /* as from waitpid(); -errno: it was never started */
 	bool late;           /* limit_ms was over */
+	bool stalled;        /* stall_ms was */
 	bool stopped;        /* the server stops: it was not waited for */
 	bool cancelled;      /* by job_cancel(); `status` says nothing */
 	struct slice output; /* collected, for as long as the call */

@@ -5,12 +5,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "child/job.h"
 
 #define MANY 16
+/* 7 of 9, in one step. */
+#define TELL                                                                                       \
+	"printf '\\7\\0\\0\\0\\0\\0\\0\\0\\11\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0' >&3; "
 
 struct seen {
 	struct job *job;
@@ -122,17 +127,13 @@ static void what_cannot_be_started_is_told_later(void **state)
 
 static void progress_is_what_the_child_says(void **state)
 {
-	struct seen *s = start(JOB_UNPACK,
-			       "printf '\\7\\0\\0\\0\\0\\0\\0\\0\\11\\0\\0\\0\\0\\0\\0\\0' "
-			       ">&3; echo said; read x");
+	struct seen *s = start(JOB_UNPACK, TELL "echo said; read x");
 	struct progress p = { 0 };
 
 	(void)state;
 	assert_int_equal(job_progress(s->job).done, 0);
 	wait_for(s); /* its input is /dev/null */
-	s = start(
-		JOB_UNPACK,
-		"printf '\\7\\0\\0\\0\\0\\0\\0\\0\\11\\0\\0\\0\\0\\0\\0\\0' >&3; exec sleep 1000");
+	s = start(JOB_UNPACK, TELL "exec sleep 1000");
 	while (!p.total) {
 		uv_run(&loop, UV_RUN_NOWAIT);
 		p = job_progress(s->job);
@@ -141,6 +142,104 @@ static void progress_is_what_the_child_says(void **state)
 	assert_int_equal(p.total, 9);
 	job_cancel(s->job);
 	wait_for(s);
+}
+
+static struct seen *start_watched(const char *script)
+{
+	struct seen *s = start(JOB_UNPACK, "exit 0");
+
+	wait_for(s);
+	*s = (struct seen){ 0 };
+	s->job = job_start(
+		&jobs,
+		&(struct job_spec){ .kind = JOB_UNPACK,
+				    .file = "/bin/sh",
+				    .argv = (const char *const[]){ "sh", "-c", script, NULL },
+				    .stall_ms = 80,
+				    .progress = true },
+		ended, s);
+	return s;
+}
+
+static void what_gets_no_further_is_ended(void **state)
+{
+	struct seen *s = start_watched("exec sleep 1000");
+
+	(void)state;
+	wait_for(s);
+	assert_true(s->end.stalled && !s->end.late && !s->end.cancelled);
+	assert_int_equal(jobs.kinds[JOB_UNPACK].running, 0);
+}
+
+/* Tells what a child should, from the loop: so how loaded the machine is makes no difference. */
+static void tell_for_it(uv_timer_t *t)
+{
+	static uint64_t steps;
+	struct progress p = { 0, 0, ++steps };
+	int *fd = t->data;
+
+	assert_int_equal(pwrite(*fd, &p, sizeof(p), 0), sizeof(p));
+}
+
+static int open_progress(const char *path)
+{
+	unsigned pid = 0;
+	char name[64];
+
+	while (!pid) {
+		FILE *f = fopen(path, "r");
+
+		if (f && fscanf(f, "%u\n", &pid) != 1)
+			pid = 0;
+		if (f)
+			fclose(f);
+	}
+	snprintf(name, sizeof(name), "/proc/%u/fd/3", pid);
+	return open(name, O_WRONLY | O_CLOEXEC);
+}
+
+static void what_gets_on_is_not(void **state)
+{
+	char path[] = "/tmp/sconce-test-job-XXXXXX", script[128];
+	int fd = mkstemp(path), progress;
+	uv_timer_t teller;
+	struct seen *s;
+
+	(void)state;
+	close(fd);
+	snprintf(script, sizeof(script), "echo $$ >%s; exec sleep 1000", path);
+	s = start_watched(script);
+	progress = open_progress(path);
+	assert_true(progress >= 0);
+	teller.data = &progress;
+	uv_timer_init(&loop, &teller);
+	uv_timer_start(&teller, tell_for_it, 0, 5);
+	for (unsigned i = 0; i < 60; i++)
+		uv_run(&loop, UV_RUN_ONCE);
+	assert_int_equal(s->told, 0);
+	uv_close((uv_handle_t *)&teller, NULL);
+	wait_for(s);
+	assert_true(s->end.stalled);
+	close(progress);
+	unlink(path);
+}
+
+/* As in a file system that hangs: it is killed, and nobody hears of its end. */
+static void what_does_not_even_end_is_not_waited_for(void **state)
+{
+	struct seen *s = start(JOB_PROBE, "exec sleep 1000"), *next;
+
+	(void)state;
+	jobs.grace_ms = 20;
+	uv_signal_stop(&children.sigchld);
+	job_cancel(s->job);
+	assert_int_equal(s->told, 0);
+	while (!s->told)
+		uv_run(&loop, UV_RUN_DEFAULT);
+	assert_true(s->end.cancelled);
+	assert_int_equal(jobs.kinds[JOB_PROBE].running, 0);
+	next = start(JOB_PROBE, "exit 0");
+	assert_false(job_waits(next->job));
 }
 
 static void stopping_tells_all(void **state)
@@ -184,6 +283,9 @@ int main(void)
 		TEST(a_place_that_becomes_free_is_taken),
 		TEST(what_cannot_be_started_is_told_later),
 		TEST(progress_is_what_the_child_says),
+		TEST(what_gets_no_further_is_ended),
+		TEST(what_gets_on_is_not),
+		TEST(what_does_not_even_end_is_not_waited_for),
 		TEST(stopping_tells_all),
 	};
 

@@ -19,7 +19,6 @@
 #include "base/util.h"
 #include "wire/json.h"
 
-#define UNPACK_CPU_SECONDS 3600
 /* Twice what manifest and model-config.yaml may have, as texts in JSON, and what is said of them.
  */
 #define UNPACK_OUTPUT_MAX ((size_t)16 << 20)
@@ -71,15 +70,14 @@ static bool unpack_arguments(struct unpack_arguments *a, int argc, char **argv)
 	return a->source && a->into && argc % 2 == 1;
 }
 
-/* What is in the archive may try to eat everything: it gets bounded shares. */
+/* What is in the archive may try to eat everything: it gets bounded shares. Of time, too, by the
+ * front, which ends us. */
 static void unpack_confine(const struct archive_limits *limits)
 {
 	struct rlimit none = { 0, 0 };
-	struct rlimit cpu = { UNPACK_CPU_SECONDS, UNPACK_CPU_SECONDS };
 	struct rlimit file = { limits->bytes, limits->bytes };
 
 	setrlimit(RLIMIT_CORE, &none);
-	setrlimit(RLIMIT_CPU, &cpu);
 	setrlimit(RLIMIT_FSIZE, &file);
 	signal(SIGXFSZ, SIG_IGN);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

@@ -69,6 +69,7 @@ struct settings {
 	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	uint64_t body_rate_min; /* bytes/s */
 	uint64_t max_archive_size, max_archive_entries, max_archive_ratio;
+	uint64_t unpack_timeout, unpack_stall_timeout;     /* s */
 	uint64_t download_timeout, download_stall_timeout; /* s */
 	uint64_t download_rate_min;                        /* bytes/s */
 	uint64_t install_py_dep_timeout;                   /* s */

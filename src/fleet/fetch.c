@@ -10,6 +10,8 @@
 #include "fleet/removal.h"
 #include "wire/json.h"
 
+#define FETCH_GRACE_MS 60000 /* it keeps to download_timeout itself, unless its disk hangs */
+
 struct fetch {
 	struct lane *removals;
 	char *url, *part;
@@ -94,10 +96,12 @@ struct job *fetch_start(struct fleet *f, const char *url, const char *path, bool
 	t->url = mem_strdup(url);
 	t->done = done;
 	t->arg = arg;
-	return job_start(&f->jobs,
-			 &(struct job_spec){ .kind = JOB_DOWNLOAD,
-					     .file = f->executable,
-					     .argv = argv,
-					     .progress = true },
-			 fetch_ended, t);
+	return job_start(
+		&f->jobs,
+		&(struct job_spec){ .kind = JOB_DOWNLOAD,
+				    .file = f->executable,
+				    .argv = argv,
+				    .limit_ms = s->download_timeout * 1000 + FETCH_GRACE_MS,
+				    .progress = true },
+		fetch_ended, t);
 }

@@ -12,6 +12,7 @@
 #include "wire/json.h"
 
 struct unpack {
+	const struct settings *settings;
 	struct lane *removals;
 	char *target;
 	void (*done)(void *arg, struct unpacked *u);
@@ -39,8 +40,26 @@ static void unpack_parse(struct slice output, struct unpacked *out, struct regio
 	yyjson_doc_free(doc);
 }
 
+/* Of one that we have ended; NULL: we have not. */
+static const char *unpack_took_long(const struct settings *s, const struct job_end *end,
+				    struct region *region)
+{
+	if (end->stalled)
+		return region_printf(region,
+				     "The archive could not be unpacked: nothing of it was read or "
+				     "written for %llu s (unpack_stall_timeout). Do the disks of "
+				     "the archive and of tmp_dir answer?",
+				     (unsigned long long)s->unpack_stall_timeout);
+	if (end->late)
+		return region_printf(region,
+				     "The archive could not be unpacked in %llu s (unpack_timeout)",
+				     (unsigned long long)s->unpack_timeout);
+	return NULL;
+}
+
 /* What to say of a child that did not get as far as a document. */
-static void unpack_failed(const struct job_end *end, struct unpacked *out, struct region *region)
+static void unpack_failed(const struct settings *s, const struct job_end *end, struct unpacked *out,
+			  struct region *region)
 {
 	char how[96] = "could not be started";
 
@@ -53,6 +72,9 @@ static void unpack_failed(const struct job_end *end, struct unpacked *out, struc
 		out->message = "The server is stopping";
 		return;
 	}
+	out->message = unpack_took_long(s, end, region);
+	if (out->message)
+		return;
 	if (end->status >= 0)
 		child_describe(end->status, how, sizeof(how));
 	out->message = region_printf(
@@ -66,7 +88,7 @@ static void unpack_ended(void *arg, const struct job_end *end)
 	struct unpacked out;
 
 	region_init(&region);
-	unpack_failed(end, &out, &region);
+	unpack_failed(u->settings, end, &out, &region);
 	if (end->status == 0 && !end->stopped)
 		unpack_parse(end->output, &out, &region);
 	/* A directory is served from where it lies. */
@@ -95,6 +117,7 @@ struct job *unpack_start(struct fleet *f, const char *source, struct slice name_
 
 	uuid_make(id);
 	u->target = mem_printf("%s/%s", f->workdir.path, id);
+	u->settings = s;
 	u->removals = &f->removals;
 	u->done = done;
 	u->arg = arg;
@@ -105,9 +128,12 @@ struct job *unpack_start(struct fleet *f, const char *source, struct slice name_
 				     "--progress",  "3",           hint ? "--name-hint" : NULL,
 				     hint,          NULL };
 
-	return job_start(
-		&f->jobs,
-		&(struct job_spec){
-			.kind = JOB_UNPACK, .file = f->executable, .argv = argv, .progress = true },
-		unpack_ended, u);
+	return job_start(&f->jobs,
+			 &(struct job_spec){ .kind = JOB_UNPACK,
+					     .file = f->executable,
+					     .argv = argv,
+					     .limit_ms = s->unpack_timeout * 1000,
+					     .stall_ms = s->unpack_stall_timeout * 1000,
+					     .progress = true },
+			 unpack_ended, u);
 }

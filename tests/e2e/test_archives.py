@@ -3,6 +3,7 @@
 
 import io
 import os
+import signal
 import stat
 import struct
 import subprocess
@@ -13,7 +14,8 @@ from urllib.parse import quote
 import pytest
 
 from e2e.archives import HANDLERS, contents, make_folder, make_mar, make_tar, manifest
-from e2e.server import BIN, assert_error, eventually
+from e2e.gate import background
+from e2e.server import BIN, assert_error, eventually, marked_processes
 
 READS_FILES = '''
 import os
@@ -471,3 +473,34 @@ def test_unpacking_tells_how_far_it_is(tmp_path):
     os.close(fd)
     assert total == mar.stat().st_size
     assert total // 2 < read <= total
+
+
+def unpackers(server):
+    return [pid for pid, command in marked_processes(server.mark) if b" unpack --source " in command]
+
+
+def test_an_unpacking_that_gets_no_further_is_given_up(serve, tmp_path):
+    """As on a disk that hangs: its process is stopped as soon as it is seen."""
+    make_mar(tmp_path, "large", "echo.py", files={f"data/{i}": b"x" for i in range(20000)})
+    make_mar(tmp_path, "echo", "echo.py")
+    server = serve(store=tmp_path, load_models=None, unpack_stall_timeout=1)
+    answer = background(server.manage, "POST", "/models?url=large.mar&initial_workers=1")
+    pid, = eventually(lambda: unpackers(server), "the archive is unpacked")
+    os.kill(pid, signal.SIGSTOP)
+    assert_error(answer.result(), 500, "InternalServerException",
+                 "The archive could not be unpacked: nothing of it was read or written for 1 s "
+                 "(unpack_stall_timeout). Do the disks of the archive and of tmp_dir answer?")
+    assert not unpackers(server)
+    eventually(lambda: not server.unpacked(), "what was unpacked is removed")
+    assert server.manage("POST", "/models?url=echo.mar&initial_workers=1").status_code == 200
+
+
+def test_an_unpacking_has_an_end(serve, tmp_path):
+    make_mar(tmp_path, "large", "echo.py", files={f"data/{i}": b"x" for i in range(20000)})
+    server = serve(store=tmp_path, load_models=None, unpack_timeout=1)
+    answer = background(server.manage, "POST", "/models?url=large.mar&initial_workers=1")
+    pid, = eventually(lambda: unpackers(server), "the archive is unpacked")
+    os.kill(pid, signal.SIGSTOP)
+    assert_error(answer.result(), 500, "InternalServerException",
+                 "The archive could not be unpacked in 1 s (unpack_timeout)")
+    eventually(lambda: not server.unpacked(), "what was unpacked is removed")
