@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -255,19 +256,33 @@ static int file_tree_step(struct file_tree *t)
 	return r == 1 ? file_tree_enter(t, dirfd(d), e->d_name) : r;
 }
 
-int file_remove_tree_at(int folder, const char *name)
+static bool file_is_late(const _Atomic uint64_t *until_ns)
+{
+	uint64_t until = *until_ns;
+
+	return until && clock_now_ns() >= until;
+}
+
+int file_remove_tree_until(int folder, const char *name, const _Atomic uint64_t *until_ns)
 {
 	_cleanup_(file_tree_finish) struct file_tree t = { 0 };
-	int r = file_remove_plain(folder, name);
+	int r = file_is_late(until_ns) ? -ETIMEDOUT : file_remove_plain(folder, name);
 
 	if (r != 1)
 		return r;
 	r = file_tree_enter(&t, folder, name);
 	while (!r && t.n)
-		r = file_tree_step(&t);
+		r = file_is_late(until_ns) ? -ETIMEDOUT : file_tree_step(&t);
 	if (!r && unlinkat(folder, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = -errno;
 	return r;
+}
+
+int file_remove_tree_at(int folder, const char *name)
+{
+	static const _Atomic uint64_t never;
+
+	return file_remove_tree_until(folder, name, &never);
 }
 
 int file_remove_tree(const char *path)

@@ -19,6 +19,9 @@ int file_make_dirs(const char *path, unsigned mode);
  * file system. Missing is fine. Stops at the first error, which it returns. */
 int file_remove_tree(const char *path);
 int file_remove_tree_at(int folder, const char *name);
+/* The same, but no longer than until then (by clock_now_ns(); 0: to the end), which another thread
+ * may still change: -ETIMEDOUT, and the rest is left. */
+int file_remove_tree_until(int folder, const char *name, const _Atomic uint64_t *until_ns);
 /* "<folder of the running executable>/<path>", whether it is there or not; NULL: the system does
  * not tell where we are. free() it. */
 char *file_beside_us(const char *path);

@@ -13,7 +13,7 @@
 #define FETCH_GRACE_MS 60000 /* it keeps to download_timeout itself, unless its disk hangs */
 
 struct fetch {
-	struct lane *removals;
+	struct removals *removals;
 	char *url, *part;
 	void (*done)(void *arg, const struct fetched *o);
 	void *arg;

@@ -235,7 +235,8 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	list_init(&f->dirty);
 	list_init(&f->retired);
 	list_init(&f->leaving);
-	lane_init(&f->removals, loop);
+	removals_init(&f->removals, loop);
+	removals_init(&f->sweeps, loop);
 	lane_init(&f->closings, loop);
 	list_init(&f->registering);
 	jobs_init(&f->jobs, loop, &f->children);
@@ -257,7 +258,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	/* settings_check() has read it before, and told what is wrong. */
 	model_list_parse(&f->models, MODEL_LIST_MODELS, slice_str(settings->models),
 			 &(struct buf){ 0 }, NULL);
-	r = workdir_make(&f->workdir, settings->tmp_dir, &f->removals, why);
+	r = workdir_make(&f->workdir, settings->tmp_dir, &f->sweeps, why);
 	if (!r)
 		r = children_init(&f->children, loop);
 	if (r)
@@ -324,6 +325,8 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 	f->draining = f->stopping = true;
 	f->stopped = done;
 	f->stopped_arg = arg;
+	removals_limit(&f->removals, clock_now_ns() + (grace_ms + FLEET_TIDY_MS) * NS_PER_MS);
+	removals_limit(&f->sweeps, clock_now_ns());
 	jobs_stop(&f->jobs);
 	while (f->store.models.n) {
 		struct model *m = map_next(&f->store.models, NULL)->value;

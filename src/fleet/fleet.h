@@ -16,6 +16,7 @@
 #include "telemetry/gpus.h"
 #include "telemetry/host_metrics.h"
 #include "fleet/python.h"
+#include "fleet/removal.h"
 #include "fleet/store.h"
 #include "fleet/worker.h"
 #include "telemetry/telemetry.h"
@@ -36,14 +37,14 @@ struct fleet {
 	struct python python;
 	struct worker_shared workers; /* what every worker is given */
 	struct store store;
-	struct list retired;  /* versions out of the store that still drain */
-	struct list leaving;  /* struct farewell: versions that are gone but for their files */
-	struct lane removals; /* of files, see removal.h */
-	struct lane closings; /* of shared memory */
-	struct list dirty;    /* versions with work to hand out, see version_touch() */
-	uv_check_t dispatch;  /* runs once all sockets of a turn have been read … */
-	uv_idle_t again;      /* … and keeps the loop turning when a timer found work */
-	uv_timer_t tick;      /* timeouts and deadlines */
+	struct list retired; /* versions out of the store that still drain */
+	struct list leaving; /* struct farewell: versions that are gone but for their files */
+	struct removals removals, sweeps; /* of our own files; of what others have left */
+	struct lane closings;             /* of shared memory */
+	struct list dirty;                /* versions with work to hand out, see version_touch() */
+	uv_check_t dispatch;              /* runs once all sockets of a turn have been read … */
+	uv_idle_t again; /* … and keeps the loop turning when a timer found work */
+	uv_timer_t tick; /* timeouts and deadlines */
 	uint64_t tick_n;
 	char *executable;        /* our own, for `sconce unpack` */
 	struct workdir workdir;  /* where archives are unpacked */
@@ -74,7 +75,10 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
  * registration, workers, the end of a version) is told now; of registrations only those of the
  * start go on, and what is begun from now on is refused. */
 void fleet_drain(struct fleet *f);
-/* Ends every worker: asks, then kills after `grace_ms`; calls done when the last is gone. */
+#define FLEET_TIDY_MS 5000 /* that removing unpacked archives may take at the end */
+
+/* Ends every worker: asks, then kills after `grace_ms`; calls done when the last is gone. What
+ * cannot be removed in FLEET_TIDY_MS more is left to the next start. */
 void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), void *arg);
 /* After fleet_stop() has reported. Unpacked archives are removed while the loop runs on, which it
  * must until nothing is left to do; `f` stays until then. */

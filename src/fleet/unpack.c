@@ -13,7 +13,7 @@
 
 struct unpack {
 	const struct settings *settings;
-	struct lane *removals;
+	struct removals *removals;
 	char *target;
 	void (*done)(void *arg, struct unpacked *u);
 	void *arg;

@@ -86,6 +86,7 @@ static int workdir_open_parent(const char *parent, struct buf *why)
 
 struct sweep {
 	struct work work;
+	struct removals *removals;
 	int parent;
 };
 
@@ -96,17 +97,18 @@ static void sweep_run(struct work *w)
 	int copy = openat(s->parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *e;
+	int r = 0;
 
 	if (!d)
 		closep(&copy);
-	while (d && (e = readdir(d))) {
+	while (d && r != -ETIMEDOUT && (e = readdir(d))) {
 		_cleanup_(closep) int fd = -1;
 
 		if (strncmp(e->d_name, WORKDIR_PREFIX, strlen(WORKDIR_PREFIX)) != 0)
 			continue;
 		fd = workdir_lock(s->parent, e->d_name);
 		if (fd >= 0)
-			file_remove_tree_at(s->parent, e->d_name);
+			r = file_remove_tree_until(s->parent, e->d_name, &s->removals->until_ns);
 	}
 	if (d)
 		closedir(d);
@@ -121,12 +123,13 @@ static void sweep_done(struct work *w)
 }
 
 /* Takes the descriptor. */
-static void workdir_sweep(int parent, struct lane *l)
+static void workdir_sweep(int parent, struct removals *rs)
 {
 	struct sweep *s = mem_new(struct sweep);
 
+	s->removals = rs;
 	s->parent = parent;
-	lane_add(l, &s->work, sweep_run, sweep_done);
+	lane_add(&rs->lane, &s->work, sweep_run, sweep_done);
 }
 
 /* ---- its own ---- */
@@ -150,7 +153,7 @@ static int workdir_claim(struct workdir *d, int parent, const char *path)
 	return -EAGAIN;
 }
 
-int workdir_make(struct workdir *d, const char *tmp, struct lane *removals, struct buf *why)
+int workdir_make(struct workdir *d, const char *tmp, struct removals *sweeps, struct buf *why)
 {
 	_cleanup_(freep) char *path = mem_printf("%s/models", tmp ? tmp : "/tmp");
 	int parent = workdir_open_parent(path, why), r;
@@ -166,7 +169,7 @@ int workdir_make(struct workdir *d, const char *tmp, struct lane *removals, stru
 			   "no folder can be made in %s: %s; let TEMP or tmp_dir name another "
 			   "folder",
 			   path, strerror(-r));
-	workdir_sweep(parent, removals);
+	workdir_sweep(parent, sweeps);
 	return r < 0 ? err_origin(r) : 0;
 }
 
@@ -179,7 +182,7 @@ static void workdir_removed(void *arg)
 	*d = (struct workdir){ .lock = -1 };
 }
 
-void workdir_finish(struct workdir *d, struct lane *removals)
+void workdir_finish(struct workdir *d, struct removals *removals)
 {
 	if (d->lock >= 0)
 		removal_add(removals, TAKE(d->path), workdir_removed, d);

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "auth/tokens.h"
@@ -33,7 +34,9 @@
 
 #define SERVE_DOORS 3
 #define SERVE_WORKER_GRACE_MS 10000
-#define SERVE_DEV_GRACE_MS 500          /* who ends it sees what it is at */
+#define SERVE_DEV_GRACE_MS 500 /* who ends it sees what it is at */
+#define SERVE_STUCK_MS 5000    /* that a stop may take beyond all that has a limit of its own */
+#define SERVE_LAST_WORDS_S 5
 #define SERVE_TOKEN_LIFE_S 3155760000.0 /* a century: with the present time it still fits */
 #define SERVE_CATALOGUE_MAX ((size_t)1 << 20)
 
@@ -68,15 +71,30 @@ static void serve_stopped(void *arg)
 	uv_stop(&s->loop);
 }
 
+/* A thread, or a process, is in the kernel's hands and does not come back: neither could we. */
+static void serve_stuck(uv_timer_t *t)
+{
+	TURN(t);
+	log_error(
+		"A disk or a process does not answer: the server ends as it is. What it leaves in "
+		"its tmp_dir is removed by the next start");
+	signal(SIGALRM, SIG_DFL);
+	alarm(SERVE_LAST_WORDS_S); /* the log's disk may be the one */
+	log_stop();
+	_exit(1);
+}
+
 static void serve_stop(struct server *s)
 {
+	uint64_t grace_ms = s->settings->dev ? SERVE_DEV_GRACE_MS : SERVE_WORKER_GRACE_MS;
+
 	if (s->stopping)
 		return;
 	s->stopping = true;
-	uv_timer_stop(&s->patience);
+	uv_timer_start(&s->patience, serve_stuck, grace_ms + FLEET_TIDY_MS + SERVE_STUCK_MS, 0);
+	uv_unref((uv_handle_t *)&s->patience);
 	snapshots_end(&s->snapshots);
-	fleet_stop(&s->fleet, s->settings->dev ? SERVE_DEV_GRACE_MS : SERVE_WORKER_GRACE_MS,
-		   serve_stopped, s);
+	fleet_stop(&s->fleet, grace_ms, serve_stopped, s);
 }
 
 static void serve_drained(void *arg)
@@ -314,7 +332,8 @@ static void serve_loaded(void *arg)
 
 static bool serve_is_end(const struct server *s, const uv_handle_t *h)
 {
-	return h == (const uv_handle_t *)&s->terminate || h == (const uv_handle_t *)&s->interrupt;
+	return h == (const uv_handle_t *)&s->terminate || h == (const uv_handle_t *)&s->interrupt ||
+	       h == (const uv_handle_t *)&s->patience;
 }
 
 static void serve_close_handle(uv_handle_t *h, void *arg)
@@ -325,11 +344,13 @@ static void serve_close_handle(uv_handle_t *h, void *arg)
 		uv_close(h, NULL);
 }
 
-/* Who asks again while we tidy up must not kill us in the middle of that: these go last. */
+/* Who asks again while we tidy up must not kill us in the middle of that, and that has its limit:
+ * these go last. */
 static void serve_close_ends(struct server *s)
 {
 	uv_close((uv_handle_t *)&s->terminate, NULL);
 	uv_close((uv_handle_t *)&s->interrupt, NULL);
+	uv_close((uv_handle_t *)&s->patience, NULL);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	uv_run(&s->loop, UV_RUN_DEFAULT);

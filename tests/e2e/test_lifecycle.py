@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,43 @@ def test_sigterm_does_not_wait_for_who_unregisters(serve, tmp_path, gate):
     gate.open()
     assert running.result().status_code == 200
     assert server.wait() == 0
+
+
+HANGING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+#include <unistd.h>
+
+int unlinkat(int folder, const char *name, int flags)
+{
+    int (*real)(int, const char *, int) = dlsym(RTLD_NEXT, "unlinkat");
+
+    while (strstr(name, "/models/sconce-"))
+        pause();
+    return real(folder, name, flags);
+}
+"""
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    source, library = tmp_path / "hanging.c", tmp_path / "hanging.so"
+    source.write_text(HANGING)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    server = serve(store=tmp_path, environment={"LD_PRELOAD": str(library),
+                                                "ASAN_OPTIONS": options.lstrip(":")})
+    assert server.predict("echo", b"x").status_code == 200
+    left = set((server.root / "tmp" / "models").iterdir())
+    server.signal(signal.SIGTERM)
+    assert server.wait(60) == 1
+    server.ended = True
+    assert "A disk or a process does not answer" in server.log("ts_log.log")
+    assert left == set((server.root / "tmp" / "models").iterdir())
+    next_one = serve(store=tmp_path, tmp_dir=server.root / "tmp")
+    eventually(lambda: not left & set((server.root / "tmp" / "models").iterdir()))
+    next_one.stop()
 
 
 def test_sighup_reopens_the_logs(serve, tmp_path):
