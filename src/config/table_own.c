@@ -75,8 +75,8 @@ const struct setting settings_own[] = {
 	NUMBER(ARCHIVES, unpack_timeout, "3600", "1..604800",
 	       "Seconds that unpacking an archive may take"),
 	NUMBER(ARCHIVES, unpack_stall_timeout, "120", "1..86400",
-	       "Seconds in which nothing of an archive is read or written, after which unpacking it "
-	       "is given up"),
+	       "Seconds in which nothing of an archive is read or written, after which unpacking "
+	       "it is given up"),
 	NUMBER(ARCHIVES, download_timeout, "3600", "1..604800",
 	       "Seconds that downloading an archive may take"),
 	NUMBER(ARCHIVES, download_stall_timeout, "60", "1..86400",

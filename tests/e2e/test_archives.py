@@ -476,7 +476,8 @@ def test_unpacking_tells_how_far_it_is(tmp_path):
 
 
 def unpackers(server):
-    return [pid for pid, command in marked_processes(server.mark) if b" unpack --source " in command]
+    return [pid for pid, command in marked_processes(server.mark)
+            if b" unpack --source " in command]
 
 
 def test_an_unpacking_that_gets_no_further_is_given_up(serve, tmp_path):
