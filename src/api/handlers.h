@@ -16,6 +16,7 @@ void inference_predict(struct call *c);
 void inference_invocations(struct call *c);
 /* kserve.c */
 bool kserve_v2_check(struct call *c);
+bool kserve_check(struct call *c);
 bool kserve_infer_check(struct call *c);
 bool kserve_v2_infer_check(struct call *c);
 void kserve_server(struct call *c);

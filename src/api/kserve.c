@@ -5,7 +5,8 @@
 /*
  * KServe's routes around inference: who serves, is it alive, is a model ready. What runs a model is
  * in inference.c; what a body means is the service envelope's matter, in the worker. Version 2 is
- * there only with ts_open_inference_protocol, as in TorchServe.
+ * there only with ts_open_inference_protocol, as in TorchServe; version 1 of those that look, where
+ * predictions are, only with kserve, as its wrapper of TorchServe has it.
  */
 
 #include "wire/json.h"
@@ -15,6 +16,14 @@
 bool kserve_v2_check(struct call *c)
 {
 	if (c->api->settings->ts_open_inference_protocol)
+		return true;
+	call_not_found(c);
+	return false;
+}
+
+bool kserve_check(struct call *c)
+{
+	if (c->api->settings->kserve)
 		return true;
 	call_not_found(c);
 	return false;

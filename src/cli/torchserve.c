@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #include "base/mem.h"
+#include "cli/kserve.h"
 #include "cli/pidfile.h"
 #include "cli/printable.h"
 #include "cli/sources.h"
@@ -88,6 +89,7 @@ static int torchserve_settings(struct settings *s, struct torchserve_options *o,
 	};
 	int r = sources_load(s, &from, why);
 
+	r = r ? r : kserve_apply(s, why);
 	return r ? r : settings_check(s, why);
 }
 

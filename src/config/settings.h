@@ -82,7 +82,7 @@ struct settings {
 	char *model_snapshot; /* JSON; goes before load_models */
 	bool enable_envvars_config, use_env_allowed_urls;
 	double token_expiration_min;
-	bool ts_open_inference_protocol;
+	bool ts_open_inference_protocol, kserve;
 	char *ts_header_key_sequence_id, *ts_header_key_sequence_start;
 	char *ts_header_key_sequence_end;
 	bool ipex_enable, ipex_gpu_enable, cpu_launcher_enable;

@@ -9,6 +9,7 @@
 #define MEMORY "Memory"
 #define METRICS "Metrics and logs"
 #define SECURITY "Security"
+#define REQUESTS "Requests"
 #define FILES "Start, stop and files"
 
 #define ROW(section, kind, name, ...) SETTING_ROW(section, kind, name, #name, __VA_ARGS__)
@@ -42,6 +43,10 @@ const struct setting settings_own[] = {
 	    "says why; both come with Retry-After"),
 	NUMBER(WORKERS, threads_per_worker, "0", "0..4096",
 	       "Threads each worker computes with; 0: the cores are divided among the workers"),
+
+	BOOL(REQUESTS, kserve, "false",
+	     "Answer GET /v1/models, too, where predictions are: KServe's wrapper of TorchServe "
+	     "does"),
 
 	SIZE(MEMORY, memory_budget, "0", "0..16t",
 	     "Memory for requests and answers; 0: a quarter of what this machine or container has"),
