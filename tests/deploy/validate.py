@@ -50,9 +50,10 @@ OTHERS = {
             metricType={"enum": ["AverageValue", "Value", "Utilization"]},
             metadata=NAMES)}),
     "monitoring.coreos.com/v1/ServiceMonitor": exactly(
-        "selector endpoints", selector=SELECTOR, endpoints=ENDPOINTS),
+        "selector endpoints", jobLabel=TEXT, selector=SELECTOR, endpoints=ENDPOINTS),
     "monitoring.coreos.com/v1/PodMonitor": exactly(
-        "selector podMetricsEndpoints", selector=SELECTOR, podMetricsEndpoints=ENDPOINTS),
+        "selector podMetricsEndpoints", jobLabel=TEXT, selector=SELECTOR,
+        podMetricsEndpoints=ENDPOINTS),
     "monitoring.coreos.com/v1/PrometheusRule": exactly(
         "groups", groups={"type": "array", "items": exactly(
             "name rules", name=TEXT, interval=TEXT, rules={"type": "array", "items": RULE})}),
