@@ -71,7 +71,7 @@ MACHINE = re.compile(r"(?<![\w.~$}])/(work|root|home)/\w")
 HOSTS = re.compile(r"\b(pypi|pythonhosted|debian|npmjs|docker|ghcr|quay)\.(org|com|io)\b")
 ALLOW = re.compile(r"tidy: allow ([a-z-]+): \S")
 SPDX = "SPDX-License-Identifier: Apache-2.0"
-CODE = {".c", ".h", ".cpp", ".py", ".sh", ".lua"}
+CODE = {".c", ".h", ".cpp", ".py", ".sh", ".lua", ".js"}
 
 
 class Text:

@@ -191,13 +191,19 @@ static struct budget *answer_spare(struct call *c)
 
 void call_answer(struct call *c, int status, const char *type, struct slice text)
 {
+	call_answer_with(c, status, type, SLICE_NULL, text);
+}
+
+void call_answer_with(struct call *c, int status, const char *type, struct slice headers,
+		      struct slice text)
+{
 	struct payload body;
 
 	if (!c->x || !answer_copy(c, text, answer_spare(c), &body))
 		return;
 	answer_send(c, status, SLICE_NULL,
 		    text.n || type ? slice_str(type ? type : "application/json") : SLICE_NULL,
-		    SLICE_NULL, body);
+		    headers, body);
 }
 
 static struct slice answer_format(struct call *c, const char *fmt, va_list ap)

@@ -16,6 +16,7 @@ enum api_role {
 	API_INFERENCE = 1 << 0,
 	API_MANAGEMENT = 1 << 1,
 	API_METRICS = 1 << 2,
+	API_CONSOLE = 1 << 3, /* beside API_MANAGEMENT */
 	API_ALL = API_INFERENCE | API_MANAGEMENT | API_METRICS,
 };
 

@@ -41,12 +41,13 @@ static void authorize_refuse(struct call *c, const char *what, enum token_verdic
 bool authorize_call(struct call *c)
 {
 	unsigned roles = c->route->roles;
-	enum token_kind kind = roles & API_INFERENCE ? TOKEN_INFERENCE : TOKEN_MANAGEMENT;
+	/* Who runs a model needs the key for that, by whatever way. */
+	bool runs = roles & API_INFERENCE || c->route->dialect;
+	enum token_kind kind = runs ? TOKEN_INFERENCE : TOKEN_MANAGEMENT;
 	enum token_verdict verdict;
 
 	/* On a shared listener each route asks for the key of its own kind. */
-	if (!c->api->tokens || (roles & API_METRICS) || c->route->run == authorize_renew ||
-	    c->route->run == page_show)
+	if (!c->api->tokens || (roles & API_METRICS) || c->route->open)
 		return true;
 	verdict = tokens_judge(c->api->tokens, kind, http_head_get(&c->x->head, "authorization"),
 			       clock_wall_ns());

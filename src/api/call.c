@@ -248,6 +248,8 @@ struct api *api_create(struct fleet *fleet, struct tokens *tokens)
 	list_init(&a->early);
 	lane_init(&a->forms, fleet->loop);
 	lane_init(&a->long_forms, fleet->loop);
+	lane_init(&a->console, fleet->loop);
+	a->began_ns = clock_now_ns();
 	map_init(&a->idents);
 	a->begin = mem_new(uv_timer_t);
 	a->begin->data = a;
@@ -322,10 +324,12 @@ struct api *api_destroy(struct api *a)
 	struct list *n;
 
 	/* A thread may still work for a client that has left. */
-	while (a->forms.n || a->long_forms.n || (a->tokens && tokens_renewing(a->tokens)))
+	while (a->forms.n || a->long_forms.n || a->console.n ||
+	       (a->tokens && tokens_renewing(a->tokens)))
 		uv_run(a->fleet->loop, UV_RUN_ONCE);
 	lane_finish(&a->forms);
 	lane_finish(&a->long_forms);
+	lane_finish(&a->console);
 	while ((n = list_pop(&a->free_calls))) {
 		struct call *c = container_of(n, struct call, link);
 

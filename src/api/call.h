@@ -41,7 +41,9 @@ struct api {
 	uv_timer_t *begin;     /* runs them then, some at a time */
 	struct ready ready;
 	struct lane forms, long_forms; /* that threads read */
-	struct map idents;             /* the clients' own that are in use now, to struct call */
+	struct lane console;           /* files that threads read for it */
+	uint64_t began_ns;
+	struct map idents; /* the clients' own that are in use now, to struct call */
 };
 
 struct call {
@@ -88,6 +90,9 @@ void call_put_headers(struct call *c, const char *type, struct buf *out);
 /* A document; `type` NULL: application/json. Copied, to memory of the budget where it is not short;
  * 503 when that is used up. */
 void call_answer(struct call *c, int status, const char *type, struct slice text);
+/* The same with more headers, a block as in struct reply. */
+void call_answer_with(struct call *c, int status, const char *type, struct slice headers,
+		      struct slice text);
 /* {"status": …} */
 void call_status(struct call *c, int status, const char *text);
 /* {"code", "type", "message"}. */

@@ -48,5 +48,14 @@ void openapi_model_management(struct call *c);
 /* page.c, page_calls.c: for browsers */
 void page_show(struct call *c);
 void page_calls(struct call *c);
+/* console.c, console_figures.c, console_files.c: for the console in a browser */
+/* Is the caller no browser, or the console's own page in one? False after a 403. */
+bool console_check(struct call *c);
+bool console_try_check(struct call *c);
+void console_page(struct call *c);
+void console_file(struct call *c);
+void console_figures(struct call *c);
+void console_logs(struct call *c);
+void console_report(struct call *c);
 /* scrape.c */
 void scrape_metrics(struct call *c);

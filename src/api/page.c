@@ -10,6 +10,7 @@
 
 #include "api/html.h"
 #include "auth/tokens.h"
+#include "config/host.h"
 #include "fleet/worker.h"
 
 #define PAGE_MAX ((size_t)4 << 20)
@@ -131,6 +132,28 @@ static const char *page_example(const struct call *c)
 	return "MODEL";
 }
 
+/* The console is at the management address; a browser of this machine can follow a link there. */
+static void page_console(struct call *c, struct buf *b)
+{
+	static const struct slice http = SLICE_CONST("http://");
+	struct slice host = http_head_get(&c->x->head, "host"),
+		     address = slice_str(c->api->settings->management_address);
+
+	if (c->door->roles & API_CONSOLE)
+		buf_puts(b, " · <a href=\"/console\">Console</a>");
+	if (c->door->roles & API_MANAGEMENT || !c->api->settings->console ||
+	    !slice_starts(address, http))
+		return;
+	address = slice_make(address.p + http.n, address.n - http.n);
+	host = slice_cut(&host, ':');
+	if (!host_is_loopback(host) || !host_is_loopback(slice_cut(&address, ':')))
+		return;
+	buf_puts(b, " · <a href=\"http://");
+	html_put(b, host);
+	html_printf(b, ":%.*s/console", SLICE_ARG(address.n ? address : SLICE("80")));
+	buf_puts(b, "\">Console</a>");
+}
+
 static void page_how(struct call *c, struct buf *b)
 {
 	const char *model = page_example(c);
@@ -144,7 +167,9 @@ static void page_how(struct call *c, struct buf *b)
 		buf_puts(b, ".</p>\n");
 	}
 	buf_puts(b, "<h2>More</h2>\n<p><a href=\"/api-description\">All calls of this address</a> "
-		    "· <a href=\"/ping\">/ping</a> · <a href=\"/readyz\">/readyz</a></p>\n");
+		    "· <a href=\"/ping\">/ping</a> · <a href=\"/readyz\">/readyz</a>");
+	page_console(c, b);
+	buf_puts(b, "</p>\n");
 }
 
 void page_show(struct call *c)

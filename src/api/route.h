@@ -26,6 +26,7 @@ struct route {
 	/* Of routes that run a model. */
 	const struct dialect *dialect;
 	enum request_op op;
+	bool open; /* whatever key its caller has: nothing there needs one, or it asks itself */
 	/* Also while the models of the start are not known yet; all others wait until they are. */
 	bool at_once;
 };

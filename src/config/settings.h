@@ -77,6 +77,8 @@ struct settings {
 	char *cache_dir; /* absolute; NULL: where workers find it */
 	bool no_config_snapshots;
 	char *key_file, *keys_from;
+	bool console; /* at the management address */
+	char *console_hosts;
 	/* the other keys of TorchServe */
 	char *workflow_store; /* default: model_store */
 	char *model_snapshot; /* JSON; goes before load_models */

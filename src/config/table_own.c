@@ -117,6 +117,13 @@ const struct setting settings_own[] = {
 	    "File with keys to take instead of fresh ones, as key_file has them: several servers "
 	    "share it. They do not expire, and /token does not replace them"),
 
+	BOOL(SECURITY, console, "true",
+	     "Serve the web console, /console of the management address"),
+	ROW(SECURITY, SETTING_TEXT, console_hosts, NULL, NULL,
+	    "Host names, comma separated, by which browsers may reach the console where calls need "
+	    "no key, or *: any; addresses and localhost always do",
+	    .guarded = true),
+
 	NUMBER(FILES, drain_timeout, "30", "0..86400",
 	       "Seconds that stopping waits for requests in progress"),
 	ROW(FILES, SETTING_TEXT, tmp_dir, NULL, NULL,

@@ -245,6 +245,15 @@ void metric_observe(struct metric *m, double v)
 	metric_count(m, v);
 }
 
+struct metric_view metric_look(const struct metric *m)
+{
+	assert(m->histogram);
+	return (struct metric_view){ .bounds = m->family->bounds,
+				     .counts = m->histogram->counts,
+				     .n = m->family->n_bounds + 1,
+				     .sum = m->histogram->sum };
+}
+
 static void exemplar_take(char *to, size_t size, const char *id)
 {
 	size_t n = id ? strnlen(id, size - 1) : 0;

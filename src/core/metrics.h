@@ -78,6 +78,15 @@ struct metric_request {
 };
 
 void metric_observe_request(struct metric *m, double v, const struct metric_request *r);
+
+/* A histogram as it stands: `n` counts, not cumulative, one more than bounds (the last is +Inf). */
+struct metric_view {
+	const double *bounds;
+	const uint64_t *counts;
+	unsigned n;
+	double sum;
+};
+struct metric_view metric_look(const struct metric *m);
 /* Appends the text; only families whose sample names are in `names` (n > 0), or all (n == 0). */
 void metrics_write(const struct metrics *m, const struct slice *names, unsigned n, struct buf *out);
 /* The same of families whose name begins with `prefix`. */

@@ -197,12 +197,12 @@ static int serve_open(struct server *s, struct buf *why)
 {
 	const struct settings *set = s->settings;
 	bool combined = strcmp(set->inference_address, set->management_address) == 0;
+	unsigned manages = API_MANAGEMENT | (set->console ? API_CONSOLE : 0);
 	int r;
 
-	r = serve_listen(s, set->inference_address, API_INFERENCE | (combined ? API_MANAGEMENT : 0),
-			 why);
+	r = serve_listen(s, set->inference_address, API_INFERENCE | (combined ? manages : 0), why);
 	if (!r && !combined)
-		r = serve_listen(s, set->management_address, API_MANAGEMENT, why);
+		r = serve_listen(s, set->management_address, manages, why);
 	if (!r && set->enable_metrics_api)
 		r = serve_listen(s, set->metrics_address, API_METRICS, why);
 	return r;

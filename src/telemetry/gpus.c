@@ -127,7 +127,7 @@ static bool gpu_figure(struct slice text, double *ret)
 	return good;
 }
 
-static void gpus_publish_own(struct gpus *g, unsigned id, const struct smi_gpu *row)
+static struct gpu_use gpus_figures(const struct smi_gpu *row)
 {
 	struct gpu_use use = { -1, -1, -1 };
 	double v;
@@ -138,7 +138,7 @@ static void gpus_publish_own(struct gpus *g, unsigned id, const struct smi_gpu *
 		use.memory_used = v * GPUS_MIB;
 	if (gpu_figure(row->memory_total, &v))
 		use.memory_total = v * GPUS_MIB;
-	telemetry_gpu_use(g->telemetry, id, &use);
+	return use;
 }
 
 static void gpus_publish(struct gpus *g, unsigned id, const struct smi_gpu *row)
@@ -147,7 +147,7 @@ static void gpus_publish(struct gpus *g, unsigned id, const struct smi_gpu *row)
 
 	if (!g->telemetry)
 		return;
-	gpus_publish_own(g, id, row);
+	telemetry_gpu_use(g->telemetry, id, &g->all[id].figures);
 	if (gpu_figure(row->busy, &busy))
 		telemetry_gpu(g->telemetry, GPU_UTILIZATION, id, busy);
 	if (!gpu_figure(row->memory_used, &used))
@@ -167,6 +167,7 @@ static void gpus_take(struct gpus *g, const struct smi_gpu *row)
 					   "memory.used::%.*s",
 					   SLICE_ARG(row->busy), SLICE_ARG(row->memory_busy),
 					   SLICE_ARG(row->memory_used));
+		g->all[i].figures = gpus_figures(row);
 		gpus_publish(g, i, row);
 	}
 }

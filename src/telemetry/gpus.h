@@ -14,8 +14,9 @@
 #include "telemetry/telemetry.h"
 
 struct gpu {
-	char *name; /* in the list of visible ones: "3", "GPU-8932f937" */
-	char *use;  /* "utilization.gpu::7 % …"; NULL: not known */
+	char *name;             /* in the list of visible ones: "3", "GPU-8932f937" */
+	char *use;              /* "utilization.gpu::7 % …"; NULL: not known */
+	struct gpu_use figures; /* while `use` is known */
 };
 
 struct gpus {

@@ -3,12 +3,13 @@
 
 import re
 from html.parser import HTMLParser
+from urllib.parse import urljoin
 
 import pytest
 import requests
 
 from e2e.archives import make_mar
-from e2e.server import eventually
+from e2e.server import PATIENCE, eventually
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -63,7 +64,8 @@ def test_the_page_tells_what_is_served_and_how_to_call_it(server):
 
 def test_every_link_leads_somewhere(server):
     for link in page(server).links + page(server, "/api-description").links:
-        assert server.get(link, headers=BROWSER).status_code == 200, link
+        address = urljoin(f"http://127.0.0.1:{server.inference}/", link)
+        assert requests.get(address, headers=BROWSER, timeout=PATIENCE).status_code == 200, link
 
 
 def test_the_description_is_a_page_for_browsers_and_a_document_for_programs(server):
