@@ -39,6 +39,8 @@ static const struct command rows[] = {
 	  &models_commands },
 	{ "call", call_main, "post files to a model of a running server", &call_command, NULL },
 	{ "bench", bench_main, "measure a model of a running server", &bench_command, NULL },
+	{ "health", health_main, "ask a running server whether its models answer", &health_command,
+	  NULL },
 	{ "engines", engines_main, "list what runs models without Python", &engines_command, NULL },
 	{ "optimize", optimize_main, "compile the model of an archive, and prove the result",
 	  &optimize_command, NULL },
