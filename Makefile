@@ -13,7 +13,7 @@ BUILD_OPTIONS ?=
 SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := all
-.PHONY: all build install uninstall wheel demo examples test test-asan test-compat bench bench-image sim sim-plants fuzz format docs tidy clean help
+.PHONY: all build install uninstall wheel image demo examples test test-asan test-compat bench bench-image sim sim-plants fuzz format docs tidy clean help
 export PYTHON
 
 all: build ## build into build/ (installs what is missing first)
@@ -33,6 +33,10 @@ uninstall: ## remove what `make install` has put there (the same PREFIX and DEST
 
 wheel: ## make dist/sconce-….whl, which needs no compiler and no libraries (ARCH=arm64)
 	@ARCH=$(ARCH) tools/wheel.sh
+
+image: build ## build an OCI image from Debian packages (VARIANT=core|python|torch ARCH=arm64)
+	@tools/setup.sh image
+	@ARCH="$(ARCH)" BUILD="$(BUILD)" deploy/image/build.sh $(or $(VARIANT),core)
 
 demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
 	@tools/setup.sh demo

@@ -3,7 +3,7 @@
 #
 # Installs what a task needs, and nothing when it is there already:
 #   tools/setup.sh build|wheel|wheel-arm64|test|engines|compat|demo|examples|bench|bench-sconce|
-#     bench-image|fuzz|format|docs
+#     bench-image|fuzz|format|docs|image
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
 TASKS="build|wheel|wheel-arm64|test|engines|compat|demo|examples|bench|bench-sconce|bench-image"
-TASKS="$TASKS|fuzz|format|docs"
+TASKS="$TASKS|fuzz|format|docs|image"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libwebp-dev"
@@ -22,7 +22,8 @@ TEST="libcmocka-dev zsh curl iproute2 g++"
 # What is under deploy/ is tested with these, one line for each kind of thing.
 DEPLOY_PROMETHEUS="prometheus"
 DEPLOY_CONSOLE="chromium chromium-driver"
-DEPLOY="$DEPLOY_PROMETHEUS $DEPLOY_CONSOLE"
+DEPLOY_IMAGE="buildah catatonit mmdebstrap podman runc"
+DEPLOY="$DEPLOY_PROMETHEUS $DEPLOY_CONSOLE $DEPLOY_IMAGE"
 BENCH="wrk"
 COMPILER="g++"
 FUZZ="clang libclang-rt-14-dev"
@@ -294,6 +295,7 @@ main() {
 		image
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
+	image) setup_build $DEPLOY_IMAGE ;;
 	format) debian $FORMAT ;;
 	docs)
 		# shellcheck disable=SC2046 # a list of words

@@ -67,7 +67,8 @@ INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 CALLBACK = re.compile(r"^static void (\w+)\(uv_(?:timer|poll|check|prepare|signal|async|stream|"
                       r"write|connect|fs|getaddrinfo)_t \*", re.M)
 UNFINISHED = re.compile(r"\b(TODO|FIX" r"ME|XX" r"X)\b")  # tidy: allow unfinished: the rule itself
-MACHINE = re.compile(r"(?<![\w.~$}])/(work|root|home)/\w")
+# The images' own folders are no machine's.
+MACHINE = re.compile(r"(?<![\w.~$}])/(work|root|home)/(?!model-server\b|venv\b)\w")
 HOSTS = re.compile(r"\b(pypi|pythonhosted|debian|npmjs|docker|ghcr|quay)\.(org|com|io)\b")
 ALLOW = re.compile(r"tidy: allow ([a-z-]+): \S")
 SPDX = "SPDX-License-Identifier: Apache-2.0"

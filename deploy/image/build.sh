@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# usage: deploy/image/build.sh [core|python|torch]     (`make image VARIANT=...`)
+#
+# Builds the image sconce:VARIANT without a registry: Debian packages, and sconce from the build
+# folder BUILD. ARCH (this machine's) may be another if BUILD was made for it. The same packages
+# and sources give the same layers; SOURCE_DATE_EPOCH is the time of every file (default: of the
+# last commit). WORK (.cache/image) keeps what was downloaded.
+
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+fail() {
+	echo "image: $*" >&2
+	exit 1
+}
+
+variant=${1:-core}
+build=${BUILD:-build}
+arch=${ARCH:-$(dpkg --print-architecture)}
+work=$(realpath -m "${WORK:-.cache/image}")
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SCONCE_IMAGE_CACHE=$work/debs SOURCE_DATE_EPOCH=$epoch
+
+case $variant in
+core | python | torch) ;;
+*) fail "there is no variant '$variant'; there are: core, python, torch" ;;
+esac
+case $arch in
+amd64 | arm64) ;;
+*) fail "there are images for amd64 and arm64, not for '$arch'" ;;
+esac
+[ "$(id -u)" = 0 ] || fail "root is needed, at least one's own: buildah unshare make image"
+for tool in mmdebstrap buildah; do
+	command -v "$tool" >/dev/null || fail "$tool is missing: tools/setup.sh image"
+done
+
+# The processor that a program is for, as Debian calls it.
+arch_of() {
+	case $(od -An -tx1 -j18 -N1 "$1" | tr -d ' ') in
+	3e) echo amd64 ;;
+	b7) echo arm64 ;;
+	*) echo "another processor" ;;
+	esac
+}
+
+megabytes() { du -s --block-size=1000000 --apparent-size "$1" | cut -f1; }
+
+# The image's name, then what buildah needs to know of its files.
+make_image() {
+	local name=$1
+	shift
+	buildah bud --quiet --format docker --timestamp "$epoch" --arch "$arch" -t "$name" "$@" \
+		>/dev/null || fail "buildah could not make $name"
+	echo "image: $name for $arch, $(buildah images --format '{{.Size}}' "$name")"
+}
+
+# Folders of this run: another variant may be made beside it.
+mkdir -p "$work"
+stages=$(mktemp -d "$work/$variant.XXXXXX")
+trap 'rm -rf "$stages"' EXIT
+mkdir "$stages/context"
+
+base=${variant/torch/python}
+deploy/image/install.sh "$stages/install" "$build"
+found=$(arch_of "$stages/install/usr/local/bin/sconce")
+[ "$found" = "$arch" ] || fail "$build was made for $found, not for $arch; BUILD=FOLDER is another"
+deploy/image/rootfs.sh "$base" "$arch" "$stages/rootfs"
+echo "image: $(megabytes "$stages/rootfs") MB of Debian packages," \
+	"$(megabytes "$stages/install") MB of sconce"
+make_image "sconce:$base" --build-context "rootfs=$stages" --build-context "install=$stages" \
+	-f deploy/image/Dockerfile "$stages/context"
+if [ "$variant" = torch ]; then
+	make_image sconce:torch -f deploy/image/Dockerfile.torch "$stages/context"
+fi
