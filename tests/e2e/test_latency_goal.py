@@ -3,10 +3,12 @@
 
 import re
 import subprocess
+import time
 
 import pytest
 
-from e2e.archives import make_mar
+from e2e.archives import HANDLERS, make_mar
+from e2e.client import Raw, encode
 from e2e.gate import Gate, background
 from e2e.server import BIN, eventually
 from e2e.test_sequences import add, make_ledger
@@ -107,6 +109,88 @@ def test_no_worker_is_fast_enough(server, gate):
     assert running.result().status_code == 200
     assert goal_metric(server, "misses", "instant") == KNOWN + 2
     assert goal_metric(server, "refusals", "instant") == 1
+
+
+COST_S = 0.3    # of each request, beside others or not
+PACED = f"""
+import time
+import gate
+def handle(data, context):
+    if data is None:
+        return None
+    time.sleep({COST_S} * len(data))
+    return gate.handle(data, context)
+"""
+
+
+def batches_behind(server, model, gate, n):
+    """The sizes of the batches in which those run that came while one was at the gate, where all
+    of these were let in; a busy machine may think that some would be late."""
+    running = held(server, model, gate)
+    waiting = [background(server.predict, model, gate.body(tag="more", fifo=""))
+               for _ in range(n)]
+
+    def depth():
+        return server.metric("sconce_queue_depth", model_name=model)
+    eventually(lambda: depth() + sum(c.done() for c in waiting) == n)
+    let_in = depth() == n
+    gate.open()
+    running.result()
+    rows = [c.result().json().get("rows") for c in waiting]
+    return rows if let_in else None
+
+
+def test_a_batch_takes_no_more_than_half_of_the_goal(serve, tmp_path, gate):
+    """What takes 2.1 s alone takes several batches where the goal is 3 s."""
+    store, n = tmp_path / "store", 7
+    for name, goal in (("free", ""), ("bound", f"latency_goal_ms: {int(COST_S * 1e4)}\n")):
+        make_mar(store, name, PACED, files={"gate.py": (HANDLERS / "gate.py").read_text()},
+                 config=f"{ONE}batchSize: 8\nbatchMode: fixed\nmaxBatchDelay: 1\n{goal}")
+    server = serve(store=store, default_response_timeout=60, frame_batching=False)
+    for name in ("free", "bound"):
+        learn(server, name, gate)
+    assert batches_behind(server, "free", gate, n) == [n] * n
+    rows = eventually(lambda: batches_behind(server, "bound", gate, n))
+    assert 1 <= max(rows) <= 5 and min(rows) < n
+
+
+STREAM = """
+import json
+import gate
+from ts.handler_utils.utils import send_intermediate_predict_response
+def handle(data, context):
+    if data is None:
+        return None
+    wish = json.loads(bytes(data[0]["body"]))
+    gate.enter(wish)
+    send_intermediate_predict_response(["first"], context.request_ids, "", 200, context)
+    gate.enter(wish)
+    return ["last"]
+"""
+
+
+def test_a_stream_is_in_time_by_its_first_piece(serve, tmp_path, gate):
+    store = tmp_path / "store"
+    files = {"gate.py": (HANDLERS / "gate.py").read_text()}
+    for name, goal in (("late", 1), ("long", 60_000)):
+        make_mar(store, name, STREAM, files=files, config=f"{ONE}latency_goal_ms: {goal}\n")
+    server = serve(store=store, default_response_timeout=60)
+    for turn, (name, misses) in enumerate((("late", 1), ("long", 0))):
+        with Raw(server.inference) as client:
+            sent = time.monotonic()
+            client.send(encode("POST", f"/predictions/{name}", gate.body()))
+            gate.wait_entered(2 * turn + 1)
+            eventually(lambda: time.monotonic() > sent + 0.01)      # more than the goal of `late`
+            assert goal_metric(server, "misses", name) == 0
+            gate.open()
+            client.head()
+            assert client.chunk() == b"first"
+            gate.wait_entered(2 * turn + 2)
+            assert goal_metric(server, "misses", name) == misses
+            gate.open()
+            assert client.chunk() == b"last"
+            assert client.chunk() == b""
+            assert goal_metric(server, "misses", name) == misses
 
 
 def test_a_cold_model_refuses_nobody(serve, tmp_path, gate):
