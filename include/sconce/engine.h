@@ -190,11 +190,14 @@ struct sconce_engine {
 
 	/* Before the first run(), where merely running it with zeros would not do. */
 	int (*warm_up)(void *instance, struct sconce_error *error);
-	/* Inputs of these shapes will come often: prepare for them. A hint. */
+	/* Inputs of these shapes will come often: prepare for them. A hint. Hosts up to now never
+	 * give it: they say in `batch` of load() how many requests a run may have at most, and an
+	 * engine that gains from knowing sizes prepares for those up to it. */
 	int (*specialize)(void *model, const struct sconce_tensor_spec *inputs, size_t n_inputs,
 			  struct sconce_error *error);
 	/* As run(), but returns at once; `done` is called exactly once, from any thread, unless
-	 * run_async() itself failed. Inputs and outputs stay valid until then. */
+	 * run_async() itself failed. Inputs and outputs stay valid until then. Hosts up to now
+	 * never call it, and need run(): each instance has a thread that may wait. */
 	int (*run_async)(void *instance, const struct sconce_tensor *inputs, size_t n_inputs,
 			 struct sconce_tensor *outputs, size_t n_outputs,
 			 void (*done)(void *arg, int result, const char *error), void *arg,
