@@ -139,8 +139,10 @@ static int torch_load(void *engine, const struct sconce_model_options *o, void *
 	int r;
 
 	if (cuda && !strstr(t->devices, "cuda"))
-		return kit_fail(e, -1, "PyTorch %s (%.400s) is for the CPU only", t->version,
-				t->folder);
+		return kit_fail(e, -1,
+				"PyTorch %s (%.400s) is for processors only: install one that is "
+				"built for CUDA, or use `deviceType: cpu`",
+				t->version, t->folder);
 	if (settings_read(&s, o->config, e) < 0)
 		return -1;
 	r = open_shim(t, &s, cuda, e);

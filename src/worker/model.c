@@ -332,6 +332,33 @@ static int model_find_engine(struct model *m, const struct model_wish *w, struct
 	return MIN(r, 0);
 }
 
+/* "cpu", "cuda" or "cuda:1": the same for all engines. */
+static int model_check_device(const char *device, struct sconce_error *e)
+{
+	size_t digits = strncmp(device, "cuda:", 5) == 0 ? strspn(device + 5, "0123456789") : 0;
+
+	if (strcmp(device, "cpu") == 0 || strcmp(device, "cuda") == 0 ||
+	    (digits && digits < 4 && !device[5 + digits]))
+		return 0;
+	snprintf(e->text, sizeof(e->text),
+		 "there is no device \"%.100s\", but cpu, and cuda:0 and so on for GPUs", device);
+	return -1;
+}
+
+/* An engine that has none but processors has used them, whatever it was offered. */
+static void model_note_device(struct model *m)
+{
+	struct sconce_engine_info info = { .size = sizeof(info) };
+
+	if (strcmp(m->device, "cpu") == 0)
+		return;
+	m->plugin.table->info(m->engine, &info);
+	if (info.devices && strcmp(info.devices, "cpu") == 0) {
+		free(m->device);
+		m->device = mem_strdup("cpu");
+	}
+}
+
 static int model_load(struct model *m, const struct model_wish *w, struct sconce_error *e)
 {
 	struct sconce_model_options o = { .size = sizeof(o),
@@ -349,12 +376,16 @@ static int model_load(struct model *m, const struct model_wish *w, struct sconce
 					.cache = w->cache && *w->cache ? w->cache : NULL,
 					.config = w->config };
 	m->threads = o.threads = MAX(w->threads / o.instances, 1);
-	r = model_find_engine(m, w, e);
+	r = model_check_device(m->device, e);
+	if (r >= 0)
+		r = model_find_engine(m, w, e);
 	if (r < 0)
 		return r;
 	r = m->plugin.table->load(m->engine, &o, &m->loaded, e);
 	if (r < 0)
 		m->loaded = NULL;
+	else
+		model_note_device(m);
 	return MIN(r, 0);
 }
 

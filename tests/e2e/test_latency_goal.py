@@ -118,7 +118,7 @@ import gate
 def handle(data, context):
     if data is None:
         return None
-    time.sleep({COST_S} * len(data))
+    time.sleep({COST_S} * len(data))    # tidy: allow banned: it is what this model costs
     return gate.handle(data, context)
 """
 

@@ -324,6 +324,12 @@ def test_a_check_of_a_model(tmp_path):
     # The runtime of the first engine that takes such files is missing: the next one is taken.
     assert good.returncode == 0 and said["instances"][0]["engine"] == "hostile"
     assert said["inputs"][0]["shape"] == [-1, 8]
+    # It has none but processors, and is not said to use what it does not.
+    assert json.loads(check("m.hostile", "--device", "cuda:0").stdout)["instances"][0]["device"] \
+        == "cpu"
+    for device in ("", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0x", "cuda:99999"):
+        done = check("m.hostile", "--device", device)
+        assert f'there is no device "{device}", but cpu, and cuda:0' in done.stderr, done
     for done, words in [(check("n.hostile"), "the file says: it is broken"),
                         (check("nowhere.hostile"), "No such file"),
                         (check("m.hostile", "--engine", "absent"), "its runtime is missing"),

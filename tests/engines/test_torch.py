@@ -479,7 +479,7 @@ def test_an_exported_program_is_not_compiled(engine, tmp_path):
 def test_a_gpu_needs_a_torch_for_it(engine, tmp_path):
     if torch.version.cuda:
         pytest.skip("this torch is for GPUs")
-    with pytest.raises(EngineError, match="is for the CPU only"):
+    with pytest.raises(EngineError, match="is for processors only"):
         engine.call(tmp_path / "m.pt", device="cuda:0")
 
 

@@ -3,17 +3,19 @@
 
 import json
 import logging
+import sys
 import types
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 
 from sconce.compiled import artifact, runtimes, tree
 from sconce.compiled.model import CompiledModel
-from sconce.optimize import build, record
-from sconce.optimize.failure import Unsuitable
+from sconce.optimize import build, candidates, handler_run, record
+from sconce.optimize.failure import Failure, Unsuitable
 from ts.torch_handler.base_handler import BaseHandler
 
 
@@ -68,6 +70,55 @@ def test_an_engine_names_outputs_by_their_places():
         assert build._torch_names(tree.flatten(value)[1]) == names
     with pytest.raises(Unsuitable):
         build._torch_names(tree.flatten((x, None))[1])
+
+
+def tensorrt_of(monkeypatch, shape, half=False, batches=True, scripted=False):
+    """What Torch-TensorRT is asked for: it needs a GPU."""
+    asked = {}
+    fake = types.ModuleType("torch_tensorrt")
+    fake.Input = lambda **sizes: sizes
+    fake.dynamo = types.SimpleNamespace(
+        compile=lambda program, inputs, **how: asked.update(inputs=inputs, how=how))
+    fake.save = lambda module, path, output_format, inputs: asked.update(format=output_format)
+    monkeypatch.setitem(sys.modules, "torch_tensorrt", fake)
+    flat = build.Flat(torch.nn.Linear(3, 2), tree.flatten([(torch.rand(2, 3),), {}])[1])
+    subject = types.SimpleNamespace(
+        specs=[{"shape": shape}], batches=batches, scripted=scripted, flat=flat,
+        example=[torch.rand(2, 3)])
+    candidates.by_name("tensorrt-fp16" if half else "tensorrt").make(subject, Path("/nowhere"))
+    return asked
+
+
+def test_tensorrt_is_told_which_sizes_there_may_be(monkeypatch):
+    asked = tensorrt_of(monkeypatch, [None, 3])
+    assert asked["inputs"] == [{"min_shape": (1, 3), "opt_shape": (2, 3), "dtype": torch.float32,
+                                "max_shape": (candidates.TENSORRT_ROWS, 3)}]
+    assert asked["how"] == {"disable_tf32": True} and asked["format"] == "torchscript"
+    asked = tensorrt_of(monkeypatch, [2, 3], half=True, batches=False)
+    assert asked["how"]["enabled_precisions"] == {torch.half, torch.float}
+    assert [t.shape for t in asked["inputs"]] == [(2, 3)]
+    for wrong in ({"shape": [None, None]}, {"shape": [None, 3], "batches": False},
+                  {"shape": [None, 3], "scripted": True}):
+        with pytest.raises(Unsuitable):
+            tensorrt_of(monkeypatch, **wrong)
+
+
+def test_batches_that_are_larger_than_an_artefact_takes_are_the_originals():
+    model, _ = compiled(Net())
+    model._call["rows_max"] = 4
+    assert model(torch.rand(4, 3))["logits"].shape == (4, 2)
+    with pytest.raises(TypeError, match="x of 5 rows, more than 4"):
+        model(torch.rand(5, 3))
+
+
+@pytest.mark.parametrize("built,text", [
+    (None, "is for processors only: install one that is built for CUDA"),
+    ("12.8", "sees no GPU here: nvidia-smi says whether the driver does")])
+def test_a_gpu_that_is_not_there_is_a_sentence(monkeypatch, built, text):
+    monkeypatch.setattr(torch.version, "cuda", built)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(Failure, match="--device cuda: PyTorch .*" + text):
+        handler_run._check_device("cuda")
 
 
 def test_named_tuples_keep_their_names():

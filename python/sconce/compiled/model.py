@@ -83,8 +83,11 @@ class CompiledModel:
         wanted = self._call["inputs"]
         if skeleton != wanted:
             return "with %s, not %s" % (_told(skeleton), _told(wanted))
+        most = self._call.get("rows_max")
         for spec, tensor in zip(self._call["specs"], tensors):
             shape = tuple(tensor.shape)
+            if most and shape and shape[0] > most:
+                return "with %s of %d rows, more than %d" % (spec["name"], shape[0], most)
             if len(shape) != len(spec["shape"]) or any(
                     w is not None and w != s for s, w in zip(shape, spec["shape"])):
                 return "with %s of shape %s, not %s" % (

@@ -87,6 +87,7 @@ def _facts(job, facts, candidate, name):
         "format": artifact.FORMAT, "runtime": candidate.runtime, "options": candidate.options,
         "precision": candidate.precision, "artifact": name, "device": job["device"],
         "inputs": facts["inputs"], "outputs": facts["outputs"], "specs": facts["specs"],
+        "rows_max": candidates.TENSORRT_ROWS if candidate.runtime == "tensorrt" else None,
         # Machine code is for the processor that it was made on.
         "cpu_features": sorted(cpu_features()) if candidate.native else [],
         "tolerance": job["tolerance"],

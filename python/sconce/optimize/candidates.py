@@ -15,6 +15,7 @@ from sconce.compiled.difference import plain
 from sconce.optimize.failure import Unsuitable, sentence
 
 ONNX, ONNX_DATA = "model.onnx", "model.data"
+TENSORRT_ROWS = 128     # of a batch, at most; the original answers larger ones
 
 # runtime, options: of sconce.compiled.runtimes. allow: what has to be asked for, or "". needs:
 # packages to import, each with what pip installs.
@@ -77,14 +78,18 @@ def _exported(x):
                                    strict=False)
 
 
-def _aotinductor(x, folder):
-    import torch
-
-    if shutil.which("g++") is None and x.device.type == "cpu":
-        raise Unsuitable("a C++ compiler is missing: apt-get install g++")
+def _check_exports(x):
     if x.scripted and any(None in s["shape"] for s in x.specs):
         raise Unsuitable("a TorchScript model can be exported for one shape only; with the eager "
                          "model in the archive (--model-file) this would be built")
+
+
+def _aotinductor(x, folder):
+    import torch
+
+    if shutil.which("g++") is None:
+        raise Unsuitable("a C++ compiler is missing: apt-get install g++")
+    _check_exports(x)
     path = str(folder / "model.pt2")
     with torch.no_grad():
         torch._inductor.aoti_compile_and_package(
@@ -196,14 +201,31 @@ def _openvino(x, folder):
     return "model.xml"
 
 
+def _tensorrt_inputs(x):
+    """Of a batch there is a range of sizes, for which it is compiled."""
+    import torch_tensorrt
+
+    if any(None in s["shape"][1:] or None in s["shape"] and not x.batches for s in x.specs):
+        raise Unsuitable("TensorRT would be compiled for a range of each size, and these samples "
+                         "differ in more than the batch")
+    if not x.batches:
+        return list(x.example)
+    return [torch_tensorrt.Input(min_shape=(1, *t.shape[1:]), opt_shape=tuple(t.shape),
+                                 max_shape=(TENSORRT_ROWS, *t.shape[1:]), dtype=t.dtype)
+            for t in x.example]
+
+
 def _tensorrt(half):
     def make(x, folder):
         import torch
         import torch_tensorrt
 
-        precisions = {torch.half, torch.float} if half else {torch.float}
-        module = torch_tensorrt.compile(x.flat, ir="dynamo", inputs=list(x.example),
-                                        enabled_precisions=precisions)
+        _check_exports(x)
+        inputs = _tensorrt_inputs(x)
+        # TF32 has ten bits, and is no fp32.
+        how = ({"enabled_precisions": {torch.half, torch.float}, "use_explicit_typing": False}
+               if half else {"disable_tf32": True})
+        module = torch_tensorrt.dynamo.compile(_exported(x), inputs=inputs, **how)
         torch_tensorrt.save(module, str(folder / "model.pt"), output_format="torchscript",
                             inputs=list(x.example))
         return "model.pt"

@@ -12,8 +12,13 @@ from sconce.optimize.run import Run
 def _check_device(device):
     if device == "cuda":
         import torch
+        if not torch.version.cuda:
+            raise Failure("--device cuda: PyTorch %s is for processors only: install one that is "
+                          "built for CUDA, or name a Python that has one (--python)"
+                          % torch.__version__)
         if not torch.cuda.is_available():
-            raise Failure("--device cuda: torch sees no GPU here")
+            raise Failure("--device cuda: PyTorch %s sees no GPU here: nvidia-smi says whether the "
+                          "driver does" % torch.__version__)
 
 
 class HandlerRun(Run):

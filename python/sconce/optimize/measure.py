@@ -41,14 +41,14 @@ class Figures:
 class Bench:
     """`body`: the file that every request posts."""
 
-    def __init__(self, name, body, media_type, instances, seconds):
+    def __init__(self, name, body, media_type, instances, seconds, device="cpu"):
         self.name, self.body, self.media_type = name, body, media_type
-        self.instances, self.seconds = instances, seconds
+        self.instances, self.seconds, self.device = instances, seconds, device
         self.servers, self.figures, self.errors = {}, {}, {}
 
     def start(self, candidate, model_dir):
         try:
-            self.servers[candidate] = server = Server(self.name, model_dir)
+            self.servers[candidate] = server = Server(self.name, model_dir, self.device)
             self.figures[candidate] = figures = Figures()
             server.scale(1)         # the first load fills caches of files
             server.scale(0)

@@ -105,7 +105,7 @@ class Run:
             return
         body = sorted(self.bodies, key=lambda p: p.stat().st_size)[len(self.bodies) // 2]
         self.bench = measure.Bench(self.source.name, body, self.media_type(body), self.instances,
-                                   self.o["seconds"])
+                                   self.o["seconds"], self.o["device"])
         running = [r for r in self.rows if not r.get("error")]
         try:
             self._rounds(running)

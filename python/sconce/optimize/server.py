@@ -32,7 +32,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Server:
-    def __init__(self, name, model_dir):
+    def __init__(self, name, model_dir, device="cpu"):
         # Paths of sockets are short.
         self.root = Path(tempfile.mkdtemp(prefix="sconce-optimize-"))
         self.name = name
@@ -50,7 +50,9 @@ class Server:
                  "--log-location", str(self.root / "logs"), "--metrics-location",
                  str(self.root / "logs"), "--disable-token-authorization", "--enable-model-api",
                  "--no-config-snapshots", "--disable-system-metrics", "true",
-                 "--max-request-size", "1g", "--max-response-size", "1g"],
+                 "--max-request-size", "1g", "--max-response-size", "1g",
+                 # What is for processors is measured on them, also where there is a GPU.
+                 *(["--number-of-gpu", "0"] if device == "cpu" else [])],
                 cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=subprocess.STDOUT, preexec_fn=dies_with_us)
         try:
