@@ -33,14 +33,15 @@ static const struct {
 };
 
 /* What net writes itself or would break the framing, and the name that logs have of the request. */
-static const char *const answer_reserved[] = {
-	"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "x-request-id"
+static const struct slice answer_reserved[] = {
+	SLICE_CONST("content-length"), SLICE_CONST("transfer-encoding"), SLICE_CONST("connection"),
+	SLICE_CONST("keep-alive"),     SLICE_CONST("upgrade"),           SLICE_CONST("x-request-id")
 };
 
 static bool answer_is_reserved(struct slice name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(answer_reserved); i++)
-		if (slice_ieq(name, slice_str(answer_reserved[i])))
+		if (slice_ieq(name, answer_reserved[i]))
 			return true;
 	return false;
 }
@@ -53,6 +54,25 @@ static bool answer_overrides(struct slice block, struct slice wanted)
 		if (slice_ieq(name, wanted))
 			return true;
 	return false;
+}
+
+/* Those of ours that the handler has not given itself; it gives few. */
+static void answer_put_standard(struct buf *b, struct slice block)
+{
+	struct slice name, value;
+	bool given[ARRAY_LEN(answer_standard)] = { false }, any = false;
+
+	while (frame_header_next(&block, &name, &value) > 0)
+		for (size_t i = 0; i < ARRAY_LEN(answer_standard); i++)
+			if (slice_ieq(name, answer_standard[i].name))
+				any = given[i] = true;
+	if (!any) {
+		buf_put_slice(b, SLICE(ANSWER_PRAGMA ANSWER_CACHE ANSWER_EXPIRES));
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(answer_standard); i++)
+		if (!given[i])
+			buf_put_slice(b, answer_standard[i].line);
 }
 
 static void answer_line(struct buf *b, struct slice name, struct slice value)
@@ -102,11 +122,7 @@ static void answer_headers(struct call *c, struct buf *b, struct slice type, str
 	buf_append(b, "x-request-id: ", 14);
 	buf_append(b, c->uuid, strlen(c->uuid));
 	buf_append(b, "\r\n", 2);
-	if (!block.n)
-		buf_put_slice(b, SLICE(ANSWER_PRAGMA ANSWER_CACHE ANSWER_EXPIRES));
-	for (size_t i = 0; block.n && i < ARRAY_LEN(answer_standard); i++)
-		if (!answer_overrides(block, answer_standard[i].name))
-			buf_put_slice(b, answer_standard[i].line);
+	answer_put_standard(b, block);
 	cors_each(&c->api->cors, &c->x->head, &lines, answer_cors);
 	answer_timing(c, b);
 	if (c->retry_after_s)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -234,6 +235,19 @@ static void sendable_headers(void **state)
 	assert_true(http_value_valid(SLICE("any \t text \xff")));
 	assert_false(http_value_valid(SLICE("a\r\nEvil: 1")));
 	assert_false(http_value_valid(slice_make("a\0b", 3)));
+	/* Each byte at each place, beside a plain rule. */
+	for (size_t at = 0; at < 19; at++) {
+		char text[19] = "nineteen bytes long";
+
+		for (int c = 0; c < 256; c++) {
+			text[at] = (char)c;
+			assert_int_equal(http_value_valid(slice_make(text, sizeof(text))),
+					 c == '\t' || (c >= 0x20 && c != 0x7f));
+			assert_int_equal(http_name_valid(slice_make(text + at, 1)),
+					 c && (isalnum(c) || strchr("!#$%&'*+-.^_`|~", c)) &&
+						 c < 0x80);
+		}
+	}
 }
 
 /* It is asked for each header, so that what Connection names must be few. */
