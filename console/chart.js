@@ -2,11 +2,33 @@
 // A small chart of lines over time. The legend has the newest values, or those under the pointer.
 
 import { h, say, svg } from "./dom.js";
+import { duration } from "./format.js";
 
 const WIDTH = 300;
 const HEIGHT = 84;
 const SPAN_LEAST = 60000; // ms
 const SPAN_MOST = 300000;
+
+/** How much time the charts of these points cover, ms. */
+function spanOf(points) {
+  const age = points.length ? points[points.length - 1].at - points[0].at : 0;
+  return Math.min(Math.max(age, SPAN_LEAST), SPAN_MOST);
+}
+
+/** Several charts of the same points, and the time that they cover. */
+export class Charts {
+  constructor(all) {
+    this.all = all;
+    this.span = h("p", { class: "span" });
+    const grid = h("div", { class: "charts" }, ...all.map((chart) => chart.element));
+    this.element = h("div", {}, grid, this.span);
+  }
+
+  update(points) {
+    for (const chart of this.all) chart.update(points);
+    say(this.span, `The last ${duration(spanOf(points))}, every 2 s`);
+  }
+}
 
 /** A round number above `v`, so that the scale does not move with every point. */
 function ceiling(v) {
@@ -74,7 +96,7 @@ export class Chart {
       .flatMap((p) => this.series.map((s) => s.value(p)))
       .filter((v) => Number.isFinite(v));
     const top = ceiling(Math.max(this.least, ...values));
-    const span = Math.min(Math.max(points.length ? end - points[0].at : 0, SPAN_LEAST), SPAN_MOST);
+    const span = spanOf(points);
     this.x = (at) => WIDTH - ((end - at) / span) * WIDTH;
     const y = (v) => HEIGHT - 1 - (v / top) * (HEIGHT - 4);
     this.series.forEach((s, i) =>

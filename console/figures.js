@@ -21,6 +21,7 @@ export function percentile(bounds, counts, q) {
 }
 
 function histogramSince(now, before) {
+  if (!now) return { counts: [], sum: 0 }; // nothing was ever counted
   // A version that was registered again counts from 0.
   const counts = now.counts.map((n, i) => n - (before ? before.counts[i] : 0));
   if (counts.some((n) => n < 0)) return { counts: now.counts.slice(), sum: now.sum };

@@ -2,6 +2,7 @@
 // One version of a model: its state, what can be changed, charts, workers, trying it, its log.
 
 import { segment } from "./api.js";
+import { Charts } from "./chart.js";
 import { unregister } from "./dialogs.js";
 import { field, h, keyed, say, show, toast } from "./dom.js";
 import { keyOf } from "./figures.js";
@@ -84,7 +85,7 @@ export class Model {
   constructor(app, name, version) {
     Object.assign(this, { app, name, version, key: keyOf({ name, version }), looked: -Infinity });
     this.title = `${name} ${version} · sconce`;
-    this.charts = versionCharts();
+    this.charts = new Charts(versionCharts());
     this.logs = new Logs(app, this);
     this.try = new Try(app, { name, version });
     this.makeHead();
@@ -96,7 +97,7 @@ export class Model {
       {},
       this.facts,
       this.actions,
-      h("div", { class: "charts" }, ...this.charts.map((c) => c.element)),
+      this.charts.element,
       this.workers,
       this.try.element,
       this.logs.element,
@@ -131,7 +132,17 @@ export class Model {
     this.tag = h("span", { class: "tag", hidden: true }, "default");
     this.problem = h("div", { class: "problem", hidden: true, role: "status" });
     this.facts = h("dl", { class: "facts card" });
-    this.min = h("input", { type: "number", min: 0, max: 4096, step: 1, required: true });
+    const touch = () => {
+      this.touched = true;
+    };
+    this.min = h("input", {
+      type: "number",
+      min: 0,
+      max: 4096,
+      step: 1,
+      required: true,
+      on: { input: touch },
+    });
     this.scale = h("button", { type: "submit" }, "Scale");
     const form = h(
       "form",
@@ -238,7 +249,7 @@ export class Model {
     if (!v) return;
     this.updateHead(v, history.now);
     const points = history.points(this.key);
-    for (const chart of this.charts) chart.update(points);
+    this.charts.update(points);
     this.try.update();
     if (!this.report) {
       this.report = new Report(this.app, this);
@@ -256,8 +267,7 @@ export class Model {
     this.updateProblem(v);
     this.updateFacts(v);
     const siblings = now.models.filter((one) => one.name === v.name).length;
-    if (!this.shownMin && document.activeElement !== this.min) this.min.value = v.min;
-    this.shownMin = true;
+    if (!this.touched && document.activeElement !== this.min) this.min.value = v.min;
     show(this.default, !v.default);
     show(this.remove, now.modelApi);
     this.remove.disabled = v.default && siblings > 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server as a whole: its figures, charts, and the table of models.
 
-import { Chart } from "./chart.js";
+import { Chart, Charts } from "./chart.js";
 import { register } from "./dialogs.js";
 import { h, keyed, say, show } from "./dom.js";
 import { keyOf } from "./figures.js";
@@ -78,12 +78,10 @@ export function versionCharts() {
 }
 
 function gpuSeries(gpus) {
-  return gpus
-    .slice(0, 8)
-    .map((gpu, i) => ({
-      name: `GPU ${gpu.id}`,
-      value: (p) => (p.gpus[i] ? p.gpus[i].busy : null),
-    }));
+  return gpus.slice(0, 8).map((gpu, i) => ({
+    name: `GPU ${gpu.id}`,
+    value: (p) => (p.gpus[i] ? p.gpus[i].busy : null),
+  }));
 }
 
 class Tile {
@@ -163,8 +161,8 @@ export class Overview {
         (name) => [name, new Tile(name)],
       ),
     );
-    this.charts = serverCharts();
-    this.machine = this.charts[this.charts.length - 1];
+    this.charts = new Charts(serverCharts());
+    this.machine = this.charts.all.at(-1);
     this.filter = h("input", {
       type: "search",
       placeholder: "Filter",
@@ -200,7 +198,7 @@ export class Overview {
       {},
       h("h1", { class: "unseen" }, "Overview"),
       h("dl", { class: "tiles" }, ...Object.values(this.tiles).map((t) => t.element)),
-      h("div", { class: "charts" }, ...this.charts.map((c) => c.element)),
+      this.charts.element,
       h("div", { class: "bar" }, h("h2", {}, "Models"), this.filter, this.register),
       h("div", { class: "card flush" }, this.table, this.empty),
     );
@@ -219,7 +217,7 @@ export class Overview {
     if (now.gpus.length && this.machine.series.length === 1) {
       this.machine.setSeries([...this.machine.series, ...gpuSeries(now.gpus)]);
     }
-    for (const chart of this.charts) chart.update(points);
+    this.charts.update(points);
     this.updateModels(now, history.latest());
   }
 

@@ -4,14 +4,14 @@
 import { say } from "./dom.js";
 
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
-const NAMES = { auto: "Auto", light: "Light", dark: "Dark" };
+const NAMES = { auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" };
 const PLACE = "sconce.theme";
 
 function apply(button, theme) {
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   say(button, NAMES[theme]);
-  button.setAttribute("aria-label", `Theme: ${NAMES[theme]}. Change to ${NAMES[NEXT[theme]]}`);
+  button.setAttribute("aria-label", `${NAMES[theme]}. Change to ${NEXT[theme]}`);
 }
 
 export function startTheme(button) {

@@ -382,14 +382,14 @@ def test_dark_and_light(server, browser):
     browser.emulate(prefers_color_scheme="dark")
     dark = browser.run(BACKGROUND)
     assert light != dark
-    button = browser.see("#theme", "Auto")
+    button = browser.see("#theme", "Theme: auto")
     button.click()
-    assert (button.text, browser.run(BACKGROUND)) == ("Light", light)
+    assert (button.text, browser.run(BACKGROUND)) == ("Theme: light", light)
     browser.driver.refresh()
-    browser.see("#theme", "Light").click()
+    browser.see("#theme", "Theme: light").click()
     browser.emulate(prefers_color_scheme="light")
     assert browser.run(BACKGROUND) == dark
-    browser.see("#theme", "Dark").click()
+    browser.see("#theme", "Theme: dark").click()
     assert browser.run(BACKGROUND) == light
 
 

@@ -186,6 +186,15 @@ def test_metrics_of_gpus(serve, tmp_path):
         assert server.metric("GPUMemoryUtilization", **labels) == (30 + i) / 2
 
 
+def test_the_console_has_figures_of_gpus(serve, tmp_path):
+    server, _ = start(serve, tmp_path)
+    gpus = eventually(lambda: (found := server.manage("GET", "/console/api/figures").json()["gpus"])
+                      and "busy" in found[0] and found)
+    mib = 1 << 20
+    assert gpus == [{"id": i, "busy": (10 + i) / 100, "memoryUsed": (30 + i) * mib,
+                     "memoryTotal": 200 * mib} for i in range(4)]
+
+
 def test_no_metrics_of_gpus_where_the_system_is_not_measured(serve, tmp_path):
     server, _ = start(serve, tmp_path, disable_system_metrics=True)
     eventually(lambda: "utilization" in server.describe("plain")[0]["workers"][0]["gpuUsage"])
