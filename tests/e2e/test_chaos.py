@@ -16,6 +16,7 @@ from e2e.archives import make_mar
 from e2e.client import Broken, Raw, encode
 from e2e.gate import background
 from e2e.server import PYTHON, assert_error, eventually, status_text
+from e2e.test_native import make_model
 
 CLIENTS = 16
 HEALTHY = status_text("Healthy")
@@ -24,8 +25,8 @@ HEALTHY = status_text("Healthy")
 class Load:
     """Clients that send unique bodies on kept connections until they are told to stop."""
 
-    def __init__(self, server, path="/predictions/echo", clients=CLIENTS):
-        self.port, self.path = server.inference, path
+    def __init__(self, server, path="/predictions/echo", clients=CLIENTS, headers=()):
+        self.port, self.path, self.headers = server.inference, path, headers
         self.over = threading.Event()
         self.lost, self.mixed = [], []
         self.answered = [0] * clients
@@ -60,7 +61,7 @@ class Load:
             body = f"client {i} call {self.answered[i]} ".encode() * (1 + self.answered[i] % 300)
             try:
                 raw = raw or Raw(self.port)
-                answer = raw.request("POST", self.path, body)
+                answer = raw.request("POST", self.path, body, self.headers)
             except (OSError, Broken) as e:
                 self.lost.append((i, repr(e)))
                 raw = None
@@ -97,6 +98,20 @@ def test_workers_are_killed_under_load(serve, tmp_path, batch):
         load.wait_for(200)
     load.check()
     assert killed >= 6
+    assert server.metric("sconce_worker_restarts_total", model_name="echo") >= killed - 1
+
+
+def test_native_workers_are_killed_under_load(serve, tmp_path):
+    """All instances of a model at once, for they are one process."""
+    make_model(tmp_path, "echo", config="minWorkers: 4\nmaxWorkers: 4\n")
+    server = serve(store=tmp_path, job_queue_size=1000)
+    killed = 0
+    with Load(server, headers=[("Accept", "application/octet-stream")]) as load:
+        while killed < 4:
+            pids = server.worker_pids("echo")
+            killed += bool(pids) and try_kill(pids[0])
+            load.wait_for(50)
+    load.check()
     assert server.metric("sconce_worker_restarts_total", model_name="echo") >= killed - 1
 
 

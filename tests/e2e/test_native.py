@@ -245,11 +245,11 @@ def test_what_does_not_load_says_why(serve, tmp_path, engine, content, words):
 
 @pytest.mark.parametrize("content, words", [
     ("crash", "the engine hostile crashed while it loaded the model (signal 8, "),
-    ("hang", "it was not ready in 3 s (startupTimeout)"),
+    ("hang", "it was not ready in 5 s (startupTimeout)"),
 ])
 def test_an_optimized_model_that_ends_the_worker(serve, tmp_path, content, words):
     """The original is loaded by the second one, and nobody is told of a failure."""
-    make_model(tmp_path, "m", config="startupTimeout: 3\n")
+    make_model(tmp_path, "m", config="startupTimeout: 5\n")
     folder = tmp_path / "m" / "optimized"
     folder.mkdir()
     (folder / "m.hostile").write_text(content)

@@ -11,6 +11,7 @@ import pytest
 
 from e2e.server import eventually
 from sconce.in_process import Model
+from sconce.optimize.server import Server
 
 SAMPLES = [{"x": [0.1, 0.2, 0.3, 0.4]}, {"x": [1, -1, 2, -2]}]
 
@@ -200,6 +201,26 @@ def test_what_is_asked_wrongly(workshop, arguments, text):
     done = workshop.run(source, *arguments)
     assert done.returncode == 1 and text in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and workshop.left_behind() == []
+
+
+def test_what_ends_the_worker_is_left_for_the_original(workshop):
+    """The handler's own process crashes over it, as over the code of another processor."""
+    done = workshop.run(workshop.model(), "--shape", "1,4", "--candidates", "torchscript-frozen")
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(workshop.folder / "net-optimized.mar") as archive:
+        archive.extractall(workshop.folder / "made")
+    with open(workshop.folder / "made" / "handler.py", "a") as handler:
+        handler.write("import os\nfrom sconce.compiled import runtimes\n"
+                      "runtimes.TorchScript.load = staticmethod(lambda *_: os.abort())\n")
+    server = Server("net", workshop.folder / "made")
+    try:
+        server.scale(1)
+        answer = server.predict(json.dumps(SAMPLES[0]).encode(), "application/json", "*/*")
+        why = server.uses_original()
+    finally:
+        server.stop()
+    assert len(json.loads(answer)["scores"]) == 3
+    assert why == "the worker process was killed by signal 6 (Aborted) while loading"
 
 
 def test_a_folder_of_the_same_name_is_somebody_elses(workshop):
