@@ -30,14 +30,16 @@ LADDER = {
     "auth": "base log loop wire config",
     "child": "base log loop wire",
     "telemetry": "base log loop wire config core child",
-    "fleet": "base log loop wire config archive core pool auth child telemetry",
+    "trace": "base log wire config core",
+    "fleet": "base log loop wire config archive core pool auth child telemetry trace",
     "net": "base log loop wire",
     "image": "base",
     "pipeline": "base wire image",
     "worker": "base wire image pipeline",
-    "api": "base log loop wire config archive core pool auth child telemetry fleet net",
-    "serve": "base log loop wire config archive core pool auth child telemetry fleet net api",
-    "cli": "base log loop wire config archive core pool auth child telemetry fleet net api serve",
+    "api": "base log loop wire config archive core pool auth child telemetry trace fleet net",
+    "serve": "base log loop wire config archive core pool auth child telemetry trace fleet net api",
+    "cli": "base log loop wire config archive core pool auth child telemetry trace fleet net api "
+           "serve",
 }
 LADDER = {folder: {folder, "sconce", *below.split()} for folder, below in LADDER.items()}
 

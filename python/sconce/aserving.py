@@ -78,15 +78,15 @@ class AsyncLoop:
         for index, requests in batches.items():
             self.session.memory.begin_batch(number + index)
             wanted = {r.id for r in requests}
-            task = asyncio.ensure_future(self._batch(requests, wanted))
+            task = asyncio.ensure_future(self._batch(number + index, requests, wanted))
             for r in requests:
                 self.tasks[r.id] = (task, wanted)
 
-    async def _batch(self, requests, wanted):
+    async def _batch(self, number, requests, wanted):
         s = self.session
         began = monotonic_ns()
         try:
-            await self._run(requests, wanted)
+            await self._run(number, requests, wanted)
             s.replies.busy_ns += monotonic_ns() - began
             s.replies.flush()
         except Exception as e:
@@ -95,27 +95,42 @@ class AsyncLoop:
             self.tasks.pop(r.id, None)
         self._maybe_done()
 
-    async def _run(self, requests, wanted):
+    async def _run(self, number, requests, wanted):
         """Whatever way the coroutine ends, each of its requests is answered. Only what the channel
         raises gets out, and what is to end the process."""
         s = self.session
         logs.of_task.set(requests)
+        trace = self._trace(requests)
         try:
             view = _View(s, requests)
             rows = [s.fields(r) for r in requests]
-            values = s.entry(rows, view.context)
-            if hasattr(values, "__await__"):
-                values = await values
+            if trace:
+                values = await trace.call_async(s.entry, rows, view.context)
+            else:
+                values = s.entry(rows, view.context)
+                if hasattr(values, "__await__"):
+                    values = await values
         except (SystemExit, KeyboardInterrupt):
             s.replies.flush()
             raise
         except BaseException as e:
+            if trace:
+                trace.tell(s.channel, number)
             if isinstance(e, asyncio.CancelledError) and not wanted:
                 s.replies.fail_all(requests, 499, "The client has left.")
             else:
                 s.replies.raised(requests, e)
         else:
+            if trace:
+                trace.tell(s.channel, number)
             serving.answer(s, requests, values, view.context, view.own)
+
+    @staticmethod
+    def _trace(requests):
+        flags = 0
+        for r in requests:
+            flags |= r.flags
+        return serving.trace_of(flags)
 
     def _give_up(self, error):
         """The channel is of no use any more. That the front is gone is no news."""

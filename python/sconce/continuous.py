@@ -21,6 +21,7 @@ class ContinuousLoop:
         self.session = session
         self.active = {}   # request id → Request, in order of arrival
         self.stopping = False
+        self.traced = {}      # request id → (number of its batch, Trace)
         self.alone = False    # was the last step one of those that go alone?
 
     def run(self):
@@ -49,12 +50,16 @@ class ContinuousLoop:
             for request in wire.read_requests(data, size, count):
                 self.session.memory.begin_batch(arg + request.batch)
                 self.active[request.id] = request
+                trace = serving.trace_of(request.flags)
+                if trace:
+                    self.traced[request.id] = arg + request.batch, trace
         elif not self.session.housekeeping(got):
             self.stopping = True
 
     def _drop_cancelled(self):
         """Also those of which the handler has learnt first: see Session.is_cancelled()."""
         for ident in self.active.keys() & self.session.cancelled.keys():
+            self.traced.pop(ident, None)
             self.session.replies.fail(self.active.pop(ident), 499, "The client has left.")
             self.session.replies.flush()
 
@@ -78,6 +83,7 @@ class ContinuousLoop:
             s.replies.flush()
             raise
         except BaseException as e:
+            self._tell(requests)
             s.replies.raised(requests, e)
         else:
             self._answer(requests, values)
@@ -90,19 +96,31 @@ class ContinuousLoop:
         s.replies.busy_ns += monotonic_ns() - began
         s.replies.flush()
 
+    def _tell(self, requests):
+        """Of those that are about to have their last reply."""
+        for r in requests:
+            number, trace = self.traced.pop(r.id, (0, None)) if self.traced else (0, None)
+            if trace:
+                trace.over()
+                trace.tell(self.session.channel, number)
+
     def _answer(self, requests, values):
         """Pieces for those that go on, final replies for the others. Only what the channel raises
         gets out."""
         s = self.session
         if not s.replies.fits(requests, values):
+            self.traced.clear()
             return
         rows = zip(requests, values, serving.processors(s.context, s.own))
         for i, (r, value, processor) in enumerate(rows):
             try:
                 goes_on = not r.flags & wire.RUN_ALONE and _goes_on(s.context, i, value, processor)
             except Exception as e:
+                self._tell([r])
                 s.replies.raised([r], e)
             else:
+                if not goes_on:
+                    self._tell([r])
                 s.replies.put(r, value, processor, 0 if goes_on else wire.REPLY_FINAL)
 
 

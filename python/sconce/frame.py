@@ -12,14 +12,17 @@ FRAME_MAX = 65536
 FRAME_SOFT = 16384
 INLINE_MAX = 8192
 HEAD = 16
+PHASES_MAX = 64
+PHASE_NAME_MAX = 64
 WINDOW_BYTES = 1 << 20    # of a streamed answer, that its client has not taken yet
 
-HELLO, LOADED, CHUNK, NEED, METRIC, LOG, CALL, RETAIN, RELEASE, SPAWNED, TRYING = range(1, 12)
+(HELLO, LOADED, CHUNK, NEED, METRIC, LOG, CALL, RETAIN, RELEASE, SPAWNED, TRYING,
+ TRACE) = range(1, 13)
 (LOAD, RUN, GRANT, CANCEL, ANSWER, SEGMENT, TUNE, STOP, SPAWN, SEQUENCE_OVER, PEER,
  WINDOW) = range(33, 45)
 
 (RUN_EXPLAIN, RUN_DESCRIBE, RUN_SEQUENCE_START, RUN_SEQUENCE_END, RUN_CONTINUE, RUN_RETRY,
- RUN_OWN_IDENT) = (1, 2, 4, 8, 16, 32, 64)
+ RUN_OWN_IDENT, RUN_TRACE) = (1, 2, 4, 8, 16, 32, 64, 128)
 RUN_ALONE = RUN_EXPLAIN | RUN_DESCRIBE   # never beside requests of continuous batching
 REPLY_FINAL, REPLY_ERROR, REPLY_GRANTED = 1, 2, 4
 PART_BODY, PART_FIELD, PART_FILE, PART_TENSOR = range(4)
@@ -29,6 +32,7 @@ _REQUEST = Struct("<IHHQQQQHHI36sI")
 _PART = Struct("<IHHQQBBBBI")
 _PLACE = Struct("<I4xQQ")
 _REPLY = Struct("<IHHQQQHHI")
+_PHASE = Struct("<IHHQQ")
 _PAIR = Struct("<HH")
 _U32 = Struct("<I")
 _U64 = Struct("<Q")
@@ -71,7 +75,7 @@ def read_head(data, size):
     if size < HEAD or size > FRAME_MAX:
         raise FrameError("a frame of %d bytes" % size)
     kind, zero, count, length, arg = _HEAD.unpack_from(data, 0)
-    if zero or length != size or not (1 <= kind <= TRYING or LOAD <= kind <= WINDOW):
+    if zero or length != size or not (1 <= kind <= TRACE or LOAD <= kind <= WINDOW):
         raise FrameError("a frame with a bad head")
     return kind, count, arg
 
@@ -207,6 +211,17 @@ def granted_reply(ident, status, flags, offset, length, content_type=b"", phrase
         _REPLY.pack(padded, status, flags | REPLY_GRANTED, ident, offset, length,
                     len(content_type), len(phrase), len(headers)),
         content_type, phrase, headers, _PADDING[padded - size]))
+
+
+def phase(parent, name, begin_ns, end_ns):
+    """An entry of a TRACE frame. `parent`: the entry that it is a part of, from 1 on; 0: the
+    batch."""
+    name = name.encode("ascii", "replace")[:PHASE_NAME_MAX]
+    name = bytes(c if 32 < c < 127 else 63 for c in name)
+    size = _PHASE.size + len(name)
+    padded = (size + 7) & ~7
+    return b"".join((_PHASE.pack(padded, parent, len(name), begin_ns, end_ns), name,
+                     _PADDING[padded - size]))
 
 
 def frame(kind, arg=0, payload=b"", count=0):

@@ -169,21 +169,25 @@ def answer(s, requests, values, context, own):
         s.replies.raised(requests, e)
 
 
-def run_batch(s, number, requests):
+def run_batch(s, number, requests, trace=None):
     """One call of the handler; its replies are collected."""
     s.memory.begin_batch(number)
     began = monotonic_ns()
     try:
         rows = [s.fields(r) for r in requests]
         s.begin(requests)
-        values = s.entry(rows, s.context)
+        values = trace.call(s.entry, rows, s.context) if trace else s.entry(rows, s.context)
     except (SystemExit, KeyboardInterrupt):
         s.replies.flush()
         raise
     except BaseException as e:
+        if trace:
+            trace.tell(s.channel, number)
         s.replies.raised(requests, e)
     else:
         s.replies.called_ns = monotonic_ns() - began
+        if trace:
+            trace.tell(s.channel, number)
         answer(s, requests, values, s.context, s.own)
     s.end()
     took = monotonic_ns() - began
@@ -195,19 +199,30 @@ def run_frame(s, got):
     """The batches of a RUN frame, in order."""
     _, count, number, data, size, _ = got
     batch = []
-    index = 0
+    index = flags = 0
     for request in list(wire.read_requests(data, size, count)):
         if request.batch != index:
-            _run_and_hold(s, number + index, batch)
+            _run_and_hold(s, number + index, batch, flags)
             batch = []
             index = request.batch
+            flags = 0
         batch.append(request)
-    run_batch(s, number + index, batch)
+        flags |= request.flags
+    run_batch(s, number + index, batch, trace_of(flags))
     s.replies.flush()
 
 
-def _run_and_hold(s, number, batch):
-    if run_batch(s, number, batch) > s.hold_ns:
+def trace_of(flags):
+    """What measures a batch of these flags; None: nobody asks for that."""
+    if not flags & wire.RUN_TRACE:
+        return None
+    from sconce import tracing     # no other worker needs it
+
+    return tracing.Trace()
+
+
+def _run_and_hold(s, number, batch, flags):
+    if run_batch(s, number, batch, trace_of(flags)) > s.hold_ns:
         s.replies.flush()
 
 

@@ -13,6 +13,8 @@
 #include "base/guess.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "fleet/fleet.h"
+#include "trace/tracer.h"
 #include "wire/frame.h"
 #include "wire/json.h"
 
@@ -113,6 +115,14 @@ static void answer_timing(const struct call *c, struct buf *b)
 		   (double)(now_ns - r->sent_ns) / 1e6, (double)(now_ns - c->x->began_ns) / 1e6);
 }
 
+static void answer_trace(const struct trace *t, struct buf *b)
+{
+	char text[TRACEPARENT_LEN];
+
+	traceparent_write(t, text);
+	answer_line(b, SLICE("traceresponse"), slice_make(text, sizeof(text)));
+}
+
 /* `block`: the handler's own headers, which win over ours. */
 static void answer_headers(struct call *c, struct buf *b, struct slice type, struct slice block)
 {
@@ -125,6 +135,8 @@ static void answer_headers(struct call *c, struct buf *b, struct slice type, str
 	answer_put_standard(b, block);
 	cors_each(&c->api->cors, &c->x->head, &lines, answer_cors);
 	answer_timing(c, b);
+	if (c->request.trace && c->api->fleet->tracer->tells)
+		answer_trace(c->request.trace, b);
 	if (c->retry_after_s)
 		buf_printf(b, "Retry-After: %u\r\n", c->retry_after_s);
 	if (type.n && !answer_overrides(block, SLICE("content-type")))

@@ -11,6 +11,7 @@
 #include "api/refusal.h"
 #include "api/route.h"
 #include "api/scrape.h"
+#include "api/trace.h"
 #include "auth/tokens.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -60,6 +61,8 @@ struct call *call_create(struct api_door *d, struct exchange *x)
 	memset(&c->request, 0, sizeof(c->request));
 	list_init(&c->request.link);
 	ident_take(c, &x->head);
+	if (d->api->fleet->tracer)
+		trace_take(c);
 	x->user = c;
 	return c;
 }
@@ -160,6 +163,7 @@ static void call_head(void *ctx, struct exchange *x)
 		call_not_found(c);
 		return;
 	}
+	trace_route(c);
 	if (!authorize_call(c) || (c->route->check && !c->route->check(c)))
 		return;
 	if (x->head.content_length == 0 || c->route->body == ROUTE_NO_BODY) {
@@ -185,12 +189,15 @@ static void call_done(void *ctx, struct exchange *x, enum exchange_end how)
 {
 	struct call *c = x->user;
 	uint64_t took_ms = (clock_now_ns() - x->began_ns) / NS_PER_MS;
+	struct log_subject about;
 
 	(void)ctx;
-	(void)how;
+	if (trace_is_sampled(c->request.trace))
+		trace_end(c, how);
 	if (x->status) {
+		about = tracer_subject(c->uuid, c->request.trace);
 		log_access(exchange_peer(x), x->head.method, x->head.target, x->head.minor,
-			   x->status, took_ms, c->uuid);
+			   x->status, took_ms, &about);
 		telemetry_status(&c->api->fleet->telemetry, x->status);
 	}
 	c->x = NULL;
@@ -215,7 +222,9 @@ static void call_refusal(void *ctx, struct exchange *x, int status, const char *
 	refusal_explain(door->api, x, status, why, &text);
 	d->error(body, status, dialect_error_type(status), buf_slice(&text));
 	if (c) {
-		log_about(LOG_SERVER, LOG_WARN, NULL, "sconce", c->uuid,
+		struct log_subject about = tracer_subject(c->uuid, c->request.trace);
+
+		log_about(LOG_SERVER, LOG_WARN, NULL, "sconce", &about,
 			  "Request %s is refused with %d: %s", c->uuid, status, buf_cstr(&text));
 		call_put_headers(c, d->error_media, headers);
 	} else {

@@ -13,6 +13,7 @@
 #include "api/ready.h"
 #include "api/scrape.h"
 #include "base/map.h"
+#include "core/trace.h"
 #include "fleet/version.h"
 #include "loop/work.h"
 
@@ -71,6 +72,7 @@ struct call {
 	/* Its client has left: ends what nobody waits for any more, and frees nothing of the call;
 	 * NULL: that changes nothing. */
 	void (*left)(struct call *c);
+	struct trace trace;      /* see trace.h; only where the request points to it */
 	char uuid[UUID_LEN + 1]; /* see ident.h; unused bytes are zero */
 	bool own_ident;          /* it is the client's */
 };

@@ -9,6 +9,7 @@
 #include "api/sequence.h"
 #include "base/clock.h"
 #include "log/log.h"
+#include "trace/tracer.h"
 
 #define INFERENCE_NAME_MAX 1024 /* longer than a name can be */
 
@@ -52,6 +53,7 @@ static const char *inference_cause(struct call *c, const struct version *v, int 
 static void inference_log_refusal(const struct call *c, struct version *v, int status,
 				  const char *cause)
 {
+	struct log_subject about = tracer_subject(c->uuid, c->request.trace);
 	uint64_t now_ns = clock_now_ns();
 	char more[64] = "";
 
@@ -61,7 +63,7 @@ static void inference_log_refusal(const struct call *c, struct version *v, int s
 	}
 	if (v->refusals.unsaid)
 		snprintf(more, sizeof(more), "; so were %u before it", v->refusals.unsaid);
-	log_about(LOG_SERVER, LOG_WARN, NULL, "sconce", c->uuid,
+	log_about(LOG_SERVER, LOG_WARN, NULL, "sconce", &about,
 		  "Request %s is refused with %d: model %s version %s has no worker for it%s%s",
 		  c->uuid, status, v->model_name, v->name, cause, more);
 	v->refusals.said_ns = now_ns;

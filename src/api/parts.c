@@ -192,6 +192,7 @@ void parts_headers(struct call *c, unsigned extra)
 {
 	size_t room = parts_headers_room(c), n = 0;
 	char *p = region_bytes(&c->region, room);
+	char parent[TRACEPARENT_LEN];
 	bool has_length = false;
 	struct http_hops hops;
 	char length[24];
@@ -201,12 +202,20 @@ void parts_headers(struct call *c, unsigned extra)
 		const struct http_header *h = &c->x->head.headers[i];
 
 		has_length |= slice_ieq(h->name, SLICE("content-length"));
+		if (c->request.trace && slice_ieq(h->name, SLICE("traceparent")))
+			continue;
 		if (!http_is_hop_by_hop(&hops, h->name))
 			n += frame_header_put(p + n, room - n, h->name, h->value);
 	}
 	if (!has_length) {
 		snprintf(length, sizeof(length), "%llu", (unsigned long long)c->body.used);
 		n += frame_header_put(p + n, room - n, SLICE("content-length"), slice_str(length));
+	}
+	/* What a handler begins is a part of what we do. */
+	if (c->request.trace) {
+		traceparent_write(c->request.trace, parent);
+		n += frame_header_put(p + n, room - n, SLICE("traceparent"),
+				      slice_make(parent, sizeof(parent)));
 	}
 	if (extra & PARTS_URL_PATH)
 		n += frame_header_put(p + n, room - n, SLICE("url_path"),

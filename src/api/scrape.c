@@ -10,6 +10,7 @@
 #include "auth/tokens.h"
 #include "base/clock.h"
 #include "log/log.h"
+#include "trace/tracer.h"
 #include "wire/accept.h"
 
 #define SCRAPE_TEXT_MAX ((size_t)64 << 20)
@@ -59,6 +60,13 @@ static const struct scrape_family {
 	[SCRAPE_RESIDENT] = { "sconce_resident_memory_bytes", METRIC_GAUGE,
 			      "Resident memory of the server itself, without its workers." },
 	[SCRAPE_GPUS] = { "sconce_gpus", METRIC_GAUGE, "GPUs that workers may be given." },
+	[SCRAPE_SPANS] = { "sconce_trace_spans_sent_total", METRIC_COUNTER,
+			   "Spans that the collector has taken." },
+	[SCRAPE_SPANS_DROPPED] = { "sconce_trace_spans_dropped_total", METRIC_COUNTER,
+				   "Spans that were dropped: too many waited for the collector, or "
+				   "it did not take them." },
+	[SCRAPE_EXPORT_FAILURES] = { "sconce_trace_export_failures_total", METRIC_COUNTER,
+				     "Times that the collector did not take a batch of spans." },
 };
 
 /* States of model versions, a series each. */
@@ -183,6 +191,15 @@ static void scrape_models(struct api *a)
 		metric_set(a->scrape.states[i], n[i]);
 }
 
+static void scrape_trace(struct api *a)
+{
+	struct exporter_stats s = tracer_stats(a->fleet->tracer);
+
+	scrape_set(a, SCRAPE_SPANS, s.sent);
+	scrape_set(a, SCRAPE_SPANS_DROPPED, s.dropped);
+	scrape_set(a, SCRAPE_EXPORT_FAILURES, s.failures);
+}
+
 static void scrape_refresh(struct api *a)
 {
 	fleet_measure(a->fleet);
@@ -194,6 +211,7 @@ static void scrape_refresh(struct api *a)
 	for (int k = 0; a->tokens && !tokens_given(a->tokens) && k < TOKEN_API; k++)
 		metric_set(a->scrape.expiry[k],
 			   (double)tokens_expire_ns(a->tokens, (enum token_kind)k) / 1e9);
+	scrape_trace(a);
 	if (a->net)
 		scrape_net(a);
 }

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "config/host.h"
 #include "config/model_list.h"
+#include "config/otel.h"
 #include "config/properties.h"
 #include "config/table.h"
 #include "config/withhold.h"
@@ -361,6 +362,7 @@ int settings_load_environment(struct settings *s, char *const *environment, stru
 			result = -EINVAL;
 	if (asks_for_oip(environment))
 		s->ts_open_inference_protocol = true;
+	otel_load(s, environment, why);
 
 	/* It decides whether TS_ counts; what is wrong with it is said by load_own(). */
 	r = load_with_prefix(s, "SCONCE_", enable, set_row, environment, &unsaid);

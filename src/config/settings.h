@@ -6,8 +6,9 @@
  * `sconce serve --help`, the environment, config.properties and docs/settings.md all come from it.
  *
  * Sources, later wins: defaults, a snapshot, a file (config.properties), environment
- * (LOG_LOCATION, METRICS_LOCATION; TS_<KEY> when enable_envvars_config=true; SCONCE_<KEY>), command
- * line (--key value). The flags of `torchserve` come before the environment, as TorchServe's do.
+ * (LOG_LOCATION, METRICS_LOCATION, OpenTelemetry's OTEL_…; TS_<KEY> when
+ * enable_envvars_config=true; SCONCE_<KEY>), command line (--key value). The flags of `torchserve`
+ * come before the environment, as TorchServe's do.
  *
  * An empty string is the same as none (NULL), except for allowed_urls. Blanks around a value do
  * not count. Sizes may be written 64m or 1g (powers of 1024), and whole numbers as templates do
@@ -53,6 +54,14 @@ struct settings {
 	char *log_format;                                  /* text | json */
 	bool access_log, log_console, log_request_id;
 	uint64_t loop_stall_warning_ms;
+	/* tracing */
+	char *trace_endpoint; /* NULL: off */
+	char *trace_headers, *trace_service_name, *trace_resource_attributes, *trace_certificate;
+	char *trace_compression;                      /* none | gzip */
+	double trace_ratio;                           /* 0..1 */
+	uint64_t trace_interval_ms, trace_timeout_ms; /* between batches; of one */
+	uint64_t trace_memory;                        /* bytes */
+	bool trace_parent_based, trace_response_header;
 	/* ours */
 	char *python; /* interpreter for handlers; NULL: found */
 	enum tristate zygote;
@@ -104,6 +113,7 @@ struct settings {
 	/* No settings: the files that were loaded, the later one too as config_file; NULL: none. */
 	char *config_file, *snapshot_file;
 	char *snapshot_unused; /* the newest, when a file was named instead; NULL: none */
+	bool trace_disabled;   /* no setting: OTEL_SDK_DISABLED, whoever gave an endpoint */
 	bool dev;              /* no setting: one model that is being written, see serve/dev.h */
 	/* By row of the table, who gave it ("config.properties:7", "--model-store"); NULL: it is a
 	 * default. */

@@ -8,6 +8,7 @@
 #define ARCHIVES "Limits of archives"
 #define MEMORY "Memory"
 #define METRICS "Metrics and logs"
+#define TRACING "Tracing"
 #define SECURITY "Security"
 #define REQUESTS "Requests"
 #define FILES "Start, stop and files"
@@ -109,6 +110,36 @@ const struct setting settings_own[] = {
 	       "milliseconds, and say what kept it"),
 	BOOL(METRICS, access_log, "true", "Log every request"),
 	BOOL(METRICS, log_console, "true", "Write the logs to standard output, too"),
+
+	ROW(TRACING, SETTING_TEXT, trace_endpoint, NULL, NULL,
+	    "URL of a collector that takes OpenTelemetry's spans over HTTP (OTLP): "
+	    "http://host:4318; none: requests are not traced",
+	    .guarded = true),
+	ROW(TRACING, SETTING_TEXT, trace_headers, NULL, NULL,
+	    "Headers for the collector: name=value,name=value, with %XX for what is special",
+	    .secret = true),
+	ROW(TRACING, SETTING_TEXT, trace_service_name, NULL, NULL,
+	    "What this server is called in traces; none: service.name of "
+	    "trace_resource_attributes, or sconce"),
+	ROW(TRACING, SETTING_TEXT, trace_resource_attributes, NULL, NULL,
+	    "What else is said of this server: name=value,name=value, with %XX for what is "
+	    "special"),
+	ROW(TRACING, SETTING_DECIMAL, trace_ratio, "1", "0..1",
+	    "Share of requests that are traced; 1: all, 0: none"),
+	BOOL(TRACING, trace_parent_based, "true",
+	     "A client whose traceparent says whether it is traced decides instead of trace_ratio"),
+	NUMBER(TRACING, trace_interval_ms, "1000", "1..600000",
+	       "Milliseconds that spans wait for others to be sent with"),
+	NUMBER(TRACING, trace_timeout_ms, "10000", "1..600000",
+	       "Milliseconds that the collector may take for a batch"),
+	SIZE(TRACING, trace_memory, "4m", "64k..1g",
+	     "Memory for spans that wait for the collector; what does not fit is dropped"),
+	ROW(TRACING, SETTING_CHOICE, trace_compression, "none", "none|gzip",
+	    "How batches for the collector are packed"),
+	ROW(TRACING, SETTING_TEXT, trace_certificate, NULL, NULL,
+	    "File with the certificates that sign the collector's; none: the system's"),
+	BOOL(TRACING, trace_response_header, "false",
+	     "Answers name their trace, in a header traceresponse"),
 
 	ROW(SECURITY, SETTING_TEXT, key_file, "key_file.json", NULL,
 	    "File that the keys are written to at the start, readable for its owner only; two "

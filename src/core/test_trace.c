@@ -76,7 +76,7 @@ static void what_is_read_is_written(void **state)
 {
 	struct trace parent, t;
 	char out[TRACEPARENT_LEN], again[TRACEPARENT_LEN];
-	const struct trace_sampler always = { .rule = TRACE_ALWAYS };
+	const struct trace_sampler always = { .ratio = 1 };
 
 	(void)state;
 	assert_true(traceparent_read(SLICE("cc-" ID "-" PARENT "-fe-x"), &parent));
@@ -111,17 +111,17 @@ static void the_client_decides_or_the_ratio(void **state)
 			   low = from("00-ffffffffffffffff0000000000000001-" PARENT "-00"),
 			   high = from("00-0000000000000001ffffffffffffffff-" PARENT "-01");
 	struct trace own = { .id = { [15] = 1 } };
-	struct trace_sampler s = { .rule = TRACE_NEVER, .parent_based = true };
+	struct trace_sampler s = { .parent_based = true };
 
 	(void)state;
 	assert_true(trace_sample(&s, &yes));
 	assert_false(trace_sample(&s, &own));
-	s.rule = TRACE_ALWAYS;
+	s.ratio = 1;
 	assert_false(trace_sample(&s, &no));
 	assert_true(trace_sample(&s, &own));
 	s.parent_based = false;
 	assert_true(trace_sample(&s, &no));
-	s = (struct trace_sampler){ .rule = TRACE_RATIO, .ratio = 0.5 };
+	s.ratio = 0.5;
 	assert_true(trace_sample(&s, &low));
 	assert_false(trace_sample(&s, &high));
 	s.ratio = 1;
@@ -132,7 +132,7 @@ static void the_client_decides_or_the_ratio(void **state)
 
 static void a_ratio_takes_that_many(void **state)
 {
-	const struct trace_sampler s = { .rule = TRACE_RATIO, .ratio = 0.1, .parent_based = true };
+	const struct trace_sampler s = { .ratio = 0.1, .parent_based = true };
 	unsigned sampled = 0;
 	struct trace t;
 

@@ -96,7 +96,7 @@ bool trace_sample(const struct trace_sampler *s, const struct trace *t)
 
 	if (s->parent_based && memcmp(t->parent, none, sizeof(none)) != 0)
 		return t->flags & TRACE_SAMPLED;
-	return s->rule == TRACE_ALWAYS || (s->rule == TRACE_RATIO && trace_in_ratio(t, s->ratio));
+	return trace_in_ratio(t, s->ratio);
 }
 
 void trace_new_span(uint8_t id[SPAN_ID_LEN])

@@ -31,9 +31,10 @@ struct trace {
 	uint8_t span[SPAN_ID_LEN];   /* ours for the request */
 	uint8_t flags;               /* enum trace_flags */
 	struct slice state;          /* tracestate of the client; SLICE_NULL: none */
-	/* While it is recorded: its stay with a worker, and since when it waits for one. */
+	/* While it is recorded: the span of its stay with a worker, since when it waits for one,
+	 * and when the first of several pieces came. */
 	uint8_t batch[SPAN_ID_LEN];
-	uint64_t waits_ns;
+	uint64_t waits_ns, first_ns;
 };
 
 /* Reads a traceparent of any version. False: it is none, and *ret is unchanged. */
@@ -55,12 +56,9 @@ void tracestate_add(struct tracestate *s, struct slice header);
 /* SLICE_NULL where nothing of it counts. */
 struct slice tracestate_text(const struct tracestate *s);
 
-enum trace_rule { TRACE_ALWAYS, TRACE_NEVER, TRACE_RATIO };
-
 struct trace_sampler {
-	enum trace_rule rule;
 	bool parent_based; /* a client that says whether it records decides */
-	double ratio; /* of TRACE_RATIO: 0..1, by the trace's id, so that all who see it agree */
+	double ratio;      /* else: 0..1, by the trace's id, so that all who see it agree */
 };
 
 bool trace_sample(const struct trace_sampler *s, const struct trace *t);

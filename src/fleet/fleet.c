@@ -282,6 +282,11 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	return 0;
 }
 
+void fleet_trace(struct fleet *f, struct tracer *t)
+{
+	f->tracer = f->workers.tracer = t;
+}
+
 void fleet_maybe_stopped(struct fleet *f)
 {
 	void (*stopped)(void *) = f->stopped;

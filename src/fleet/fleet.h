@@ -31,6 +31,7 @@ struct fleet {
 	struct pool *pool;
 	struct metrics *metrics;
 	struct telemetry telemetry;
+	struct tracer *tracer; /* NULL: nothing is traced */
 	struct host_metrics host;
 	struct children children;
 	struct gpus gpus;
@@ -77,6 +78,8 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 void fleet_drain(struct fleet *f);
 #define FLEET_TIDY_MS 5000 /* that removing unpacked archives may take at the end */
 
+/* Before anything runs; `t` outlives the fleet. */
+void fleet_trace(struct fleet *f, struct tracer *t);
 /* Ends every worker: asks, then kills after `grace_ms`; calls done when the last is gone. What
  * cannot be removed in FLEET_TIDY_MS more is left to the next start. */
 void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), void *arg);

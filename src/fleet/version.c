@@ -6,10 +6,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "core/trace.h"
 #include "fleet/fleet.h"
 #include "fleet/placement.h"
 #include "fleet/removal.h"
 #include "fleet/worker.h"
+#include "fleet/worker_trace.h"
 #include "log/log.h"
 #include "loop/turn.h"
 
@@ -319,6 +321,8 @@ int version_submit(struct version *v, struct request *r)
 	r->queued_ns = turn_now_ns(v->fleet->loop);
 	if (v->client_timeout_ms)
 		r->deadline_ns = r->queued_ns + v->client_timeout_ms * NS_PER_MS;
+	if (r->trace)
+		r->trace->waits_ns = r->queued_ns;
 	refused = version_admit(v, r);
 	if (refused) {
 		metric_add(v->metrics.refused, 1);
@@ -338,6 +342,7 @@ bool version_cancel(struct version *v, struct request *r)
 		worker_cancel(r->place, r);
 		return false;
 	}
+	version_trace_left(v, r, "cancelled");
 	if (r->failing)
 		list_remove(&r->link);
 	else
@@ -366,6 +371,7 @@ void version_fail(struct version *v, struct request *r, int status, const char *
 {
 	const struct reply failed = { .status = status, .final = true, .error = true };
 
+	version_trace_left(v, r, status == 504 ? "timeout" : "no_worker");
 	version_goal_answered(v, r, &failed, clock_now_ns());
 	version_release(v);
 	worker_reply_error(r, status, message);

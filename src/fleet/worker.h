@@ -30,6 +30,7 @@
 struct gpus;
 struct pool;
 struct python;
+struct tracer;
 struct worker;
 struct worker_maker;
 struct zygotes;
@@ -50,6 +51,7 @@ struct worker_shared {
 	struct budget *budget;
 	struct pool *pool;
 	struct telemetry *telemetry;
+	struct tracer *tracer; /* NULL: nothing is traced */
 	struct children *children;
 	struct gpus *gpus;
 	const struct python *python;

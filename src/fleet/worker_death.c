@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "core/dispatch.h"
 #include "core/sequence.h"
+#include "fleet/worker_trace.h"
 #include "log/log.h"
 
 bool worker_may_retry(const struct worker *w)
@@ -38,11 +39,14 @@ struct worker_blame {
 static void worker_report_request(const struct worker *w, const struct request *r,
 				  enum dispatch_fate fate, const struct worker_blame *blame)
 {
+	struct log_subject about = tracer_subject(r->uuid, r->trace);
+
+	worker_trace_died(w, r, fate, blame->log, clock_now_ns());
 	if (fate == FATE_RETRY_ALONE)
-		log_about(LOG_SERVER, LOG_WARN, w->label, "sconce.worker", r->uuid,
+		log_about(LOG_SERVER, LOG_WARN, w->label, "sconce.worker", &about,
 			  "Request %s is run once more, alone: %s", r->uuid, blame->log);
 	else if (fate == FATE_FAIL)
-		log_about(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", r->uuid,
+		log_about(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", &about,
 			  "Request %s fails: %s", r->uuid, blame->log);
 }
 

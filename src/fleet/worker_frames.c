@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "config/settings.h"
+#include "fleet/worker_trace.h"
 #include "telemetry/handler_metrics.h"
 #include "log/log.h"
 #include "wire/http.h"
@@ -250,7 +251,9 @@ static void worker_observe_batch(struct worker *w, const struct flight *fl, uint
 /* What the worker should have refused itself: this request fails, and nobody else. */
 static void worker_spoil(struct worker *w, struct request *r)
 {
-	log_about(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", r->uuid,
+	struct log_subject about = tracer_subject(r->uuid, r->trace);
+
+	log_about(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", &about,
 		  "Request %s fails: its handler gave a status or header that HTTP does not allow",
 		  r->uuid);
 	r->spoiled = true;
@@ -336,6 +339,7 @@ static int worker_reply(struct worker *w, const struct frame_reply *fr, struct f
 		w->ops->timed(w->owner, r, &reply, w->progress_ns);
 	if (r->sequence)
 		w->ops->sequence_answered(w->owner, r, &reply, w->progress_ns);
+	worker_trace_replied(w, r, &reply);
 	if (reply.final) {
 		worker_reply_last(w, r, fl, &reply);
 		*ret_done = fl->left ? NULL : fl;
@@ -490,6 +494,8 @@ int worker_received(struct channel *c, const struct frame *f)
 		return worker_trying(w, f);
 	case FRAME_CALL:
 		return worker_call(w, f);
+	case FRAME_TRACE:
+		return worker_traced(w, f) < 0 ? worker_refuse(w, "it sent a malformed TRACE") : 0;
 	case FRAME_RETAIN:
 	case FRAME_RELEASE:
 		return 0; /* only tensor inputs are lent out; see docs/protocol.md */

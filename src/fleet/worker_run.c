@@ -14,7 +14,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/dispatch.h"
+#include "core/trace.h"
 #include "fleet/channel.h"
+#include "fleet/worker_trace.h"
 #include "pool/pool.h"
 #include "log/log.h"
 
@@ -135,7 +137,8 @@ static void worker_put_request(struct frame_writer *fw, const struct request *r,
 			      (r->sequence_start ? FRAME_RUN_SEQUENCE_START : 0) |
 			      (r->sequence_end ? FRAME_RUN_SEQUENCE_END : 0) |
 			      (r->retried ? FRAME_RUN_RETRY : 0) |
-			      (r->own_ident ? FRAME_RUN_OWN_IDENT : 0));
+			      (r->own_ident ? FRAME_RUN_OWN_IDENT : 0) |
+			      (trace_is_sampled(r->trace) ? FRAME_RUN_TRACE : 0));
 	memcpy(fr.uuid, r->uuid, FRAME_UUID);
 	e = frame_put_request(fw, &fr, parts);
 	assert(e == 0); /* the batch was taken for the room there is */
@@ -210,6 +213,7 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		assert(!r->answered);
 		r->streamed = r->taken = r->opened = r->moved = 0;
 		r->spoiled = false;
+		worker_trace_sent(w, r, now_ns);
 		worker_put_request(fw, r, index);
 		w->exclusive = w->exclusive || (w->async && r->retried);
 		metric_observe(w->model.metrics->queue_seconds,

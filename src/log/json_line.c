@@ -93,8 +93,6 @@ static struct slice json_line_requests(enum log_file file, struct slice *message
 	static const char key[] = ",requestID:", end[] = ",timestamp:";
 	const char *from, *to;
 
-	if (file == LOG_ACCESS)
-		return json_line_cut_last(message);
 	if (file == LOG_SERVER_METRICS || file == LOG_MODEL_METRICS) {
 		from = memmem(rest.p, rest.n, key, sizeof(key) - 1);
 		if (!from)
@@ -128,7 +126,7 @@ void json_line_make(struct json_line *j, enum log_file file, struct slice text, 
 {
 	struct slice head = slice_make(text.p + LINE_DATE_LEN, tail - LINE_DATE_LEN);
 	struct slice message = slice_make(text.p + tail + JSON_DASH, text.n - tail - JSON_DASH - 1);
-	struct slice level, logger, requests;
+	struct slice level, logger, requests, request;
 
 	slice_cut(&head, '[');
 	level = slice_trim(slice_cut(&head, ']'));
@@ -142,8 +140,13 @@ void json_line_make(struct json_line *j, enum log_file file, struct slice text, 
 	json_line_member(j, "logger", logger);
 	json_line_member(j, "thread", head);
 	requests = json_line_requests(file, &message);
-	if (requests.p)
-		json_line_member(j, "request_id", requests);
+	request = slice_cut(&requests, LINE_ID);
+	if (request.p)
+		json_line_member(j, "request_id", request);
+	if (requests.p) {
+		json_line_member(j, "trace_id", slice_cut(&requests, LINE_ID));
+		json_line_member(j, "span_id", requests);
+	}
 	json_line_member(j, "message", message);
 	memcpy(j->p + j->n, "}\n", 2);
 	j->n += 2;

@@ -398,8 +398,20 @@ static void log_put_marked(struct line *l, struct slice text)
 	}
 }
 
+/* What only a record has, see json_line.h. */
+static void log_put_subject(struct line *l, const struct log_subject *about)
+{
+	const char *const ids[] = { about->request_id, about->trace, about->span };
+
+	for (size_t i = 0; i < (*about->trace ? ARRAY_LEN(ids) : 1); i++) {
+		line_put(l, slice_make(&(char){ LINE_ID }, 1));
+		line_put_escaped(l, slice_str(ids[i]), LINE_NAME_MAX, false);
+	}
+}
+
 static void log_write(enum log_file file, enum log_level level, const char *thread,
-		      const char *logger, struct slice text, bool marked, const char *request_id)
+		      const char *logger, struct slice text, bool marked,
+		      const struct log_subject *about)
 {
 	struct line l;
 
@@ -409,10 +421,8 @@ static void log_write(enum log_file file, enum log_level level, const char *thre
 		log_put_marked(&l, text);
 	else
 		line_put_escaped(&l, text, LINE_LONG_MAX, false);
-	if (request_id) {
-		line_put(&l, slice_make(&(char){ LINE_ID }, 1));
-		line_put_escaped(&l, slice_str(request_id), LINE_NAME_MAX, false);
-	}
+	if (about)
+		log_put_subject(&l, about);
 	line_end(&l);
 	log_put(file, &l);
 	line_finish(&l);
@@ -458,7 +468,7 @@ void log_lines(enum log_level level, const char *thread, const char *logger, str
 }
 
 void log_about(enum log_file file, enum log_level level, const char *thread, const char *logger,
-	       const char *request_id, const char *fmt, ...)
+	       const struct log_subject *about, const char *fmt, ...)
 {
 	bool json = atomic_load_explicit(&g.json, memory_order_relaxed);
 	char text[LINE_TEXT_MAX];
@@ -473,7 +483,7 @@ void log_about(enum log_file file, enum log_level level, const char *thread, con
 	if (n > 0)
 		log_write(file, level, thread, logger,
 			  slice_make(text, MIN((size_t)n, sizeof(text) - 1)), false,
-			  json ? request_id : NULL);
+			  json ? about : NULL);
 }
 
 void log_line(enum log_file file, enum log_level level, const char *thread, const char *logger,
@@ -494,7 +504,7 @@ void log_line(enum log_file file, enum log_level level, const char *thread, cons
 }
 
 void log_access(const char *peer, struct slice method, struct slice target, unsigned minor,
-		int status, uint64_t duration_ms, const char *request_id)
+		int status, uint64_t duration_ms, const struct log_subject *about)
 {
 	struct line l;
 
@@ -512,9 +522,15 @@ void log_access(const char *peer, struct slice method, struct slice target, unsi
 	line_put_u64(&l, status > 0 ? (unsigned)status : 0);
 	line_put(&l, SLICE(" "));
 	line_put_u64(&l, duration_ms);
-	if (atomic_load_explicit(&g.request_ids, memory_order_relaxed)) {
+	if (atomic_load_explicit(&g.json, memory_order_relaxed)) {
+		log_put_subject(&l, about);
+	} else if (atomic_load_explicit(&g.request_ids, memory_order_relaxed)) {
 		line_put(&l, SLICE(" "));
-		line_put(&l, slice_str(request_id));
+		line_put(&l, slice_str(about->request_id));
+		if (*about->trace) {
+			line_put(&l, SLICE(" "));
+			line_put(&l, slice_str(about->trace));
+		}
 	}
 	line_end(&l);
 	log_put(LOG_ACCESS, &l);

@@ -39,10 +39,10 @@ struct log_config {
 	bool console;                 /* also to stdout */
 	bool access;                  /* false: no access lines at all */
 	bool json;                    /* every line an object, see json_line.h; implies: */
-	bool request_ids;             /* access lines end with the request's id */
-	uint64_t rotate_bytes;        /* 100 MB */
-	unsigned rotate_keep;         /* 5 */
-	unsigned gather_ms;           /* see log_commit(); 0: 20 */
+	bool request_ids;      /* access lines end with the ids of the request and its trace */
+	uint64_t rotate_bytes; /* 100 MB */
+	unsigned rotate_keep;  /* 5 */
+	unsigned gather_ms;    /* see log_commit(); 0: 20 */
 };
 
 /* Before it, and in programs that never call it, lines go to stderr at once. Makes the folders,
@@ -61,18 +61,27 @@ void log_line(enum log_file file, enum log_level level, const char *thread, cons
 	      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void log_text(enum log_file file, enum log_level level, const char *thread, const char *logger,
 	      struct slice text);
-/* The same about a request: with log_format=json it is the record's request_id, too. */
+/* A request that a line is about, and where it is in a trace: in hexadecimal; "": in none. */
+struct log_subject {
+	const char *request_id;
+	char trace[33], span[17];
+};
+
+/* The same about a request: with log_format=json it is the record's request_id, trace_id and
+ * span_id, too. */
 void log_about(enum log_file file, enum log_level level, const char *thread, const char *logger,
-	       const char *request_id, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+	       const struct log_subject *about, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
 /* What a worker printed. With log_format=json, and only then, LINE_BREAK in it is a line break of
  * the message, and what stands behind LINE_ID are ids of requests: tracebacks are one record. */
 void log_output(enum log_level level, const char *thread, const char *logger, struct slice text);
 /* Several lines for the model log; with log_format=json one record. */
 void log_lines(enum log_level level, const char *thread, const char *logger, struct slice text);
-/* The access line: `/127.0.0.1:4711 "GET /ping HTTP/1.1" 200 0`. Its own function, because it is
- * on the hot path and must not use printf. `peer` as exchange_peer() gives it. */
+/* The access line: `/127.0.0.1:4711 "GET /ping HTTP/1.1" 200 0`, and with `request_ids` the ids of
+ * the request and its trace. Its own function, because it is on the hot path and must not use
+ * printf. `peer` as exchange_peer() gives it. */
 void log_access(const char *peer, struct slice method, struct slice target, unsigned minor,
-		int status, uint64_t duration_ms, const char *request_id);
+		int status, uint64_t duration_ms, const struct log_subject *about);
 
 /* What was logged so far belongs together: wakes the writer. The loop does this at the end of each
  * turn, before answers go out: their lines are being written when their clients get them. A busy

@@ -41,14 +41,6 @@ static void a_line_is_an_object(void **state)
 			    "\"logger\":\"A_LOG\",\"thread\":\"main\",\"message\":\"hello\"}\n");
 }
 
-static void the_last_word_of_an_access_line_is_its_request(void **state)
-{
-	(void)state;
-	assert_non_null(strstr(made(LOG_ACCESS, "main", SLICE("/p \"GET /\" 200 0 4f-9e")),
-			       "\"request_id\":\"4f-9e\","
-			       "\"message\":\"/p \\\"GET /\\\" 200 0\"}"));
-}
-
 /* As log_output() and log_about() put them: the marks are raw. */
 static const char *made_marked(enum log_file file, struct slice a, char mark, struct slice b)
 {
@@ -71,8 +63,30 @@ static void a_record_has_lines_and_requests(void **state)
 			    "\"thread\":\"t\",\"message\":\"a\\nb\\\\x1e\"}\n");
 	assert_string_equal(made_marked(LOG_SERVER, SLICE("a"), LINE_ID, SLICE("4f,9e")),
 			    "\"thread\":\"t\",\"request_id\":\"4f,9e\",\"message\":\"a\"}\n");
+	assert_string_equal(
+		made_marked(LOG_ACCESS, SLICE("/p \"GET /\" 200 0"), LINE_ID, SLICE("4f-9e")),
+		"\"thread\":\"t\",\"request_id\":\"4f-9e\","
+		"\"message\":\"/p \\\"GET /\\\" 200 0\"}\n");
 	assert_string_equal(made_marked(LOG_MODEL, SLICE("a"), LINE_ID, SLICE("")),
 			    "\"thread\":\"t\",\"message\":\"a\"}\n");
+}
+
+/* As log_put_subject() writes them. */
+static void a_record_says_where_it_is_in_a_trace(void **state)
+{
+	static const char ids[] = { 'i', 'd', LINE_ID, 't', 'r', LINE_ID, 's', 'p' };
+	static struct line l;
+
+	(void)state;
+	line_begin(&l, LOG_WARN, SLICE("t"), SLICE("A_LOG"), 1764158400123000000);
+	line_put(&l, SLICE("text\x1f"));
+	line_put(&l, slice_make(ids, sizeof(ids)));
+	line_end(&l);
+	json_line_make(&json, LOG_ACCESS, slice_make(l.p, l.n), l.tail);
+	json.p[json.n] = '\0';
+	assert_string_equal(strstr(json.p, "\"thread\""),
+			    "\"thread\":\"t\",\"request_id\":\"id\",\"trace_id\":\"tr\","
+			    "\"span_id\":\"sp\",\"message\":\"text\"}\n");
 }
 
 static void metrics_have_their_requests(void **state)
@@ -137,8 +151,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_is_an_object),
-		cmocka_unit_test(the_last_word_of_an_access_line_is_its_request),
 		cmocka_unit_test(a_record_has_lines_and_requests),
+		cmocka_unit_test(a_record_says_where_it_is_in_a_trace),
 		cmocka_unit_test(metrics_have_their_requests),
 		cmocka_unit_test(a_model_may_have_any_name),
 		cmocka_unit_test(nothing_breaks_out_of_its_text),

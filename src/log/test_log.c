@@ -100,6 +100,8 @@ static void restore(struct place *p, int fd)
 	close(p->saved_fd);
 }
 
+static const struct log_subject about = { "4f9e", "", "" };
+
 static void test_files_and_layouts(void **state)
 {
 	struct place *p = *state;
@@ -113,7 +115,7 @@ static void test_files_and_layouts(void **state)
 	assert_int_equal(access(p->logs, F_OK), 0);
 	log_info("%s %d", "server", 1);
 	log_debug("not at this level");
-	log_access("/127.0.0.1:4711", SLICE("GET"), SLICE("/a\"b\n"), 1, 200, 12, "4f9e");
+	log_access("/127.0.0.1:4711", SLICE("GET"), SLICE("/a\"b\n"), 1, 200, 12, &about);
 	log_text(LOG_MODEL, LOG_INFO, name, "MODEL_LOG", SLICE("hello\x1b"));
 	log_text(LOG_MODEL, LOG_DEBUG, name, "MODEL_LOG", SLICE("not at this level"));
 	log_text(LOG_MODEL_METRICS, LOG_INFO, NULL, "MODEL_METRICS", SLICE("m.Count:1|#"));
@@ -135,7 +137,7 @@ static void test_console_has_everything_in_full(void **state)
 	p->c.console = true;
 	p->c.location = NULL;
 	assert_int_equal(log_start(&p->c), 0);
-	log_access("/unix", SLICE("GET"), SLICE("/ping"), 0, 404, 0, "4f9e");
+	log_access("/unix", SLICE("GET"), SLICE("/ping"), 0, 404, 0, &about);
 	log_text(LOG_SERVER_METRICS, LOG_INFO, "t", "TS_METRICS", SLICE("x"));
 	log_stop();
 	restore(p, STDOUT_FILENO);
@@ -152,7 +154,7 @@ static void test_access_can_be_off(void **state)
 
 	p->c.access = false;
 	assert_int_equal(log_start(&p->c), 0);
-	log_access("/unix", SLICE("GET"), SLICE("/ping"), 1, 200, 0, "4f9e");
+	log_access("/unix", SLICE("GET"), SLICE("/ping"), 1, 200, 0, &about);
 	log_flush();
 	text = read_log(p, "access_log.log");
 	assert_string_equal(text, "");
@@ -209,7 +211,7 @@ static void test_long_texts_are_cut(void **state)
 	big[100000] = 0;
 	assert_int_equal(log_start(&p->c), 0);
 	log_info("%s", big);
-	log_access("/p", SLICE("GET"), slice_str(big), 1, 200, 0, "4f9e");
+	log_access("/p", SLICE("GET"), slice_str(big), 1, 200, 0, &about);
 	log_flush();
 	expect_end(p, "ts_log.log", "x...\n");
 	expect_end(p, "access_log.log", "x... HTTP/1.1\" 200 0\n");
@@ -221,7 +223,7 @@ static void *log_much(void *arg)
 {
 	for (unsigned i = 0; i < LINES; i++) {
 		log_access("/127.0.0.1:1", SLICE("POST"), SLICE("/predictions/m"), 1, 200, i,
-			   "4f9e");
+			   &about);
 		if (i % 16 == 0)
 			log_line(LOG_SERVER, LOG_INFO, arg, "test", "line %u", i);
 		if (i % 500 == 0) {

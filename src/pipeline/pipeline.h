@@ -67,6 +67,10 @@ struct pipeline_request {
 	bool decode;  /* JSON and text are decoded, as TorchServe does */
 	bool limited; /* pictures have at most as many pixels as Pillow takes by default */
 	const struct pipeline_decoder *decoder; /* for other pictures; NULL: there is none */
+	/* Is told of each step; NULL: nobody is. Steps on a picture that are done in one pass are
+	 * one, named after the last of them. */
+	void (*step)(void *arg, const char *op, uint64_t begin_ns, uint64_t end_ns);
+	void *arg;
 };
 
 struct pipeline_answer {

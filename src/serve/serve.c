@@ -31,6 +31,7 @@
 #include "serve/files.h"
 #include "serve/snapshot.h"
 #include "serve/startup.h"
+#include "trace/tracer.h"
 
 #define SERVE_DOORS 3
 #define SERVE_WORKER_GRACE_MS 10000
@@ -48,6 +49,7 @@ struct server {
 	struct pool *pool;
 	struct metrics *metrics;
 	struct catalogue catalogue;
+	struct tracer *tracer; /* NULL: nothing is traced */
 	struct fleet fleet;
 	struct snapshots snapshots;
 	struct dev *dev; /* NULL: it serves, and nobody edits */
@@ -284,6 +286,10 @@ static int serve_build(struct server *s, struct buf *why)
 		       &s->catalogue, why);
 	if (r < 0)
 		return err_trace(r);
+	r = tracer_create(&s->tracer, s->settings, why);
+	if (r < 0)
+		return r;
+	fleet_trace(&s->fleet, s->tracer);
 	r = serve_check_python(s, why);
 	if (r < 0)
 		return r;
@@ -372,6 +378,7 @@ static void serve_take_apart(struct server *s)
 	metrics_destroy(s->metrics);
 	catalogue_finish(&s->catalogue);
 	tokens_destroy(s->tokens, true);
+	tracer_destroy(s->tracer);
 }
 
 static void serve_start_log(const struct settings *set)

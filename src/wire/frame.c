@@ -11,6 +11,7 @@
 #define REQUEST_FIXED ((size_t)88)
 #define PART_FIXED ((size_t)32)
 #define REPLY_FIXED ((size_t)40)
+#define PHASE_FIXED ((size_t)24)
 
 static uint16_t get16(const char *p)
 {
@@ -61,7 +62,7 @@ static void put64(char *p, uint64_t v)
 
 static bool frame_type_known(uint8_t type)
 {
-	return (type >= FRAME_HELLO && type <= FRAME_TRYING) ||
+	return (type >= FRAME_HELLO && type <= FRAME_TRACE) ||
 	       (type >= FRAME_LOAD && type <= FRAME_WINDOW);
 }
 
@@ -130,7 +131,7 @@ int frame_request_next(struct slice *rest, struct frame_request *ret)
 				       .n_parts = get16(e.p + 40) };
 	memcpy(ret->uuid, e.p + 48, FRAME_UUID);
 	tail = slice_make(e.p + REQUEST_FIXED, e.n - REQUEST_FIXED);
-	if (ret->flags >= FRAME_RUN_OWN_IDENT << 1 ||
+	if (ret->flags >= FRAME_RUN_TRACE << 1 ||
 	    !frame_take(&tail, ret->n_parts * PART_FIXED, &ret->parts) ||
 	    !frame_take(&tail, get32(e.p + 84), &ret->texts) ||
 	    !frame_take(&tail, get32(e.p + 44), &ret->headers) || tail.n >= 8)
@@ -180,6 +181,31 @@ int frame_reply_next(struct slice *rest, struct frame_reply *ret)
 	    !frame_take(&tail, granted ? 0 : ret->length, &ret->body) || tail.n >= 8)
 		return err_origin(-EBADMSG);
 	return frame_headers_check(ret->headers);
+}
+
+static bool frame_phase_name_char(char c)
+{
+	return c > ' ' && c <= '~';
+}
+
+int frame_phase_next(struct slice *rest, unsigned index, struct frame_phase *ret)
+{
+	struct slice e, tail;
+
+	if (frame_entry(rest, PHASE_FIXED, &e) < 0)
+		return -EBADMSG;
+	*ret = (struct frame_phase){ .parent = get16(e.p + 4),
+				     .begin_ns = get64(e.p + 8),
+				     .end_ns = get64(e.p + 16) };
+	tail = slice_make(e.p + PHASE_FIXED, e.n - PHASE_FIXED);
+	if (!frame_take(&tail, get16(e.p + 6), &ret->name) || tail.n >= 8 || !ret->name.n ||
+	    ret->name.n > FRAME_PHASE_NAME_MAX || ret->parent >= index ||
+	    ret->begin_ns > ret->end_ns)
+		return err_origin(-EBADMSG);
+	for (size_t i = 0; i < ret->name.n; i++)
+		if (!frame_phase_name_char(ret->name.p[i]))
+			return err_origin(-EBADMSG);
+	return 0;
 }
 
 int frame_header_next(struct slice *rest, struct slice *name, struct slice *value)
@@ -341,6 +367,24 @@ int frame_put_reply(struct frame_writer *w, const struct frame_reply *r)
 	at = frame_copy(at, r->phrase);
 	at = frame_copy(at, r->headers);
 	at = frame_copy(at, slice_make(r->body.p, body));
+	frame_close_entry(w, start, at);
+	return 0;
+}
+
+int frame_put_phase(struct frame_writer *w, const struct frame_phase *p)
+{
+	size_t n = MIN(p->name.n, (size_t)FRAME_PHASE_NAME_MAX);
+	char *start = frame_room(w, ALIGN_UP(PHASE_FIXED + n, (size_t)8)), *at;
+
+	if (!start)
+		return -ENOSPC;
+	put16(start + 4, p->parent);
+	put16(start + 6, n);
+	put64(start + 8, p->begin_ns);
+	put64(start + 16, p->end_ns);
+	at = start + PHASE_FIXED;
+	for (size_t i = 0; i < n; i++)
+		*at++ = frame_phase_name_char(p->name.p[i]) ? p->name.p[i] : '?';
 	frame_close_entry(w, start, at);
 	return 0;
 }

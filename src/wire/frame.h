@@ -53,6 +53,8 @@ enum frame_type {
 		10, /* zygote: arg: pid of the new worker, 0 on failure; JSON {"token","error"} */
 	FRAME_TRYING = 11, /* before LOADED. arg 1: from now on it loads what `sconce optimize` has
 			    * made, and the original is to be had if that ends it; 0: no more */
+	FRAME_TRACE = 12,  /* how the time of a batch was spent, before its replies; arg: its
+			    * sequence number. Phases */
 	/* front → worker */
 	FRAME_LOAD = 33,   /* arg: length of the JSON document; carries the outbound memfd, and a
 			    * memfd with the document */
@@ -88,6 +90,7 @@ enum frame_run_flags {
 	FRAME_RUN_CONTINUE = 1 << 4,  /* continuous batching: a request the worker already has */
 	FRAME_RUN_RETRY = 1 << 5,     /* it was started once before, on a worker that died */
 	FRAME_RUN_OWN_IDENT = 1 << 6, /* `uuid` is its client's, and may come again */
+	FRAME_RUN_TRACE = 1 << 7,     /* a TRACE frame is wanted for its batch */
 };
 
 enum frame_part_kind {
@@ -138,6 +141,16 @@ struct frame_reply {
 	struct slice body; /* inline body; empty when GRANTED */
 };
 
+#define FRAME_PHASES_MAX 64
+#define FRAME_PHASE_NAME_MAX 64
+
+/* One entry of a TRACE frame: part of what was done for a batch, on CLOCK_MONOTONIC. */
+struct frame_phase {
+	unsigned parent; /* the entry that it is a part of, from 1 on; 0: the batch */
+	uint64_t begin_ns, end_ns;
+	struct slice name; /* printable ASCII, not empty */
+};
+
 /* ---- reading. All return 0, or -EBADMSG with nothing trusted. ---- */
 
 int frame_read(struct slice packet, struct frame *ret);
@@ -146,6 +159,8 @@ int frame_read(struct slice packet, struct frame *ret);
 int frame_request_next(struct slice *rest, struct frame_request *ret);
 int frame_part_next(struct frame_request *r, struct frame_part *ret);
 int frame_reply_next(struct slice *rest, struct frame_reply *ret);
+/* `index`: of this entry, from 1 on: its parent is before it. */
+int frame_phase_next(struct slice *rest, unsigned index, struct frame_phase *ret);
 /* Walks a header block: u16 name length, u16 value length, name, value. 1: a header, 0: no more. */
 int frame_header_next(struct slice *rest, struct slice *name, struct slice *value);
 int frame_u64(struct slice *rest, uint64_t *ret);
@@ -168,6 +183,8 @@ size_t frame_request_size(const struct frame_request *r, const struct frame_part
 int frame_put_request(struct frame_writer *w, const struct frame_request *r,
 		      const struct frame_part *parts);
 int frame_put_reply(struct frame_writer *w, const struct frame_reply *r);
+/* A longer name is cut; what frames do not have in names becomes '?'. */
+int frame_put_phase(struct frame_writer *w, const struct frame_phase *p);
 int frame_put_u64(struct frame_writer *w, uint64_t v);
 int frame_put_bytes(struct frame_writer *w, struct slice s);
 /* Fills in count and length; returns the packet. */

@@ -40,6 +40,17 @@ static int echo_replies(struct frame_writer *w, const struct frame *f)
 	return rest.n ? -1 : 0;
 }
 
+static int echo_phases(struct frame_writer *w, const struct frame *f)
+{
+	struct slice rest = f->body;
+	struct frame_phase p;
+
+	for (unsigned i = 0; i < f->count; i++)
+		if (frame_phase_next(&rest, i + 1, &p) < 0 || frame_put_phase(w, &p) < 0)
+			return -1;
+	return rest.n ? -1 : 0;
+}
+
 int main(void)
 {
 	static char in[FRAME_MAX + 1], out[FRAME_MAX];
@@ -56,6 +67,8 @@ int main(void)
 		r = echo_requests(&w, &f);
 	else if (f.type == FRAME_CHUNK)
 		r = echo_replies(&w, &f);
+	else if (f.type == FRAME_TRACE)
+		r = echo_phases(&w, &f);
 	if (r < 0)
 		return 1;
 	packet = frame_end(&w);

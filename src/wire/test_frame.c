@@ -169,6 +169,63 @@ static void what_does_not_fit_is_left_out(void **state)
 	assert_int_equal(f.count, 1);
 }
 
+static struct slice two_phases(void)
+{
+	struct frame_writer w;
+
+	frame_begin(&w, packet, sizeof(packet), FRAME_TRACE, 9);
+	assert_int_equal(frame_put_phase(&w, &(struct frame_phase){ 0, 5, 7, SLICE("worker") }), 0);
+	assert_int_equal(frame_put_phase(&w, &(struct frame_phase){ 1, 5, 6, SLICE("a name\xff") }),
+			 0);
+	return frame_end(&w);
+}
+
+static void phases_survive_the_trip(void **state)
+{
+	struct slice rest;
+	struct frame_phase p;
+	struct frame f;
+
+	(void)state;
+	assert_int_equal(frame_read(two_phases(), &f), 0);
+	assert_int_equal(f.arg, 9);
+	rest = f.body;
+	assert_int_equal(frame_phase_next(&rest, 1, &p), 0);
+	assert_true(slice_eq(p.name, SLICE("worker")));
+	assert_int_equal(frame_phase_next(&rest, 2, &p), 0);
+	assert_true(p.parent == 1 && p.begin_ns == 5 && p.end_ns == 6);
+	assert_true(slice_eq(p.name, SLICE("a?name?"))); /* what a name does not have */
+	assert_int_equal(rest.n, 0);
+}
+
+static void broken_phases_are_refused(void **state)
+{
+	static const struct {
+		size_t at;
+		unsigned char byte;
+	} rows[] = {
+		{ FRAME_HEAD, 33 },      /* no multiple of 8 */
+		{ FRAME_HEAD, 16 },      /* less than an entry */
+		{ FRAME_HEAD + 1, 1 },   /* more than there is */
+		{ FRAME_HEAD + 4, 1 },   /* a part of itself */
+		{ FRAME_HEAD + 6, 0 },   /* no name */
+		{ FRAME_HEAD + 6, 200 }, /* a longer one than the entry */
+		{ FRAME_HEAD + 8, 8 },   /* begins after its end */
+		{ FRAME_HEAD + 24, ' ' }, { FRAME_HEAD + 24, 0x7f },
+	};
+	struct frame_phase p;
+	struct slice rest;
+	struct frame f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(frame_read(two_phases(), &f), 0);
+		packet[rows[i].at] = (char)rows[i].byte;
+		rest = f.body;
+		assert_int_equal(frame_phase_next(&rest, 1, &p), -EBADMSG);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +234,8 @@ int main(void)
 		cmocka_unit_test(any_changed_byte_is_survived),
 		cmocka_unit_test(bad_heads_are_refused),
 		cmocka_unit_test(what_does_not_fit_is_left_out),
+		cmocka_unit_test(phases_survive_the_trip),
+		cmocka_unit_test(broken_phases_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,7 +100,7 @@ static int request_run(struct session *s, struct session_request *r, struct answ
 {
 	struct sconce_tensor outputs[BODY_INPUTS_MAX] = { { 0 } };
 	struct body b = { 0 };
-	int code = piped_read(s, r, &b, e);
+	int code = piped_read(s, r, &b, NULL, e);
 
 	if (code >= 0)
 		code = model_run(&s->model, 0, b.inputs, b.n, outputs, e);

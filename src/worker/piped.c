@@ -113,7 +113,13 @@ char *piped_hint(const struct pipeline *p, yyjson_val *config)
 
 /* ---- requests ---- */
 
-static struct piped *piped_new(const struct session *s, struct session_request *r)
+static void piped_step(void *arg, const char *op, uint64_t begin_ns, uint64_t end_ns)
+{
+	spent_add(arg, op, begin_ns, end_ns);
+}
+
+static struct piped *piped_new(const struct session *s, struct session_request *r,
+			       struct spent *spent)
 {
 	size_t n = r->entry.n_parts;
 	struct piped *p = mem_zalloc(sizeof(*p) + n * sizeof(*p->parts));
@@ -126,6 +132,10 @@ static struct piped *piped_new(const struct session *s, struct session_request *
 						.decode = s->decode,
 						.limited = s->limit_pixels,
 						.decoder = &s->pillow.decoder };
+	if (spent && spent->wanted) {
+		p->request.step = piped_step;
+		p->request.arg = spent;
+	}
 	return p;
 }
 
@@ -148,11 +158,11 @@ static int piped_fit(struct body *b, struct sconce_error *e)
 }
 
 int piped_read(const struct session *s, struct session_request *r, struct body *b,
-	       struct sconce_error *e)
+	       struct spent *spent, struct sconce_error *e)
 {
 	int code;
 
-	r->piped = piped_new(s, r);
+	r->piped = piped_new(s, r, spent);
 	code = pipeline_before(s->pipeline, &r->piped->request, &r->piped->run, e);
 	if (code < 0)
 		return code;

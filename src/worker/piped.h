@@ -11,6 +11,7 @@
 
 #include "worker/answer.h"
 #include "worker/session.h"
+#include "worker/spent.h"
 
 /* What LOAD's member "pipeline" says: {"handler": "image_classifier"}, {"steps": […]}, or a name or
  * list alone. NULL: nothing, *ret is NULL. 0, or negative with a sentence. */
@@ -23,9 +24,9 @@ int piped_check(const struct pipeline *p, const char *python, struct sconce_erro
  * nothing is known. */
 char *piped_hint(const struct pipeline *p, yyjson_val *config);
 
-/* Makes the request's inputs. */
+/* Makes the request's inputs. `spent` (may be NULL) outlives the request: it has the steps. */
 int piped_read(const struct session *s, struct session_request *r, struct body *b,
-	       struct sconce_error *e);
+	       struct spent *spent, struct sconce_error *e);
 /* The answer's type and body; outputs as of answer_write(). */
 int piped_write(struct session_request *r, const struct sconce_tensor *outputs, struct answer *a,
 		struct sconce_error *e);

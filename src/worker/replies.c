@@ -3,15 +3,29 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 #define REPLIES_HEADERS_MAX 600
 
-void replies_begin(struct replies *p, struct session *s)
+void replies_begin(struct replies *p, struct session *s, struct spent *spent)
 {
 	p->session = s;
+	p->spent = spent;
 	p->busy_ns = p->n = 0;
 	frame_begin(&p->writer, p->packet, sizeof(p->packet), FRAME_CHUNK, 0);
+}
+
+void replies_tell_spent(struct replies *p)
+{
+	char *packet = p->spent->wanted ? mem_alloc(FRAME_MAX) : NULL;
+	struct slice frame = packet ? spent_frame(p->spent, packet) : SLICE_NULL;
+
+	if (frame.n)
+		session_send(p->session, frame);
+	free(packet);
 }
 
 void replies_flush(struct replies *p)
@@ -20,11 +34,12 @@ void replies_flush(struct replies *p)
 
 	if (!p->n)
 		return;
+	replies_tell_spent(p);
 	/* The time is known only now. */
 	memcpy(p->packet + 8, &p->busy_ns, sizeof(p->busy_ns));
 	packet = frame_end(&p->writer);
 	session_send(p->session, packet);
-	replies_begin(p, p->session);
+	replies_begin(p, p->session, p->spent);
 }
 
 static void replies_add(struct replies *p, const struct frame_reply *reply)

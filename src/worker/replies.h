@@ -6,16 +6,20 @@
 
 #include "worker/answer.h"
 #include "worker/session.h"
+#include "worker/spent.h"
 
 struct replies {
 	struct session *session;
+	struct spent *spent; /* goes before them */
 	struct frame_writer writer;
 	uint64_t busy_ns; /* of the batches that the frame ends */
 	unsigned n;
 	char packet[FRAME_MAX];
 };
 
-void replies_begin(struct replies *p, struct session *s);
+void replies_begin(struct replies *p, struct session *s, struct spent *spent);
+/* How the time was spent, as far as that is known, if that is wanted. */
+void replies_tell_spent(struct replies *p);
 void replies_flush(struct replies *p);
 /* The request's one answer. */
 void replies_put(struct replies *p, struct session_request *r, const struct answer *a);

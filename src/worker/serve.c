@@ -26,6 +26,7 @@ struct serving {
 	struct model *model;
 	unsigned instance;
 	struct replies replies;
+	struct spent spent;
 };
 
 /* As Python's handlers fail: the reason is for the log. */
@@ -66,10 +67,12 @@ static void serve_answer(struct serving *v, struct session_request *r, const str
 {
 	struct answer a = { .body = BUF_INIT(v->session->max_response_size + SERVE_ANSWER_SLACK) };
 	struct sconce_error e = { "" };
+	unsigned phase = spent_open(&v->spent, "postprocess");
 	int code = r->piped ? piped_write(r, outputs, &a, &e)
 			    : answer_write(&a, b, v->model->signature, v->session->model_name,
 					   outputs, &e);
 
+	spent_close(&v->spent, phase);
 	if (v->session->pipeline && pipeline_is_handler(v->session->pipeline))
 		a.type = ""; /* as what Python's handlers return */
 	r->answered = !code;
@@ -120,6 +123,16 @@ static void serve_check_offer(struct serving *v, const struct sconce_tensor *off
 	session_broken(why);
 }
 
+static int serve_run(struct serving *v, const struct body *b, struct sconce_tensor *outputs,
+		     struct sconce_error *e)
+{
+	unsigned phase = spent_open(&v->spent, "inference");
+	int code = model_run(v->model, v->instance, b->inputs, b->n, outputs, e);
+
+	spent_close(&v->spent, phase);
+	return code;
+}
+
 static void serve_single(struct serving *v, struct session_request *r, const struct body *b)
 {
 	struct sconce_tensor outputs[BODY_INPUTS_MAX] = { 0 };
@@ -133,7 +146,7 @@ static void serve_single(struct serving *v, struct session_request *r, const str
 		return;
 	}
 	outputs[0] = offer;
-	code = model_run(v->model, v->instance, b->inputs, b->n, outputs, &e);
+	code = serve_run(v, b, outputs, &e);
 	session_end_run(v->session, v->instance, r, 1);
 	if (offer.data)
 		serve_check_offer(v, &offer, outputs);
@@ -202,7 +215,7 @@ static void serve_stack(struct serving *v, struct session_job *j, struct body *b
 
 	if (!stack_make(&k, bodies, in, j->n, s) &&
 	    session_begin_run(v->session, v->instance, j->requests, in, j->n)) {
-		r = model_run(v->model, v->instance, k.all.inputs, k.all.n, outputs, &e);
+		r = serve_run(v, &k.all, outputs, &e);
 		session_end_run(v->session, v->instance, j->requests, j->n);
 	}
 	if (r >= 0) {
@@ -273,7 +286,7 @@ static void serve_read(struct serving *v, struct session_request *r, struct body
 			accept = value;
 	}
 	if (v->session->pipeline)
-		code = piped_read(v->session, r, b, &e);
+		code = piped_read(v->session, r, b, &v->spent, &e);
 	else
 		code = body_read(b, v->model->signature, r->parts, r->entry.n_parts, &e);
 	if (!code && !v->session->pipeline)
@@ -282,14 +295,28 @@ static void serve_read(struct serving *v, struct session_request *r, struct body
 		serve_fail(v, r, code, &e);
 }
 
+static bool serve_is_traced(const struct session_job *j)
+{
+	unsigned flags = 0;
+
+	for (unsigned i = 0; i < j->n; i++)
+		flags |= j->requests[i].entry.flags;
+	return flags & FRAME_RUN_TRACE;
+}
+
 static void serve_job(struct serving *v, struct session_job *j)
 {
 	struct body *bodies = mem_zalloc(j->n * sizeof(*bodies));
 	uint64_t began_ns = clock_now_ns(), took_ns;
+	unsigned phase, worker;
 
+	spent_begin(&v->spent, serve_is_traced(j), j->seq);
+	worker = spent_open(&v->spent, "worker");
+	phase = spent_open(&v->spent, "preprocess");
 	for (unsigned i = 0; i < j->n; i++)
 		if (!serve_special(v, &j->requests[i]))
 			serve_read(v, &j->requests[i], &bodies[i]);
+	spent_close(&v->spent, phase);
 	if (j->n > 1 && v->model->signature->batches)
 		serve_stacked(v, j, bodies);
 	for (unsigned i = 0; i < j->n; i++) {
@@ -300,6 +327,8 @@ static void serve_job(struct serving *v, struct session_job *j)
 		piped_end(&j->requests[i]);
 	}
 	free(bodies);
+	spent_close(&v->spent, worker);
+	replies_tell_spent(&v->replies);
 	took_ns = clock_now_ns() - began_ns;
 	if (v->session->pipeline && pipeline_is_handler(v->session->pipeline))
 		piped_tell_time(v->session, j->requests, j->n, took_ns);
@@ -316,7 +345,7 @@ void serve(struct session *s, unsigned instance)
 	v->session = s;
 	v->model = &s->model;
 	v->instance = instance;
-	replies_begin(&v->replies, s);
+	replies_begin(&v->replies, s, &v->spent);
 	for (;;) {
 		j = session_next_now(s);
 		if (!j) {

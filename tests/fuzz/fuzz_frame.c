@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct slice rest, name, value;
 	struct frame_request request;
 	struct frame_reply reply;
+	struct frame_phase phase;
 	struct frame_part part;
 	struct frame f;
 
@@ -26,6 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	rest = f.body;
 	while (frame_reply_next(&rest, &reply) == 0)
+		;
+	rest = f.body;
+	for (unsigned i = 1; frame_phase_next(&rest, i, &phase) == 0; i++)
 		;
 	return 0;
 }

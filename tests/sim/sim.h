@@ -62,6 +62,7 @@ struct sim {
 	bool ended[PROCESS_LANES]; /* sequences whose end was asked for */
 	struct sim_figures {
 		uint64_t asked, answered, planned, refused, broken, deaths, turns;
+		uint64_t spans;
 		unsigned calls_max;
 		uint64_t turn_max_ns; /* real time */
 		size_t heap_max;

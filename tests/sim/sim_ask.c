@@ -65,6 +65,17 @@ bool ask_allows(const struct sim *s, const struct sim_ask *a, int status)
 
 /* ---- heads and bodies ---- */
 
+/* Of every few one is in a trace; not drawn, see sim_trace.c. */
+static void ask_trace(const struct sim *s, struct sim_ask *a)
+{
+	unsigned long long n = (unsigned long long)s->next_token + 1;
+
+	if (s->seed % 2 == 0 && n % 3 == 0)
+		buf_printf(&a->bytes,
+			   "traceparent: 00-%032llx-%016llx-0%llu\r\ntracestate: a=%llu\r\n", n, n,
+			   n / 3 % 2, n);
+}
+
 static void ask_head(struct sim *s, struct sim_ask *a, const char *method, const char *target)
 {
 	struct sim_random *r = &s->random;
@@ -76,6 +87,7 @@ static void ask_head(struct sim *s, struct sim_ask *a, const char *method, const
 	buf_puts(&a->bytes, "Host: simulated\r\n");
 	if (a->last && !a->http10)
 		buf_puts(&a->bytes, "Connection: close\r\n");
+	ask_trace(s, a);
 	if (random_chance(r, 100))
 		buf_printf(&a->bytes, "X-Pad: %0*d\r\n", 1 + (int)random_size(r, 12000), 7);
 	if (s->weather.bad_requests && !a->no_body && random_chance(r, 30)) {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "sim.h"
 
 bool process_send(struct process *p, struct slice packet)
@@ -36,6 +37,21 @@ static bool process_need(struct process *p, struct process_job *j, size_t n)
 	return false;
 }
 
+/* Before the last reply, where it was asked for. */
+static void process_tell_trace(struct process *p, const struct process_job *j)
+{
+	uint64_t now_ns = system_now_ns(), then_ns = now_ns > NS_PER_MS ? now_ns - NS_PER_MS : 0;
+	char packet[256];
+	struct frame_writer fw;
+
+	if (!(j->run_flags & FRAME_RUN_TRACE))
+		return;
+	frame_begin(&fw, packet, sizeof(packet), FRAME_TRACE, j->seq);
+	frame_put_phase(&fw, &(struct frame_phase){ 0, then_ns, now_ns, SLICE("worker") });
+	frame_put_phase(&fw, &(struct frame_phase){ 1, then_ns, now_ns, SLICE("handler") });
+	process_send(p, frame_end(&fw));
+}
+
 /* Sends one reply. True: it is out. */
 static bool process_reply(struct process *p, const struct frame_reply *fr)
 {
@@ -62,6 +78,7 @@ static bool process_reply_text(struct process *p, struct process_job *j, int sta
 		.body = slice_str(text),
 	};
 
+	process_tell_trace(p, j);
 	if (!process_reply(p, &fr))
 		return false;
 	p->state_ns[j->lane] = system_now_ns();
@@ -116,6 +133,8 @@ static bool process_send_piece(struct process *p, struct process_job *j,
 		fr.flags |= FRAME_REPLY_GRANTED;
 		fr.offset = j->grant.offset;
 	}
+	if (last)
+		process_tell_trace(p, j);
 	if (!process_reply(p, &fr))
 		return false;
 	if (!inline_)

@@ -119,6 +119,7 @@ void front_start(struct sim *s)
 		sim_fail(s, "the front cannot be built: %s", buf_cstr(&why));
 	buf_finish(&why);
 	f->fleet.workers.makers = sim_makers;
+	front_trace(s);
 	f->api = api_create(&f->fleet, NULL);
 	front_limits(s, &limits);
 	f->net = net_create(&f->loop, &limits, &f->budget);

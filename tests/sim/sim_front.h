@@ -10,6 +10,7 @@
 
 #include "api/api.h"
 #include "net/net.h"
+#include "trace/tracer.h"
 
 struct sim;
 
@@ -20,6 +21,7 @@ struct front {
 	struct pool *pool;
 	struct metrics *metrics;
 	struct catalogue catalogue;
+	struct tracer tracer;
 	struct fleet fleet;
 	struct api *api;
 	struct net *net;
@@ -34,6 +36,8 @@ void front_drain(struct sim *s);
 /* Everything it serves ends, and is gone; workers have to be stepped until front->stopped. */
 void front_stop(struct sim *s);
 void front_finish(struct sim *s);
+/* Traces requests, in some runs: sim_trace.c. */
+void front_trace(struct sim *s);
 /* A connection, which takes *ret_room bytes that its client has not read; returns the client's end.
  */
 int front_connect(struct sim *s, size_t *ret_room);

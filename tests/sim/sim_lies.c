@@ -239,11 +239,24 @@ static void lie_metrics(struct sim *s, struct process *p)
 	process_say(p, FRAME_METRIC, 0, "[{\"name\":\"x\",\"value\":1e999},17,{}]");
 }
 
+/* A part of what comes behind it, an end before its beginning, or nothing at all. */
+static void lie_trace(struct sim *s, struct process *p)
+{
+	struct frame_phase phase = { 1, 2, 1, SLICE("a lie") };
+	char packet[256];
+	struct frame_writer fw;
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_TRACE, 1 + random_below(&s->random, 20));
+	frame_put_phase(&fw, &phase);
+	fw.count += (uint16_t)random_below(&s->random, 3);
+	process_send(p, frame_end(&fw));
+}
+
 /* Some need a client that is slow, too. */
 static void (*const lies[])(struct sim *s, struct process *p) = {
-	lie_unknown_id, lie_outside_grant, lie_overfill, lie_header,  lie_status,
-	lie_twice,      lie_overfill,      lie_garbage,  lie_type,    lie_need,
-	lie_flood,      lie_overfill,      lie_again,    lie_interim, lie_metrics,
+	lie_unknown_id, lie_outside_grant, lie_overfill, lie_header, lie_status, lie_twice,
+	lie_overfill,   lie_garbage,       lie_type,     lie_need,   lie_flood,  lie_overfill,
+	lie_again,      lie_interim,       lie_metrics,  lie_trace,
 };
 
 void process_lie(struct sim *s, struct process *p)

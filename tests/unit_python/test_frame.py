@@ -67,3 +67,8 @@ def test_the_c_side_understands_python_and_the_reverse():
                wire.granted_reply(2, 500, 1, 4096, 99999)]
     data = wire.frame(wire.CHUNK, 5, b"".join(replies), 2)
     assert subprocess.run([ECHO], input=data, stdout=subprocess.PIPE, check=True).stdout == data
+    phases = [wire.phase(0, "worker", 5, 9), wire.phase(1, "handler", 6, 1 << 60),
+              wire.phase(2, "a stage\xe4" + "n" * 99, 7, 7)]
+    data = wire.frame(wire.TRACE, 5, b"".join(phases), 3)
+    assert b"a?stage?nn" in data
+    assert subprocess.run([ECHO], input=data, stdout=subprocess.PIPE, check=True).stdout == data
