@@ -168,11 +168,13 @@ export class Model {
       { type: "button", class: "danger", on: { click: () => this.unregister() } },
       "Unregister…",
     );
+    this.removeHint = h("small", { hidden: true }, "To unregister it, set another default first.");
     this.actions = h(
       "section",
       { class: "card actions", "aria-label": "Change" },
       form,
       this.default,
+      this.removeHint,
       this.remove,
     );
   }
@@ -271,7 +273,7 @@ export class Model {
     show(this.default, !v.default);
     show(this.remove, now.modelApi);
     this.remove.disabled = v.default && siblings > 1;
-    this.remove.title = this.remove.disabled ? "Set another version as default first" : "";
+    show(this.removeHint, this.remove.disabled);
   }
 
   updateProblem(v) {

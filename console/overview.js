@@ -45,7 +45,16 @@ function charts() {
   ];
 }
 
-function serverCharts() {
+function gpuSeries(gpus) {
+  return gpus.slice(0, 8).map((gpu, i) => ({
+    name: `GPU ${gpu.id}`,
+    value: (p) => (p.gpus[i] ? p.gpus[i].busy : null),
+  }));
+}
+
+const gpuMemory = (p) => p.gpus.reduce((n, gpu) => n + (gpu.memoryUsed ?? 0), 0);
+
+function serverCharts(gpus) {
   return [
     ...charts(),
     new Chart(
@@ -53,11 +62,12 @@ function serverCharts() {
       [
         { name: "workers", value: (p) => p.workerMemory },
         { name: "requests", value: (p) => p.memory },
+        ...(gpus.length ? [{ name: "GPUs", value: gpuMemory }] : []),
       ],
       bytes,
       1 << 20,
     ),
-    new Chart("Processors", [{ name: "CPU", value: (p) => p.cpu }], percent, 1),
+    new Chart("Processors", [{ name: "CPU", value: (p) => p.cpu }, ...gpuSeries(gpus)], percent, 1),
   ];
 }
 
@@ -77,12 +87,7 @@ export function versionCharts() {
   ];
 }
 
-function gpuSeries(gpus) {
-  return gpus.slice(0, 8).map((gpu, i) => ({
-    name: `GPU ${gpu.id}`,
-    value: (p) => (p.gpus[i] ? p.gpus[i].busy : null),
-  }));
-}
+const isBad = (v) => (v.min === undefined ? Boolean(v.why) : stateOf(v)[0] === "bad");
 
 class Tile {
   constructor(name) {
@@ -161,8 +166,8 @@ export class Overview {
         (name) => [name, new Tile(name)],
       ),
     );
-    this.charts = new Charts(serverCharts());
-    this.machine = this.charts.all.at(-1);
+    this.chartsPlace = h("div");
+    this.setCharts([]);
     this.filter = h("input", {
       type: "search",
       placeholder: "Filter",
@@ -198,10 +203,16 @@ export class Overview {
       {},
       h("h1", { class: "unseen" }, "Overview"),
       h("dl", { class: "tiles" }, ...Object.values(this.tiles).map((t) => t.element)),
-      this.charts.element,
+      this.chartsPlace,
       h("div", { class: "bar" }, h("h2", {}, "Models"), this.filter, this.register),
       h("div", { class: "card flush" }, this.table, this.empty),
     );
+  }
+
+  setCharts(gpus) {
+    this.gpus = gpus.length;
+    this.charts = new Charts(serverCharts(gpus));
+    this.chartsPlace.replaceChildren(this.charts.element);
   }
 
   get title() {
@@ -214,9 +225,7 @@ export class Overview {
     if (!now) return;
     const points = history.points(null);
     this.updateTiles(now, points[points.length - 1]);
-    if (now.gpus.length && this.machine.series.length === 1) {
-      this.machine.setSeries([...this.machine.series, ...gpuSeries(now.gpus)]);
-    }
+    if (now.gpus.length !== this.gpus) this.setCharts(now.gpus);
     this.charts.update(points);
     this.updateModels(now, history.latest());
   }
@@ -251,11 +260,13 @@ export class Overview {
         (p) => !loaded.has(p.name) && !now.registering.some((r) => r.name === p.name),
       ),
     ];
-    const rows = [...now.models, ...others].filter((v) => v.name.toLowerCase().includes(wanted));
+    const rows = [...now.models, ...others]
+      .filter((v) => v.name.toLowerCase().includes(wanted))
+      .sort((a, b) => isBad(b) - isBad(a)); // what is wrong comes first, else all stay in order
     keyed(
       this.body,
       rows,
-      (v) => (v.min === undefined ? `other\u0000${v.name}` : keyOf(v)),
+      (v) => (v.min === undefined ? `${keyOf(v)}\u0000${v.url}` : keyOf(v)),
       row,
       (r, v) => (v.min === undefined ? fillOther(r, v) : fillVersion(r, v, latest.get(keyOf(v)))),
     );

@@ -38,23 +38,34 @@ static void authorize_refuse(struct call *c, const char *what, enum token_verdic
 			   what, faults[verdict], name, file);
 }
 
+static bool authorize_as(struct call *c, enum token_kind kind)
+{
+	struct slice header = http_head_get(&c->x->head, "authorization");
+	enum token_verdict verdict;
+
+	if (!c->api->tokens)
+		return true;
+	verdict = tokens_judge(c->api->tokens, kind, header, clock_wall_ns());
+	if (verdict == TOKEN_GOOD)
+		return true;
+	authorize_refuse(c, "Authorization", verdict, kind);
+	return false;
+}
+
 bool authorize_call(struct call *c)
 {
 	unsigned roles = c->route->roles;
 	/* Who runs a model needs the key for that, by whatever way. */
 	bool runs = roles & API_INFERENCE || c->route->dialect;
-	enum token_kind kind = runs ? TOKEN_INFERENCE : TOKEN_MANAGEMENT;
-	enum token_verdict verdict;
 
 	/* On a shared listener each route asks for the key of its own kind. */
-	if (!c->api->tokens || (roles & API_METRICS) || c->route->open)
-		return true;
-	verdict = tokens_judge(c->api->tokens, kind, http_head_get(&c->x->head, "authorization"),
-			       clock_wall_ns());
-	if (verdict == TOKEN_GOOD)
-		return true;
-	authorize_refuse(c, "Authorization", verdict, kind);
-	return false;
+	return (roles & API_METRICS) || c->route->open ||
+	       authorize_as(c, runs ? TOKEN_INFERENCE : TOKEN_MANAGEMENT);
+}
+
+bool authorize_management(struct call *c)
+{
+	return authorize_as(c, TOKEN_MANAGEMENT);
 }
 
 static bool authorize_kind(struct slice type, enum token_kind *ret)

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/authorize.h"
 #include "api/handlers.h"
+#include "api/html.h"
 #include "wire/frame.h"
 
 /* ---- who may ask ---- */
@@ -215,6 +217,21 @@ static void console_without_slash(struct call *c)
 
 	console_put(block, &n, "Location", "../console");
 	call_answer_with(c, 308, "text/plain", slice_make(block, n), SLICE("../console\n"));
+}
+
+/* Who opens the management address in a browser; programs get what TorchServe gives them. */
+void console_root(struct call *c)
+{
+	char block[CONSOLE_HEADERS_MAX];
+	size_t n = 0;
+
+	if (!html_wanted(c)) {
+		if (authorize_management(c))
+			call_not_allowed(c);
+		return;
+	}
+	console_put(block, &n, "Location", "console");
+	call_answer_with(c, 303, "text/plain", slice_make(block, n), SLICE("console\n"));
 }
 
 void console_page(struct call *c)

@@ -198,10 +198,19 @@ static void figures_models(struct call *c, struct figures *f)
 
 /* ---- what is not there ---- */
 
+struct figures_list {
+	struct buf *b;
+	unsigned left;
+};
+
 static void figures_registering(void *arg, const struct registering_view *v)
 {
-	struct buf *b = arg;
+	struct figures_list *l = arg;
+	struct buf *b = l->b;
 
+	if (!l->left)
+		return;
+	l->left--;
 	put_open(b, NULL, '{');
 	put_text(b, "name", v->name);
 	put_text(b, "version", v->version);
@@ -214,8 +223,12 @@ static void figures_registering(void *arg, const struct registering_view *v)
 
 static void figures_problem(void *arg, const char *model, const char *version, const char *why)
 {
-	struct buf *b = arg;
+	struct figures_list *l = arg;
+	struct buf *b = l->b;
 
+	if (!l->left)
+		return;
+	l->left--;
 	put_open(b, NULL, '{');
 	put_text(b, "name", model);
 	put_text(b, "version", version);
@@ -225,13 +238,14 @@ static void figures_problem(void *arg, const char *model, const char *version, c
 
 static void figures_missing(struct call *c, struct buf *b)
 {
+	struct figures_list coming = { b, FIGURES_VERSIONS }, missing = coming;
 	bool ready;
 
 	put_open(b, "registering", '[');
-	fleet_registering(c->api->fleet, figures_registering, b);
+	fleet_registering(c->api->fleet, figures_registering, &coming);
 	buf_putc(b, ']');
 	put_open(b, "problems", '[');
-	ready = ready_check(&c->api->ready, b, figures_problem);
+	ready = ready_check(&c->api->ready, &missing, figures_problem);
 	buf_putc(b, ']');
 	put_bool(b, "ready", ready && !c->api->starting);
 	put_bool(b, "starting", c->api->starting);

@@ -52,6 +52,7 @@ void page_calls(struct call *c);
 /* Is the caller no browser, or the console's own page in one? False after a 403. */
 bool console_check(struct call *c);
 bool console_try_check(struct call *c);
+void console_root(struct call *c);
 void console_page(struct call *c);
 void console_file(struct call *c);
 void console_figures(struct call *c);

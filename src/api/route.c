@@ -94,6 +94,8 @@ static const struct route routes[] = {
 	{ API_METRICS, "HEAD", "metrics", ROUTE_NO_BODY, NULL, scrape_metrics, .at_once = true },
 	{ API_METRICS, NULL, "metrics", ROUTE_NO_BODY, NULL, call_not_allowed, .at_once = true },
 	{ API_INFERENCE, "GET", "", ROUTE_NO_BODY, NULL, page_show, .open = true, .at_once = true },
+	{ API_CONSOLE, "GET", "", ROUTE_NO_BODY, NULL, console_root, .open = true,
+	  .at_once = true },
 	{ API_CONSOLE, "GET", "console", ROUTE_NO_BODY, NULL, console_page, .open = true,
 	  .at_once = true },
 	{ API_CONSOLE, "HEAD", "console", ROUTE_NO_BODY, NULL, console_page, .open = true,

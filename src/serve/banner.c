@@ -47,6 +47,8 @@ static void banner_places(const struct settings *s)
 {
 	banner_text("Inference address", s->inference_address);
 	banner_text("Management address", s->management_address);
+	if (s->console && strncmp(s->management_address, "http", 4) == 0)
+		log_info("Console: %s/console", s->management_address);
 	banner_text("Metrics address", s->enable_metrics_api ? s->metrics_address : NULL);
 	banner_text("Model Store", s->model_store);
 	banner_text("Initial Models", s->load_models);

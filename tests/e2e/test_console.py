@@ -163,6 +163,22 @@ def test_the_page_of_the_inference_address_leads_there(server):
     assert "/console" not in away
 
 
+BROWSER = {"Accept": "text/html,*/*;q=0.8"}
+
+
+def test_a_browser_at_the_management_address_is_led_there(server, locked, serve):
+    for one in (server, locked):
+        answer = one.manage("GET", "/", headers=BROWSER, allow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "console")
+        assert one.manage("GET", "/", headers=BROWSER).text == console(one).text
+    # Everybody else meets TorchServe.
+    assert server.manage("GET", "/").status_code == 405
+    assert server.manage("POST", "/", headers=BROWSER).status_code == 405
+    assert locked.manage("GET", "/").json()["type"] == "InvalidKeyException"
+    assert locked.manage("GET", "/", headers=keys(locked)["management"]).status_code == 405
+    assert serve(console=False).manage("GET", "/", headers=BROWSER).status_code == 405
+
+
 # ---- figures ----
 
 def counted(v, name):
@@ -229,6 +245,16 @@ def test_a_log_is_cut_to_what_was_asked_for(server):
     assert len(some["lines"]) == 2 and some["more"]
     assert len(logs(server, log="access", lines=-3)["lines"]) == 1
     assert len(logs(server, log="access", lines=10**12)["lines"]) >= 5
+
+
+def test_lines_as_json(serve, tmp_path):
+    make_mar(tmp_path / "store", "talks", TALKS)
+    server = serve(store=tmp_path / "store", log_format="json")
+    assert server.predict("talks", b"x").ok
+    worker = server.describe("talks")[0]["workers"][0]["id"]
+    line = eventually(lambda: [line for line in logs(server, worker=worker)["lines"]
+                               if MARKUP in line])[0]
+    assert json.loads(line)["thread"].startswith(f"W-{worker}-talks_1.0")
 
 
 def test_bad_questions(server):
