@@ -72,7 +72,7 @@ MATRIX = {
                "podLabels": {"team": "a"}, "podAnnotations": {"note": "b"},
                "commonLabels": {"cost": "c"}, "commonAnnotations": {"owner": "d"},
                "imagePullSecrets": [{"name": "registry"}], "modelStore": FETCH,
-               "cache": {"kind": "ephemeral", "storageClass": "fast"},
+               "cache": {"kind": "ephemeral", "storageClass": "fast"}, "sharedMemory": "1Gi",
                "volumes": {"work": {"sizeLimit": "5Gi"}, "tmp": {"medium": "Memory"}},
                "image": {"digest": "sha256:" + SUM}},
 }
@@ -178,7 +178,10 @@ def test_the_settings_in_the_schema_are_those_of_the_server():
     ({"shutdown": {"gracePeriodSeconds": 30}}, "need 50: requests would be cut off"),
     ({"ingress": {"enabled": True}}, "ingress.hosts has to name"),
     ({"gateway": {"enabled": True}}, "gateway.parentRefs has to name"),
-    ({"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}, "not both"),
+    ({"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 0}}, "not both"),
+    ({"networkPolicy": {"enabled": True}, "modelStore": FETCH}, "networkPolicy.egress is empty"),
+    ({"monitoring": {"serviceMonitor": {"enabled": True}},
+      "service": {"metrics": {"enabled": False}}}, "needs service.metrics.enabled"),
 ])
 def test_values_that_are_refused(values, said):
     assert said in refused(values), refused(values)
@@ -279,12 +282,23 @@ def test_the_end_leaves_time_for_the_drain():
     assert spec["containers"][0]["lifecycle"]["preStop"] == {"sleep": {"seconds": 10}}
     spec = pod(render({"config": {"drain_timeout": 0}, "shutdown": {"preStopSeconds": 0}}))
     assert "lifecycle" not in spec["containers"][0]
+    assert spec["terminationGracePeriodSeconds"] == 15
 
 
 def test_a_rollout_takes_nothing_away_first(matrix):
     strategy = workload(matrix["defaults"])["spec"]["strategy"]
     assert strategy["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert workload(matrix["stateful"])["spec"]["updateStrategy"] == {"type": "RollingUpdate"}
+
+
+@pytest.mark.parametrize("values, budget", [
+    ({}, {"maxUnavailable": 1}), ({"maxUnavailable": 0}, {"maxUnavailable": 0}),
+    ({"maxUnavailable": "30%"}, {"maxUnavailable": "30%"}),
+    ({"minAvailable": 2}, {"minAvailable": 2}),
+])
+def test_disruption_budgets(values, budget):
+    spec = one(render({"podDisruptionBudget": values}), "PodDisruptionBudget")["spec"]
+    assert {k: v for k, v in spec.items() if k.endswith("vailable")} == budget
 
 
 def test_gpus(matrix):
@@ -442,6 +456,14 @@ def test_the_rules_are_those_of_the_folder(matrix):
     kept = [group for path in files for group in yaml.safe_load(path.read_text())["groups"]]
     assert kept and sorted(rendered, key=lambda g: g["name"]) == \
         sorted(kept, key=lambda g: g["name"])
+
+
+def test_the_dashboards_are_those_of_the_folder(matrix):
+    data = one(matrix["monitoring"], "ConfigMap", "-dashboards")["data"]
+    kept = {path.name: json.loads(path.read_text())
+            for path in (ROOT / "deploy/grafana").glob("*.json")}
+    assert kept and {name: json.loads(text) for name, text in data.items()} == kept
+    assert sum(map(len, data.values())) < 900_000     # Kubernetes takes a MiB
 
 
 def test_the_notes_tell_the_next_commands():

@@ -83,7 +83,8 @@ annotations:
 {{/* Seconds from SIGTERM's eve to SIGKILL: the pause, the drain, the end of the workers (10 s), and
      a margin. */}}
 {{- define "sconce.graceNeeded" -}}
-{{- $drain := int (default 30 .Values.config.drain_timeout) }}
+{{- $drain := .Values.config.drain_timeout }}
+{{- $drain = ternary 30 (int $drain) (kindIs "invalid" $drain) }}
 {{- add (int .Values.shutdown.preStopSeconds) $drain 15 }}
 {{- end }}
 

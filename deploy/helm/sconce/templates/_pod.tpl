@@ -109,6 +109,9 @@ volumeMounts:
 {{- if .Values.auth.enabled }}
 - {name: keys, mountPath: /etc/sconce/keys, readOnly: true}
 {{- end }}
+{{- if .Values.sharedMemory }}
+- {name: shm, mountPath: /dev/shm}
+{{- end }}
 {{- if eq .Values.cache.kind "ephemeral" }}
 - {name: cache, mountPath: {{ include "sconce.home" . }}/cache}
 {{- end }}
@@ -150,6 +153,12 @@ volumeMounts:
   secret:
     secretName: {{ include "sconce.keysSecret" . }}
     defaultMode: 0440
+{{- end }}
+{{- if .Values.sharedMemory }}
+- name: shm
+  emptyDir:
+    medium: Memory
+    sizeLimit: {{ .Values.sharedMemory }}
 {{- end }}
 {{- if eq .Values.cache.kind "ephemeral" }}
 - name: cache

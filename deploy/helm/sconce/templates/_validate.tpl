@@ -32,7 +32,13 @@
 {{- if and $v.gateway.enabled (not $v.gateway.parentRefs) (not $v.gateway.create.enabled) }}
 {{- fail "gateway.enabled: gateway.parentRefs has to name a Gateway, or gateway.create.enabled make one" }}
 {{- end }}
-{{- if and $v.podDisruptionBudget.enabled $v.podDisruptionBudget.minAvailable $v.podDisruptionBudget.maxUnavailable }}
+{{- if and $v.networkPolicy.enabled (eq $v.modelStore.kind "fetch") (not $v.networkPolicy.egress) }}
+{{- fail "networkPolicy.egress is empty, so no model could be fetched: let Pods reach where modelStore.fetch has its addresses" }}
+{{- end }}
+{{- if and $v.monitoring.serviceMonitor.enabled (not $v.service.metrics.enabled) }}
+{{- fail "monitoring.serviceMonitor.enabled needs service.metrics.enabled; monitoring.podMonitor does without a Service" }}
+{{- end }}
+{{- if and $v.podDisruptionBudget.enabled (not (kindIs "invalid" $v.podDisruptionBudget.minAvailable)) (not (kindIs "invalid" $v.podDisruptionBudget.maxUnavailable)) }}
 {{- fail "podDisruptionBudget: minAvailable or maxUnavailable, not both" }}
 {{- end }}
 {{- end }}
