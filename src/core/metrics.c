@@ -9,6 +9,8 @@
 #include "base/util.h"
 #include "core/metrics_family.h"
 
+#define EXEMPLAR_NS UINT64_C(60000000000) /* that one with a trace stays before others */
+
 static const double metric_default_bounds[] = { .005, .01, .025, .05, .075, .1,  .25,
 						.5,   .75, 1,    2.5, 5,    7.5, 10 };
 
@@ -272,6 +274,9 @@ void metric_observe_request(struct metric *m, double v, const struct metric_requ
 	if (!h->recent)
 		h->recent = mem_zalloc((m->family->n_bounds + 1) * sizeof(*h->recent));
 	e = &h->recent[metric_count(m, v)];
+	/* Where few are recorded, those are the ones to look at. */
+	if (*e->trace_id && !(r->trace_id && *r->trace_id) && r->at_ns - e->at_ns < EXEMPLAR_NS)
+		return;
 	e->value = v;
 	e->at_ns = r->at_ns;
 	exemplar_take(e->request_id, sizeof(e->request_id), r->request_id);

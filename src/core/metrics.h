@@ -67,8 +67,8 @@ static inline void metric_set(struct metric *m, double v)
 
 void metric_observe(struct metric *m, double v);
 
-/* A request that is observed, by what it is known: the newest of each bucket is its exemplar. Ids
- * are copied; what is longer is cut. */
+/* A request that is observed, by what it is known: the newest of each bucket is its exemplar, for a
+ * minute the newest that has a trace. Ids are copied; what is longer is cut. */
 #define METRIC_REQUEST_ID_MAX 36
 #define METRIC_TRACE_ID_MAX 32
 

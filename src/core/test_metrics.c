@@ -235,11 +235,36 @@ static void buckets_bear_their_newest_request(void **state)
 	metrics_destroy(m);
 }
 
+static void one_with_a_trace_stays_for_a_minute(void **state)
+{
+	static const double bounds[] = { 1 };
+	struct metrics *m = metrics_create(10);
+	struct metric_family *f = metrics_family(m, "h", METRIC_HISTOGRAM, "", NULL, 0);
+	struct slice name = SLICE("h_bucket");
+	struct buf out = BUF_INIT(1 << 20);
+	struct metric *h;
+
+	(void)state;
+	metric_family_buckets(f, bounds, 1);
+	h = metric_get(f, NULL);
+	metric_observe_request(h, 0.5, &(struct metric_request){ "traced", "feed", 1 });
+	metric_observe_request(h, 0.25, &(struct metric_request){ "not", "", 59000000000 });
+	metrics_write_open(m, SLICE("h"), &name, 1, 0, &out);
+	assert_non_null(strstr(buf_cstr(&out), "request_id=\"traced\""));
+	metric_observe_request(h, 0.25, &(struct metric_request){ "later", NULL, 61000000000 });
+	buf_clear(&out);
+	metrics_write_open(m, SLICE("h"), &name, 1, 0, &out);
+	assert_non_null(strstr(buf_cstr(&out), "{request_id=\"later\"}"));
+	buf_finish(&out);
+	metrics_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(open_metrics_has_names_of_its_own),
 		cmocka_unit_test(buckets_bear_their_newest_request),
+		cmocka_unit_test(one_with_a_trace_stays_for_a_minute),
 		cmocka_unit_test(writes_the_exact_text),
 		cmocka_unit_test(histograms_are_cumulative),
 		cmocka_unit_test(doubles_look_like_javas),

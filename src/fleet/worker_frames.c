@@ -225,8 +225,12 @@ static void worker_observe_done(struct worker *w, const struct request *r, const
 		  (double)(waited / NS_PER_US) },
 		{ &w->shared->telemetry->queue_time, (double)(waited / NS_PER_MS) },
 	};
-	const struct metric_request about = { .request_id = r->uuid, .at_ns = w->progress_ns };
+	struct log_subject subject = { .request_id = r->uuid };
+	struct metric_request about = { r->uuid, subject.trace, w->progress_ns };
 
+	/* Of one that is not recorded nobody would find the trace. */
+	if (trace_is_sampled(r->trace))
+		subject = tracer_subject(r->uuid, r->trace);
 	metric_observe_request(m->request_seconds, (double)took / 1e9, &about);
 	if (r->op == REQUEST_DESCRIBE)
 		return;

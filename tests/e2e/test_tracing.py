@@ -9,6 +9,7 @@ import time
 import uuid
 
 import pytest
+import requests
 
 from e2e.archives import make_mar
 from e2e.collector import Collector
@@ -347,6 +348,17 @@ def test_lines_of_logs_name_the_trace(serve, store, collector):
     eventually(lambda: re.search(
         rf'"POST /predictions/plain HTTP/1\.1" 200 \d+ {ident} {trace}\n',
         server.log("access_log.log")))
+
+
+def test_buckets_of_the_latency_name_a_trace(serve, store, collector):
+    server = traced(serve, store, collector)
+    headers, trace, _ = parent()
+    server.predict("plain", b"x", headers=headers)
+    server.predict("plain", b"x", headers=parent("00")[0])
+    page = requests.get(f"http://127.0.0.1:{server.metrics_port}/metrics",
+                        headers={"accept": "application/openmetrics-text"}, timeout=20).text
+    assert re.search(r'^sconce_request_duration_seconds_bucket\{.* # \{.*trace_id="%s"' % trace,
+                     page, re.M)
 
 
 # ---- collectors that do not behave ----
