@@ -14,6 +14,7 @@ import requests
 from e2e.archives import make_mar
 from e2e.collector import Collector
 from e2e.server import eventually
+from e2e.test_native import make_model
 
 PLAIN = '''
 class Plain:
@@ -86,6 +87,24 @@ class Waits:
             await asyncio.Event().wait()
         return ["ok"]
 '''
+CONTINUOUS = '''
+class Steps:
+    def initialize(self, context):
+        self.left = {}
+
+    def handle(self, data, context):
+        out = []
+        context.stopping_criteria = []
+        for i, row in enumerate(data):
+            ident = context.request_ids[i]
+            if ident not in self.left:
+                self.left[ident] = int(bytes(row.get("data") or row.get("body")))
+            out.append(str(self.left[ident]))
+            self.left[ident] -= 1
+            context.stopping_criteria.append(lambda value: value == "0")
+        return out
+'''
+JSON = {"Content-Type": "application/json"}
 STAGES = ("preprocess", "inference", "postprocess")
 PYTHON = ("queue", "batch", "worker", "handler")
 
@@ -251,6 +270,49 @@ def test_handlers_that_are_functions_have_stages_too(serve, store, collector):
     headers, trace, _ = parent()
     assert server.predict("function", b"x", headers=headers).status_code == 200
     collector.tree(trace, ["POST /predictions/{model}", *PYTHON, *STAGES])
+
+
+STEPS = """
+pipeline:
+  - from_json
+  - batch
+  - infer
+  - softmax
+  - topk: 2
+  - encode_json
+"""
+
+
+def test_engines_and_steps_of_pipelines(serve, tmp_path, collector):
+    make_model(tmp_path / "native", "echo")
+    make_model(tmp_path / "native", "steps", config=STEPS)
+    server = serve(store=tmp_path / "native", trace_endpoint=collector.url, trace_interval_ms=5)
+    root = "POST /predictions/{model}"
+    headers, trace, _ = parent()
+    assert server.predict("echo", "[1, 2]", headers={**JSON, **headers}).status_code == 200
+    spans = collector.tree(trace, [root, "queue", "batch", "worker", *STAGES])
+    assert all(spans[s].parent == spans["worker"].id for s in STAGES)
+    headers, trace, _ = parent()
+    answer = server.predict("steps", "[1, 3, 2]", headers={**JSON, **headers})
+    assert answer.status_code == 200, answer.text
+    spans = collector.tree(trace, [root, "queue", "batch", "worker", *STAGES, "from_json", "batch",
+                                   "softmax", "topk", "encode_json"])
+    for step, stage in (("from_json", "preprocess"), ("topk", "postprocess")):
+        assert spans[step].parent == spans[stage].id and spans[step].within(spans[stage])
+    # One that cannot be read is answered before anything runs.
+    headers, trace, _ = parent()
+    assert server.predict("steps", "[1, [2]]", headers={**JSON, **headers}).status_code == 400
+    assert "inference" not in {s.name for s in eventually(
+        lambda: collector.find(trace=trace, name=root) and collector.find(trace=trace))}
+
+
+def test_handlers_that_are_called_again_and_again(serve, store, collector):
+    make_mar(store, "steps", CONTINUOUS, config="continuousBatching: true\nbatchSize: 4\n")
+    server = traced(serve, store, collector, "steps")
+    headers, trace, _ = parent()
+    assert server.predict("steps", b"3", headers=headers).text == "3210"
+    spans = collector.tree(trace, ["POST /predictions/{model}", *PYTHON])
+    assert spans["handler"].within(spans["batch"]) and "first_piece" in spans["batch"].events
 
 
 def test_failures(serve, store, collector):
