@@ -27,6 +27,9 @@ small { display: block; color: var(--quiet); }
 .bar { fill: var(--bar); } .bar.chosen { fill: var(--best); } .bar.outside { opacity: .45; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
+@media print { body { font-size: 12px; max-width: none; margin: 0; padding: 0; }
+  .scroll { overflow: visible; } th, td { padding: .2rem .4rem; } small { white-space: normal; }
+  tr, dl { break-inside: avoid; } h2 { break-after: avoid; margin-top: 1.2rem; } }
 """
 WIDTH, LABEL, HEIGHT = 760, 210, 28
 
