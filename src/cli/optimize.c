@@ -40,8 +40,8 @@ static const struct option rows[] = {
 	  "the archive, a model folder, or a bare model (.onnx, .pt and others)",
 	  .required = true },
 	{ "--samples", "-s", OPTION_TEXT, AT(samples), "FILE",
-	  "a folder of request bodies (or one file), which the original answers; without them, "
-	  "some are made up where that is possible" },
+	  "a folder of request bodies (or one file), which the original answers, or of recorded "
+	  "calls of the model (.npz); without them, some are made up where that is possible" },
 	{ "--shape", NULL, OPTION_LIST, AT(shapes), "SIZES",
 	  "instead of samples: the tensors that the model takes, each as 1,3,224,224 or "
 	  "1,128:int64; under a handler, only the model is measured then" },

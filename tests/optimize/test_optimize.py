@@ -7,6 +7,7 @@ import subprocess
 import threading
 import zipfile
 
+import numpy as np
 import pytest
 
 from e2e.server import eventually
@@ -205,7 +206,9 @@ def test_what_is_asked_wrongly(workshop, arguments, text):
 
 def test_what_ends_the_worker_is_left_for_the_original(workshop):
     """The handler's own process crashes over it, as over the code of another processor."""
-    done = workshop.run(workshop.model(), "--shape", "1,4", "--candidates", "torchscript-frozen")
+    np.savez(workshop.samples() / "call.npz", np.float32([[1, 2, 3, 4]]))
+    done = workshop.run(workshop.model(), "--samples", "samples", "--candidates",
+                        "torchscript-frozen")
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(workshop.folder / "net-optimized.mar") as archive:
         archive.extractall(workshop.folder / "made")

@@ -103,6 +103,30 @@ def test_samples_of_a_folder(tmp_path):
         samples.find(tmp_path / "folder")
 
 
+def test_a_recorded_call(tmp_path):
+    np.savez(tmp_path / "a.npz", np.float32([1]), np.float32([2]), mask=np.bool_([True]))
+    args, named = samples.recorded(tmp_path / "a.npz")
+    assert [a.tolist() for a in args] == [[1], [2]] and named["mask"].tolist() == [True]
+    inputs = [{"name": n, "datatype": d, "shape": [-1]}
+              for n, d in (("x", "FP32"), ("y", "FP32"), ("mask", "BOOL"))]
+    call = tensors.of_recorded(args, named, inputs)
+    assert {k: v.tolist() for k, v in call.items()} == {"x": [1], "y": [2], "mask": [True]}
+    with pytest.raises(ValueError, match="it has no input mask"):
+        tensors.of_recorded(args, {}, inputs)
+    with pytest.raises(ValueError, match="it has 2 arrays, and the model 1 inputs"):
+        tensors.of_recorded(args, {}, inputs[:1])
+    for content in (b"", b"PK\x03\x04 broken", b"\x80\x04N."):
+        (tmp_path / "b.npz").write_bytes(content)
+        with pytest.raises(ValueError, match="not what numpy.savez"):
+            samples.recorded(tmp_path / "b.npz")
+    np.save(tmp_path / "d.npy", np.float32([1]))
+    with pytest.raises(ValueError, match="not what numpy.savez"):
+        samples.recorded(tmp_path / "d.npy")
+    np.savez(tmp_path / "c.npz", np.array([{}]))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        samples.recorded(tmp_path / "c.npz")
+
+
 def written(source, made, place):
     with pack.Outputs() as outputs:
         pack.write(source, made, place, outputs)

@@ -65,8 +65,9 @@ class EngineRun(Run):
         inputs, self.calls, self.bodies = self.signature["inputs"], [], []
         for file in self.files:
             try:
-                self.calls.append(tensors.read(file.read_bytes(), file.suffix == ".json", inputs))
-                self.bodies.append(file)
+                call, body = self._read(file, inputs)
+                self.calls.append(call)
+                self.bodies.append(body)
             except (ValueError, KeyError, TypeError) as e:
                 self.progress.say("warning: sample left out: %s: %s" % (file.name, sentence(e)))
         if self.files and not self.calls:
@@ -77,6 +78,16 @@ class EngineRun(Run):
             body, suffix = tensors.write(self.calls[0], inputs)
             self.bodies = [self.work / ("made" + suffix)]
             self.bodies[0].write_bytes(body)
+
+    def _read(self, file, inputs):
+        """A sample as tensors, and the file that is its body."""
+        if file.suffix != samples.RECORDED:
+            return tensors.read(file.read_bytes(), file.suffix == ".json", inputs), file
+        call = tensors.of_recorded(*samples.recorded(file), inputs)
+        body, suffix = tensors.write(call, inputs)
+        place = self.work / (file.name + suffix)
+        place.write_bytes(body)
+        return call, place
 
     def _answer(self, server):
         """What the original makes of them, one at a time and stacked."""

@@ -29,7 +29,9 @@ class HandlerRun(Run):
 
     def _bodies(self):
         if self.o["samples"]:
-            return False, samples.find(self.o["samples"])
+            files = samples.find(self.o["samples"])
+            self.recordings = [p for p in files if p.suffix == samples.RECORDED]
+            return False, [p for p in files if p.suffix != samples.RECORDED]
         made = samples.make(self.source.manifest["handler"], self.work / "samples")
         for shape in self.o["shapes"]:
             samples.parse_shape(shape)
@@ -44,6 +46,7 @@ class HandlerRun(Run):
         self.progress.step("recording what the handler calls its model with")
         self.job_path = self.job(
             shapes=self.o["shapes"], samples=[os.path.abspath(p) for p in self.bodies],
+            recordings=[os.path.abspath(p) for p in self.recordings],
             recorded=str(self.work / "recorded.pt"), facts=str(self.work / "facts.json"))
         facts = self.child.run("record", [self.job_path], "facts")
         if facts.get("error"):

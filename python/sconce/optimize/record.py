@@ -138,6 +138,16 @@ def _run_samples(model, files, told):
             told.append("%s: the handler answered %d" % (file.name, answer.status))
 
 
+def _run_recorded(recorder, files, device, told):
+    for file in files:
+        try:
+            args, named = samples.recorded(file)
+            recorder(*(torch.from_numpy(a).to(device) for a in args),
+                     **{name: torch.from_numpy(a).to(device) for name, a in named.items()})
+        except Exception as e:
+            told.append("%s: %s" % (file.name, sentence(e)))
+
+
 def load(job):
     try:
         return Model(job["source"], gpu_id=0 if job["device"] == "cuda" else None)
@@ -173,6 +183,8 @@ def record(job):
             for _ in range(4):
                 recorder(*samples.tensors(job["shapes"]))
         else:
+            _run_recorded(recorder, [Path(p) for p in job["recordings"]],
+                          getattr(handler, "device", "cpu"), told)
             handler.model = recorder
             _run_samples(model, [Path(p) for p in job["samples"]], told)
         if not recorder._calls:

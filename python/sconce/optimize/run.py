@@ -32,6 +32,7 @@ class Run:
             pack.check_folder("--report", options["report"], Path(options["report"]).resolve())
         self.instances = options["instances"] or measure.processors()
         self.serving = None
+        self.recordings = []    # samples that are calls of the model, and no bodies
         self._check_names("--candidates", options["candidates"],
                           [c.name for c in candidates.CANDIDATES])
         self._check_names("--allow", options["allow"], candidates.ALLOW)
@@ -48,6 +49,9 @@ class Run:
     def served(self):
         """Whether candidates are measured behind servers."""
         return bool(self.bodies) and self.o["rounds"] > 0
+
+    def _sample_names(self):
+        return [p.name for p in [*self.bodies, *self.recordings]]
 
     def warn_of_made_up(self):
         self.progress.say("warning: the samples are made up, so they prove little of how exact the "
@@ -152,7 +156,7 @@ class Run:
         if chosen:
             pack.add_provenance(self.made(chosen), self.rows, chosen, {
                 "made_up": self.made_up, "calls": self.n_calls,
-                "files": [p.name for p in self.bodies]}, self.serving)
+                "files": self._sample_names()}, self.serving)
         verdict = self._verdict(chosen, why)
         with pack.Outputs() as outputs:
             if chosen:
@@ -184,7 +188,7 @@ class Run:
         facts = {"Model": "%s (%s)" % (self.source.path.name, self.source.sha256[:16]),
                  "Processor": "%s, %d used" % (cpu_name(), measure.processors()),
                  "Samples": "made up" if self.made_up else ", ".join(
-                     p.name for p in self.bodies[:5]) + (", …" if len(self.bodies) > 5 else ""),
+                     self._sample_names()[:5]) + (", …" if len(self._sample_names()) > 5 else ""),
                  "Rounds": "%d, in turns; medians" % self.o["rounds"] if self.served
                  else "none: the model alone, without a server; the fastest of its calls",
                  "Difference": "the greatest of any output, as a part of the greatest magnitude of "

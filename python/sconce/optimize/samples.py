@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples: bodies of requests, or, where there are none, tensors and pictures that are made up."""
+"""Samples: bodies of requests and recorded calls, or, where there are none, tensors and pictures
+that are made up."""
 
+import itertools
 import mimetypes
 import random
+import zipfile
 from pathlib import Path
 
-from sconce.optimize.failure import Failure
+from sconce.optimize.failure import Failure, sentence
 
 FILES_MAX = 64
+RECORDED = ".npz"
 PICTURES = ("image_classifier", "image_segmenter", "object_detector", "densenet_handler")
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 
@@ -29,6 +33,20 @@ def find(place):
         raise Failure("--samples %s: the folder has no files; each is to be the body of a request"
                       % place)
     return files[:FILES_MAX]
+
+
+def recorded(file):
+    """Arrays that a model was called with, as numpy.savez() keeps them: by place, and by name.
+    Raises ValueError."""
+    import numpy as np
+
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            named = {name: content[name] for name in content.files}
+    except (ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as e:
+        raise ValueError("it is not what numpy.savez() writes: %s" % sentence(e)) from None
+    places = itertools.takewhile(named.__contains__, ("arr_%d" % i for i in itertools.count()))
+    return [named.pop(name) for name in list(places)], named
 
 
 def parse_shape(text):

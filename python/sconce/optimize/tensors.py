@@ -71,6 +71,17 @@ def read(content, is_json, inputs):
         named = _by_name(json.loads(content), inputs)
     else:
         named = {inputs[0]["name"]: _raw(content, inputs[0])}
+    return _fit_all(named, inputs)
+
+
+def of_recorded(args, named, inputs):
+    """The same of a recorded call."""
+    if len(args) > len(inputs):
+        raise ValueError("it has %d arrays, and the model %d inputs" % (len(args), len(inputs)))
+    return _fit_all({**{i["name"]: a for i, a in zip(inputs, args)}, **named}, inputs)
+
+
+def _fit_all(named, inputs):
     missing = [i["name"] for i in inputs if i["name"] not in named]
     if missing:
         raise ValueError("it has no input %s" % missing[0])
