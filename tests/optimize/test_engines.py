@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from optimize.conftest import BIN, PATIENCE
+from optimize.conftest import BIN, PATIENCE, SLOW
 from optimize.test_optimize import result_of, row_of
 
 from sconce.optimize.server import Server
@@ -143,6 +143,25 @@ def test_what_is_made_under_a_handler_is_for_engines_too(workshop, candidate, en
         {"runtime": "native", "model": {"modelName": "net"}}))
     served = Served(made, [[1, 2, 3, 4]])
     assert served.engine == engine and served.complaint is None
+    assert len(served.answer[0]) == 3
+
+
+def test_outputs_keep_the_names_that_pipelines_know(workshop):
+    """As image_segmenter's knows `out`: without it no engine would stand in for the handler."""
+    model = workshop.model(SLOW.replace("return self.layer(x)",
+                                        "return {'out': self.layer(x), 'more': [x + 1, x + 2]}"))
+    (model / "MAR-INF" / "MANIFEST.json").write_text(
+        (model / "MAR-INF" / "MANIFEST.json").read_text().replace(
+            '"modelFile"', '"configFile": "model-config.yaml", "modelFile"'))
+    (model / "model-config.yaml").write_text(
+        "pipeline: [from_json, {infer: {output: out}}, encode_json]\n")
+    done = workshop.run(model, "--shape", "1,4", "--candidates", "openvino")
+    assert done.returncode == 0, done.stderr
+    made = workshop.folder / "made"
+    with zipfile.ZipFile(workshop.folder / "net-optimized.mar") as archive:
+        archive.extractall(made)
+    served = Served(made, [[1, 2, 3, 4]])
+    assert served.engine == "openvino" and served.complaint is None
     assert len(served.answer[0]) == 3
 
 

@@ -67,9 +67,13 @@ def test_an_engine_names_outputs_by_their_places():
     x = torch.tensor(1)
     for value, names in ((x, ["output"]), ((x, [x, x]), ["output_0", "output_1_0", "output_1_1"]),
                          ({"a": x, "b": (x, {"c": x})}, ["a", "b_0", "b_1.c"])):
-        assert build._torch_names(tree.flatten(value)[1]) == names
+        assert build.torch_names(tree.flatten(value)[1]) == names
     with pytest.raises(Unsuitable):
-        build._torch_names(tree.flatten((x, None))[1])
+        build.torch_names(tree.flatten((x, None))[1])
+    dicts = tree.flatten({"out": x, "aux": x})[1]
+    assert build.output_names(dicts, ["input_0"]) == ["out", "aux"]
+    assert build.output_names(dicts, ["aux"]) == ["output_0", "output_1"]
+    assert build.output_names(tree.flatten((x, None))[1], []) == ["output_0"]
 
 
 def tensorrt_of(monkeypatch, shape, half=False, batches=True, scripted=False):

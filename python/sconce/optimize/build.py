@@ -40,6 +40,31 @@ class Flat(torch.nn.Module):
         return tuple(tree.flatten(self.module(*args, **kwargs))[0])
 
 
+def numbered(outputs):
+    return ["output_%d" % i for i in range(len(tree.paths(outputs)))]
+
+
+def output_names(outputs, taken):
+    """As the engine `torch` names them, by which pipelines know them; else by number."""
+    try:
+        names = torch_names(outputs)
+    except Unsuitable:
+        return numbered(outputs)
+    return numbered(outputs) if set(names) & set(taken) else names
+
+
+def torch_names(skeleton, name="output"):
+    """What that engine calls the tensors of such an answer."""
+    (kind, content), = skeleton.items()
+    if kind == "tensor":
+        return [name]
+    if kind == "value":
+        raise Unsuitable("its answer has what is no tensor")
+    items = ((k, "%s.%s" % (name, k) if name != "output" else k) for k in content) \
+        if kind in ("dict", "named") else ((i, "%s_%d" % (name, i)) for i in range(len(content)))
+    return [n for k, path in items for n in torch_names(content[k], path)]
+
+
 class Subject:
     """What a candidate is made of."""
 
@@ -49,7 +74,7 @@ class Subject:
         self.calls = torch.load(job["recorded"], weights_only=True)
         self.made_up = job["made_up"]
         self.input_names = ["input_%d" % i for i in range(len(self.calls[0]["inputs"]))]
-        self.output_names = ["output_%d" % i for i in range(len(self.calls[0]["outputs"]))]
+        self.output_names = output_names(facts["outputs"], self.input_names)
         self.model_path = None
         model = original_of(handler)
         runner = getattr(model, "_runner", None)
@@ -153,18 +178,6 @@ def _write_probe(folder, call):
     torch.save({"inputs": call["inputs"], "outputs": call["outputs"]}, str(folder / "probe.pt"))
 
 
-def _torch_names(skeleton, name="output"):
-    """What the engine `torch` calls the tensors of such an answer."""
-    (kind, content), = skeleton.items()
-    if kind == "tensor":
-        return [name]
-    if kind == "value":
-        raise Unsuitable("its answer has what is no tensor")
-    items = ((k, "%s.%s" % (name, k) if name != "output" else k) for k in content) \
-        if kind in ("dict", "named") else ((i, "%s_%d" % (name, i)) for i in range(len(content)))
-    return [n for k, path in items for n in _torch_names(content[k], path)]
-
-
 def _torch_facts(facts, candidate, subject):
     """Nobody waits for a compiler where the original is there."""
     whole = candidate.runtime == "torchscript" and subject.scripted and subject.plain
@@ -172,7 +185,8 @@ def _torch_facts(facts, candidate, subject):
                "shape": [-1 if s is None else s for s in spec["shape"]]}
               for name, spec in zip(subject.input_names, facts["specs"])]
     return {"config": {"build": False, "inputs": inputs},
-            "output_names": _torch_names(facts["outputs"]) if whole else subject.output_names}
+            "output_names": torch_names(facts["outputs"]) if whole
+            else numbered(facts["outputs"])}
 
 
 def _for_engines(described, job, candidate, subject, folder):
