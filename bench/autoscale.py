@@ -29,7 +29,7 @@ MEASURED = Model(a_s=0.0, c_s=2 / 93, start_s=10)
 RULES_S, HPA_S = 5, 10          # of each 15 s: scrape at 0, rules, then the HPA
 
 
-# ---- loads: seconds → requests a second ----
+# ---- loads: seconds → requests a second, for pods like the measured one ----
 
 def ramp(t):
     return 60 + 540 * min(max((t - 300) / 600, 0), 1)
@@ -46,6 +46,12 @@ def daily(t):
 
 
 LOADS = {"ramp": (ramp, 1800), "burst": (burst, 1800), "daily": (daily, 7200)}
+
+
+def scaled(load, seconds, model):
+    """The same for pods that are faster or slower: as many of them are needed."""
+    by = model.rate() / MEASURED.rate()
+    return lambda t: load(t) * by, seconds
 
 
 # ---- scalers: what they ask for, from what is known ----
@@ -220,8 +226,11 @@ def row(load, scaler, f):
 
 def learnt(url, name, model):
     """The line that a server has learnt of a model."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        text = answer.read(1 << 24).decode()
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text = answer.read(1 << 24).decode()
+    except (OSError, ValueError) as e:      # nobody there, no address, no text
+        sys.exit(f"autoscale: {url} cannot be read: {getattr(e, 'reason', e)}")
 
     def figure(family):
         found = re.search(rf'^{family}\{{model_name="{re.escape(name)}",.*\}} (\S+)$', text, re.M)
@@ -274,9 +283,11 @@ def main(arguments=None):
         for share, mean, p99 in waits(model, options):
             print(f"| {share:.0%} | {mean * 1e3:.0f} | {p99 * 1e3:.0f} |")
         return 0
+    if options.charts and not options.charts.is_dir():
+        sys.exit(f"autoscale: --charts: {options.charts} is no folder")
     print(HEAD)
     for name in options.load or LOADS:
-        load, seconds = LOADS[name]
+        load, seconds = scaled(*LOADS[name], model)
         courses = {}
         for scaler in options.scaler or SCALERS:
             course = run(model, load, seconds, scaler, options, options.seed)

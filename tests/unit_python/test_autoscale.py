@@ -204,6 +204,21 @@ def test_wrong_options(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
+def test_loads_are_as_large_as_the_pods():
+    slow = autoscale.replace(autoscale.MEASURED, c_s=0.2)
+    load, seconds = autoscale.scaled(*autoscale.LOADS["burst"], slow)
+    assert seconds == 1800
+    assert autoscale.needed(load(700), slow, 0.7) == \
+        autoscale.needed(autoscale.burst(700), autoscale.MEASURED, 0.7)
+
+
+@pytest.mark.parametrize("url,why", [("nonsense", "unknown url type"),
+                                     ("http://127.0.0.1:1/metrics", "refused")])
+def test_a_server_that_is_not_there(url, why):
+    with pytest.raises(SystemExit, match=why):
+        autoscale.learnt(url, "m", autoscale.MEASURED)
+
+
 def test_the_line_of_a_server(monkeypatch):
     page = "\n".join(f'{name}{{model_name="m",model_version="1.0",hostname="h",}} {value}'
                      for name, value in (("sconce_batch_seconds", "0.004"),
