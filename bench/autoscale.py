@@ -16,12 +16,13 @@ import random
 import re
 import sys
 import urllib.request
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from charts import draw
 from pods import Fleet, Model, Prometheus
-from scalers import SYNC_S, Hpa, Limits, by_average, by_resource, by_value
+from scalers import SYNC_S, Hpa, Keda, Limits, by_average, by_resource, by_value
 
 # EfficientNet-lite0 from a photograph, the archive as it is: 93 requests/s by 2 workers
 # (docs/performance.md). Batches gain nothing there, so all of it is per request.
@@ -45,7 +46,13 @@ def daily(t):
     return max(330 - 270 * math.cos(x) - 70 * math.cos(2 * x), 20)
 
 
-LOADS = {"ramp": (ramp, 1800), "burst": (burst, 1800), "daily": (daily, 7200)}
+def visits(t):
+    """Somebody for two minutes, and then nobody for thirteen."""
+    return 3 if t % 900 >= 780 else 0
+
+
+LOADS = {"ramp": (ramp, 1800), "burst": (burst, 1800), "daily": (daily, 7200),
+         "visits": (visits, 3600)}
 
 
 def scaled(load, seconds, model):
@@ -90,10 +97,25 @@ def wish_chart(k, o):
     return [by_average(k.utilizations, o.busy, there), by_average(k.waits, o.wait, there)]
 
 
-SCALERS = {"CPU": wish_cpu, "utilization": wish_utilization, "queue wait": wish_wait,
-           "utilization and wait": wish_both, "both, as the chart": wish_chart}
-# deploy/helm/sconce/values.yaml: at most twice as many in 15 s, a fifth fewer in a minute.
-BEHAVIOR = {"both, as the chart": {"up_pods": 0, "down_share": 0.2, "down_period_s": 60}}
+# Those of the chart grow to twice as many in 15 s at most, and shrink by a fifth in a minute
+# (deploy/helm/sconce/values.yaml).
+CHART = {"up_pods": 0, "down_share": 0.2, "down_period_s": 60}
+
+
+@dataclass
+class Scaler:
+    wishes: Callable
+    behavior: dict = field(default_factory=dict)
+    to_zero: bool = False       # by KEDA
+    holds: bool = False         # … and what stands in front keeps requests meanwhile
+
+
+SCALERS = {"CPU": Scaler(wish_cpu), "utilization": Scaler(wish_utilization),
+           "queue wait": Scaler(wish_wait), "utilization and wait": Scaler(wish_both),
+           "both, as the chart": Scaler(wish_chart, CHART)}
+TO_ZERO = {"one pod at least": SCALERS["both, as the chart"],
+           "KEDA, to zero": Scaler(wish_chart, CHART, True),
+           "KEDA, to zero, held in front": Scaler(wish_chart, CHART, True, True)}
 
 
 # ---- one run ----
@@ -150,20 +172,40 @@ class Meters:
         self.cpu_before = {key: values[0] for key, values in sample.items()}
 
 
+class Waker:
+    """KEDA between none and one: it asks for the requests of the last minute that what stands in
+    front has counted, as of its last scrape."""
+
+    def __init__(self, fleet):
+        self.fleet, self.keda, self.counted, self.active = fleet, Keda(), [], False
+
+    def look(self, second):
+        """How many pods there are to be, None: that is for the HPA."""
+        if second % SYNC_S == 0:
+            self.counted = [*self.counted, self.fleet.asked][-5:]
+            self.active = self.counted[-1] > self.counted[0]
+        if second % self.keda.poll_s:
+            return None
+        return self.keda.decide(second, self.fleet.count(), self.active)
+
+
 def run(model, load, seconds, scaler, options, seed=1):
-    rng = random.Random(seed)
+    rng, scaler = random.Random(seed), {**SCALERS, **TO_ZERO}[scaler]
     first = min(max(needed(load(0), model, options.busy), options.least), options.most)
-    fleet = Fleet(model, first, options.slo)
-    hpa = Hpa(Limits(least=options.least, most=options.most, **BEHAVIOR.get(scaler, {})))
-    meters = Meters(fleet)
+    fleet = Fleet(model, first, options.slo, scaler.holds)
+    hpa = Hpa(Limits(least=options.least, most=options.most, **scaler.behavior))
+    meters, waker = Meters(fleet), Waker(fleet)
     course = Course([], [], [], [])
     before = 0
     for second in range(seconds):
         fleet.run_until(second)
         fleet.look()
         meters.look(second)
-        if second % SYNC_S == HPA_S and second >= SYNC_S:
-            fleet.scale(hpa.decide(second, fleet.count(), SCALERS[scaler](meters.known, options)))
+        wanted = waker.look(second) if scaler.to_zero else None
+        if wanted is not None:
+            fleet.scale(wanted)
+        elif second % SYNC_S == HPA_S and second >= SYNC_S and fleet.count():
+            fleet.scale(hpa.decide(second, fleet.count(), scaler.wishes(meters.known, options)))
         for when in arrivals(load(second), second, rng):
             fleet.run_until(when)
             fleet.arrive()
@@ -259,7 +301,7 @@ def parse(arguments):
     p.add_argument("--waits", action="store_true",
                    help="instead: how long requests wait, by how busy workers are")
     p.add_argument("--load", action="append", choices=LOADS, help="only this")
-    p.add_argument("--scaler", action="append", choices=SCALERS, help="only this")
+    p.add_argument("--scaler", action="append", choices={**SCALERS, **TO_ZERO}, help="only this")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--charts", type=Path, metavar="FOLDER", help="write scaling-LOAD.svg there")
     p.add_argument("--suffix", default="", help="… with this behind LOAD")
@@ -289,7 +331,7 @@ def main(arguments=None):
     for name in options.load or LOADS:
         load, seconds = scaled(*LOADS[name], model)
         courses = {}
-        for scaler in options.scaler or SCALERS:
+        for scaler in options.scaler or (TO_ZERO if name == "visits" else SCALERS):
             course = run(model, load, seconds, scaler, options, options.seed)
             courses[scaler] = course
             print(row(name, scaler, figures(course, model, options)), flush=True)

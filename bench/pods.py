@@ -35,8 +35,11 @@ class Pod:
 
 
 class Fleet:
-    def __init__(self, model, pods, slo_s):
-        self.model, self.slo_s = model, slo_s
+    """`holds`: what stands in front keeps requests while there is no pod, and refuses none."""
+
+    def __init__(self, model, pods, slo_s, holds=False):
+        self.model, self.slo_s, self.holds = model, slo_s, holds
+        self.held, self.asked = [], 0
         self.now, self.events, self.turn = 0.0, [], 0
         self.pods = [self._pod(0) for _ in range(pods)]
         self.serving = list(self.pods)
@@ -70,6 +73,10 @@ class Fleet:
 
     def arrive(self):
         """A request goes to the next pod in turn."""
+        self.asked += 1
+        if not self.serving and self.holds:
+            self.held.append(self.now)
+            return
         if not self.serving:
             self.refused += 1
             return
@@ -116,8 +123,19 @@ class Fleet:
                 pod.counted_s = self.now
                 self.serving.append(pod)
         self.serving = [pod for pod in self.serving if not pod.leaving]
+        if self.serving and self.held:
+            self._release()
         self.pods = [pod for pod in self.pods
                      if not pod.leaving or pod.waiting or pod.idle < self.model.workers]
+
+    def _release(self):
+        """What was held goes to the first pod that is there, as far as its queue takes it."""
+        pod, n = self.serving[0], self.model.queue - len(self.serving[0].waiting)
+        pod.waiting.extend(self.held[:n])
+        self.refused += len(self.held[n:])
+        self.held.clear()
+        while pod.idle and pod.waiting:
+            self._begin(pod)
 
     # ---- what a scrape reads ----
 

@@ -105,10 +105,11 @@ class Hpa:
 
 @dataclass
 class Keda:
-    """Between none and one KEDA decides, by its own polls; beyond that the HPA does."""
-    poll_s: float = 30
+    """Between none and one KEDA decides, by its own polls; beyond that the HPA does. Figures are
+    the chart's."""
+    poll_s: int = 5
     cooldown_s: float = 300
-    active_at: float = -1       # when a trigger was active last
+    active_at: float = 0        # when a trigger was active last
 
     def decide(self, now, current, active):
         """0 or 1 pods to begin or end with; None: the HPA decides."""

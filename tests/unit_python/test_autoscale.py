@@ -90,6 +90,7 @@ def test_bounds_and_the_largest_wish():
 
 def test_keda_decides_between_none_and_one():
     keda = Keda()
+    assert keda.decide(0, 1, False) is None     # it has just begun
     assert keda.decide(0, 0, False) == 0
     assert keda.decide(30, 0, True) == 1
     assert keda.decide(60, 3, True) is None
@@ -202,6 +203,24 @@ def test_wrong_options(arguments, capsys):
         autoscale.parse(arguments)
     assert ended.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def to_zero(scaler):
+    options = autoscale.parse(["--load", "visits"])
+    load, seconds = autoscale.LOADS["visits"]
+    return autoscale.run(autoscale.MEASURED, load, seconds // 2, scaler, options)
+
+
+def test_to_zero_and_back():
+    """The first requests of a visit meet nobody, for as long as it takes to notice and to start."""
+    always, bare, held = (to_zero(name) for name in autoscale.TO_ZERO)
+    assert min(always.pods) == 1 and always.refused == 0
+    assert min(bare.pods) == 0 and bare.refused > 0
+    assert 2 * 3 * 10 < bare.refused < 2 * 3 * 60
+    assert held.refused == 0 and held.late > 0
+    assert 20 < held.worst_s < 60
+    assert held.answered == always.answered == bare.answered + bare.refused
+    assert sum(held.pods) < sum(always.pods) / 1.5
 
 
 def test_loads_are_as_large_as_the_pods():
