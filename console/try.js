@@ -9,6 +9,14 @@ import { field, h, say, show, toast } from "./dom.js";
 import { bytes, count, quoted, seconds } from "./format.js";
 
 const SHOWN = 256 * 1024; // bytes of an answer
+const BINARY = /^(image|audio|video)\//;
+const ENDINGS = {
+  "application/json": ".json",
+  "audio/wav": ".wav",
+  "image/jpeg": ".jpg",
+  "image/png": ".png",
+  "text/plain": ".txt",
+};
 const LONG = 400; // of a text in the command
 
 /** "queue;dur=1.5, batch;desc=\"4\"" as an object of numbers. */
@@ -49,6 +57,15 @@ export function command(look, version, input) {
   return words.join(" ");
 }
 
+/** What bytes without a type are, where they are a picture. */
+export function pictureType(piece) {
+  const begins = (at, ...wanted) => wanted.every((byte, i) => piece[at + i] === byte);
+  if (begins(0, 0x89, 0x50, 0x4e, 0x47)) return "image/png";
+  if (begins(0, 0xff, 0xd8, 0xff)) return "image/jpeg";
+  if (begins(0, 0x47, 0x49, 0x46, 0x38)) return "image/gif";
+  return begins(0, 0x52, 0x49, 0x46, 0x46) && begins(8, 0x57, 0x45, 0x42, 0x50) ? "image/webp" : "";
+}
+
 function pretty(text, type) {
   if (!/json/.test(type) && !/^\s*[[{]/.test(text)) return text;
   try {
@@ -60,7 +77,7 @@ function pretty(text, type) {
 
 export class Try {
   constructor(app, version) {
-    Object.assign(this, { app, version, file: null });
+    Object.assign(this, { app, version, file: null, urls: [] });
     this.makeInputs();
     this.makeAnswer();
     this.send = h("button", { type: "submit", class: "primary" }, "Send");
@@ -298,7 +315,7 @@ export class Try {
       this.status,
       `${head} in ${seconds(took)}, ${bytes(blob.size)}, ${type || "no content type"}`,
     );
-    this.drawBody(blob, text, type);
+    this.drawBody(blob, text, blob.type);
   }
 
   /** Reads it to its end, showing what is text as it comes. */
@@ -310,8 +327,9 @@ export class Try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
+      if (!type && !pieces.length) type = pictureType(value);
       pieces.push(value);
-      if (text.length < SHOWN && !/^(image|audio|video)\//.test(type)) {
+      if (text.length < SHOWN && !BINARY.test(type)) {
         text += decoder.decode(value, { stream: true });
         say(this.output, text.slice(0, SHOWN));
       }
@@ -320,14 +338,15 @@ export class Try {
   }
 
   drawBody(blob, text, type) {
-    if (this.answerUrl) URL.revokeObjectURL(this.answerUrl);
-    this.answerUrl = URL.createObjectURL(blob);
-    this.save.href = this.answerUrl;
-    this.save.download = `${this.version.name}-answer`;
+    for (const url of this.urls.splice(0)) URL.revokeObjectURL(url);
+    const urlOf = (content) => this.urls[this.urls.push(URL.createObjectURL(content)) - 1];
+    // What is saved is bytes: opened by mistake, it must be no page of this origin.
+    this.save.href = urlOf(blob.slice(0, blob.size, "application/octet-stream"));
+    this.save.download = `${this.version.name}-answer${ENDINGS[type.split(";")[0]] || ""}`;
     const picture = /^image\//.test(type);
-    if (picture) this.image.src = this.answerUrl;
+    if (picture) this.image.src = urlOf(blob);
     show(this.image, picture);
-    const strange = picture || text.includes("\u0000") || text.includes("\ufffd");
+    const strange = BINARY.test(type) || /[\u0000\ufffd]/.test(text);
     const cut = blob.size > SHOWN;
     show(this.save, strange || cut);
     show(this.output, !picture);

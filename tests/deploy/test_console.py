@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The console in Chromium, used as people use it."""
 
+import http.client
 import io
 import json
 import shlex
 import shutil
 import subprocess
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -16,11 +18,10 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-pytest.register_assert_rewrite("e2e.server")
-
-from e2e.archives import make_mar               # noqa: E402
-from e2e.conftest import server_factory         # noqa: E402
-from e2e.server import eventually               # noqa: E402
+# First: it says whose assertions are to be explained.
+from e2e.conftest import server_factory
+from e2e.archives import make_mar
+from e2e.server import eventually
 
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -79,6 +80,7 @@ class Browser:
         assert driver, "Chromium is missing: tools/setup.sh test"
         self.driver = webdriver.Chrome(options, webdriver.ChromeService(driver))
         self.page = None
+        self.more = []      # where else it may ask
 
     def open(self, server, path=""):
         self.page = f"http://127.0.0.1:{server.management}/console"
@@ -159,7 +161,7 @@ def browser(chromium):
     chromium.addresses()
     yield chromium
     assert chromium.complaints() == []
-    allowed = (chromium.page.removesuffix("/console"), "blob:", "data:", "about:blank")
+    allowed = (chromium.page.removesuffix("/console"), *chromium.more, "blob:", "data:", "about:")
     assert [url for url in chromium.addresses() if not url.startswith(allowed)] == []
     chromium.run("sessionStorage.clear(); localStorage.clear()")
 
@@ -320,6 +322,28 @@ def test_json(server, browser):
     assert run_command(browser.see(".command code").text) == {"told": {"it's": [1]}}
 
 
+def test_an_answer_that_is_a_picture_or_a_page(server, browser):
+    browser.open(server, "#/model/echo/1.0")
+    picture = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(picture, "PNG")
+    for body, media, shown in ((picture.getvalue(), "image/png", True),
+                               (b"<script>document.title=1</script>\0", "text/html", False)):
+        browser.run("""
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(arguments[0])], "f", { type: arguments[1] }));
+            document.querySelector(".drop").dispatchEvent(new DragEvent("drop",
+              { dataTransfer: data, bubbles: true, cancelable: true }));""", list(body), media)
+        browser.see("button", "Send").click()
+        browser.read(f"{len(body)} B, " if not shown else "200 OK")
+        save = browser.see("a", "Save the answer")
+        kind = browser.driver.execute_async_script("""const [url, done] = arguments;
+            const image = document.querySelector("img.output");
+            image.decode().catch(() => 0).then(() => done([image.hidden ? 0 : image.naturalWidth,
+              url.startsWith("blob:")]))""", save.get_attribute("href"))
+        assert kind == [30 if shown else 0, True]
+    assert browser.driver.title == "echo 1.0 · sconce"
+
+
 def test_an_error_is_shown_as_one(server, browser):
     assert server.manage("PUT", "/models/looks?min_worker=0&synchronous=true").ok
     try:
@@ -470,6 +494,55 @@ def test_a_server_that_is_gone(factory, browser, tmp_path):
     browser.read("Not reached")
     browser.read("The server does not answer. What you see is as it was last.")
     assert all("ERR_CONNECTION_REFUSED" in c["message"] for c in browser.complaints())
+
+
+class Prefix(BaseHTTPRequestHandler):
+    """A proxy that has the management address of `port` below /far/away."""
+
+    port = None
+
+    def forward(self):
+        path = self.path.removeprefix("/far/away")
+        assert path != self.path, f"{self.path} is not below the prefix"
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        upstream = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        upstream.request(self.command, path, body, dict(self.headers))
+        answer = upstream.getresponse()
+        content = answer.read()
+        upstream.close()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "transfer-encoding", "content-length"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = forward
+
+    def log_message(self, *_):
+        pass
+
+
+def test_behind_a_proxy_with_a_prefix(server, browser):
+    handler = type("Here", (Prefix,), {"port": server.management})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            root = f"http://localhost:{proxy.server_address[1]}/far/away"
+            browser.driver.get(root + "/console/")
+            browser.more.append(root)
+            browser.see("tbody th a", "looks").click()
+            browser.fill("Text", "[1]")
+            browser.see("button", "Send").click()
+            browser.read("200 OK")
+            assert browser.driver.current_url == root + "/console#/model/looks/1.0"
+            browser.driver.get("about:blank")
+        finally:
+            proxy.shutdown()
+            thread.join()
+    browser.open(server)
 
 
 # ---- what its modules compute ----

@@ -298,6 +298,9 @@ static void ask_simple(struct sim *s, struct sim_ask *a)
 		{ "GET", "/metrics", 200, 0 },
 		{ "OPTIONS", "/", 200, 405 },
 		{ "GET", "/%zz", 400, 0 },
+		{ "GET", "/console/api/figures", 200, 0 },
+		{ "GET", "/console/api/logs?lines=5", 200, 503 },
+		{ "GET", "/console/web/app.js", 200, 0 },
 	};
 	unsigned i = random_below(&s->random, ARRAY_LEN(asks));
 	struct buf body = BUF_INIT(SIM_REQUEST_MAX);

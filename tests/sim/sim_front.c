@@ -59,6 +59,7 @@ static void front_configure(struct sim *s)
 	front_set(s, "model_store", "%s/store", f->folder);
 	front_set(s, "tmp_dir", "%s", f->folder);
 	front_set(s, "python", "/nonexistent/python"); /* nobody looks for one */
+	front_set(s, "console_hosts", "simulated");
 	front_set(s, "number_of_gpu", "0");
 	front_set(s, "zygote", "off");
 	front_set(s, "disable_system_metrics", "true");
@@ -123,7 +124,7 @@ void front_start(struct sim *s)
 	f->api = api_create(&f->fleet, NULL);
 	front_limits(s, &limits);
 	f->net = net_create(&f->loop, &limits, &f->budget);
-	api_door_init(&f->door, f->api, API_ALL);
+	api_door_init(&f->door, f->api, API_ALL | API_CONSOLE);
 }
 
 static void front_drained(void *arg)
