@@ -23,6 +23,7 @@
 #include "loop/turn.h"
 
 #define FLEET_TICK_MS 100
+#define FLEET_LOOKUPS 2                       /* at once, of the four threads of the pool */
 #define FLEET_TRIM_TICKS 50                   /* idle memory goes back every 5 s … */
 #define FLEET_TRIM_BYTES ((uint64_t)64 << 20) /* … in portions that do not stall the loop */
 
@@ -126,6 +127,7 @@ static void fleet_tick(uv_timer_t *t)
 
 	TURN(t);
 	fleet_each_version(f, version_tick, now_ns);
+	fleet_registering_tick(f, now_ns);
 	gpus_refresh(&f->gpus, f->settings->metric_time_interval * NS_PER_S);
 	if (++f->tick_n % FLEET_TRIM_TICKS)
 		return;
@@ -238,6 +240,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	removals_init(&f->removals, loop);
 	removals_init(&f->sweeps, loop);
 	lane_init(&f->closings, loop);
+	lane_init_wide(&f->lookups, loop, FLEET_LOOKUPS);
 	list_init(&f->registering);
 	jobs_init(&f->jobs, loop, &f->children);
 	store_init(&f->store);

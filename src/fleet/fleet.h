@@ -42,6 +42,7 @@ struct fleet {
 	struct list leaving; /* struct farewell: versions that are gone but for their files */
 	struct removals removals, sweeps; /* of our own files; of what others have left */
 	struct lane closings;             /* of shared memory */
+	struct lane lookups;              /* of archives, in file systems that may hang */
 	struct list dirty;                /* versions with work to hand out, see version_touch() */
 	uv_check_t dispatch;              /* runs once all sockets of a turn have been read … */
 	uv_idle_t again; /* … and keeps the loop turning when a timer found work */

@@ -18,6 +18,7 @@
 #include "archive/allowed.h"
 #include "archive/bare.h"
 #include "archive/manifest.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "fleet/depends.h"
 #include "fleet/fetch.h"
@@ -119,13 +120,25 @@ static bool registering_may_go_on(const struct registering *g)
 	return g->wish.at_startup ? !g->fleet->stopping : !g->fleet->draining;
 }
 
-/* False: it is over, because the server stops. */
+/* False: it is over, because the server stops, or was given up. */
 static bool registering_goes_on(struct registering *g)
 {
+	unsigned long long limit_s = g->fleet->settings->unpack_stall_timeout;
+
+	if (g->given_up) {
+		registering_finish(g, 500, "InternalServerException", REGISTERING_STUCK, limit_s);
+		return false;
+	}
 	if (registering_may_go_on(g))
 		return true;
 	registering_finish(g, 503, "ServiceUnavailableException", "The server is stopping");
 	return false;
+}
+
+static void registering_look(struct registering *g, work_fn *run, work_fn *done)
+{
+	g->work_ns = clock_now_ns();
+	lane_add(&g->fleet->lookups, &g->work, run, done);
 }
 
 /* ---- the version is there: its workers ---- */
@@ -262,6 +275,7 @@ static void registering_examined(struct work *w)
 {
 	struct registering *g = container_of(w, struct registering, work);
 
+	g->work_ns = 0;
 	if (!registering_goes_on(g))
 		return;
 	if (g->wrong) {
@@ -409,7 +423,7 @@ static void registering_unpacked(void *arg, struct unpacked *u)
 	g->version_model = mem_strdup(g->version->model_name);
 	g->version_name = mem_strdup(g->version->name);
 	registering_apply(g, g->version, u);
-	work_start(g->fleet->loop, &g->work, registering_examine, registering_examined);
+	registering_look(g, registering_examine, registering_examined);
 }
 
 /* ---- where the archive is ---- */
@@ -454,6 +468,7 @@ static void registering_looked_up(struct work *w)
 	struct registering *g = container_of(w, struct registering, work);
 	struct source *s = &g->source;
 
+	g->work_ns = 0;
 	if (!registering_goes_on(g))
 		return;
 	if (!s->download && !s->path) {
@@ -534,6 +549,6 @@ struct registering *fleet_register(struct fleet *f, const struct registration *r
 	}
 	list_push_back(&f->registering, &g->link);
 	f->n_registering++;
-	work_start(f->loop, &g->work, registering_look_up, registering_looked_up);
+	registering_look(g, registering_look_up, registering_looked_up);
 	return g;
 }

@@ -50,6 +50,9 @@ void registering_leave(struct registering *g);
 /* All but those of the start end, at once for who asked. */
 void fleet_stop_registering(struct fleet *f);
 
+/* Gives up those that wait too long for a file system. */
+void fleet_registering_tick(struct fleet *f, uint64_t now_ns);
+
 /* A registration whose model is not there yet. */
 struct registering_view {
 	const char *name;    /* the archive's, once it has been read; before, as good as a guess */

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fleet/registering.h"
 
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "log/log.h"
+
 /* Registrations on their way, seen by others: who is not interested any more, and who asks. */
 
 void registering_leave(struct registering *g)
@@ -35,6 +40,38 @@ void fleet_stop_registering(struct fleet *f)
 {
 	list_for_each_safe (n, &f->registering)
 		registering_stop(container_of(n, struct registering, link));
+}
+
+/* ---- whose file system does not answer ---- */
+
+/* It ends when its thread comes back, if ever; who asked is told now. */
+static void registering_give_up(struct registering *g)
+{
+	unsigned long long limit_s = g->fleet->settings->unpack_stall_timeout;
+	void (*done)(void *arg, const struct outcome *o) = g->done;
+	char text[160];
+
+	snprintf(text, sizeof(text), REGISTERING_STUCK, limit_s);
+	log_warn("Registering %s failed: %s", g->url, text);
+	g->given_up = true;
+	g->done = NULL;
+	g->left = true;
+	if (done)
+		done(g->arg, &(struct outcome){ 500, "InternalServerException", text });
+}
+
+void fleet_registering_tick(struct fleet *f, uint64_t now_ns)
+{
+	uint64_t limit_ns = f->settings->unpack_stall_timeout * NS_PER_S;
+
+	list_for_each (n, &f->registering) {
+		struct registering *g = container_of(n, struct registering, link);
+
+		/* Of those of the start many may wait for each other. */
+		if (g->work_ns && now_ns - g->work_ns > limit_ns && !g->given_up &&
+		    !g->wish.at_startup)
+			registering_give_up(g);
+	}
 }
 
 /* ---- what can be told of it meanwhile ---- */

@@ -13,6 +13,8 @@ enum registering_step { STEP_LOOK_UP, STEP_DOWNLOAD, STEP_UNPACK, STEP_INSTALL, 
 struct registering {
 	struct list link; /* in the fleet's `registering` */
 	struct work work; /* of the pool */
+	uint64_t work_ns; /* since when it waits for that; 0: it does not */
+	bool given_up;    /* that took too long */
 	struct fleet *fleet;
 	enum registering_step step;
 	char *url, *model_name, *handler, *runtime, *suffix;
@@ -33,6 +35,10 @@ struct registering {
 	char *cause; /* why its workers do not load */
 	char *wrong; /* what the archive asks for cannot be */
 };
+
+#define REGISTERING_STUCK                                                                          \
+	"What the archive's folder has could not be looked up in %llu s (unpack_stall_timeout). "  \
+	"Does its disk answer?"
 
 /* Of a model that says nothing itself. `v` NULL: its archive has not been read. */
 unsigned registering_default_workers(const struct registering *g, const struct version *v);

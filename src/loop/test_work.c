@@ -116,12 +116,44 @@ static void test_done_may_add_more(void **state)
 	assert_int_equal(lane.n, 0);
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void example_wait(struct work *w)
+{
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+	container_of(w, struct example, work)->by = pthread_self();
+}
+
+/* What hangs keeps its own lane from going on, and nobody else. */
+static void test_a_wide_lane_leaves_the_others_their_threads(void **state)
+{
+	struct lane wide;
+
+	(void)state;
+	lane_init_wide(&wide, &loop, 2);
+	pthread_mutex_lock(&gate);
+	for (int i = 0; i < 8; i++)
+		lane_add(&wide, &example_create(i)->work, example_wait, example_done);
+	lane_add(&lane, &example_create(9)->work, example_run, example_done);
+	while (!n_done)
+		uv_run(&loop, UV_RUN_ONCE);
+	assert_int_equal(done[0], 9);
+	assert_int_equal(wide.n, 8);
+	pthread_mutex_unlock(&gate);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(n_done, 9);
+	lane_finish(&wide);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_runs_elsewhere_and_is_done_here, begin, end),
 		cmocka_unit_test_setup_teardown(test_lane_keeps_the_order, begin, end),
 		cmocka_unit_test_setup_teardown(test_done_may_add_more, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_wide_lane_leaves_the_others_their_threads,
+						begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

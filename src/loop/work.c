@@ -61,15 +61,21 @@ void work_start_named(uv_loop_t *loop, struct work *w, work_fn *run, work_fn *do
 
 void lane_init(struct lane *l, uv_loop_t *loop)
 {
+	lane_init_wide(l, loop, 1);
+}
+
+void lane_init_wide(struct lane *l, uv_loop_t *loop, unsigned places)
+{
 	l->loop = loop;
 	list_init(&l->waiting);
 	l->n = 0;
+	l->places = places;
 }
 
 void lane_add_named(struct lane *l, struct work *w, work_fn *run, work_fn *done, const char *name)
 {
 	work_init(w, l, run, done, name);
-	if (l->n++)
+	if (l->n++ >= l->places)
 		list_push_back(&l->waiting, &w->link);
 	else
 		work_queue(l->loop, w);

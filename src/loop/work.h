@@ -31,8 +31,9 @@ typedef void work_fn(struct work *w);
 
 struct lane {
 	uv_loop_t *loop;
-	struct list waiting; /* struct work, without the one that runs */
-	unsigned n;          /* with it */
+	struct list waiting; /* struct work, without those that run */
+	unsigned n;          /* with them */
+	unsigned places;     /* how many run at once */
 };
 
 /* All fields are the module's own. */
@@ -49,6 +50,9 @@ void work_start_named(uv_loop_t *loop, struct work *w, work_fn *run, work_fn *do
 #define work_start(loop, w, run, done) work_start_named(loop, w, run, done, #done)
 
 void lane_init(struct lane *l, uv_loop_t *loop);
+/* One that runs so many at a time, in no order: for what may hang, and then leaves it the rest of
+ * the pool's threads. */
+void lane_init_wide(struct lane *l, uv_loop_t *loop, unsigned places);
 /* As work_start(), but after all that was added before: their `done` has been called, too. */
 void lane_add_named(struct lane *l, struct work *w, work_fn *run, work_fn *done, const char *name);
 #define lane_add(l, w, run, done) lane_add_named(l, w, run, done, #done)

@@ -166,18 +166,36 @@ int unlinkat(int folder, const char *name, int flags)
         pause();
     return real(folder, name, flags);
 }
+
+char *realpath(const char *name, char *resolved)
+{
+    char *(*real)(const char *, char *) = dlsym(RTLD_NEXT, "realpath");
+
+    while (strstr(name, "hanging.mar"))
+        pause();
+    return real(name, resolved);
+}
 """
 
 
 def test_a_disk_that_hangs_does_not_hold_up_the_end(serve, tmp_path):
     make_mar(tmp_path, "echo", "echo.py")
+    make_mar(tmp_path, "hanging", "echo.py")
     source, library = tmp_path / "hanging.c", tmp_path / "hanging.so"
     source.write_text(HANGING)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-    server = serve(store=tmp_path, environment={"LD_PRELOAD": str(library),
-                                                "ASAN_OPTIONS": options.lstrip(":")})
+    server = serve(store=tmp_path, load_models="echo.mar", unpack_stall_timeout=1,
+                   no_config_snapshots=False, environment={"LD_PRELOAD": str(library),
+                                                           "ASAN_OPTIONS": options.lstrip(":")})
     assert server.predict("echo", b"x").status_code == 200
+    registering = [background(server.manage, "POST", "/models?url=hanging.mar") for _ in range(6)]
+    for future in registering:
+        assert_error(future.result(), 500, "InternalServerException",
+                     "What the archive's folder has could not be looked up in 1 s "
+                     "(unpack_stall_timeout). Does its disk answer?")
+    scaled = server.manage("PUT", "/models/echo?min_worker=1&synchronous=true")
+    assert scaled.status_code == 200   # and a thread has recorded it
     left = set((server.root / "tmp" / "models").iterdir())
     server.signal(signal.SIGTERM)
     assert server.wait(60) == 1
