@@ -6,7 +6,8 @@
 #include "base/util.h"
 
 #define COST_FORGET 0.95 /* weight of what was known when a batch is added */
-#define COST_ENOUGH 3.0  /* batches' worth of weight before it is believed */
+#define COST_FADE (4095.0 / 4096)
+#define COST_ENOUGH 3.0 /* batches' worth of weight before it is believed */
 #define GAP_FORGET 0.9
 #define GAP_FORGET_LONG 0.99
 #define GAP_MAX_NS 1e10 /* a pause is not a rate */
@@ -37,6 +38,11 @@ void batch_cost_learn(struct batch_cost *c, unsigned n, uint64_t took_ns)
 	c->sum_t = COST_FORGET * c->sum_t + t;
 	c->sum_nn = COST_FORGET * c->sum_nn + x * x;
 	c->sum_nt = COST_FORGET * c->sum_nt + x * t;
+}
+
+void batch_cost_frame(struct batch_cost *c, uint64_t took_ns)
+{
+	c->slow_ns = MAX(c->slow_ns * COST_FADE, (double)took_ns);
 }
 
 /* Least squares of t = a + c·n. False: too few batches, or of one size only. */

@@ -33,10 +33,13 @@ struct batch_cost {
 	double gap_ns;      /* mean time between arrivals, 0: unknown */
 	double long_gap_ns; /* over so many that bursts are level */
 	uint64_t last_arrival_ns;
+	double slow_ns; /* the slowest lately, which fades */
 };
 
 void batch_cost_arrival(struct batch_cost *c, uint64_t now_ns);
 void batch_cost_learn(struct batch_cost *c, unsigned n, uint64_t took_ns);
+/* All that was in a frame together took so long. */
+void batch_cost_frame(struct batch_cost *c, uint64_t took_ns);
 /* The estimate; false while too little is known. c_ns >= 0, a_ns >= 0. */
 bool batch_cost_get(const struct batch_cost *c, double *a_ns, double *c_ns);
 /* The same, false where batches of one size only are known. */

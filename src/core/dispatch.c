@@ -4,10 +4,11 @@
 #include "base/util.h"
 
 unsigned dispatch_frame_batches(const struct dispatch_policy *p, uint64_t estimate_ns,
-				unsigned queued_requests, unsigned batch_size, unsigned workers,
-				unsigned inflight_frames)
+				uint64_t slowest_ns, unsigned queued_requests, unsigned batch_size,
+				unsigned workers, unsigned inflight_frames)
 {
-	bool brief = p->frame_batching && estimate_ns && estimate_ns < DISPATCH_SHORT_NS;
+	bool brief = p->frame_batching && estimate_ns && estimate_ns < DISPATCH_SHORT_NS &&
+		     slowest_ns < DISPATCH_LONG_NS;
 	unsigned queued, share;
 
 	assert(batch_size > 0);
@@ -22,14 +23,29 @@ unsigned dispatch_frame_batches(const struct dispatch_policy *p, uint64_t estima
 	return MAX(share, 1);
 }
 
-unsigned dispatch_concurrent_batches(unsigned credits, unsigned inflight, bool exclusive,
-				     bool next_alone)
+unsigned dispatch_concurrent_batches(unsigned credits, unsigned inflight, unsigned running,
+				     unsigned next)
 {
-	if (exclusive || inflight >= credits)
+	unsigned most = credits;
+
+	if (inflight && !running != !next)
 		return 0;
-	if (next_alone)
-		return inflight ? 0 : 1;
-	return credits - inflight;
+	if (running)
+		most = MIN(most, running);
+	if (next)
+		most = MIN(most, next);
+	return inflight < most ? most - inflight : 0;
+}
+
+unsigned dispatch_beside(const struct request *r, const struct dispatch_death *d)
+{
+	unsigned n = 1;
+
+	if (!d->concurrent || r->retried)
+		return 1;
+	while (n * n < d->begun)
+		n++;
+	return n;
 }
 
 enum dispatch_fate dispatch_after_death(const struct request *r, const struct dispatch_death *d)
@@ -47,9 +63,12 @@ enum dispatch_fate dispatch_after_death(const struct request *r, const struct di
 		return FATE_FAIL;
 	if (!begun)
 		return FATE_REQUEUE;
-	if (!d->retry || late || (suspect && r->retried))
+	/* It was by itself, so it is the one. */
+	if (suspect && r->retried && (r->beside <= 1 || d->begun <= 1))
+		return FATE_FAIL;
+	if (!d->retry || late)
 		return FATE_FAIL;
 	/* A batch before the last had come to its end, only its answers were lost; one beside that
 	 * which hung has nothing to do with it. */
-	return suspect ? FATE_RETRY_ALONE : FATE_REQUEUE;
+	return suspect ? FATE_RETRY : FATE_REQUEUE;
 }

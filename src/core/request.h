@@ -67,7 +67,8 @@ struct request {
 	struct span grant;    /* reply memory it holds on its worker */
 	size_t encoded;       /* bytes that it takes in a frame to its worker */
 	unsigned unbegun;     /* deaths of workers that had it first, and had not begun it */
-	bool retried;         /* was begun once on a worker that died: runs alone */
+	bool retried;         /* was begun on a worker that died: runs in a batch of its own … */
+	unsigned beside;      /* … and so many such batches run at once, see dispatch_beside() */
 	bool answered;        /* some bytes of the answer went out: never retried */
 	bool cancelled;       /* nobody waits for it */
 	bool failing;         /* taken out of where it waited, about to be answered with an error */

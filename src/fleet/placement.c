@@ -35,20 +35,26 @@ static void placement_count(const struct version *other, const struct version *v
 			      other == v, load);
 }
 
-int placement_pick(const struct version *v)
+void placement_load(const struct version *v, struct devices_load *load)
 {
 	const struct fleet *f = v->fleet;
-	struct devices_load load = { 0 };
 
 	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;
 
 		list_for_each (l, &m->versions)
-			placement_count(container_of(l, struct version, link), v, &load);
+			placement_count(container_of(l, struct version, link), v, load);
 	}
 	list_for_each (l, &f->retired)
-		placement_count(container_of(l, struct version, link), v, &load);
-	return devices_pick(&v->devices, &load);
+		placement_count(container_of(l, struct version, link), v, load);
+}
+
+int placement_pick(const struct version *v, struct devices_load *load)
+{
+	int slot = devices_pick(&v->devices, load);
+
+	devices_count(&v->devices, slot, true, load);
+	return slot;
 }
 
 unsigned placement_cap(const struct version *v, unsigned wanted)

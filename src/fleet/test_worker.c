@@ -372,6 +372,54 @@ static void test_where_nothing_goes_on_any_may_be_why(void **state)
 	assert_true(second.retried);
 }
 
+static void runs_side_by_side(unsigned credits)
+{
+	rig_loads();
+	rig.w->async = true;
+	rig.w->credits = credits;
+}
+
+static void test_what_ran_side_by_side_is_run_again_in_groups(void **state)
+{
+	struct request r[9];
+	uint64_t wake_ns;
+
+	(void)state;
+	rig.settings.retry = true;
+	runs_side_by_side(16);
+	for (unsigned i = 0; i < ARRAY_LEN(r); i++) {
+		r[i] = rig_asked(i + 1, NULL);
+		rig_begins(&r[i]);
+	}
+	rig_notes(ARRAY_LEN(r));
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.queue.n, ARRAY_LEN(r));
+	rig_turn();
+	runs_side_by_side(16);
+	/* Three at once: a frame of them, and no fourth. */
+	assert_int_equal(worker_async_batches(rig.w), 3);
+	assert_int_equal(worker_run(rig.w, 3, clock_now_ns(), &wake_ns), 3);
+	assert_false(worker_has_credit(rig.w));
+	rig_answers(1, "true");
+	assert_int_equal(worker_async_batches(rig.w), 1);
+	rig_notes(3);
+	rig.w->failures = 0; /* so that the next start does not wait */
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.replies, 1);
+	assert_int_equal(rig.queue.n, ARRAY_LEN(r) - 1);
+	/* One of these two it was. */
+	rig_turn();
+	runs_side_by_side(16);
+	assert_int_equal(worker_async_batches(rig.w), 1);
+	assert_int_equal(rig_runs(), 1);
+	while (queue_first(&rig.queue))
+		queue_remove(&rig.queue, queue_first(&rig.queue));
+	rig_notes(1);
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.replies, 2);
+	assert_true(rig.last.error);
+}
+
 /* The answer of a short call waits for those of its frame: it is not why there is none. */
 static void test_of_a_frame_the_batch_that_runs_is_late(void **state)
 {
@@ -460,6 +508,7 @@ int main(void)
 		WORKER_TEST(test_one_that_streams_without_reading_is_alive),
 		WORKER_TEST(test_what_runs_beside_one_that_hangs_waits_again),
 		WORKER_TEST(test_where_nothing_goes_on_any_may_be_why),
+		WORKER_TEST(test_what_ran_side_by_side_is_run_again_in_groups),
 		WORKER_TEST(test_of_a_frame_the_batch_that_runs_is_late),
 		WORKER_TEST(test_one_that_is_not_made_yet_can_be_ended),
 		WORKER_TEST(test_a_start_that_fails_is_reported_from_the_loop),

@@ -2,6 +2,7 @@
 #include "fleet/version.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -187,7 +188,7 @@ void version_check_scaled(struct version *v)
 /* Told at the end of the turn, never from inside a change: who is told may want another one. */
 static void version_tell_scaled(struct version *v)
 {
-	static const struct version_outcome scaled = { .result = VERSION_SCALED };
+	struct version_outcome scaled = { .result = VERSION_SCALED, .workers = v->min_workers };
 
 	if (!v->scaled)
 		return;
@@ -206,22 +207,38 @@ unsigned version_places(const struct version *v)
 	return n;
 }
 
-/* The worker whose end costs least: one that is not serving, else one with the least to do. */
-static struct worker *version_spare(struct version *v)
+static int version_spare_first(const void *a, const void *b)
 {
-	struct worker *best = NULL;
+	const struct worker *x = *(struct worker *const *)a, *y = *(struct worker *const *)b;
+	bool x_ready = x->state == WORKER_READY, y_ready = y->state == WORKER_READY;
 
-	list_for_each (n, &v->workers) {
-		struct worker *w = container_of(n, struct worker, link);
+	if (x_ready != y_ready)
+		return x_ready ? 1 : -1;
+	if (x->n_flights != y->n_flights)
+		return x->n_flights < y->n_flights ? -1 : 1;
+	return x->id > y->id ? -1 : x->id < y->id; /* the youngest */
+}
 
-		if (w->state == WORKER_STOPPING)
-			continue;
-		if (!best || (best->state == WORKER_READY && w->state != WORKER_READY) ||
-		    (best->state == w->state && w->n_flights <= best->n_flights))
-			best = w;
+/* Those whose end costs least: that are not serving, then with the least to do. */
+static void version_send_away(struct version *v, unsigned n, uint64_t grace_ms)
+{
+	_cleanup_(freep) struct worker **all = NULL;
+	unsigned places = version_places(v), i = 0;
+
+	assert(n <= places);
+	if (!n)
+		return;
+	all = mem_zalloc(places * sizeof(struct worker *));
+	list_for_each (l, &v->workers) {
+		struct worker *w = container_of(l, struct worker, link);
+
+		if (w->state != WORKER_STOPPING)
+			all[i++] = w;
 	}
-	assert(best); /* there are some to spare */
-	return best;
+	qsort(all, places, sizeof(struct worker *), version_spare_first);
+	/* Stopping one may end it, and no other. */
+	for (i = 0; i < n; i++)
+		worker_stop(all[i], grace_ms);
 }
 
 static void version_too_few_gpus(struct version *v, version_done *done, void *arg)
@@ -241,6 +258,7 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 {
 	uint64_t grace = v->fleet->settings->unregister_model_timeout * 1000;
 	struct version_wait *w;
+	unsigned places, most;
 
 	v->min_workers = placement_cap(v, min);
 	v->max_workers = placement_cap(v, max);
@@ -261,8 +279,10 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 	/* TorchServe starts `min` and ends what is beyond `max`. */
 	if (v->native)
 		v->instances = MIN(MAX(v->instances, min), MAX(min, max));
-	while (version_places(v) > version_processes(v, MAX(min, max)))
-		worker_stop(version_spare(v), grace);
+	places = version_places(v);
+	most = version_processes(v, MAX(min, max));
+	if (places > most)
+		version_send_away(v, places - most, grace);
 	/* A place that was given up on gets another chance when somebody asks for workers. */
 	list_for_each_safe (n, &v->workers) {
 		struct worker *failed = container_of(n, struct worker, link);
@@ -270,8 +290,9 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 		if (failed->state == WORKER_FAILED)
 			worker_destroy(failed);
 	}
-	while (version_places(v) < version_processes(v, min))
-		version_add_worker(v);
+	places = version_places(v);
+	if (places < version_processes(v, min))
+		version_add_workers(v, version_processes(v, min) - places);
 	fleet_changed(v->fleet);
 	fleet_retune(v->fleet);
 	version_check_scaled(v);

@@ -93,6 +93,7 @@ struct version_outcome {
 	enum { VERSION_SCALED, VERSION_WORKER_FAILED, VERSION_UNREGISTERED } result;
 	int code;            /* of the failed worker: 500, 507; 503: the server is stopping */
 	const char *message; /* the reason; valid during the call */
+	unsigned workers;    /* scaled to: may be fewer than were asked for */
 };
 
 typedef void version_done(void *arg, const struct version_outcome *o);
@@ -175,8 +176,8 @@ void version_maybe_stopped(struct version *v);
 /* A handler looks at the first request of a batch for what all of it is to be; what a client has
  * written in the headers of its own must not decide for others. */
 void version_read_operation(struct request *r);
-/* Makes one more and starts it. */
-void version_add_worker(struct version *v);
+/* Makes so many more and starts them. */
+void version_add_workers(struct version *v, unsigned n);
 /* How many batches the next frame for `w` may carry. */
 unsigned version_frame_batches(struct version *v, const struct worker *w);
 /* Tells those who wait for workers, all of them, or if there are enough. */

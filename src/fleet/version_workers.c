@@ -79,7 +79,7 @@ static void version_fall_back(struct version *v, const char *message)
 	log_info("Model %s version %s is served by its handler %s, not by an engine: %s",
 		 v->model_name, v->name, v->handler, v->path_reason);
 	for (unsigned i = 0; i < v->min_workers; i++)
-		version_add_worker(v);
+		version_add_workers(v, 1);
 	fleet_changed(v->fleet);
 	fleet_retune(v->fleet);
 	version_touch(v);
@@ -157,12 +157,12 @@ static unsigned version_worker_take(void *owner, struct worker *w, size_t bytes_
 	return version_take(owner, w, bytes_max, now_ns, out, ret_wake_ns);
 }
 
-static bool version_next_alone(void *owner)
+static unsigned version_next_beside(void *owner)
 {
 	const struct version *v = owner;
 	const struct request *next = queue_first(&v->queue);
 
-	return next && next->retried;
+	return next && next->retried ? next->beside : 0;
 }
 
 static void version_worker_gives_back(void *owner, struct request *r)
@@ -233,7 +233,7 @@ static const struct worker_owner_ops version_owner = {
 	.gone = version_worker_gone,
 	.touch = version_worker_touch,
 	.take = version_worker_take,
-	.next_alone = version_next_alone,
+	.next_beside = version_next_beside,
 	.give_back = version_worker_gives_back,
 	.release = version_worker_released,
 	.timed = version_worker_timed,
@@ -248,22 +248,7 @@ static const struct worker_owner_ops version_owner = {
 
 /* ---- what they are told ---- */
 
-static unsigned version_free_index(const struct version *v)
-{
-	_cleanup_(freep) bool *used = NULL;
-	unsigned n = 0, index = 0;
-
-	list_for_each (l, &v->workers)
-		n++;
-	used = mem_zalloc((n + 1) * sizeof(*used));
-	list_for_each (l, &v->workers)
-		used[MIN(container_of(l, struct worker, link)->index, n)] = true;
-	while (index < n && used[index])
-		index++;
-	return index;
-}
-
-void version_add_worker(struct version *v)
+static void version_add_worker(struct version *v, unsigned index, struct devices_load *load)
 {
 	struct worker_model m = {
 		.name = v->model_name,
@@ -287,11 +272,29 @@ void version_add_worker(struct version *v)
 		.optimized_lost = &v->optimized_lost,
 	};
 	struct worker *w = worker_create(&v->fleet->workers, &version_owner, v, &m,
-					 v->fleet->next_worker++, version_free_index(v),
-					 placement_pick(v));
+					 v->fleet->next_worker++, index, placement_pick(v, load));
 
 	list_push_back(&v->workers, &w->link);
 	worker_start_soon(w);
+}
+
+void version_add_workers(struct version *v, unsigned n)
+{
+	_cleanup_(freep) bool *used = NULL;
+	struct devices_load load = { 0 };
+	unsigned all = n, index = 0;
+
+	list_for_each (l, &v->workers)
+		all++;
+	used = mem_zalloc((all + 1) * sizeof(*used));
+	list_for_each (l, &v->workers)
+		used[MIN(container_of(l, struct worker, link)->index, all)] = true;
+	placement_load(v, &load);
+	for (unsigned i = 0; i < n; i++) {
+		while (used[index])
+			index++;
+		version_add_worker(v, index++, &load);
+	}
 }
 
 unsigned version_frame_batches(struct version *v, const struct worker *w)
@@ -299,6 +302,6 @@ unsigned version_frame_batches(struct version *v, const struct worker *w)
 	if (w->async)
 		return worker_async_batches(w);
 	return dispatch_frame_batches(&v->dispatch, batch_cost_estimate(&v->cost, 1),
-				      version_waiting(v), v->policy.batch_size,
-				      version_idle_workers(v), w->n_frames);
+				      (uint64_t)v->cost.slow_ns, version_waiting(v),
+				      v->policy.batch_size, version_idle_workers(v), w->n_frames);
 }

@@ -81,7 +81,7 @@ void worker_check(const struct worker *w)
 	/* Only what has loaded may have been given anything, and into its own memory. */
 	assert(!w->n_flights || (w->memory && w->state >= WORKER_READY && running));
 	assert(!w->n_flights || w->n_flights <= w->next_seq);
-	assert(!w->exclusive || w->n_flights);
+	assert(!w->beside || w->n_flights);
 }
 
 void worker_memory_unref(struct worker_memory *m)

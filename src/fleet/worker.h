@@ -95,8 +95,8 @@ struct worker_owner_ops {
 	/* The next batch of at most `bytes_max`, as batch_take(). */
 	unsigned (*take)(void *owner, struct worker *w, size_t bytes_max, uint64_t now_ns,
 			 struct batch *out, uint64_t *ret_wake_ns);
-	/* What waits longest must run alone. */
-	bool (*next_alone)(void *owner);
+	/* How many of its like may run beside what waits longest, itself included; 0: anything. */
+	unsigned (*next_beside)(void *owner);
 	/* A request waits again, at the head of the queue: it was taken, but not begun. */
 	void (*give_back)(void *owner, struct request *r);
 	/* A request is about to have its final reply. */
@@ -170,7 +170,7 @@ struct worker {
 	uint64_t next_seq;
 	unsigned credits;   /* batches at once: 1, or k for one that runs them side by side */
 	bool async;         /* it does: an async handler, or continuous batching */
-	bool exclusive;     /* what it runs now must be alone */
+	unsigned beside;    /* so many may run now; 0: it runs nothing that is suspected */
 	uint32_t *segments; /* inbound segments it has been sent */
 	unsigned n_segments;
 	unsigned threads;         /* it was last told to use, for all its instances */

@@ -4,7 +4,8 @@
 /*
  * What becomes of the requests a dead worker had. What it had not begun goes back to the head of
  * the queue in the old order; what it had begun is run once more, alone, where that is allowed; so
- * a poisonous request kills at most two workers and then fails by itself. Where we have ended it
+ * a poisonous request kills at most two workers and then fails by itself. Of many that ran side by
+ * side each runs in a small group first, and then alone: that makes three. Where we have ended it
  * for one of many that hung, it is known which: the others wait again, to run side by side.
  */
 
@@ -42,9 +43,10 @@ static void worker_report_request(const struct worker *w, const struct request *
 	struct log_subject about = tracer_subject(r->uuid, r->trace);
 
 	worker_trace_died(w, r, fate, blame->log, clock_now_ns());
-	if (fate == FATE_RETRY_ALONE)
+	if (fate == FATE_RETRY)
 		log_about(LOG_SERVER, LOG_WARN, w->label, "sconce.worker", &about,
-			  "Request %s is run once more, alone: %s", r->uuid, blame->log);
+			  "Request %s is run once more, %s: %s", r->uuid,
+			  r->beside > 1 ? "beside few" : "alone", blame->log);
 	else if (fate == FATE_FAIL)
 		log_about(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", &about,
 			  "Request %s fails: %s", r->uuid, blame->log);
@@ -61,7 +63,7 @@ static void worker_settle_request(struct worker *w, struct request *r, enum disp
 		fate = FATE_FAIL;
 	worker_report_request(w, r, fate, blame);
 	switch (fate) {
-	case FATE_RETRY_ALONE:
+	case FATE_RETRY:
 		r->retried = true;
 		metric_add(w->model.metrics->retries, 1);
 		/* fall through */
@@ -104,8 +106,10 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 		list_remove(n);
 		r->unbegun += death->first && r->batch > death->started_batch;
 		/* One that we stopped ourselves has nothing against its requests. */
-		if (w->state == WORKER_STOPPING && !fl->late && fate == FATE_RETRY_ALONE)
+		if (w->state == WORKER_STOPPING && !fl->late && fate == FATE_RETRY)
 			fate = FATE_REQUEUE;
+		if (fate == FATE_RETRY)
+			r->beside = dispatch_beside(r, death);
 		worker_settle_request(w, r, fate, &blame);
 	}
 	fl->left = 0;
@@ -117,6 +121,16 @@ static void worker_settle_flight(struct worker *w, struct flight *fl,
 static bool worker_went_on(const struct worker *w, uint64_t now_ns)
 {
 	return now_ns < w->progress_ns + w->model.response_timeout_s * NS_PER_S / 2;
+}
+
+/* Batches that ran side by side. */
+static unsigned worker_begun(const struct worker *w, uint64_t started)
+{
+	unsigned n = 0;
+
+	list_for_each (l, &w->flights)
+		n += container_of(l, struct flight, link)->seq <= started;
+	return n;
 }
 
 void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t now_ns)
@@ -131,6 +145,7 @@ void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t
 	int code = worker_death_status(w, status);
 	struct list *n;
 
+	death.begun = worker_begun(w, death.started_batch);
 	worker_count_busy(w, now_ns);
 	while ((n = list_last(&w->flights))) {
 		struct flight *fl = container_of(n, struct flight, link);

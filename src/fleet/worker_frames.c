@@ -383,6 +383,8 @@ static void worker_finish_flights(struct worker *w, struct list *finished, uint6
 		batches++;
 		requests += container_of(m, struct flight, link)->n;
 	}
+	if (batches)
+		batch_cost_frame(w->model.cost, busy_ns);
 	while ((n = list_pop(finished))) {
 		struct flight *fl = container_of(n, struct flight, link);
 

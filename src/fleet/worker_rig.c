@@ -56,10 +56,12 @@ static unsigned owner_take(void *owner, struct worker *w, size_t bytes_max, uint
 	return batch_take(&p, &rig.cost, &rig.queue, now_ns, out, ret_wake_ns);
 }
 
-static bool owner_next_alone(void *owner)
+static unsigned owner_next_beside(void *owner)
 {
+	const struct request *next = queue_first(&rig.queue);
+
 	(void)owner;
-	return false;
+	return next && next->retried ? next->beside : 0;
 }
 
 static void owner_give_back(void *owner, struct request *r)
@@ -110,7 +112,7 @@ static const struct worker_owner_ops owner_ops = {
 	.gone = owner_gone,
 	.touch = owner_touch,
 	.take = owner_take,
-	.next_alone = owner_next_alone,
+	.next_beside = owner_next_beside,
 	.give_back = owner_give_back,
 	.release = owner_release,
 	.timed = owner_answered,

@@ -25,8 +25,8 @@
 
 unsigned worker_async_batches(const struct worker *w)
 {
-	return dispatch_concurrent_batches(w->credits, w->n_flights, w->exclusive,
-					   w->ops->next_alone(w->owner));
+	return dispatch_concurrent_batches(w->credits, w->n_flights, w->beside,
+					   w->ops->next_beside(w->owner));
 }
 
 bool worker_has_credit(const struct worker *w)
@@ -41,7 +41,7 @@ unsigned worker_free_places(const struct worker *w)
 	if (w->state != WORKER_READY || w->killed)
 		return 0;
 	if (w->async)
-		return dispatch_concurrent_batches(w->credits, w->n_flights, w->exclusive, false);
+		return dispatch_concurrent_batches(w->credits, w->n_flights, w->beside, 0);
 	return w->n_frames == 0;
 }
 
@@ -215,7 +215,8 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		r->spoiled = false;
 		worker_trace_sent(w, r, now_ns);
 		worker_put_request(fw, r, index);
-		w->exclusive = w->exclusive || (w->async && r->retried);
+		if (w->async && r->retried)
+			w->beside = w->beside ? MIN(w->beside, r->beside) : r->beside;
 		metric_observe(w->model.metrics->queue_seconds,
 			       (double)(now_ns - r->queued_ns) / 1e9);
 		if (w->model.metrics->prediction_time.form)
@@ -227,10 +228,10 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 	list_push_back(&w->flights, &fl->link);
 }
 
-/* Another batch in this frame? What must run alone has a frame of its own. */
+/* Another batch in this frame? */
 static bool worker_goes_on(const struct worker *w, const struct frame_writer *fw)
 {
-	return fw->n < FRAME_SOFT && !(w->async && (w->exclusive || w->ops->next_alone(w->owner)));
+	return fw->n < FRAME_SOFT && (!w->async || worker_async_batches(w));
 }
 
 unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_t *ret_wake_ns)
@@ -277,7 +278,8 @@ void worker_flight_done(struct worker *w, struct flight *fl)
 	worker_count_busy(w, w->progress_ns);
 	w->n_flights--;
 	w->n_frames -= fl->last_of_frame;
-	w->exclusive = w->exclusive && w->n_flights;
+	if (!w->n_flights)
+		w->beside = 0;
 	list_remove(&fl->link);
 	/* Where one runs at a time, the next begins now. */
 	next = list_first(&w->flights);
