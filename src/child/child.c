@@ -60,6 +60,7 @@ int children_init(struct children *cs, uv_loop_t *loop)
 	*cs = (struct children){ 0 };
 	list_init(&cs->all);
 	getrlimit(RLIMIT_NOFILE, &cs->files);
+	cs->files.rlim_cur = MAX(cs->files.rlim_cur, MIN(cs->files.rlim_max, CHILDREN_FILES_MIN));
 	cs->sigchld.data = cs;
 	uv_signal_init(loop, &cs->sigchld);
 	uv_unref((uv_handle_t *)&cs->sigchld);

@@ -5,7 +5,8 @@
  * Child processes of the front: starting them, and being told of their end. Ends come from SIGCHLD
  * and waitpid(), never from end-of-file, because a child's own child may hold the socket. Every
  * child runs in a session of its own, dies with the front (PDEATHSIG), is killed as a group, and
- * may open as many files as the front could when this began. Loop thread only.
+ * may open as many files as the front could when this began, unless that is too few. Loop
+ * thread only.
  */
 
 #include <stdbool.h>
@@ -16,6 +17,7 @@
 #include "base/list.h"
 
 #define CHILDREN_STRAYS 64
+#define CHILDREN_FILES_MIN 64           /* with fewer none gets as far as its main() */
 #define CHILD_STATUS_UNKNOWN (255 << 8) /* as if it had exited with 255 */
 
 struct children {

@@ -153,8 +153,16 @@ static void banner_sources(const struct settings *s)
 			 s->snapshot_unused);
 }
 
+static void banner_limits(const struct settings *s)
+{
+	if (s->default_workers_per_model > VERSION_WORKERS_MAX)
+		log_warn("default_workers_per_model is %llu: a model has %d workers at most",
+			 (unsigned long long)s->default_workers_per_model, VERSION_WORKERS_MAX);
+}
+
 void banner_log(const struct fleet *f)
 {
+	banner_limits(f->settings);
 	banner_surroundings(f);
 	banner_places(f->settings);
 	banner_settings(f->settings);

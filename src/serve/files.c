@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/files.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 
+#include "base/err.h"
 #include "base/util.h"
 #include "log/log.h"
 
+#define FILES_MIN 128 /* listeners, logs, a worker, a child that unpacks, some connections */
 #define FILES_OF_WORKERS UINT64_C(2048) /* and logs, models, children: hundreds of workers */
 
 /* A body above half a segment has memory of its own. Promised and used, that is twice the budget
@@ -13,6 +16,19 @@
 static uint64_t files_of_bodies(const struct settings *s)
 {
 	return 2 * (2 * s->memory_budget / (s->pool_segment_size / 2));
+}
+
+int files_check(struct buf *why)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_max >= FILES_MIN)
+		return 0;
+	buf_printf(why,
+		   "no more than %llu files may be open here, %d are needed at least. Raise the "
+		   "limit (ulimit -Hn, LimitNOFILE)",
+		   (unsigned long long)l.rlim_max, FILES_MIN);
+	return err_origin(-EMFILE);
 }
 
 unsigned files_for_connections(const struct settings *s)

@@ -7,8 +7,11 @@
  * everything else cannot need.
  */
 
+#include "base/buf.h"
 #include "config/settings.h"
 
+/* -EMFILE with a sentence where there are so few that nothing would work. */
+int files_check(struct buf *why);
 /* Raises the soft limit to the hard one (child.h gives children the old one back). Returns how many
  * connections there may be; a warning is logged when that is less than max_connections. */
 unsigned files_for_connections(const struct settings *s);

@@ -410,7 +410,9 @@ static int serve_go(struct settings *settings, int ready_fd, const struct dev_pl
 	uv_loop_init(&s.loop);
 	turn_init(&s.turn, &s.loop, settings->loop_stall_warning_ms * NS_PER_MS, serve_turned, &s);
 	serve_watch_signals(&s);
-	r = startup_check(settings, &why);
+	r = files_check(&why);
+	if (!r)
+		r = startup_check(settings, &why);
 	if (!r)
 		r = serve_build(&s, &why);
 	if (!r)

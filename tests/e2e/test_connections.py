@@ -200,6 +200,19 @@ def test_the_limit_of_open_files_is_raised_for_us_and_not_for_handlers(serve, tm
     assert "there will be 2000 connections at most" in server.console
 
 
+def test_children_get_as_many_files_as_they_cannot_do_without(serve, tmp_path):
+    server = serve(store=fill(tmp_path / "store"), files=(24, 4000))
+    assert limit_of(server.worker_pids("echo")[0]) == ["64", "4000"]
+
+
+def test_a_limit_of_open_files_with_which_nothing_works(serve, tmp_path):
+    server = serve(store=fill(tmp_path / "store"), files=(24, 24), wait=False)
+    assert server.wait() == 1
+    server.ended = True
+    assert ("sconce: cannot start: no more than 24 files may be open here, 128 are needed at "
+            "least. Raise the limit (ulimit -Hn, LimitNOFILE)\n") in server.console
+
+
 @pytest.mark.parametrize("files", [(300, 300), (64, 2000)])
 def test_one_client_does_not_take_every_descriptor(serve, tmp_path, files):
     """Whoever opens as many connections as it can gets no more than its share: others are served,
