@@ -21,7 +21,6 @@ struct waiting {
 	int status;           /* of what is told when it is recorded */
 	char *text;
 	char *model, *version; /* version NULL: none was named */
-	unsigned workers;
 };
 
 static struct waiting *waiting_create(struct call *c, struct slice model, struct slice version)
@@ -232,7 +231,7 @@ void management_register(struct call *c)
 	r.batch_size = args_integer(&args, "batch_size", -1);
 	r.max_batch_delay_ms = args_integer(&args, "max_batch_delay", -1);
 	r.latency_goal_ms = args_integer(&args, "latency_goal_ms", -1);
-	r.initial_workers = MIN(args_integer(&args, "initial_workers", -1), VERSION_WORKERS_MAX);
+	r.initial_workers = args_integer(&args, "initial_workers", -1);
 	r.response_timeout_s = args_integer(&args, "response_timeout", -1);
 	r.startup_timeout_s = args_integer(&args, "startup_timeout", -1);
 	r.synchronous = args_bool(&args, "synchronous", true);
@@ -240,6 +239,11 @@ void management_register(struct call *c)
 	args_finish(&args);
 	if (!r.url.p) {
 		call_error(c, 400, "BadRequestException", "Parameter url is required.");
+		return;
+	}
+	if (r.initial_workers > VERSION_WORKERS_MAX) {
+		call_error(c, 400, "BadRequestException", "initial_workers must be at most %d.",
+			   VERSION_WORKERS_MAX);
 		return;
 	}
 	w = waiting_create(c, r.url, SLICE_NULL);
@@ -257,7 +261,7 @@ static void scale_done(void *arg, const struct version_outcome *o)
 	struct waiting *w = arg;
 
 	if (o->result == VERSION_SCALED) {
-		waiting_tell(w, 200, "Workers scaled to %u for model: %s%s%s", w->workers, w->model,
+		waiting_tell(w, 200, "Workers scaled to %u for model: %s%s%s", o->workers, w->model,
 			     w->version ? ", version: " : "", w->version ? w->version : "");
 		return;
 	}
@@ -284,7 +288,6 @@ static void scale_run(struct call *c, struct version *v, struct slice version, i
 		waiting_tell(w, 202, "Processing worker updates...");
 		return;
 	}
-	w->workers = (unsigned)min;
 	version_scale(v, (unsigned)min, (unsigned)max, scale_done, w);
 }
 

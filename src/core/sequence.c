@@ -13,6 +13,7 @@ void sequences_init(struct sequences *s, const struct sequence_policy *policy)
 	map_init(&s->all);
 	map_init(&s->expired);
 	list_init(&s->ready);
+	list_init(&s->losing);
 	list_init(&s->stranded);
 	list_init(&s->overdue);
 }
@@ -32,6 +33,7 @@ static struct sequence *sequence_open(struct sequences *s, struct slice id, uint
 	memcpy(q->id, id.p, id.n);
 	list_init(&q->ready);
 	list_init(&q->requests);
+	list_init(&q->losing);
 	map_set(&s->all, id, q);
 	return q;
 }
@@ -96,12 +98,21 @@ static void sequence_free(struct sequences *s, struct sequence *q)
 {
 	assert(!q->n && !q->running);
 	list_remove(&q->ready);
+	list_remove(&q->losing);
 	map_remove(&s->all, sequence_id(q));
 	if (q->touched && !q->ending)
 		sequences_remember(s, sequence_id(q));
 	if (s->freed && q->place && q->touched)
 		s->freed(s->arg, q);
 	free(q);
+}
+
+static void sequence_set_lost(struct sequences *s, struct sequence *q, bool lost)
+{
+	q->lost = lost;
+	list_remove(&q->losing);
+	if (lost)
+		list_push_back(&s->losing, &q->losing);
 }
 
 /* When it is over if nothing more happens in it. */
@@ -159,11 +170,11 @@ static bool sequences_room(struct sequences *s, uint64_t now_ns)
 	sequences_sweep(s, now_ns);
 	if (s->all.n < s->policy.max_sequences)
 		return true;
-	map_for_each (e, &s->all) {
-		struct sequence *q = e->value;
+	list_for_each (n, &s->losing) {
+		struct sequence *q = container_of(n, struct sequence, losing);
 
 		/* What it began may still run at a place that is going away. */
-		if (!q->lost || q->n || q->running)
+		if (q->n || q->running)
 			continue;
 		sequences_remember(s, sequence_id(q));
 		sequence_free(s, q);
@@ -185,7 +196,7 @@ static struct sequence *sequences_find(struct sequences *s, struct slice id, uin
 	return q;
 }
 
-static int sequence_admits(const struct sequences *s, struct sequence *q, struct request *r,
+static int sequence_admits(struct sequences *s, struct sequence *q, struct request *r,
 			   uint64_t now_ns)
 {
 	bool late = s->policy.timeout_ns && now_ns >= q->opened_ns + s->policy.timeout_ns;
@@ -198,7 +209,8 @@ static int sequence_admits(const struct sequences *s, struct sequence *q, struct
 		return SEQUENCE_FULL;
 	r->sequence_anew = q->lost;
 	if (over) {
-		q->lost = q->ending = false;
+		sequence_set_lost(s, q, false);
+		q->ending = false;
 		q->opened_ns = now_ns;
 	}
 	return 0;
@@ -216,7 +228,7 @@ int sequences_push(struct sequences *s, struct request *r, uint64_t now_ns)
 		return SEQUENCE_TOO_MANY;
 	if (!q) {
 		q = sequence_open(s, r->sequence_id, now_ns);
-		q->lost = sequences_remembers(s, r->sequence_id);
+		sequence_set_lost(s, q, sequences_remembers(s, r->sequence_id));
 	}
 	refused = sequence_admits(s, q, r, now_ns);
 	if (refused)
@@ -260,7 +272,7 @@ static void sequence_strand(struct sequences *s, struct sequence *q)
 		r->failing = true;
 		list_push_back(&s->stranded, n);
 	}
-	q->lost = true;
+	sequence_set_lost(s, q, true);
 }
 
 void sequences_remove(struct sequences *s, struct request *r, uint64_t now_ns)
@@ -371,7 +383,7 @@ static void sequence_lose(struct sequences *s, struct sequence *q, uint64_t now_
 	s->n_waiting -= q->n;
 	q->n = 0;
 	q->place = NULL;
-	q->lost = true;
+	sequence_set_lost(s, q, true);
 	q->losses++;
 	q->touched = false;
 	q->used_ns = now_ns;

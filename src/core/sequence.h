@@ -30,6 +30,7 @@ struct sequence_policy {
 struct sequence {
 	struct list ready;    /* in sequences.ready: something waits and may go */
 	struct list requests; /* waiting */
+	struct list losing;   /* in sequences.losing, while it is lost */
 	void *place;          /* NULL: none yet */
 	unsigned n, running;
 	unsigned losses; /* how often it was lost */
@@ -50,6 +51,7 @@ struct sequences {
 	struct map expired;   /* hashes of ids, oldest first */
 	uint64_t deadline_ns; /* no waiting request's passes before */
 	struct list ready;
+	struct list losing;   /* struct sequence: those that are lost, in that order */
 	struct list stranded; /* requests without a lane: to be answered with an error */
 	struct list overdue;  /* … and those that have waited too long, on their way out */
 	unsigned n_waiting;

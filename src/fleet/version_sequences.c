@@ -6,6 +6,8 @@
  * worker, and all others in the common queue.
  */
 
+#include <limits.h>
+
 #include "base/clock.h"
 #include "fleet/fleet.h"
 #include "fleet/worker.h"
@@ -39,6 +41,15 @@ unsigned version_waiting(const struct version *v)
 	return v->queue.n + v->sequences.n_waiting;
 }
 
+/* A worker's batch has one of each. */
+static unsigned version_max_sequences(const struct version *v)
+{
+	uint64_t at_once = (uint64_t)v->max_workers * v->batch_size;
+
+	return (unsigned)MIN(MAX((uint64_t)MAX(v->manifest.max_num_sequence, 1), at_once),
+			     UINT_MAX);
+}
+
 int version_enqueue(struct version *v, struct request *r, uint64_t now_ns)
 {
 	int refused;
@@ -49,8 +60,7 @@ int version_enqueue(struct version *v, struct request *r, uint64_t now_ns)
 	 */
 	if (!v->sequences.policy.idle_ns)
 		return VERSION_SEQUENCE_REFUSED;
-	v->sequences.policy.max_sequences = MAX((unsigned)MAX(v->manifest.max_num_sequence, 1),
-						v->max_workers * v->batch_size);
+	v->sequences.policy.max_sequences = version_max_sequences(v);
 	refused = sequences_push(&v->sequences, r, now_ns);
 	return refused ? VERSION_SEQUENCE_REFUSED : 0;
 }

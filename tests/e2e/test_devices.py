@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from e2e.archives import make_mar
-from e2e.server import eventually
+from e2e.server import assert_status, eventually
 
 NVIDIA_SMI = '''#!/bin/sh
 case "$1" in
@@ -139,6 +139,8 @@ def test_parallel_level_strides(server, model):
     assert sorted(s["environment"]["CUDA_VISIBLE_DEVICES"] for s in seen) == ["0,1", "2,3"]
     # A process counts the GPUs that it sees.
     assert [s["gpu_id"] for s in seen] == [0, 0]
+    scaled = server.manage("PUT", "/models/strides?min_worker=3&synchronous=true")
+    assert_status(scaled, 200, "Workers scaled to 2 for model: strides")   # what is, not what was
 
 
 def test_parallel_level_with_device_ids(server, model):

@@ -75,7 +75,9 @@ PLANTS = {
     "what is half made goes on after its end": (
         "src/fleet/worker.c", "\tlist_remove(&w->launch);\n\tw->half_made = false;\n", ""),
     "a worker that is stopped twice": (
-        "src/fleet/version.c", "\t\tif (w->state == WORKER_STOPPING)\n\t\t\tcontinue;\n", ""),
+        "src/fleet/version.c", "\t\tif (w->state != WORKER_STOPPING)\n\t\t\tall[i++] = w;\n",
+        "\t\tif (i < places)\n\t\t\tall[i++] = w;\n"),
+    "src/fleet/version.c", "\t\tif (w->state == WORKER_STOPPING)\n\t\t\tcontinue;\n", ""),
     "a header may break lines": (
         "src/fleet/worker_frames.c", "if (!r->spoiled && !worker_reply_valid(fr))",
         "if (0 && !worker_reply_valid(fr))"),
@@ -94,7 +96,8 @@ PLANTS = {
         "src/net/h1_answer.c", "\tk->p += s.data;\n\tk->n -= s.data;\n",
         "\ts.data -= s.data > 9000;\n\tk->p += s.data;\n\tk->n -= s.data;\n"),
     "a lost sequence is freed while it runs": (
-        "src/core/sequence.c", "if (!q->lost || q->n || q->running)", "if (!q->lost)"),
+        "src/core/sequence.c", "\t\tif (q->n || q->running)\n\t\t\tcontinue;\n", ""),
+    "src/core/sequence.c", "if (!q->lost || q->n || q->running)", "if (!q->lost)"),
     "only a piece that has gone counts as taken": (
         "src/fleet/worker.c", "r->delivered ? r->delivered(r) : r->taken", "r->taken"),
     "a stream is given up before it is late": (
