@@ -119,11 +119,14 @@ void worker_trace_died(const struct worker *w, const struct request *r, enum dis
 		       const char *how, uint64_t now_ns)
 {
 	static const char *const next[] = { [FATE_REQUEUE] = "it waits again",
-					    [FATE_RETRY_ALONE] = "it is run once more, alone",
+					    [FATE_RETRY] = "it is run once more, alone",
 					    [FATE_FAIL] = "it fails",
 					    [FATE_DROP] = "nobody waits for it" };
-	const struct trace_fact facts[] = { text_fact("exception.message", how),
-					    text_fact("sconce.fate", next[fate]) };
+	bool few = fate == FATE_RETRY && r->beside > 1;
+	const struct trace_fact facts[] = {
+		text_fact("exception.message", how),
+		text_fact("sconce.fate", few ? "it is run once more, beside few" : next[fate])
+	};
 	struct batch_tale b;
 
 	if (!trace_is_sampled(r->trace))

@@ -77,7 +77,6 @@ PLANTS = {
     "a worker that is stopped twice": (
         "src/fleet/version.c", "\t\tif (w->state != WORKER_STOPPING)\n\t\t\tall[i++] = w;\n",
         "\t\tif (i < places)\n\t\t\tall[i++] = w;\n"),
-    "src/fleet/version.c", "\t\tif (w->state == WORKER_STOPPING)\n\t\t\tcontinue;\n", ""),
     "a header may break lines": (
         "src/fleet/worker_frames.c", "if (!r->spoiled && !worker_reply_valid(fr))",
         "if (0 && !worker_reply_valid(fr))"),
@@ -97,7 +96,6 @@ PLANTS = {
         "\ts.data -= s.data > 9000;\n\tk->p += s.data;\n\tk->n -= s.data;\n"),
     "a lost sequence is freed while it runs": (
         "src/core/sequence.c", "\t\tif (q->n || q->running)\n\t\t\tcontinue;\n", ""),
-    "src/core/sequence.c", "if (!q->lost || q->n || q->running)", "if (!q->lost)"),
     "only a piece that has gone counts as taken": (
         "src/fleet/worker.c", "r->delivered ? r->delivered(r) : r->taken", "r->taken"),
     "a stream is given up before it is late": (
