@@ -318,7 +318,7 @@ def test_register_what_cannot_load_leaves_nothing(server, name, reason):
     eventually(lambda: re.search(rf"{name}.*{re.escape(reason)}", server.log("ts_log.log")))
 
 
-def test_more_workers_than_a_model_may_have(server, clean):
+def test_more_initial_workers_than_a_model_may_have(server, clean):
     """Refused, not cut: whoever asked would never know."""
     assert_error(server.register("count.mar", initial_workers=4097), 400, "BadRequestException",
                  "initial_workers must be at most 4096.")
