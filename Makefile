@@ -34,9 +34,9 @@ uninstall: ## remove what `make install` has put there (the same PREFIX and DEST
 wheel: ## make dist/sconce-….whl, which needs no compiler and no libraries (ARCH=arm64)
 	@ARCH=$(ARCH) tools/wheel.sh
 
-image: build ## build an OCI image from Debian packages (VARIANT=core|python|torch ARCH=arm64)
+image: build ## build a container image of Debian packages (VARIANT=core|python|torch ARCH=arm64)
 	@tools/setup.sh image
-	@ARCH="$(ARCH)" BUILD="$(BUILD)" deploy/image/build.sh $(or $(VARIANT),core)
+	@ARCH="$(ARCH)" BUILD="$(filter-out build,$(BUILD))" deploy/image/build.sh $(or $(VARIANT),core)
 
 demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
 	@tools/setup.sh demo

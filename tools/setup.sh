@@ -3,7 +3,7 @@
 #
 # Installs what a task needs, and nothing when it is there already:
 #   tools/setup.sh build|wheel|wheel-arm64|test|engines|compat|demo|examples|bench|bench-sconce|
-#     bench-image|fuzz|format|docs|image
+#     bench-image|fuzz|format|docs|image|image-arm64
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
 TASKS="build|wheel|wheel-arm64|test|engines|compat|demo|examples|bench|bench-sconce|bench-image"
-TASKS="$TASKS|fuzz|format|docs|image"
+TASKS="$TASKS|fuzz|format|docs|image|image-arm64"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libwebp-dev"
@@ -296,6 +296,10 @@ main() {
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
 	image) setup_build $DEPLOY_IMAGE ;;
+	image-arm64)
+		setup_build $DEPLOY_IMAGE $(arm_packages)
+		arm_libraries
+		;;
 	format) debian $FORMAT ;;
 	docs)
 		# shellcheck disable=SC2046 # a list of words

@@ -4,9 +4,9 @@
 # usage: deploy/image/build.sh [core|python|torch]     (`make image VARIANT=...`)
 #
 # Builds the image sconce:VARIANT without a registry: Debian packages, and sconce from the build
-# folder BUILD. ARCH (this machine's) may be another if BUILD was made for it. The same packages
-# and sources give the same layers; SOURCE_DATE_EPOCH is the time of every file (default: of the
-# last commit). WORK (.cache/image) keeps what was downloaded.
+# folder BUILD. ARCH (this machine's) may be arm64 on amd64: then sconce is compiled for it, or
+# BUILD was. The same packages and sources give the same layers; SOURCE_DATE_EPOCH is the time of
+# every file (default: of the last commit). WORK (.cache/image) keeps what was downloaded.
 
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,8 +17,8 @@ fail() {
 }
 
 variant=${1:-core}
-build=${BUILD:-build}
-arch=${ARCH:-$(dpkg --print-architecture)}
+machine=$(dpkg --print-architecture)
+arch=${ARCH:-$machine}
 work=$(realpath -m "${WORK:-.cache/image}")
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SCONCE_IMAGE_CACHE=$work/debs SOURCE_DATE_EPOCH=$epoch
@@ -45,6 +45,20 @@ arch_of() {
 	esac
 }
 
+# A build folder for another processor, with Debian's libraries for it.
+cross_build() {
+	local folder=build-$arch
+	[ "$machine/$arch" = amd64/arm64 ] ||
+		fail "$machine cannot compile sconce for $arch; BUILD=FOLDER names a build for it"
+	tools/setup.sh image-arm64
+	if [ ! -f "$folder/build.ninja" ]; then
+		sed "s|@ROOT@|$PWD/.cache/arm64/root|" tools/arm64.ini >"$work/$arch.ini"
+		meson setup "$folder" --cross-file "$work/$arch.ini" -Dtests=disabled >/dev/null ||
+			fail "$folder cannot be set up: see $folder/meson-logs"
+	fi
+	build=$folder
+}
+
 megabytes() { du -s --block-size=1000000 --apparent-size "$1" | cut -f1; }
 
 # The image's name, then what buildah needs to know of its files.
@@ -62,6 +76,8 @@ stages=$(mktemp -d "$work/$variant.XXXXXX")
 trap 'rm -rf "$stages"' EXIT
 mkdir "$stages/context"
 
+build=${BUILD:-build}
+[ -n "${BUILD:-}" ] || [ "$arch" = "$machine" ] || cross_build
 base=${variant/torch/python}
 deploy/image/install.sh "$stages/install" "$build"
 found=$(arch_of "$stages/install/usr/local/bin/sconce")

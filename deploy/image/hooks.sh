@@ -21,6 +21,7 @@ start() {
 
 # Name and version of each package that is being unpacked: not all that were downloaded once.
 chosen() {
+	# shellcheck disable=SC2086 # a list of words
 	APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --simulate install ${MMDEBSTRAP_INCLUDE//,/ } |
 		sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1 \2/p'
 }
@@ -82,6 +83,20 @@ environment() {
 	chmod -R g+w "$venv"
 }
 
+# What the scripts of Python's packages would do: choose a BLAS, compile what is imported often.
+# Python compiles to the same for every processor.
+python() {
+	local root=$1 library version
+	for library in "$root"/usr/lib/*/{blas,lapack}/*.so.3; do
+		ln -s "$(basename "${library%/*}")/${library##*/}" "${library%/*/*}/${library##*/}"
+	done
+	version=$(basename "$root"/usr/lib/python3.[0-9]*)
+	command -v "/usr/bin/$version" >/dev/null || return 0
+	"/usr/bin/$version" -m compileall -q -j 2 --invalidation-mode unchecked-hash \
+		-s "$root" -p / -x '/(distutils|lib2to3|pip|pkg_resources|setuptools|wheel)/' \
+		"$root/usr/lib/$version" "$root/usr/lib/python3/dist-packages" >/dev/null || true
+}
+
 # Here, not while unpacking: the filter of mmdebstrap doubles the time that takes.
 leave_out() {
 	local root=$1 pattern
@@ -91,6 +106,7 @@ leave_out() {
 	done <"$here/excludes"
 	find "$root/usr/share/doc" ! -type d ! -name copyright -delete
 	find "$root/usr/share/doc" -type d -empty -delete
+	grep -lrI --max-count=1 '^#! */usr/bin/perl' "$root"/usr/{bin,sbin} | xargs -r rm
 	: >"$root/var/lib/dpkg/status"
 }
 
@@ -98,8 +114,9 @@ finish() {
 	local variant=$1 root=$2
 	users "$root"
 	certificates "$root"
-	[ "$variant" = core ] || environment "$root"
 	leave_out "$root"
+	[ "$variant" = core ] || environment "$root"
+	[ "$variant" = core ] || python "$root"
 }
 
 "$@"

@@ -26,7 +26,7 @@ import json, sys
 print({o["name"]: o["value"] for o in json.load(sys.stdin)}[sys.argv[1]])' "$1"; }
 
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null || fail "$build cannot be set up"
-ninja -C "$build" bin/sconce >/dev/null || fail "sconce cannot be built: ninja -C $build"
+ninja -C "$build" >/dev/null || fail "sconce cannot be built: ninja -C $build"
 prefix=$(option prefix)
 [ "$(option b_sanitize)" = none ] || fail "$build is made for a sanitizer: give another folder"
 

@@ -2,11 +2,13 @@
 """The image of sconce as podman runs it: what it is asked for, what it is allowed, how it ends."""
 
 import json
+import os
 import re
 
 import pytest
 import requests
 
+from e2e.archives import make_mar
 from e2e.client import Raw
 from e2e.gate import background
 from e2e.server import eventually, free_ports
@@ -44,8 +46,10 @@ class Served:
                 for key, port in addresses.items()]
         if models:
             told.append(f"--env=TS_LOAD_MODELS={models}")
-        self.container = podman.run(image, *command, options=[
-            "--volume", f"{store}:{HOME}/model-store:ro", *told, *options])
+        shelf = f"{HOME}/model-store:ro"
+        if not any(str(option).endswith(shelf) for option in options):
+            told += ["--volume", f"{store}:{shelf}"]
+        self.container = podman.run(image, *command, options=[*told, *options])
 
     def ready(self):
         eventually(self.is_ready, lambda: "readiness:\n" + self.container.logs())
@@ -229,6 +233,53 @@ def test_variables_and_a_file_of_ones_own(serve, tmp_path):
                          f"TS_MODEL_STORE={HOME}/model-store"])
     assert "Config file: /config/own.properties" in one.container.logs()
     assert one.describe()["jobQueueStatus"]["remainingCapacity"] == 7
+
+
+# ---- with Python ----
+
+ARRAYS = """
+import json
+import os
+import numpy
+
+def handle(data, context):
+    if data is None:
+        return None
+    with open("/gate/calls", "a") as calls:
+        calls.write("x")
+    with open("/gate/fifo") as gate:
+        gate.read()
+    return [json.dumps(float(numpy.sum(row["body"]))) for row in data]
+"""
+
+
+def test_a_handler_in_python_is_drained(serve, podman, python_image, tmp_path):
+    """The request that its handler works on when the container is to end is answered."""
+    assert podman.inspect(python_image)["Size"] < 250e6
+    make_mar(tmp_path / "store", "arrays", ARRAYS)
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    os.mkfifo(gate / "fifo")
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(0o777)
+    one = serve(image=python_image, models="arrays.mar", options=[
+        "--read-only", "--read-only-tmpfs=false", "--tmpfs", f"{HOME}/tmp", "--user", "12345",
+        "--volume", f"{tmp_path / 'store'}:{HOME}/model-store:ro", "--volume", f"{gate}:/gate"])
+    asked = background(one.predict, "arrays")
+    eventually((gate / "calls").exists, one.container.logs)
+    stopping = background(one.container.stop)
+    eventually(lambda: "finishing the requests in flight" in one.container.logs(),
+               one.container.logs)
+    (gate / "fifo").write_text("go on")
+    assert asked.result(60).text == "6.0"
+    code, _ = stopping.result(90)
+    assert code == 0, one.container.logs()
+
+
+def test_pip_has_a_place_of_its_own(podman, python_image):
+    code, text = podman.outcome(python_image, "sh", "-c", "pip --version && test -w /home/venv/bin "
+                                "&& python -c 'import sys; print(sys.prefix)'")
+    assert code == 0 and text.startswith("pip 2") and text.endswith("\n/home/venv\n")
 
 
 # ---- as TorchServe's image is started ----
