@@ -54,9 +54,19 @@ int kserve_apply(struct settings *s, struct buf *why)
 		if (r < 0)
 			return err_trace(r);
 	}
-	fprintf(stderr, "KServe (%s): predictions are at %s, as its wrapper of TorchServe has it\n",
-		origin, s->inference_address);
+	return 0;
+}
+
+void kserve_tell(const struct settings *s)
+{
+	const char *protocol = kserve_protocol();
+
+	if (!protocol)
+		return;
+	fprintf(stderr,
+		"KServe (PROTOCOL_VERSION=%s): predictions are at %s, as its wrapper of TorchServe "
+		"has it\n",
+		protocol, s->inference_address);
 	if (strcmp(protocol, "grpc-v2") == 0)
 		fputs("warning: gRPC is not served by this version; the REST calls are\n", stderr);
-	return 0;
 }

@@ -266,6 +266,7 @@ static int torchserve_start(struct settings *s, struct torchserve_options *o)
 	if (!torchserve_is_free(pid_path) || !torchserve_check_stores(s))
 		return 1;
 	torchserve_warn(o);
+	kserve_tell(s);
 	return o->foreground ? torchserve_serve(s, pid_path, -1)
 			     : torchserve_background(s, pid_path);
 }

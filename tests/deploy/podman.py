@@ -23,11 +23,12 @@ runroot = "{root}/run"
 """
 
 # No systemd, no journal, cgroups of both versions, and limits of open files that a container may
-# not raise: machines for tests are often like that.
+# not raise: machines for tests are often like that. For Pods podman 4.3 mixes up the soft limit and
+# the hard one, so they are equal.
 ENGINE = """\
 [containers]
 cgroupns = "private"
-default_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 log_driver = "k8s-file"
 
 [engine]
