@@ -327,18 +327,23 @@ def workers_server():
         (graph("Connections", "Open now, and new ones a second: many new ones beside few open are "
                "clients without keep-alive.",
                (f"sconce_connections{{{I}}}", "open {{instance}}"),
-               (f"rate(sconce_connections_total{{{I}}}{R})", "new {{instance}}")), 8),
+               (f"rate(sconce_connections_total{{{I}}}{R})", "new {{instance}}")), 6),
         (graph("Connections and requests turned away", "A second: beyond max_connections, no file "
                "to be had, no HTTP, or too slow.",
                (f"rate(sconce_connections_refused_total{{{I}}}{R})", "refused {{instance}}"),
                (f"rate(sconce_accept_failures_total{{{I}}}{R})", "no file {{instance}}"),
                (f"rate(sconce_requests_malformed_total{{{I}}}{R})", "malformed {{instance}}"),
                (f"rate(sconce_connection_timeouts_total{{{I}}}{R})", "too slow {{instance}}"),
-               unit="cps"), 8),
+               unit="cps"), 6),
         (graph("Lost", "A second: lines of logs, and series of metrics.",
                (f"rate(sconce_log_lines_dropped_total{{{I}}}{R})", "lines {{instance}}"),
                (f"rate(sconce_metric_series_dropped_total{{{I}}}{R})", "series {{instance}}"),
-               limits=((0.001, RED),)), 8),
+               limits=((0.001, RED),)), 6),
+        (graph("Spans of traces", "A second: taken by the collector, dropped, and batches that it "
+               "did not take.",
+               (f"rate(sconce_trace_spans_sent_total{{{I}}}{R})", "sent {{instance}}"),
+               (f"rate(sconce_trace_spans_dropped_total{{{I}}}{R})", "dropped {{instance}}"),
+               (f"rate(sconce_trace_export_failures_total{{{I}}}{R})", "failed {{instance}}")), 6),
     ]
 
 

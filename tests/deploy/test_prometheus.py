@@ -17,7 +17,7 @@ import time
 import pytest
 import requests
 
-pytest.register_assert_rewrite("e2e.server")
+pytest.register_assert_rewrite("e2e.server", "e2e.client", "e2e.gate")
 
 from deploy.test_contents import DEPLOY                     # noqa: E402
 from deploy.test_prometheus_rules import RULES              # noqa: E402
@@ -247,7 +247,8 @@ def test_nothing_is_wrong_while_nothing_is(prometheus):
     assert {r["health"] for r in rules} == {"ok"}, [r.get("lastError") for r in rules]
     firing = {a["labels"]["alertname"] for a in prometheus.get("alerts")["alerts"]
               if a["state"] == "firing"}
-    assert firing <= {"SconceErrorBudgetBurnsFast", "SconceLoopStalls"}
+    busy = {"SconceLoopStalls", "SconceLogLinesLost"}       # where the machine is
+    assert firing <= {"SconceErrorBudgetBurnsFast", *busy}
 
 
 def test_exemplars_lead_to_a_request(prometheus):
