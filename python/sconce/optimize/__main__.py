@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from sconce.optimize import interrupt
-from sconce.optimize.failure import Failure, sentence
+from sconce.optimize.failure import Failure, Usage, sentence
 from sconce.optimize.source import Source
 
-INTERRUPTED = 130
+WRONG_USAGE, INTERRUPTED = 2, 130
 
 
 def _run_of(options, work):
@@ -36,7 +36,7 @@ def main(text):
         return run.finish()
     except Failure as e:
         print("\nsconce optimize: error: %s" % sentence(e), file=sys.stderr)
-        return 1
+        return WRONG_USAGE if isinstance(e, Usage) else 1
     except ImportError as e:
         print("sconce optimize: error: %s: %s has no such package; --python names another "
               "interpreter" % (sentence(e), sys.executable), file=sys.stderr)

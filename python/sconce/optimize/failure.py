@@ -6,6 +6,10 @@ class Failure(Exception):
     """Nothing can be optimized; the message says why and what would help."""
 
 
+class Usage(Failure):
+    """The command line asks for what there is not."""
+
+
 class Unsuitable(Exception):
     """This candidate is not for this model or machine; the message says why."""
 

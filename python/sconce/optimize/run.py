@@ -8,7 +8,7 @@ from sconce.compiled.processor import cpu_name
 from sconce.optimize import candidates, measure, pack, report, table
 from sconce.optimize.child import Child
 from sconce.optimize.choose import choose, within
-from sconce.optimize.failure import Failure, Unsuitable
+from sconce.optimize.failure import Failure, Unsuitable, Usage
 from sconce.optimize.progress import Progress
 
 NOTHING_CHOSEN = 3
@@ -41,7 +41,7 @@ class Run:
     def _check_names(option, given, known):
         for name in given:
             if name not in known:
-                raise Failure("%s %s: there is no such %s; there are %s" % (
+                raise Usage("%s %s: there is no such %s; there are %s" % (
                     option, name, "precision" if option == "--allow" else "candidate",
                     ", ".join(sorted(known))))
 

@@ -8,7 +8,7 @@ import random
 import zipfile
 from pathlib import Path
 
-from sconce.optimize.failure import Failure, sentence
+from sconce.optimize.failure import Failure, Usage, sentence
 
 FILES_MAX = 64
 RECORDED = ".npz"
@@ -58,8 +58,8 @@ def parse_shape(text):
         shape = []
     known = ("float32", "float16", "float64", "int64", "int32", "uint8", "bool")
     if not shape or min(shape) < 1 or (dtype or "float32") not in known:
-        raise Failure("--shape %s: sizes and, where it is not float32, a type, as 1,3,224,224 or "
-                      "1,128:int64 (types: %s)" % (text, ", ".join(known)))
+        raise Usage("--shape %s: sizes and, where it is not float32, a type, as 1,3,224,224 or "
+                    "1,128:int64 (types: %s)" % (text, ", ".join(known)))
     return shape, dtype or "float32"
 
 
