@@ -29,6 +29,16 @@ def _stages(entry):
         getattr(o, "__dict__", None), dict) and callable(getattr(type(o), "inference", None))]
 
 
+_known = (None, ())     # the entry point that was asked about last, and its stages
+
+
+def _stages_of(entry):
+    global _known
+    if _known[0] is not entry:
+        _known = entry, _stages(entry)
+    return _known[1]
+
+
 class Trace:
     """One batch."""
 
@@ -50,7 +60,7 @@ class Trace:
     def _watch(self, entry):
         """Puts measuring functions before the methods; returns what undoes it."""
         undo = []
-        for owner in _stages(entry):
+        for owner in _stages_of(entry):
             for name in METHODS:
                 method = getattr(owner, name, None)
                 if callable(method):

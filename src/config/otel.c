@@ -41,6 +41,16 @@ static void otel_set(struct settings *s, const char *key, struct slice value, co
 		buf_printf(why, "warning: not used: %s", buf_cstr(&problem));
 }
 
+static bool otel_is_url(struct slice value, const char *variable, struct buf *why)
+{
+	if (slice_istarts(value, SLICE("http://")) || slice_istarts(value, SLICE("https://")))
+		return true;
+	buf_printf(why, "warning: not used: %s: ", variable);
+	setting_put_shown(why, value);
+	buf_puts(why, " is not the URL of a collector; allowed: http://host:4318 or https://…\n");
+	return false;
+}
+
 /* What is for all signals is a folder of theirs. */
 static void otel_set_endpoint(struct settings *s, char *const *environment, struct buf *why)
 {
@@ -48,9 +58,9 @@ static void otel_set_endpoint(struct settings *s, char *const *environment, stru
 		     all = otel_get(environment, OTEL_PREFIX "ENDPOINT");
 	_cleanup_(freep) char *url = NULL;
 
-	if (traces.p) {
+	if (traces.p && otel_is_url(traces, OTEL_PREFIX "TRACES_ENDPOINT", why)) {
 		otel_set(s, "trace_endpoint", traces, OTEL_PREFIX "TRACES_ENDPOINT", why);
-	} else if (all.p) {
+	} else if (!traces.p && all.p && otel_is_url(all, OTEL_PREFIX "ENDPOINT", why)) {
 		while (all.n && all.p[all.n - 1] == '/')
 			all.n--;
 		url = mem_printf("%.*s/v1/traces", SLICE_ARG(all));

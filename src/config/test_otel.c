@@ -113,6 +113,9 @@ static void what_does_not_fit_is_told_and_left_out(void **state)
 	LOAD("OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4317");
 	assert_null(s.trace_endpoint);
 	assert_non_null(strstr(buf_cstr(&why), "warning: OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc'"));
+	LOAD("OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318");
+	assert_null(s.trace_endpoint);
+	assert_non_null(strstr(buf_cstr(&why), "'collector:4318' is not the URL"));
 	LOAD("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json",
 	     "OTEL_EXPORTER_OTLP_ENDPOINT=http://c");
 	assert_non_null(s.trace_endpoint);

@@ -83,6 +83,8 @@ static void who_is_recorded_is_told_of(void **state)
 	assert_true(told("queue"));
 	sends_phases(1, 3, 0, UINT64_MAX); /* of a clock that is wrong: within the batch */
 	assert_int_equal(n_spans, 4);
+	sends_phases(1, 3, 0, UINT64_MAX); /* once a batch */
+	assert_int_equal(n_spans, 4);
 	rig_answers(7, "done");
 	assert_int_equal(n_spans, 5);
 	assert_true(told("batch") && told("sconce.batch.id"));

@@ -134,6 +134,7 @@ struct flight {
 	unsigned n, left; /* requests; not yet answered */
 	bool last_of_frame;
 	bool late; /* it was not answered within responseTimeout */
+	bool told; /* it has said how it spent its time */
 	uint64_t sent_ns;
 	uint64_t alive_ns; /* last sign of life of it: its start, a piece, a question for memory */
 	struct buf ids;    /* of its requests, comma separated; only where metrics are logged */

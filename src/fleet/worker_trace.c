@@ -169,6 +169,8 @@ static void put_phases(const struct worker *w, const struct request *r, const st
 	}
 }
 
+#define TRACE_SPANS_MAX 4096 /* of one frame: it is the loop that makes them */
+
 static struct flight *find_flight(const struct worker *w, uint64_t seq)
 {
 	list_for_each (n, &w->flights) {
@@ -182,10 +184,11 @@ static struct flight *find_flight(const struct worker *w, uint64_t seq)
 
 int worker_traced(struct worker *w, const struct frame *f)
 {
-	const struct flight *fl = find_flight(w, f->arg);
+	struct flight *fl = find_flight(w, f->arg);
 	uint64_t now_ns = clock_now_ns();
 	struct slice rest = f->body;
 	struct phases all = { 0 };
+	unsigned spans = 0;
 
 	if (f->count > FRAME_PHASES_MAX)
 		return -EBADMSG;
@@ -201,13 +204,16 @@ int worker_traced(struct worker *w, const struct frame *f)
 	if (rest.n)
 		return -EBADMSG;
 	/* All of its requests may have been answered, or failed, meanwhile. */
-	if (!fl || !w->shared->tracer)
+	if (!fl || fl->told || !w->shared->tracer)
 		return 0;
+	fl->told = true;
 	list_for_each (n, &fl->requests) {
 		const struct request *r = container_of(n, struct request, link);
 
-		if (trace_is_sampled(r->trace))
-			put_phases(w, r, &all);
+		if (!trace_is_sampled(r->trace) || spans + all.n > TRACE_SPANS_MAX)
+			continue;
+		put_phases(w, r, &all);
+		spans += all.n;
 	}
 	return 0;
 }

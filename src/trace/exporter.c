@@ -35,7 +35,7 @@ struct exporter {
 	const struct curl *curl;
 	/* The thread's own. */
 	CURL *easy;
-	char *shown; /* outlives who made us, see exporter_destroy() */
+	char *url; /* outlives who made us, see exporter_destroy() */
 	struct curl_slist *headers;
 	struct buf resource, spans, body, packed, reply;
 	bool failing;
@@ -163,7 +163,7 @@ static void export_complain(struct exporter *e, const char *what, struct slice w
 	if (!e->failing)
 		log_warn("Spans cannot be sent to %s: %s%s%.*s. They wait in trace_memory; what "
 			 "does not fit there is dropped (sconce_trace_spans_dropped_total)",
-			 e->shown, what, why.n ? ": " : "", SLICE_ARG(why));
+			 e->url, what, why.n ? ": " : "", SLICE_ARG(why));
 	e->failing = true;
 }
 
@@ -187,7 +187,7 @@ static void export_sent(struct exporter *e, unsigned n)
 		return;
 	}
 	if (e->failing)
-		log_info("Spans are sent to %s again", e->shown);
+		log_info("Spans are sent to %s again", e->url);
 	e->failing = false;
 }
 
@@ -348,7 +348,7 @@ static struct exporter *export_free(struct exporter *e)
 	if (e->headers)
 		e->curl->slist_free_all(e->headers);
 	span_ring_finish(&e->ring);
-	free(e->shown);
+	free(e->url);
 	buf_finish(&e->resource);
 	buf_finish(&e->spans);
 	buf_finish(&e->body);
@@ -364,7 +364,7 @@ int exporter_create(struct exporter **ret, const struct exporter_config *c, stru
 	int r = -ENOENT;
 
 	e->config = *c;
-	e->shown = mem_strdup(c->shown);
+	e->url = mem_strdup(c->url);
 	e->random = uuid_random();
 	buf_init(&e->spans, EXPORT_BATCH_MAX);
 	buf_init(&e->resource, EXPORT_BATCH_MAX);
@@ -400,7 +400,7 @@ struct exporter *exporter_destroy(struct exporter *e)
 	/* A name server that hangs may hold libcurl for longer: then the thread ends with us. */
 	until = export_time(clock_wall_ns() + (e->config.flush_ms + 2000) * NS_PER_MS);
 	if (pthread_timedjoin_np(e->thread, NULL, &until)) {
-		log_warn("The last spans were not sent: %s keeps us waiting", e->shown);
+		log_warn("The last spans were not sent: %s keeps us waiting", e->url);
 		return NULL;
 	}
 	lost = e->stats.dropped;

@@ -17,7 +17,6 @@ struct exporter;
 
 struct exporter_config {
 	const char *url;            /* that is posted to */
-	const char *shown;          /* the same for people: without what is secret */
 	const char *const *headers; /* lines "name: value"; NULL after the last */
 	const char *certificate; /* file of those that sign the collector's; NULL: the system's */
 	bool gzip;

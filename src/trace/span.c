@@ -93,12 +93,25 @@ void span_write_message(struct buf *out, unsigned field, struct slice body)
 	buf_put_slice(out, body);
 }
 
+static bool is_ascii(struct slice s)
+{
+	unsigned char any = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		any |= (unsigned char)s.p[i];
+	return any < 0x80;
+}
+
 /* Strings of protobuf are UTF-8: a reader may refuse all that was sent for one that is not. */
 static void put_text(struct buf *out, unsigned field, struct slice s)
 {
 	char copy[SPAN_TEXT_MAX];
 	size_t n = 0;
 
+	if (s.n <= sizeof(copy) && is_ascii(s)) {
+		span_write_message(out, field, s);
+		return;
+	}
 	s = utf8_cut(s, sizeof(copy));
 	while (s.n) {
 		size_t k = utf8_char(s, NULL);

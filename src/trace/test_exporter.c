@@ -48,7 +48,6 @@ static int end(void **state)
 static struct exporter *start(uint64_t interval_ms)
 {
 	struct exporter_config c = { .url = url,
-				     .shown = url,
 				     .timeout_ms = 10000,
 				     .interval_ms = interval_ms,
 				     .flush_ms = FLUSH_MS,

@@ -61,8 +61,9 @@ static void without_an_endpoint_there_is_none(void **state)
 
 static void an_endpoint_is_a_url(void **state)
 {
-	static const char *const wrong[] = { "collector:4318", "ftp://c",     "http://",
-					     "http:///x",      "http://a b/", "grpc://c:4317" };
+	static const char *const wrong[] = { "collector:4318",  "ftp://c",     "http://",
+					     "http:///x",       "http://a b/", "grpc://c:4317",
+					     "http://me:key@c/" };
 	_cleanup_(freep) char *bare = tracer_url("http://c:4318", &why),
 			      *path = tracer_url("HTTPS://c/x", &why),
 			      *root = tracer_url("http://c/", &why);

@@ -45,32 +45,29 @@ bool tracer_pairs(const char *text, void (*each)(void *arg, struct slice name, s
 
 char *tracer_url(const char *endpoint, struct buf *why)
 {
-	struct slice url = slice_str(endpoint), rest = url;
+	struct slice url = slice_str(endpoint), rest, after, host;
 	size_t scheme = slice_istarts(url, SLICE("http://"))    ? 7
 			: slice_istarts(url, SLICE("https://")) ? 8
 								: 0;
 
 	rest = slice_make(url.p + scheme, url.n - scheme);
-	if (!scheme || !rest.n || rest.p[0] == '/' || memchr(url.p, ' ', url.n)) {
+	after = rest;
+	host = slice_cut(&after, '/');
+	if (!scheme || !host.n || memchr(url.p, ' ', url.n)) {
 		buf_printf(why,
 			   "'%.*s' is not the URL of a collector; allowed: http://host:4318 or "
 			   "https://…, with or without a path",
 			   (int)MIN(url.n, 200), url.p);
 		return NULL;
 	}
+	/* Settings and URLs are shown to people. */
+	if (slice_find(host, '@') >= 0) {
+		buf_puts(why,
+			 "a URL with a name or key in it is not taken; put it into trace_headers: "
+			 "authorization=Basic%20…");
+		return NULL;
+	}
 	return mem_printf("%s%s", endpoint, slice_find(rest, '/') < 0 ? TRACER_PATH : "");
-}
-
-/* Without names and keys of users. */
-static char *tracer_shown(const char *url)
-{
-	struct slice rest = slice_str(strstr(url, "://") + 3), host = slice_cut(&rest, '/'),
-		     after = host;
-
-	while (slice_find(after, '@') >= 0)
-		slice_cut(&after, '@');
-	return mem_printf("%.*s%.*s/%.*s", (int)(host.p - url), url, SLICE_ARG(after),
-			  SLICE_ARG(rest));
 }
 
 struct tracer_headers {
@@ -168,14 +165,12 @@ static int tracer_start(struct tracer *t, const struct settings *s, struct buf *
 		buf_puts(why, buf_cstr(&problem));
 		return -EINVAL;
 	}
-	t->shown = tracer_shown(t->url);
 	r = tracer_read_headers(t, s, why);
 	if (!r)
 		r = tracer_write_resource(s, &resource, why);
 	if (r)
 		return r;
 	c = (struct exporter_config){ .url = t->url,
-				      .shown = t->shown,
 				      .headers = (const char *const *)t->headers,
 				      .certificate = s->trace_certificate,
 				      .gzip = strcmp(s->trace_compression, "gzip") == 0,
@@ -206,7 +201,7 @@ int tracer_create(struct tracer **ret, const struct settings *s, struct buf *why
 		tracer_destroy(t);
 		return r;
 	}
-	log_info("Spans are sent to %s: of %g %% of the requests%s", t->shown, 100 * s->trace_ratio,
+	log_info("Spans are sent to %s: of %g %% of the requests%s", t->url, 100 * s->trace_ratio,
 		 s->trace_parent_based ? ", where their clients do not say otherwise" : "");
 	*ret = t;
 	return 0;
@@ -221,7 +216,6 @@ struct tracer *tracer_destroy(struct tracer *t)
 		free(t->headers[i]);
 	free(t->headers);
 	free(t->url);
-	free(t->shown);
 	free(t);
 	return NULL;
 }

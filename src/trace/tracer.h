@@ -20,7 +20,7 @@ struct tracer {
 	void *sink;
 	uint64_t epoch_ns; /* the wall clock at the zero of clock_now_ns(), see tracer_put() */
 	struct exporter *exporter; /* NULL: a test's */
-	char *url, *shown;
+	char *url;
 	char **headers;
 };
 
