@@ -209,4 +209,6 @@ const struct sconce_engine sconce_engine = {
 	.cancel = onnx_cancel,
 	.set_threads = onnx_set_threads,
 	.memory = onnx_memory,
+	.takes = onnx_takes,
+	.run_placed = onnx_run_placed,
 };

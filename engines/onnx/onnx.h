@@ -112,12 +112,18 @@ int onnx_type(uint32_t dtype);
 int onnx_describe(struct onnx_model *m, struct sconce_error *e);
 void onnx_forget(struct onnx_model *m);
 
+/* The GPU that its sessions compute on; negative: none. */
+long onnx_gpu(const struct onnx_model *m);
+
 /* ---- values.c ---- */
 
 /* A value over the tensor's memory; of texts, a copy. What lies so that elements are not aligned
  * is copied to *ret_copy, which outlives the value and is to be freed. */
 int onnx_value(struct onnx *o, const struct sconce_tensor *t, ort_value **ret, void **ret_copy,
 	       struct sconce_error *e);
+/* The same over memory of a GPU. */
+int onnx_value_placed(struct onnx *o, const struct sconce_tensor *t, int device, ort_value **ret,
+		      struct sconce_error *e);
 /* A result as a tensor: into the memory that is offered, if it fits; else in its own, which the
  * tensor then owns. Takes the value over. */
 int onnx_result(struct onnx *o, ort_value *v, struct sconce_tensor *t, struct sconce_error *e);
@@ -126,6 +132,10 @@ int onnx_result(struct onnx *o, ort_value *v, struct sconce_tensor *t, struct sc
 
 int onnx_instance_create(void *model, uint32_t index, void **ret, struct sconce_error *e);
 void onnx_instance_destroy(void *instance);
+int onnx_takes(void *model, const struct sconce_place *place);
+int onnx_run_placed(void *instance, const struct sconce_tensor *inputs,
+		    const struct sconce_place *places, size_t n_inputs,
+		    struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *e);
 int onnx_run(void *instance, const struct sconce_tensor *inputs, size_t n_inputs,
 	     struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *e);
 void onnx_cancel(void *instance);

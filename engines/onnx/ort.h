@@ -90,7 +90,9 @@ struct ort_api {
 	ort_status *(*symbols)(const ort_tensor_info *i, const char **ret, size_t n);
 	const void *unused64[1];
 	ort_status *(*tensor_info)(const ort_value *v, ort_tensor_info **ret);
-	const void *unused66[3];
+	const void *unused66[2];
+	ort_status *(*create_memory)(const char *name, int allocator, int id, int kind,
+				     ort_memory **ret);
 	ort_status *(*cpu_memory)(int allocator, int kind, ort_memory **ret);
 	const void *unused70[6];
 	ort_status *(*allocator_free)(ort_allocator *a, void *p);
@@ -239,4 +241,5 @@ enum { ORT_KIND_TENSOR = 1 };
 #define ORT_WARNING 2          /* a level of logs */
 #define ORT_FATAL 4
 #define ORT_ARENA 1
+#define ORT_DEVICE 0 /* the allocator of a device itself */
 #define ORT_DEFAULT_MEMORY 0

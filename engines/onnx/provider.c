@@ -135,6 +135,11 @@ static long device_number(const char *device)
 	return !*device || (*device == ':' && device[1] && !*end && n >= 0) ? n : -2;
 }
 
+long onnx_gpu(const struct onnx_model *m)
+{
+	return device_number(m->device);
+}
+
 static int use_device(struct onnx_model *m, ort_session_options *options, bool exact,
 		      struct sconce_error *e)
 {

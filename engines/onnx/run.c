@@ -208,18 +208,34 @@ static int run_placed(struct onnx_instance *i, const struct sconce_tensor *input
 	return r;
 }
 
-static int make_inputs(struct onnx_instance *i, const struct sconce_tensor *inputs, size_t n,
-		       struct sconce_error *e)
+/* `places` NULL: all are the host's. */
+static int make_inputs(struct onnx_instance *i, const struct sconce_tensor *inputs,
+		       const struct sconce_place *places, size_t n, struct sconce_error *e)
 {
+	struct onnx *o = i->model->engine;
 	int r = 0;
 
 	for (size_t k = 0; k < n && !r; k++)
-		r = onnx_value(i->model->engine, &inputs[k], &i->inputs[k], &i->aligned[k], e);
+		r = places && places[k].memory == SCONCE_MEMORY_CUDA
+			    ? onnx_value_placed(o, &inputs[k], places[k].device, &i->inputs[k], e)
+			    : onnx_value(o, &inputs[k], &i->inputs[k], &i->aligned[k], e);
 	return r;
 }
 
 int onnx_run(void *instance, const struct sconce_tensor *inputs, size_t n_inputs,
 	     struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *e)
+{
+	return onnx_run_placed(instance, inputs, NULL, n_inputs, outputs, n_outputs, e);
+}
+
+int onnx_takes(void *model, const struct sconce_place *place)
+{
+	return place->memory == SCONCE_MEMORY_CUDA && onnx_gpu(model) == place->device;
+}
+
+int onnx_run_placed(void *instance, const struct sconce_tensor *inputs,
+		    const struct sconce_place *places, size_t n_inputs,
+		    struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *e)
 {
 	struct onnx_instance *i = instance;
 	const struct sconce_signature *s = &i->model->signature;
@@ -233,7 +249,7 @@ int onnx_run(void *instance, const struct sconce_tensor *inputs, size_t n_inputs
 	r = onnx_check(i->model->engine, a->unterminate(i->options), e);
 	pthread_mutex_unlock(&i->lock);
 	if (!r)
-		r = make_inputs(i, inputs, n_inputs, e);
+		r = make_inputs(i, inputs, places, n_inputs, e);
 	if (!r)
 		r = run_placed(i, inputs, n_inputs, outputs, n_outputs, e);
 	drop_inputs(i, n_inputs);

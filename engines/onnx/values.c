@@ -144,6 +144,24 @@ int onnx_value(struct onnx *o, const struct sconce_tensor *t, ort_value **ret, v
 			  e);
 }
 
+int onnx_value_placed(struct onnx *o, const struct sconce_tensor *t, int device, ort_value **ret,
+		      struct sconce_error *e)
+{
+	ort_memory *there = NULL;
+	int r = onnx_check(
+		o, o->api->create_memory("Cuda", ORT_DEVICE, device, ORT_DEFAULT_MEMORY, &there),
+		e);
+
+	if (r)
+		return r;
+	r = onnx_check(o,
+		       o->api->create_tensor_over(there, t->data, t->bytes, t->shape, t->ndim,
+						  onnx_type(t->dtype), ret),
+		       e);
+	o->api->release_memory(there);
+	return r;
+}
+
 /* ---- results ---- */
 
 struct result {

@@ -175,7 +175,19 @@ static void torch_instance_destroy(void *instance)
 static int torch_run(void *instance, const struct sconce_tensor *inputs, size_t n_inputs,
 		     struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *e)
 {
-	return shim->run(instance, inputs, n_inputs, outputs, n_outputs, e);
+	return shim->run(instance, inputs, NULL, n_inputs, outputs, n_outputs, e);
+}
+
+static int torch_takes(void *model, const struct sconce_place *place)
+{
+	return shim->takes(model, place);
+}
+
+static int torch_run_placed(void *instance, const struct sconce_tensor *inputs,
+			    const struct sconce_place *places, size_t n_inputs,
+			    struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *e)
+{
+	return shim->run(instance, inputs, places, n_inputs, outputs, n_outputs, e);
 }
 
 static int torch_warm_up(void *instance, struct sconce_error *e)
@@ -213,4 +225,6 @@ const struct sconce_engine sconce_engine = {
 	.set_threads = torch_set_threads,
 	.memory = torch_memory,
 	.prepare = torch_prepare,
+	.takes = torch_takes,
+	.run_placed = torch_run_placed,
 };

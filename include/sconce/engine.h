@@ -108,6 +108,17 @@ struct sconce_tensor {
 	void *owner;
 };
 
+/* Where an input's `data` lies, where that is not the host's memory. */
+enum sconce_memory {
+	SCONCE_MEMORY_HOST = 0,
+	SCONCE_MEMORY_CUDA = 1, /* the global memory of a GPU: `device` is CUDA's number of it */
+};
+
+struct sconce_place {
+	uint32_t memory; /* enum sconce_memory */
+	int32_t device;
+};
+
 /* What the model says of an input or output. */
 struct sconce_tensor_spec {
 	const char *name;               /* unique among inputs, among outputs */
@@ -213,6 +224,15 @@ struct sconce_engine {
 	/* Makes now what load() would make when it is first needed and would keep in the host's
 	 * cache. May take minutes, and may be called by several processes at once. */
 	int (*prepare)(void *engine, struct sconce_error *error);
+	/* Does run_placed() take inputs that lie there? 1: it does. With run_placed(). */
+	int (*takes)(void *model, const struct sconce_place *place);
+	/* As run(), with inputs each of which lies where its place says: in the host's memory, or
+	 * where takes() has said yes. What has written them there is done. Outputs are the host's
+	 * memory, as those of run(). */
+	int (*run_placed)(void *instance, const struct sconce_tensor *inputs,
+			  const struct sconce_place *places, size_t n_inputs,
+			  struct sconce_tensor *outputs, size_t n_outputs,
+			  struct sconce_error *error);
 };
 
 #ifdef __cplusplus

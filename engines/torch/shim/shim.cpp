@@ -93,7 +93,8 @@ inline std::unique_ptr<model> load(const struct torch_wish &w)
 
 /* ---- runs ---- */
 
-inline tensors take(const model &m, const struct sconce_tensor *inputs, size_t n)
+inline tensors take(const model &m, const struct sconce_tensor *inputs,
+		    const struct sconce_place *places, size_t n)
 {
 	tensors ret;
 
@@ -101,8 +102,7 @@ inline tensors take(const model &m, const struct sconce_tensor *inputs, size_t n
 		throw problem("the model takes " + std::to_string(m.inputs.size()) + " inputs",
 			      SCONCE_BAD_INPUT);
 	for (size_t i = 0; i < n; i++)
-		ret.push_back(m.device.is_cpu() ? borrow(inputs[i])
-						: borrow(inputs[i]).to(m.device));
+		ret.push_back(borrow_from(inputs[i], places ? &places[i] : nullptr, m.device));
 	return ret;
 }
 
@@ -117,15 +117,16 @@ inline result &choose(results &got, size_t place, const char *name)
 	throw problem("the model returned no \"" + std::string(name) + "\" this time");
 }
 
-inline void run(const instance &i, const struct sconce_tensor *inputs, size_t n_inputs,
-		struct sconce_tensor *outputs, size_t n_outputs)
+inline void run(const instance &i, const struct sconce_tensor *inputs,
+		const struct sconce_place *places, size_t n_inputs, struct sconce_tensor *outputs,
+		size_t n_outputs)
 {
 	c10::InferenceMode without_gradients;
 	const model &m = *i.model;
 	size_t done = 0;
 
 	use_threads(m);
-	tensors taken = take(m, inputs, n_inputs);
+	tensors taken = take(m, inputs, places, n_inputs);
 	results got = i.runs->call(taken);
 
 	try {
@@ -189,12 +190,22 @@ static void shim_instance_destroy(void *i)
 	delete static_cast<shim::instance *>(i);
 }
 
-static int shim_run(void *i, const struct sconce_tensor *inputs, size_t n_inputs,
-		    struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *e)
+static int shim_run(void *i, const struct sconce_tensor *inputs, const struct sconce_place *places,
+		    size_t n_inputs, struct sconce_tensor *outputs, size_t n_outputs,
+		    struct sconce_error *e)
 {
 	return guarded(e, true, [&] {
-		shim::run(*static_cast<shim::instance *>(i), inputs, n_inputs, outputs, n_outputs);
+		shim::run(*static_cast<shim::instance *>(i), inputs, places, n_inputs, outputs,
+			  n_outputs);
 	});
+}
+
+static int shim_takes(void *m, const struct sconce_place *place)
+{
+	at::Device device = static_cast<shim::model *>(m)->device;
+
+	return place->memory == SCONCE_MEMORY_CUDA && device.is_cuda() &&
+	       (device.has_index() ? device.index() : 0) == place->device;
 }
 
 /* What the instances share is warm after the first. */
@@ -227,6 +238,6 @@ static uint64_t shim_memory(void *m)
 
 extern "C" SCONCE_EXPORT const struct torch_shim sconce_torch_shim;
 const struct torch_shim sconce_torch_shim = {
-	shim_load, shim_unload,  shim_signature,   shim_instance_create, shim_instance_destroy,
-	shim_run,  shim_warm_up, shim_set_threads, shim_memory,
+	shim_load, shim_unload, shim_signature, shim_instance_create, shim_instance_destroy,
+	shim_run,  shim_takes,  shim_warm_up,   shim_set_threads,     shim_memory,
 };

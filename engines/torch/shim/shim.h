@@ -34,8 +34,11 @@ struct torch_shim {
 	int (*instance_create)(void *model, uint32_t index, void **ret_instance,
 			       struct sconce_error *error);
 	void (*instance_destroy)(void *instance);
-	int (*run)(void *instance, const struct sconce_tensor *inputs, size_t n_inputs,
+	/* `places`: of run_placed(); NULL: all in the host's memory. */
+	int (*run)(void *instance, const struct sconce_tensor *inputs,
+		   const struct sconce_place *places, size_t n_inputs,
 		   struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *error);
+	int (*takes)(void *model, const struct sconce_place *place);
 	int (*warm_up)(void *instance, struct sconce_error *error);
 	void (*set_threads)(void *model, uint32_t threads);
 	uint64_t (*memory)(void *model);

@@ -62,6 +62,23 @@ inline at::Tensor borrow(const struct sconce_tensor &t)
 	return at::from_blob(t.data, at::IntArrayRef(t.shape, t.ndim), at::TensorOptions(type));
 }
 
+/* The same where it may lie in a GPU's memory; on `device`. */
+inline at::Tensor borrow_from(const struct sconce_tensor &t, const struct sconce_place *place,
+			      at::Device device)
+{
+	at::ScalarType type;
+
+	if (!place || place->memory == SCONCE_MEMORY_HOST)
+		return device.is_cpu() ? borrow(t) : borrow(t).to(device);
+	if (!scalar_type(t.dtype, &type))
+		throw problem("torch has no tensors of texts", SCONCE_BAD_INPUT);
+	at::Device there(at::kCUDA, (at::DeviceIndex)place->device);
+
+	return at::from_blob(t.data, at::IntArrayRef(t.shape, t.ndim),
+			     at::TensorOptions(type).device(there))
+		.to(device);
+}
+
 inline bool lies_in(const at::Tensor &t, const struct sconce_tensor *inputs, size_t n)
 {
 	const char *at = static_cast<const char *>(t.storage().data());
