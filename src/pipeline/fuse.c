@@ -104,6 +104,26 @@ static int check_lists(const struct pipeline *p, struct sconce_error *e)
 	return 0;
 }
 
+/* The one step that takes what this one gives; NULL: several do, or none. */
+static const struct step *only_use(const struct pipeline *p, unsigned step)
+{
+	const struct step *s = &p->steps[p->steps[step].last_use];
+
+	return uses_of(p, (int)step) == 1 ? s : NULL;
+}
+
+/* Tensors of pictures that go to the model as they are, or with the dimension of requests. */
+static void find_for_model(struct pipeline *p)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct step *s = p->steps[i].chain.n ? only_use(p, i) : NULL;
+
+		if (s && s->op == &op_batch)
+			s = only_use(p, s->number - 1);
+		p->steps[i].to_model = s && s->op == &op_infer;
+	}
+}
+
 int fuse(struct pipeline *p, struct sconce_error *e)
 {
 	for (unsigned i = 0; i < p->n;) {
@@ -114,6 +134,7 @@ int fuse(struct pipeline *p, struct sconce_error *e)
 		i = MAX(end, i + 1);
 	}
 	find_last_uses(p);
+	find_for_model(p);
 	/* What a chain begins with is needed until its end. */
 	for (unsigned i = 0; i < p->n; i++)
 		for (unsigned k = 0; k < p->steps[p->steps[i].first].n_from; k++) {
@@ -129,9 +150,31 @@ int fuse(struct pipeline *p, struct sconce_error *e)
 
 /* What comes of reading the picture, which somebody else may yet read: *ret_why says why not. */
 #define CHAIN_UNREAD 1
+/* The GPU has not made the tensor: it is the processor's turn, with the picture from its beginning.
+ */
+#define CHAIN_AGAIN 2
 
-static int chain_tensor(const struct step *s, struct image_plan *plan, struct image_reader *reader,
-			struct value *out, struct image_error *ret_why, struct sconce_error *e)
+static int chain_gpu(const struct step *s, struct image_gpu *gpu, struct image_plan *plan,
+		     struct image_reader *reader, struct value *out, struct image_error *ret_why,
+		     struct sconce_error *e)
+{
+	void *made = NULL;
+	int r = image_gpu_tensor(gpu, plan, reader, &made, ret_why);
+
+	if (r == IMAGE_NO_MEMORY)
+		return step_fail(e, s, SCONCE_NO_MEMORY, "%.250s", ret_why->text);
+	if (r < 0)
+		return r == IMAGE_GPU_FAILED ? CHAIN_AGAIN : CHAIN_UNREAD;
+	out->kind = KIND_TENSOR;
+	out->gpu = gpu;
+	out->owned = out->tensor.data = made;
+	out->tensor.bytes = image_plan_result(plan)->bytes;
+	return 0;
+}
+
+static int chain_tensor(const struct step *s, struct image_gpu *gpu, struct image_plan *plan,
+			struct image_reader *reader, struct value *out, struct image_error *ret_why,
+			struct sconce_error *e)
 {
 	static const uint32_t dtypes[] = {
 		[IMAGE_U8] = SCONCE_UINT8, [IMAGE_F16] = SCONCE_FP16, [IMAGE_F32] = SCONCE_FP32
@@ -142,6 +185,8 @@ static int chain_tensor(const struct step *s, struct image_plan *plan, struct im
 	out->tensor = (struct sconce_tensor){ .dtype = dtypes[is->element], .ndim = 3 };
 	for (unsigned i = 0; i < 3; i++)
 		out->tensor.shape[i] = is->shape[i];
+	if (gpu && s->to_model && image_gpu_does(gpu, plan))
+		return chain_gpu(s, gpu, plan, reader, out, ret_why, e);
 	if (!value_place(out) || out->tensor.bytes != is->bytes)
 		return step_fail(e, s, SCONCE_NO_MEMORY, "there is no memory for the picture");
 	r = image_plan_tensor(plan, reader, out->tensor.data, ret_why);
@@ -180,8 +225,9 @@ static int check_pixels(const struct step *s, const struct image_plan *plan,
 			 (unsigned long long)allowed);
 }
 
-static int chain_read(const struct step *s, struct image_reader *reader, uint64_t allowed,
-		      struct value *out, struct image_error *ret_why, struct sconce_error *e)
+static int chain_read(const struct step *s, struct image_gpu *gpu, struct image_reader *reader,
+		      uint64_t allowed, struct value *out, struct image_error *ret_why,
+		      struct sconce_error *e)
 {
 	const struct image_info *info = image_reader_info(reader);
 	struct image_plan *plan = NULL;
@@ -192,53 +238,70 @@ static int chain_read(const struct step *s, struct image_reader *reader, uint64_
 		return step_fail(e, s, image_code(r), "%.250s", why.text);
 	r = check_pixels(s, plan, info, allowed, e);
 	if (!r)
-		r = image_plan_result(plan)->tensor ? chain_tensor(s, plan, reader, out, ret_why, e)
-						    : chain_image(s, plan, reader, out, ret_why, e);
+		r = image_plan_result(plan)->tensor
+			    ? chain_tensor(s, gpu, plan, reader, out, ret_why, e)
+			    : chain_image(s, plan, reader, out, ret_why, e);
 	image_plan_free(plan);
-	if (r == CHAIN_UNREAD)
+	if (r > 0)
 		value_finish(out);
 	return r;
 }
 
 /* A picture in memory. */
-static int chain_of(const struct step *s, const struct image *image, uint8_t orientation,
-		    uint64_t allowed, struct value *out, struct sconce_error *e)
+static int chain_of(const struct step *s, struct image_gpu *gpu, const struct image *image,
+		    uint8_t orientation, uint64_t allowed, struct value *out,
+		    struct sconce_error *e)
 {
 	struct image_reader *reader = NULL;
 	struct image_error why = { "" };
 	int r = image_reader_of(image, orientation, &reader, &why);
 
 	if (!r)
-		r = chain_read(s, reader, allowed, out, &why, e);
+		r = chain_read(s, gpu, reader, allowed, out, &why, e);
 	else
 		r = step_fail(e, s, image_code(r), "%.250s", why.text);
 	image_reader_close(reader);
+	if (r == CHAIN_AGAIN)
+		return chain_of(s, NULL, image, orientation, allowed, out, e);
 	return r == CHAIN_UNREAD ? step_fail(e, s, SCONCE_BAD_INPUT, "%.250s", why.text) : r;
 }
 
-/* The bytes of a file; what Pillow would read, others may. */
+/* *ret_code: of image/, where it is CHAIN_UNREAD. */
+static int chain_of_bytes(const struct step *s, const struct pipeline_run *run,
+			  struct image_gpu *gpu, struct slice bytes, struct value *out,
+			  int *ret_code, struct image_error *ret_why, struct sconce_error *e)
+{
+	struct image_limits limits = request_limits(run);
+	struct image_reader *reader = NULL;
+	int code = image_open(bytes.p, bytes.n, &limits, &reader, ret_why), r = CHAIN_UNREAD;
+
+	*ret_code = code ? code : IMAGE_BAD;
+	if (!code)
+		r = chain_read(s, gpu, reader, limits.pixels, out, ret_why, e);
+	image_reader_close(reader);
+	if (r == CHAIN_AGAIN)
+		return chain_of_bytes(s, run, NULL, bytes, out, ret_code, ret_why, e);
+	return r;
+}
+
+/* The bytes of a file; what image/ does not read, others may. */
 static int chain_of_file(const struct step *s, const struct step *first,
 			 const struct pipeline_run *run, struct slice bytes, struct value *out,
 			 struct sconce_error *e)
 {
 	const struct image_step *steps = s->chain.steps;
 	unsigned mode = s->chain.n && steps->op == IMAGE_CONVERT ? steps->mode : IMAGE_MODES;
-	struct image_limits limits = request_limits(run);
-	struct image_reader *reader = NULL;
+	struct image_gpu *gpu = run->request->gpu;
 	struct image_error why = { "" };
 	struct image image = { 0 };
 	uint8_t orientation = 1;
-	int code = image_open(bytes.p, bytes.n, &limits, &reader, &why), r = CHAIN_UNREAD;
+	int code, r = chain_of_bytes(s, run, gpu, bytes, out, &code, &why, e);
 
-	if (!code)
-		r = chain_read(s, reader, limits.pixels, out, &why, e);
-	image_reader_close(reader);
 	if (r != CHAIN_UNREAD)
 		return r;
-	r = decoded_elsewhere(first, run, bytes, mode, code ? code : IMAGE_BAD, &why, &image,
-			      &orientation, e);
+	r = decoded_elsewhere(first, run, bytes, mode, code, &why, &image, &orientation, e);
 	if (!r)
-		r = chain_of(s, &image, orientation, limits.pixels, out, e);
+		r = chain_of(s, gpu, &image, orientation, request_limits(run).pixels, out, e);
 	image_free(&image);
 	return r;
 }
@@ -251,7 +314,8 @@ int chain_run(const struct step *s, struct pipeline_run *run, const struct value
 	int r;
 
 	if (first->op != &op_decode_image)
-		return chain_of(s, in->image, 1, request_limits(run).pixels, out, e);
+		return chain_of(s, run->request->gpu, in->image, 1, request_limits(run).pixels, out,
+				e);
 	r = request_picture(first, in, &picture, out, e);
 	if (!r && out->kind != KIND_TENSOR)
 		r = chain_of_file(s, first, run, picture.bytes, out, e);

@@ -215,6 +215,7 @@ static int view(const struct step *s, struct pipeline_run *run, const struct val
 	/* What it lies in may be given up before it, or is its own if nobody else needs it. */
 	if (last) {
 		out->kind = KIND_TENSOR;
+		out->gpu = in->gpu;
 		out->owned = TAKE(run->values[from->step].owned);
 		return 0;
 	}

@@ -244,6 +244,14 @@ bool pipeline_has_infer(const struct pipeline *p)
 	return p->infer >= 0;
 }
 
+bool pipeline_has_picture(const struct pipeline *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (p->steps[i].to_model)
+			return true;
+	return false;
+}
+
 bool pipeline_takes_lists(const struct pipeline *p)
 {
 	for (unsigned i = 0; i < p->n; i++)

@@ -49,6 +49,7 @@ struct pipeline_part {
 };
 
 struct image;
+struct image_gpu;
 
 /* Who reads pictures that image/ does not. Any thread. */
 struct pipeline_decoder {
@@ -67,6 +68,7 @@ struct pipeline_request {
 	bool decode;  /* JSON and text are decoded, as TorchServe does */
 	bool limited; /* pictures have at most as many pixels as Pillow takes by default */
 	const struct pipeline_decoder *decoder; /* for other pictures; NULL: there is none */
+	struct image_gpu *gpu; /* makes tensors that the model is to find there; NULL: none */
 	/* Is told of each step; NULL: nobody is. Steps on a picture that are done in one pass are
 	 * one, named after the last of them. */
 	void (*step)(void *arg, const char *op, uint64_t begin_ns, uint64_t end_ns);
@@ -98,6 +100,8 @@ bool pipeline_input(const struct pipeline *p, struct sconce_tensor_spec *ret);
 /* Is it a default handler, whose failures are told as TorchServe tells those of Python's? */
 bool pipeline_is_handler(const struct pipeline *p);
 bool pipeline_has_infer(const struct pipeline *p);
+/* Is there a tensor of a picture that goes to the model as it is made, and so may lie elsewhere? */
+bool pipeline_has_picture(const struct pipeline *p);
 /* May clients send numbers of any size in place of a picture? */
 bool pipeline_takes_lists(const struct pipeline *p);
 
@@ -109,6 +113,8 @@ int pipeline_before(const struct pipeline *p, const struct pipeline_request *req
 /* What they have made for the model, in the order of its signature, which `ret` has room for: views
  * that live as long as the run. */
 void pipeline_inputs(const struct pipeline_run *run, struct sconce_tensor *ret);
+/* Bit i: input i lies in the memory of the request's GPU. */
+uint64_t pipeline_inputs_away(const struct pipeline_run *run);
 /* The steps behind it. `outputs`: of this request, in the order of the signature. */
 int pipeline_after(struct pipeline_run *run, const struct sconce_tensor *outputs,
 		   struct pipeline_answer *ret, struct sconce_error *e);

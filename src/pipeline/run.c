@@ -137,6 +137,18 @@ void pipeline_inputs(const struct pipeline_run *run, struct sconce_tensor *ret)
 		ret[i] = run->values[s->from[p->order[i]].step].tensor;
 }
 
+uint64_t pipeline_inputs_away(const struct pipeline_run *run)
+{
+	const struct pipeline *p = run->p;
+	const struct step *s = &p->steps[p->infer];
+	uint64_t ret = 0;
+
+	for (size_t i = 0; i < p->signature->n_inputs; i++)
+		if (run->values[s->from[p->order[i]].step].gpu)
+			ret |= UINT64_C(1) << i;
+	return ret;
+}
+
 int pipeline_after(struct pipeline_run *run, const struct sconce_tensor *outputs,
 		   struct pipeline_answer *ret, struct sconce_error *e)
 {

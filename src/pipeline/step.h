@@ -95,6 +95,7 @@ struct step {
 	/* Of the last step of some that are done in one pass over a picture: all of them. */
 	struct image_chain chain;
 	int first;  /* of these; the step itself: it stands alone */
+	bool to_model; /* a picture's tensor, which nobody reads but the model */
 	bool fused; /* into one that follows: there is nothing to be done */
 	struct labels *labels;
 };
@@ -146,7 +147,7 @@ extern const size_t ops_n;
 const struct op *op_find(struct slice name);
 /* The op's name that is most like it; NULL: none is. */
 const char *op_guess(struct slice name);
-extern const struct op op_decode_image, op_infer;
+extern const struct op op_decode_image, op_infer, op_batch;
 
 /* ---- params.c ---- */
 

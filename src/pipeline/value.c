@@ -27,7 +27,10 @@ void value_finish(struct value *v)
 		image_free(v->image);
 	free(v->image);
 	free(v->found);
-	free(v->owned);
+	if (v->gpu && v->owned)
+		image_gpu_free(v->gpu, v->owned);
+	else
+		free(v->owned);
 	yyjson_doc_free(v->doc);
 	*v = (struct value){ 0 };
 }

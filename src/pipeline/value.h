@@ -8,7 +8,7 @@
 #include <yyjson.h>
 
 #include "base/slice.h"
-#include "image/image.h"
+#include "image/gpu.h"
 
 enum kind {
 	KIND_NONE,
@@ -39,6 +39,7 @@ struct value {
 	struct found *found;
 	size_t n_found;
 	bool has_boxes, has_names;
+	struct image_gpu *gpu; /* in whose memory the tensor lies; NULL: the host's */
 	/* What is freed with it. */
 	void *owned;
 	yyjson_doc *doc;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "base/slice.h"
+#include "image/gpu.h"
 
 #define BODY_INPUTS_MAX 64
 
@@ -39,6 +40,8 @@ struct body {
 	enum body_form form;
 	struct slice dtype, shape; /* of the one input's raw bytes, from headers; else empty */
 	size_t values;             /* of the JSON document that is read: no tensor has more */
+	struct image_gpu *gpu;     /* where inputs lie that are not the host's: … */
+	uint64_t away;             /* … bit i is input i */
 };
 
 /* Signature and parts must outlive the body: inputs may lie in them. 0; SCONCE_BAD_INPUT with a

@@ -99,6 +99,7 @@ int front_set_up(void **state)
 	rig_file("brief.hostile", "good, and knows of no batches");
 	rig_file("good.cold", "good");
 	rig_file("any.echo", "");
+	rig_file("any.placed", "");
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	front.fd = ends[0];
 	front.outbound = rig_memory(&front.outbound_fd);
@@ -118,13 +119,10 @@ int front_joins(void)
 
 void front_cleans(void)
 {
-	static const char *const files[] = { "good.hostile",
-					     "bad.hostile",
-					     "ndim.hostile",
-					     "brief.hostile",
-					     "good.cold",
-					     "any.echo",
-					     "" };
+	static const char *const files[] = { "good.hostile", "bad.hostile",
+					     "ndim.hostile", "brief.hostile",
+					     "good.cold",    "any.echo",
+					     "any.placed",   "" };
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		_cleanup_(freep) char *path = mem_printf("%s/%s", front.folder, files[i]);

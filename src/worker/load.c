@@ -126,6 +126,8 @@ static int load_watched(struct session *s, yyjson_val *root, const struct model_
 	r = load_optimized(s, root, w) ? 0 : load_original(s, w, e);
 	if (s->fd >= 0)
 		crash_unwatch();
+	if (r >= 0 && s->pipeline)
+		piped_choose_gpu(s, w->device);
 	return r;
 }
 

@@ -184,11 +184,9 @@ void model_release(struct sconce_tensor *outputs, size_t n)
 			outputs[i].release(&outputs[i]);
 }
 
-int model_run(struct model *m, unsigned instance, const struct sconce_tensor *inputs, size_t n,
-	      struct sconce_tensor *outputs, struct sconce_error *e)
+static int model_took(struct model *m, int r, struct sconce_tensor *outputs, struct sconce_error *e)
 {
 	size_t n_outputs = m->signature->n_outputs;
-	int r = m->plugin.table->run(m->instances[instance], inputs, n, outputs, n_outputs, e);
 
 	e->text[sizeof(e->text) - 1] = '\0';
 	if (r < 0)
@@ -203,6 +201,40 @@ int model_run(struct model *m, unsigned instance, const struct sconce_tensor *in
 		return -1;
 	}
 	return 0;
+}
+
+int model_run(struct model *m, unsigned instance, const struct sconce_tensor *inputs, size_t n,
+	      struct sconce_tensor *outputs, struct sconce_error *e)
+{
+	return model_took(m,
+			  m->plugin.table->run(m->instances[instance], inputs, n, outputs,
+					       m->signature->n_outputs, e),
+			  outputs, e);
+}
+
+int model_run_body(struct model *m, unsigned instance, const struct body *b,
+		   struct sconce_tensor *outputs, struct sconce_error *e)
+{
+	struct sconce_place places[BODY_INPUTS_MAX] = { { 0 } };
+
+	if (!b->away)
+		return model_run(m, instance, b->inputs, b->n, outputs, e);
+	for (size_t i = 0; i < b->n; i++)
+		if (b->away >> i & 1)
+			places[i] = (struct sconce_place){ SCONCE_MEMORY_CUDA,
+							   image_gpu_device(b->gpu) };
+	return model_took(m,
+			  m->plugin.table->run_placed(m->instances[instance], b->inputs, places,
+						      b->n, outputs, m->signature->n_outputs, e),
+			  outputs, e);
+}
+
+bool model_takes(const struct model *m, const struct sconce_place *place)
+{
+	const struct sconce_engine *t = m->plugin.table;
+
+	return SCONCE_HAS(t, run_placed) && t->takes && t->run_placed &&
+	       t->takes(m->loaded, place) == 1;
 }
 
 /* ---- the canary ---- */
@@ -459,6 +491,8 @@ void model_describe(const struct model *m, struct buf *out)
 		json_put_member(out, "runtime", info.runtime);
 		json_put_member(out, "runtimeVersion", info.version);
 		json_put_member(out, "device", m->device);
+		if (*m->pictures)
+			json_put_member(out, "pictures", m->pictures);
 		buf_printf(out, ",\"threads\":%u,\"engineMemory\":%llu}", m->threads,
 			   (unsigned long long)memory);
 	}

@@ -33,6 +33,7 @@ struct model {
 	struct sconce_host host;
 	void *engine, *loaded;
 	char *path, *device;
+	char pictures[200]; /* who does the steps on pictures before it; "": nobody is asked */
 	const struct sconce_signature *signature; /* of the engine, or with what is configured */
 	struct sconce_signature own;
 	struct sconce_tensor_spec *own_inputs;
@@ -58,6 +59,12 @@ void model_cancel(struct model *m, unsigned instance);
 /* Outputs: signature->n_outputs of them, to be released. Sound when it returns 0. */
 int model_run(struct model *m, unsigned instance, const struct sconce_tensor *inputs, size_t n,
 	      struct sconce_tensor *outputs, struct sconce_error *e);
+/* The same with the inputs of a body, which may lie in a GPU's memory. */
+struct body;
+int model_run_body(struct model *m, unsigned instance, const struct body *b,
+		   struct sconce_tensor *outputs, struct sconce_error *e);
+/* Does its engine take inputs that lie there? */
+bool model_takes(const struct model *m, const struct sconce_place *place);
 void model_release(struct sconce_tensor *outputs, size_t n);
 /* `"instances":[…],"inputs":[…],"outputs":[…]`, members of the LOADED document. */
 void model_describe(const struct model *m, struct buf *out);

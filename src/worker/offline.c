@@ -57,6 +57,23 @@ int offline_ops(void)
 	return 0;
 }
 
+/* Without the model: whether its engine takes what lies on a GPU is known when it is loaded. */
+static void show_pictures(const struct pipeline *p, yyjson_val *engine, struct buf *out)
+{
+	const char *device = yyjson_get_str(yyjson_obj_get(engine, "device"));
+	struct image_gpu *gpu = NULL;
+	struct image_error why;
+
+	if (!pipeline_has_picture(p) || !device || strncmp(device, "cuda", strlen("cuda")) != 0)
+		return;
+	if (image_gpu_open(device, &gpu, &why) == 0)
+		buf_printf(out, "steps on pictures: GPU: %s, where the engine takes its tensors\n",
+			   image_gpu_name(gpu));
+	else
+		buf_printf(out, "steps on pictures: CPU: %s\n", why.text);
+	image_gpu_close(gpu);
+}
+
 int offline_show(const char *document)
 {
 	struct buf out = BUF_INIT(OFFLINE_DOCUMENT_MAX);
@@ -68,6 +85,7 @@ int offline_show(const char *document)
 		return 1;
 	if (piped_parse(yyjson_obj_get(yyjson_doc_get_root(doc), "pipeline"), &p, &e) == 0 && p) {
 		pipeline_show(p, &out);
+		show_pictures(p, yyjson_obj_get(yyjson_doc_get_root(doc), "engine"), &out);
 		fwrite(out.p, 1, out.n, stdout);
 	} else {
 		fprintf(stderr, "%s\n", e.text);
@@ -103,7 +121,7 @@ static int request_run(struct session *s, struct session_request *r, struct answ
 	int code = piped_read(s, r, &b, NULL, e);
 
 	if (code >= 0)
-		code = model_run(&s->model, 0, b.inputs, b.n, outputs, e);
+		code = model_run_body(&s->model, 0, &b, outputs, e);
 	if (code >= 0) {
 		code = piped_write(r, outputs, a, e);
 		model_release(outputs, s->model.signature->n_outputs);
@@ -158,6 +176,7 @@ int offline_run(const char *document, const char *const *files, size_t n)
 		code = 1;
 	pipeline_free(s->pipeline);
 	pillow_finish(&s->pillow);
+	image_gpu_close(s->gpu);
 	model_close(&s->model);
 	yyjson_doc_free(doc);
 	free(s);

@@ -111,6 +111,29 @@ char *piped_hint(const struct pipeline *p, yyjson_val *config)
 	return json;
 }
 
+void piped_choose_gpu(struct session *s, const char *device)
+{
+	struct sconce_place place = { SCONCE_MEMORY_CUDA, 0 };
+	char *says = s->model.pictures, line[sizeof(s->model.pictures) + 64];
+	struct image_error why = { "" };
+	struct image_gpu *gpu = NULL;
+
+	if (!pipeline_has_picture(s->pipeline) || strncmp(device, "cuda", strlen("cuda")) != 0)
+		return;
+	if (image_gpu_open(device, &gpu, &why) == 0)
+		place.device = image_gpu_device(gpu);
+	if (gpu && model_takes(&s->model, &place)) {
+		s->gpu = TAKE(gpu);
+		snprintf(says, sizeof(s->model.pictures), "GPU: %.150s", image_gpu_name(s->gpu));
+	} else {
+		snprintf(says, sizeof(s->model.pictures), "CPU: %.180s",
+			 gpu ? "the engine takes no tensors that lie in a GPU's memory" : why.text);
+	}
+	image_gpu_close(gpu);
+	snprintf(line, sizeof(line), "Steps on pictures are done by the %s", says);
+	model_log(NULL, 1, line);
+}
+
 /* ---- requests ---- */
 
 static void piped_step(void *arg, const char *op, uint64_t begin_ns, uint64_t end_ns)
@@ -131,7 +154,8 @@ static struct piped *piped_new(const struct session *s, struct session_request *
 						.n = n,
 						.decode = s->decode,
 						.limited = s->limit_pixels,
-						.decoder = &s->pillow.decoder };
+						.decoder = &s->pillow.decoder,
+						.gpu = s->gpu };
 	if (spent && spent->wanted) {
 		p->request.step = piped_step;
 		p->request.arg = spent;
@@ -172,6 +196,8 @@ int piped_read(const struct session *s, struct session_request *r, struct body *
 	pipeline_inputs(r->piped->run, b->inputs);
 	for (size_t i = 0; i < b->n; i++)
 		b->inputs[i].owner = NULL; /* the run's */
+	b->gpu = s->gpu;
+	b->away = pipeline_inputs_away(r->piped->run);
 	return piped_fit(b, e);
 }
 

@@ -24,6 +24,10 @@ int piped_check(const struct pipeline *p, const char *python, struct sconce_erro
  * nothing is known. */
 char *piped_hint(const struct pipeline *p, yyjson_val *config);
 
+/* Where the model runs on a GPU, its steps on pictures may, too: looks for what they need, and says
+ * which it is. */
+void piped_choose_gpu(struct session *s, const char *device);
+
 /* Makes the request's inputs. `spent` (may be NULL) outlives the request: it has the steps. */
 int piped_read(const struct session *s, struct session_request *r, struct body *b,
 	       struct spent *spent, struct sconce_error *e);

@@ -127,7 +127,7 @@ static int serve_run(struct serving *v, const struct body *b, struct sconce_tens
 		     struct sconce_error *e)
 {
 	unsigned phase = spent_open(&v->spent, "inference");
-	int code = model_run(v->model, v->instance, b->inputs, b->n, outputs, e);
+	int code = model_run_body(v->model, v->instance, b, outputs, e);
 
 	spent_close(&v->spent, phase);
 	return code;

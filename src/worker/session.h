@@ -68,6 +68,7 @@ struct session {
 	struct memory memory;
 	struct model model;
 	struct pipeline *pipeline; /* before and behind the model; NULL: there is none */
+	struct image_gpu *gpu;     /* that does its steps on pictures; NULL: the processor does */
 	struct pillow pillow;      /* where there is one */
 	bool decode;               /* parts that are JSON or text, for it */
 	bool limit_pixels;         /* of pictures */

@@ -19,7 +19,40 @@ bool stack_agrees(const struct body *a, const struct body *b)
 		    memcmp(s->shape + 1, t->shape + 1, (s->ndim - 1) * sizeof(*s->shape)) != 0)
 			return false;
 	}
-	return a->n == b->n && a->n;
+	return a->n == b->n && a->n && a->away == b->away;
+}
+
+static bool is_away(const struct body *b, size_t i)
+{
+	return b->away >> i & 1;
+}
+
+/* Memory for input i of all, where those of the requests lie. */
+static int stack_place(struct stack *k, size_t i, bool away, uint64_t bytes)
+{
+	struct image_error ignored;
+	void *memory = NULL;
+
+	if (!away)
+		return body_place(&k->all, i, bytes) ? 0 : -ENOMEM;
+	if (image_gpu_alloc(k->all.gpu, bytes, &memory, &ignored) < 0)
+		return -ENOMEM;
+	k->all.away |= UINT64_C(1) << i;
+	k->all.inputs[i].data = memory;
+	k->all.inputs[i].bytes = bytes;
+	return 0;
+}
+
+static int stack_copy(struct stack *k, size_t i, uint64_t at, const struct sconce_tensor *from)
+{
+	char *to = (char *)k->all.inputs[i].data + at;
+	struct image_error ignored;
+
+	if (is_away(&k->all, i))
+		return image_gpu_copy(k->all.gpu, to, from->data, from->bytes, &ignored);
+	if (from->bytes)
+		memcpy(to, from->data, from->bytes);
+	return 0;
 }
 
 static int stack_input(struct stack *k, size_t i, const struct body *bodies, const bool *in,
@@ -27,28 +60,28 @@ static int stack_input(struct stack *k, size_t i, const struct body *bodies, con
 {
 	struct sconce_tensor *to = &k->all.inputs[i];
 	uint64_t bytes = 0, at = 0;
+	bool away = false;
+	int r;
 
 	for (unsigned b = 0; b < n; b++) {
 		if (!in[b])
 			continue;
 		if (!bytes)
 			*to = bodies[b].inputs[i];
+		away = is_away(&bodies[b], i);
+		k->all.gpu = bodies[b].gpu;
 		bytes += bodies[b].inputs[i].bytes;
 	}
 	to->owner = NULL;
-	if (!body_place(&k->all, i, bytes))
-		return -ENOMEM;
+	r = stack_place(k, i, away, bytes);
 	to->shape[0] = k->total;
-	for (unsigned b = 0; b < n; b++) {
-		const struct sconce_tensor *from = &bodies[b].inputs[i];
-
+	for (unsigned b = 0; b < n && !r; b++) {
 		if (!in[b])
 			continue;
-		if (from->bytes)
-			memcpy((char *)to->data + at, from->data, from->bytes);
-		at += from->bytes;
+		r = stack_copy(k, i, at, &bodies[b].inputs[i]);
+		at += bodies[b].inputs[i].bytes;
 	}
-	return 0;
+	return r;
 }
 
 int stack_make(struct stack *k, const struct body *bodies, const bool *in, unsigned n,
@@ -73,6 +106,9 @@ int stack_make(struct stack *k, const struct body *bodies, const bool *in, unsig
 
 void stack_finish(struct stack *k)
 {
+	for (size_t i = 0; i < k->all.n; i++)
+		if (is_away(&k->all, i))
+			image_gpu_free(k->all.gpu, k->all.inputs[i].data);
 	free(k->rows);
 	body_finish(&k->all);
 }

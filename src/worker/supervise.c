@@ -229,6 +229,7 @@ int session_main(int fd)
 		session_supervise(s);
 	pipeline_free(s->pipeline);
 	pillow_finish(&s->pillow);
+	image_gpu_close(s->gpu);
 	model_close(&s->model);
 	memory_finish(&s->memory);
 	pthread_cond_destroy(&s->supervise);

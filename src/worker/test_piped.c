@@ -159,6 +159,41 @@ static void and_in_steps_of_ones_own(void **state)
 		 "BMP");
 }
 
+/* A BMP of 2 × 1 pixels of 24 bits. */
+static struct slice small_picture(uint8_t blue)
+{
+	static uint8_t file[62] = { 'B', 'M', 62, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40,
+				    0,   0,   0,  2, 0, 0, 0, 1, 0, 0, 0,  1, 0, 24 };
+
+	memset(file + 54, 0, 8);
+	file[54] = blue;
+	return slice_make((const char *)file, sizeof(file));
+}
+
+/* Two pictures in one run of the model, all of it in the memory of the GPU, which is a stand-in. */
+static void tensors_are_stacked_on_the_gpu(void **state)
+{
+	_cleanup_(freep) char *json = mem_printf(
+		"{\"model_name\":\"m\",\"model_dir\":\"%s\",\"threads\":1,\"max_response_size\":"
+		"500000,\"batch_size\":4,\"pipeline\":{\"steps\":[\"decode_image\",{\"to_tensor\":"
+		"\"bytes\"},\"batch\",\"infer\",\"encode_json\"]},\"engine\":{"
+		"\"device\":\"cuda:0\",\"file\":\"any.placed\",\"instances\":1}}",
+		front.folder);
+	uint64_t ids[2];
+
+	(void)state;
+	front_lends();
+	front_loads_text(json);
+	assert_true(front_says(front_hears_loaded(200), "\"pictures\":\"GPU: a stand-in\""));
+	front.type = "image/bmp";
+	front_begins();
+	ids[0] = front_adds(true, small_picture(7), "", (struct span){ 0 });
+	ids[1] = front_adds(false, small_picture(9), "", (struct span){ 0 });
+	front_runs();
+	answered(ids[0], 200, "[[[0, 0]], [[0, 0]], [[7, 0]]]");
+	answered(ids[1], 200, "[[[0, 0]], [[0, 0]], [[9, 0]]]");
+}
+
 static void refuses(const char *pipeline, const char *more, const char *words)
 {
 	struct slice said;
@@ -213,6 +248,7 @@ int main(void)
 		FRONT_TEST(a_default_handler_fails_as_pythons_do),
 		FRONT_TEST(what_only_pillow_would_read),
 		FRONT_TEST(and_in_steps_of_ones_own),
+		FRONT_TEST(tensors_are_stacked_on_the_gpu),
 		FRONT_TEST(a_pipeline_that_is_wrong),
 		FRONT_TEST(a_pipeline_without_the_model),
 		FRONT_TEST(a_handler_that_is_none),
