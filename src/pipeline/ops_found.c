@@ -163,19 +163,89 @@ static const struct param nms_params[] = {
 	{ "max", PARAM_INTEGER, AT(max), "how many remain, at most; 0: all", .max = OPS_ANY_MAX },
 };
 
+#define LANES 16
+
+/* Objects that remain, so many at a time, for a loop that the compiler turns into vectors. */
+struct lanes {
+	float x0[LANES], y0[LANES], x1[LANES], y1[LANES], area[LANES];
+	int32_t class[LANES]; /* its lower half */
+};
+
 static float area(const float *b)
 {
 	return (b[2] - b[0]) * (b[3] - b[1]);
 }
 
+/* As C++ has them: the first where they cannot be compared. */
+static float larger(float a, float b)
+{
+	return a < b ? b : a;
+}
+
+static float smaller(float a, float b)
+{
+	return b < a ? b : a;
+}
+
 /* As torchvision's nms(): in floats, but for the bound, which is a double there. */
 static bool overlap(const float *a, const float *b, double iou)
 {
-	float width = fmaxf(0, fminf(a[2], b[2]) - fmaxf(a[0], b[0]));
-	float height = fmaxf(0, fminf(a[3], b[3]) - fmaxf(a[1], b[1]));
+	float width = larger(0, smaller(a[2], b[2]) - larger(a[0], b[0]));
+	float height = larger(0, smaller(a[3], b[3]) - larger(a[1], b[1]));
 	float both = width * height;
 
 	return (double)(both / (area(a) + area(b) - both)) > iou;
+}
+
+/* Is it on one of these? It may say yes where classes are 2^32 apart, never no where it is.
+ * `bound`: the largest float that is not above the bound, so floats compare as they do with it. */
+static bool overlaps_any(const struct lanes *l, const struct found *f, float bound, bool apart)
+{
+	const float *b = f->box;
+	int32_t class = (int32_t)f->class, hits = 0;
+	float own = area(b);
+
+	for (unsigned i = 0; i < LANES; i++) {
+		float width = larger(0, smaller(l->x1[i], b[2]) - larger(l->x0[i], b[0]));
+		float height = larger(0, smaller(l->y1[i], b[3]) - larger(l->y0[i], b[1]));
+		float both = width * height;
+
+		hits |= (both / (l->area[i] + own - both) > bound) &
+			(!apart | (l->class[i] == class));
+	}
+	return hits;
+}
+
+static void lanes_add(struct lanes *all, size_t n, const struct found *f)
+{
+	struct lanes *l = &all[n / LANES];
+	size_t i = n % LANES;
+
+	l->x0[i] = f->box[0];
+	l->y0[i] = f->box[1];
+	l->x1[i] = f->box[2];
+	l->y1[i] = f->box[3];
+	l->area[i] = area(f->box);
+	l->class[i] = (int32_t)f->class;
+}
+
+/* Lanes that are free are boxes without area at 0, which are on nothing. */
+static bool is_new(const struct step *s, const struct value *kept, const struct lanes *lanes,
+		   const struct found *f)
+{
+	float bound = (float)s->params.iou;
+
+	if ((double)bound > s->params.iou)
+		bound = nextafterf(bound, -1);
+	for (size_t at = 0; at < kept->n_found; at += LANES) {
+		if (!overlaps_any(&lanes[at / LANES], f, bound, s->params.apart))
+			continue;
+		for (size_t k = at; k < MIN(at + LANES, kept->n_found); k++)
+			if ((!s->params.apart || kept->found[k].class == f->class) &&
+			    overlap(kept->found[k].box, f->box, s->params.iou))
+				return false;
+	}
+	return true;
 }
 
 static int by_score(const void *a, const void *b)
@@ -193,31 +263,32 @@ static int nms_run(const struct step *s, struct pipeline_run *run, const struct 
 {
 	size_t n = in->n_found, most = s->params.max ? (size_t)s->params.max : n;
 	const struct found **order;
+	struct lanes *lanes;
 
 	(void)run;
 	if (n > NMS_MAX)
 		return step_fail(e, s, -1, "%zu boxes are too many: raise the threshold of boxes",
 				 n);
 	order = malloc(MAX(n, 1) * sizeof(*order));
+	lanes = calloc(n / LANES + 1, sizeof(*lanes));
 	*out = (struct value){ .kind = KIND_FOUND, .has_boxes = true, .has_names = in->has_names };
 	out->found = calloc(MAX(n, 1), sizeof(*out->found));
-	if (!order || !out->found) {
+	if (!order || !lanes || !out->found) {
 		free(order);
+		free(lanes);
 		return ops_no_memory(s, e);
 	}
 	for (size_t i = 0; i < n; i++)
 		order[i] = &in->found[i];
 	qsort(order, n, sizeof(*order), by_score);
 	for (size_t i = 0; i < n && out->n_found < most; i++) {
-		bool is_new = true;
-
-		for (size_t k = 0; k < out->n_found && is_new; k++)
-			is_new = (s->params.apart && out->found[k].class != order[i]->class) ||
-				 !overlap(out->found[k].box, order[i]->box, s->params.iou);
-		if (is_new)
-			out->found[out->n_found++] = *order[i];
+		if (!is_new(s, out, lanes, order[i]))
+			continue;
+		lanes_add(lanes, out->n_found, order[i]);
+		out->found[out->n_found++] = *order[i];
 	}
 	free(order);
+	free(lanes);
 	return 0;
 }
 

@@ -8,6 +8,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -200,6 +203,96 @@ static void what_is_in_common_is_a_float_and_its_bound_a_double(void **state)
 		"[{\"0\": [0.0, 0.0, 10.0, 1.0], \"score\": 0.9}]");
 }
 
+/* torchvision's nms(), in its words: std::max() and std::min() of floats. */
+static bool is_on(const float *a, const float *b, double iou)
+{
+	float left = a[0] < b[0] ? b[0] : a[0], top = a[1] < b[1] ? b[1] : a[1];
+	float right = b[2] < a[2] ? b[2] : a[2], bottom = b[3] < a[3] ? b[3] : a[3];
+	float width = 0 < right - left ? right - left : 0;
+	float height = 0 < bottom - top ? bottom - top : 0;
+	float both = width * height;
+	float all = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both;
+
+	return (double)(both / all) > iou;
+}
+
+enum { MANY = 150 };
+
+struct drawn {
+	float boxes[MANY][4], scores[MANY];
+	int64_t classes[MANY];
+};
+
+/* Some without a number, some turned around, some as large as all. */
+static void draw_objects(struct drawn *d)
+{
+	static uint32_t x = 1;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		for (unsigned k = 0; k < 4; k++) {
+			x = x * 1103515245u + 12345u;
+			d->boxes[i][k] = (float)(x >> 16 & 31) + (k > 1 ? 12 : 0);
+		}
+		if (i % 17 == 3)
+			d->boxes[i][x >> 20 & 3] = NAN;
+		d->scores[i] = 1 - (float)i / 256;
+		d->classes[i] = (int64_t)(x >> 24 & 1) << (x >> 23 & 1 ? 32 : 0);
+	}
+}
+
+/* The scores of those that remain, the highest first; how many. */
+static size_t leave(const struct drawn *d, double iou, bool apart, float *ret)
+{
+	bool kept[MANY] = { false };
+	size_t n = 0;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		kept[i] = true;
+		for (unsigned k = 0; k < i && kept[i]; k++)
+			kept[i] = !kept[k] || (apart && d->classes[k] != d->classes[i]) ||
+				  !is_on(d->boxes[k], d->boxes[i], iou);
+		if (kept[i])
+			ret[n++] = d->scores[i];
+	}
+	return n;
+}
+
+static void those_remain_that_torchvision_leaves(void **state)
+{
+	struct drawn d;
+	const struct sconce_tensor many[] = {
+		{ d.boxes, sizeof(d.boxes), SCONCE_FP32, 2, { MANY, 4 }, NULL, NULL },
+		{ d.scores, sizeof(d.scores), SCONCE_FP32, 1, { MANY }, NULL, NULL },
+		{ d.classes, sizeof(d.classes), SCONCE_INT64, 1, { MANY }, NULL, NULL },
+	};
+
+	(void)state;
+	for (unsigned round = 0; round < 60; round++) {
+		double iou = (round % 10) / 10.0;
+		char steps[512];
+		const char *at;
+		float left[MANY];
+		size_t n, i = 0;
+
+		draw_objects(&d);
+		n = leave(&d, iou, round % 2, left);
+		snprintf(steps, sizeof(steps),
+			 "[\"from_json\", {\"infer\": {\"rows\": false}}, {\"boxes\": {"
+			 "\"boxes\": \"infer.boxes\", \"scores\": \"infer.scores\", "
+			 "\"classes\": \"infer.classes\", \"threshold\": 0}}, "
+			 "{\"nms\": {\"iou\": %g, \"apart\": %s}}, "
+			 "{\"encode_json\": {\"form\": \"records\"}}]",
+			 iou, round % 2 ? "true" : "false");
+		at = rig_infers(steps, SLICE("[1]"), many, names, 3);
+		for (; (at = strstr(at, "\"score\": ")) && i < n; i++) {
+			at += strlen("\"score\": ");
+			assert_true(strtof(at, NULL) == left[i]);
+		}
+		assert_int_equal(i, n);
+		assert_null(at);
+	}
+}
+
 /* By torchvision.ops.nms() and batched_nms(). */
 static void of_boxes_on_each_other_one_remains(void **state)
 {
@@ -321,6 +414,7 @@ int main(void)
 		cmocka_unit_test(tensors_become_others),
 		cmocka_unit_test(what_does_not_fit_at_run_time),
 		cmocka_unit_test(the_largest_come_in_the_order_of_torch),
+		cmocka_unit_test(those_remain_that_torchvision_leaves),
 		cmocka_unit_test(of_boxes_on_each_other_one_remains),
 		cmocka_unit_test(what_is_in_common_is_a_float_and_its_bound_a_double),
 		cmocka_unit_test(boxes_by_their_middle_and_scores_by_class),
