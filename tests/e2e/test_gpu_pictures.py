@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import pytest
-from PIL import Image
 
 from e2e.server import BIN
 from e2e.test_other_pictures import drawn, saved
