@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline/request.h"
 
-/* Numbers in JSON: what Python's json.loads() and torch.FloatTensor() make of them. */
+/* Numbers in JSON: what torch.FloatTensor() makes of them. */
 
 #include <math.h>
 #include <string.h>
@@ -9,51 +9,6 @@
 #include "base/util.h"
 #include "base/half.h"
 #include "pipeline/tensor.h"
-
-/* Python knows the three words beside numbers in just one spelling; yyjson in any. */
-static bool words_are_pythons(struct slice text)
-{
-	static const struct slice words[] = { SLICE_CONST("true"), SLICE_CONST("false"),
-					      SLICE_CONST("null"), SLICE_CONST("NaN"),
-					      SLICE_CONST("Infinity") };
-	bool quoted = false;
-
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		size_t n = 0, w = 0;
-
-		if (c == '"')
-			quoted = !quoted;
-		if (quoted && c == '\\')
-			i++;
-		if (quoted || !((c | 32) >= 'a' && (c | 32) <= 'z'))
-			continue;
-		while (i + n < text.n && (text.p[i + n] | 32) >= 'a' && (text.p[i + n] | 32) <= 'z')
-			n++;
-		while (w < ARRAY_LEN(words) && !slice_eq(slice_make(text.p + i, n), words[w]))
-			w++;
-		if (w == ARRAY_LEN(words) && !(n == 1 && (c | 32) == 'e'))
-			return false;
-		i += n - 1;
-	}
-	return true;
-}
-
-yyjson_doc *json_loads(struct slice text)
-{
-	struct slice mark = SLICE("\xef\xbb\xbf");
-	yyjson_doc *doc;
-	char *p;
-
-	if (slice_starts(text, mark))
-		text = slice_make(text.p + mark.n, text.n - mark.n);
-	p = (char *)(uintptr_t)(text.p ? text.p : "");
-	doc = yyjson_read_opts(p, text.n, 0, NULL, NULL);
-
-	if (doc || !words_are_pythons(text))
-		return doc;
-	return yyjson_read_opts(p, text.n, YYJSON_READ_ALLOW_INF_AND_NAN, NULL, NULL);
-}
 
 struct filling {
 	const struct step *s;

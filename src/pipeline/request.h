@@ -30,5 +30,7 @@ int image_code(int code);
  * that they are in. */
 int lists_read(const struct step *s, yyjson_val *v, size_t values, uint32_t dtype,
 	       struct value *out, struct sconce_error *e);
-/* JSON as Python's json.loads() reads it; NULL: it is none. */
+/* ---- loads.c ---- */
+
+/* JSON as Python's json.loads() reads it, in any encoding of Unicode; NULL: it is none. */
 yyjson_doc *json_loads(struct slice text);

@@ -70,6 +70,14 @@ static void a_picture_comes_in_many_ways(void **state)
 	assert_string_equal(picture("text/plain", SLICE(PNG)), pixels);
 	assert_string_equal(picture(JSON, SLICE("[[1, 2], [3, 4.5]]")), "[[1.0, 2.0], [3.0, 4.5]]");
 	assert_string_equal(picture(JSON, SLICE("\xef\xbb\xbf[1]")), "[1.0]");
+	/* UTF-16 and UTF-32, with a mark and without. */
+	assert_string_equal(picture(JSON, SLICE("\xff\xfe[\0001\0]\0")), "[1.0]");
+	assert_string_equal(picture(JSON, SLICE("\xfe\xff\0[\0001\0]")), "[1.0]");
+	assert_string_equal(picture(JSON, SLICE("[\0002\0]\0")), "[2.0]");
+	assert_string_equal(picture(JSON, SLICE("\0[\0002\0]")), "[2.0]");
+	assert_string_equal(picture(JSON, SLICE("\0\0\0[\0\0\0003\0\0\0]")), "[3.0]");
+	assert_string_equal(picture(JSON, SLICE("[\0\0\0003\0\0\0]\0\0\0")), "[3.0]");
+	assert_string_equal(picture(JSON, SLICE("\xff\xfe\0\0[\0\0\0004\0\0\0]\0\0\0")), "[4.0]");
 	assert_string_equal(picture(JSON, SLICE("[NaN, -Infinity, true]")),
 			    "[NaN, -Infinity, 1.0]");
 }
@@ -279,11 +287,39 @@ static void files_of_labels(void **state)
 	assert_true(strstr(named("{", 0), "error: it is no JSON from byte 1 on"));
 }
 
+/* Characters of every length, in other encodings. */
+static void names_are_in_any_encoding(void **state)
+{
+	static const char *const steps =
+		"[{\"from_json\": {\"member\": \"\xc3\xa9\xf0\x9d\x84\x9e\xe2\x82\xac\"}}, "
+		"\"encode_json\"]";
+	static const unsigned char utf16[] = { 123, 0, 34, 0, 233, 0, 52, 216, 30, 221, 172, 32,
+					       34,  0, 58, 0, 91,  0, 53, 0,   93, 0,   125, 0 };
+	static const unsigned char utf32[] = { 0,   0,  0,  123, 0,  0,  0,  34, 0,   0,  0,
+					       233, 0,  1,  209, 30, 0,  0,  32, 172, 0,  0,
+					       0,   34, 0,  0,   0,  58, 0,  0,  0,   91, 0,
+					       0,   0,  53, 0,   0,  0,  93, 0,  0,   0,  125 };
+	static const unsigned char half[] = { 123, 0,  34, 0,  52, 216, 34, 0,   58,
+					      0,   91, 0,  53, 0,  93,  0,  125, 0 };
+
+	(void)state;
+	assert_string_equal(
+		rig_answers(steps, JSON, slice_make((const char *)utf16, sizeof(utf16))), "[5.0]");
+	assert_string_equal(
+		rig_answers(steps, JSON, slice_make((const char *)utf32, sizeof(utf32))), "[5.0]");
+	assert_string_equal(
+		rig_answers(steps, JSON, slice_make((const char *)utf16, sizeof(utf16) - 1)),
+		"step 1, from_json: the request is no JSON");
+	assert_string_equal(rig_answers(steps, JSON, slice_make((const char *)half, sizeof(half))),
+			    "step 1, from_json: the request is no JSON");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(base64_is_pythons),
 		cmocka_unit_test(a_picture_comes_in_many_ways),
+		cmocka_unit_test(names_are_in_any_encoding),
 		cmocka_unit_test(pictures_become_pictures),
 		cmocka_unit_test(what_is_no_picture_is_refused),
 		cmocka_unit_test(parts_are_chosen_as_by_python),
