@@ -18,13 +18,13 @@
 #include <unistd.h>
 
 #include "archive/download.h"
+#include "archive/pull_list.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "base/util.h"
 #include "base/uuid.h"
 #include "cli/printable.h"
-#include "cli/pull_list.h"
 
 #define PULL_PREFIX ".sconce-pull-" /* hidden, so that nobody takes it for an archive */
 #define PULL_LIMIT_S 3600

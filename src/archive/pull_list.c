@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/pull_list.h"
+#include "archive/pull_list.h"
 
 #include <ctype.h>
 #include <errno.h>
