@@ -489,7 +489,7 @@ def test_stopping_ends_a_registration_that_waits(serve, tmp_path, gate):
     gate.wait_entered()
     server.stop()
     assert_error(registering.result(), 503, "ServiceUnavailableException",
-                 "Failed to start workers for model stuck version: 1.0: the server is stopping")
+                 "The server is stopping, and the model is not registered")
 
 
 def test_describe_customized_of_what_is_unregistered_meanwhile(serve, tmp_path, gate):
