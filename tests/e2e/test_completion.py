@@ -26,9 +26,9 @@ source <("$SCONCE" completion zsh)
 words=("$@") CURRENT=$#
 _sconce
 """
-COMMANDS = ["serve", "new", "dev", "models", "call", "bench", "engines", "optimize", "pipeline",
-            "profile", "pull", "archive", "torchserve", "logs", "settings", "completion", "version",
-            "help"]
+COMMANDS = ["serve", "new", "dev", "models", "call", "bench", "health", "engines", "optimize",
+            "pipeline", "profile", "pull", "archive", "torchserve", "logs", "settings",
+            "completion", "version", "help"]
 SHELLS = {"bash": ["bash", "--norc", "-c", BASH], "zsh": ["zsh", "-f", "-c", ZSH]}
 
 
