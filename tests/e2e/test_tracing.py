@@ -4,6 +4,7 @@
 import json
 import re
 import signal
+import subprocess
 import threading
 import time
 import uuid
@@ -13,7 +14,7 @@ import requests
 
 from e2e.archives import make_mar
 from e2e.collector import Collector
-from e2e.server import eventually
+from e2e.server import BIN, eventually
 from e2e.test_native import make_model
 
 PLAIN = '''
@@ -410,6 +411,9 @@ def test_lines_of_logs_name_the_trace(serve, store, collector):
     eventually(lambda: re.search(
         rf'"POST /predictions/plain HTTP/1\.1" 200 \d+ {ident} {trace}\n',
         server.log("access_log.log")))
+    found = subprocess.run([BIN / "sconce", "logs", "--request", trace, "--location", server.logs],
+                           capture_output=True, text=True, check=True).stdout
+    assert ident in found and len(found.splitlines()) == 1
 
 
 def test_buckets_of_the_latency_name_a_trace(serve, store, collector):
