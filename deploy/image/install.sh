@@ -37,7 +37,8 @@ trap 'rm -rf "$scratch"' EXIT
 DESTDIR=$scratch meson install -C "$build" --no-rebuild --strip --quiet >/dev/null ||
 	fail "$build cannot be installed: meson install -C $build"
 mv "$scratch$prefix" "$folder/usr/local"
-rm -rf "$folder"/usr/local/{include,lib/*/pkgconfig,share/bash-completion,share/zsh}
+rm -rf "$folder"/usr/local/{include,lib*/pkgconfig,lib*/*/pkgconfig} \
+	"$folder"/usr/local/share/{bash-completion,zsh}
 find "$folder" -type d -empty -delete
 
 install -m 755 deploy/image/entrypoint.sh "$folder/usr/local/bin/dockerd-entrypoint.sh"

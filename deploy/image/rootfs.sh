@@ -45,7 +45,7 @@ list=$(sources "$suite")
 mapfile -t proxy < <(proxies)
 
 # Packages that were downloaded before are taken from there, and kept for the next time.
-cache=${SCONCE_IMAGE_CACHE:-$(dirname "$folder")/debs}
+cache=${SCONCE_IMAGE_CACHE:-$(dirname "$folder")/debs}/$arch
 mkdir -p "$cache"
 
 rm -rf "$folder"

@@ -17,7 +17,7 @@ BUILD_S, COMMAND_S = 900, 120
 
 STORAGE = """\
 [storage]
-driver = "vfs"
+driver = "{driver}"
 graphroot = "{root}/graph"
 runroot = "{root}/run"
 """
@@ -47,6 +47,19 @@ def missing():
     return [tool for tool in NEEDED if not shutil.which(tool)]
 
 
+def storage_driver(folder):
+    """vfs works everywhere; overlay does not copy an image for each container."""
+    places = [folder / name for name in ("lower", "upper", "work", "merged")]
+    for place in places:
+        place.mkdir()
+    lower, upper, work, merged = places
+    done = subprocess.run(
+        ["unshare", "--mount", "mount", "-t", "overlay", "overlay", "-o",
+         f"lowerdir={lower},upperdir={upper},workdir={work}", merged], env={
+             **os.environ, "TMPDIR": str(folder)}, capture_output=True, timeout=COMMAND_S)
+    return "vfs" if done.returncode else "overlay"
+
+
 class Failed(AssertionError):
     """A command of podman that did not end well; its words are the text."""
 
@@ -57,6 +70,7 @@ class Podman:
     def __init__(self):
         # Short: the path of a socket is made from it.
         self.root = Path(tempfile.mkdtemp(prefix="sconce-podman-"))
+        self.driver = storage_driver(self.root)
         self.environment = {
             **{k: v for k, v in os.environ.items()
                if not k.startswith(("TS_", "SCONCE_"))},
@@ -67,7 +81,7 @@ class Podman:
 
     def file(self, name, text):
         path = self.root / name
-        path.write_text(text.format(root=self.root))
+        path.write_text(text.format(root=self.root, driver=self.driver))
         return path
 
     def __call__(self, *arguments, check=True, timeout=COMMAND_S, **options):
