@@ -91,8 +91,8 @@ static void fleet_again(uv_idle_t *i)
 	(void)i; /* keeps the poll phase from blocking; fleet_dispatch() does the work */
 }
 
-static void fleet_each_version(struct fleet *f, void (*call)(struct version *v, uint64_t now_ns),
-			       uint64_t now_ns)
+static void fleet_each_stored(struct fleet *f, void (*call)(struct version *v, uint64_t now_ns),
+			      uint64_t now_ns)
 {
 	map_for_each (e, &f->store.models) {
 		struct model *m = e->value;
@@ -100,13 +100,29 @@ static void fleet_each_version(struct fleet *f, void (*call)(struct version *v, 
 		list_for_each_safe (n, &m->versions)
 			call(container_of(n, struct version, link), now_ns);
 	}
+}
+
+static void fleet_each_retired(struct fleet *f, void (*call)(struct version *v, uint64_t now_ns),
+			       uint64_t now_ns)
+{
 	list_for_each_safe (n, &f->retired)
 		call(container_of(n, struct version, link), now_ns);
 }
 
+static void fleet_each_version(struct fleet *f, void (*call)(struct version *v, uint64_t now_ns),
+			       uint64_t now_ns)
+{
+	fleet_each_stored(f, call, now_ns);
+	fleet_each_retired(f, call, now_ns);
+}
+
 void fleet_measure(struct fleet *f)
 {
-	fleet_each_version(f, version_measure, clock_now_ns());
+	uint64_t now_ns = clock_now_ns();
+
+	/* One that drains may have a successor of its name, whose figures are those that count. */
+	fleet_each_retired(f, version_measure, now_ns);
+	fleet_each_stored(f, version_measure, now_ns);
 }
 
 static void fleet_trim_version(struct version *v, uint64_t now_ns)

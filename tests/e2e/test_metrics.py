@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from prometheus_client.openmetrics import parser as openmetrics
 
 from e2e.archives import make_mar
 from e2e.gate import background
@@ -357,6 +356,24 @@ def test_workers_are_busy_while_they_have_a_batch(server, gate):
     assert figure("queue_wait_seconds") == 0
 
 
+def test_figures_are_those_of_who_is_registered(serve, tmp_path, gate):
+    """Not of one that has the same name and drains."""
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path)
+    running = background(server.predict, "gate", gate.body())
+    gate.wait_entered()
+    gone = background(server.manage, "DELETE", "/models/gate")
+    eventually(lambda: not server.models())
+    eventually(lambda: server.register("gate.mar", initial_workers=2,
+                                       synchronous="true").status_code == 200)
+    figures = [server.metric(f"sconce_{name}", model_name="gate")
+               for name in ("workers", "workers_ready", "workers_busy")]
+    gate.open()
+    assert running.result().status_code == gone.result().status_code == 200
+    assert figures == [2, 2, 0]
+    assert server.metric("sconce_workers", model_name="gate") == 2
+
+
 def test_answers_are_counted_by_class(server):
     def count(code):
         return server.metric("sconce_answers_total", model_name="trouble", code=code)
@@ -507,73 +524,6 @@ def test_host_metrics_can_be_switched_off(serve, tmp_path):
     server = serve(store=tmp_path, disable_system_metrics=True, metric_time_interval=1)
     assert "# TYPE CPUUtilization gauge\n" in metrics(server).text
     assert "CPUUtilization{" not in metrics(server).text
-
-
-OPEN = "application/openmetrics-text"
-PROMETHEUS = (f"{OPEN};version=1.0.0,{OPEN};version=0.0.1;q=0.75,"
-              "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
-
-
-def open_metrics(server, query="", accept=PROMETHEUS):
-    return requests.get(f"http://127.0.0.1:{server.metrics_port}/metrics{query}", timeout=20,
-                        headers={"Accept": accept})
-
-
-@pytest.mark.parametrize("accept,is_open", [
-    (PROMETHEUS, True), (OPEN, True), (f"text/plain;q=0.4, {OPEN};q=0.4", True),
-    (f"{OPEN};q=0.3, text/plain", False), (f"{OPEN};version=2.0.0", False), ("*/*", False),
-    (f"{OPEN};q=0", False), ("text/plain", False), ("", False),
-])
-def test_the_format_is_what_is_asked_for(server, accept, is_open):
-    response = open_metrics(server, accept=accept)
-    assert response.headers["content-type"] == (
-        f"{OPEN}; version=1.0.0; charset=utf-8" if is_open
-        else "text/plain; version=0.0.4; charset=utf-8")
-    assert response.text.endswith("\n# EOF\n") == is_open
-
-
-def series(labels):
-    return tuple(sorted((k, float(v) if k == "le" else v) for k, v in labels.items()))
-
-
-def series_of_open(text):
-    return {(s.name, series(s.labels))
-            for family in openmetrics.text_string_to_metric_families(text) for s in family.samples}
-
-
-def series_of_classic(text):
-    """By hand: the parser of the client's library gives counters names that the text has not."""
-    return {(line.split("{")[0].split(" ")[0], series(dict(re.findall(r'(\w+)="([^"]*)"', line))))
-            for line in text.splitlines() if not line.startswith("#")}
-
-
-def test_open_metrics_have_the_same_series(server):
-    """So that a server that is scraped in the other format goes on with its series."""
-    server.predict("echo", b"x")
-    found = series_of_open(open_metrics(server).text)
-    assert found == series_of_classic(metrics(server).text)
-    for names in ("?name[]=Requests2XX", "?name[]=nothing", "?name[]=sconce_batch_size"):
-        found = series_of_open(open_metrics(server, names).text)
-        assert found == series_of_classic(metrics(server, names).text)
-    part = series_of_open(open_metrics(server, "?name[]=sconce_batch_size_sum").text)
-    assert part == series_of_open(open_metrics(server, "?name[]=sconce_batch_size").text)
-
-
-def test_open_metrics_in_every_mode(declared, logging_server):
-    for server in (declared, logging_server):
-        families = list(openmetrics.text_string_to_metric_families(open_metrics(server).text))
-        assert [f.unit for f in families if f.name == "sconce_worker_busy_seconds"] == ["seconds"]
-
-
-def test_buckets_name_a_recent_request(server):
-    ident = server.predict("echo", b"x").headers["x-request-id"]
-    exemplars = [s.exemplar for f in openmetrics.text_string_to_metric_families(
-                     open_metrics(server).text)
-                 for s in f.samples if s.name == "sconce_request_duration_seconds_bucket"
-                 and s.labels["model_name"] == "echo" and s.exemplar]
-    newest = max(exemplars, key=lambda e: e.timestamp)
-    assert newest.labels["request_id"] == ident
-    assert newest.value > 0 and abs(float(newest.timestamp) - time.time()) < 20
 
 
 def test_listener_can_be_switched_off(serve, tmp_path):
