@@ -4,6 +4,7 @@
 /* Listeners: their addresses, and who is let in. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -228,14 +229,30 @@ static int net_open_tcp(const struct addrinfo *a)
 	return r;
 }
 
+/* What the kernel says of it. */
+static int listener_ask_place(struct listener *l)
+{
+	struct sockaddr_storage bound;
+	socklen_t n = sizeof(bound);
+
+	if (getsockname(l->fd, (struct sockaddr *)&bound, &n) < 0)
+		return -errno;
+	l->pipe = bound.ss_family == AF_UNIX;
+	if (bound.ss_family == AF_INET6)
+		l->port = ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
+	else if (bound.ss_family == AF_INET)
+		l->port = ntohs(((struct sockaddr_in *)&bound)->sin_port);
+	else if (!l->pipe)
+		return -EAFNOSUPPORT;
+	return 0;
+}
+
 static int net_bind_tcp(struct listener *l, const char *host, const char *port, struct buf *why)
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC,
 				  .ai_socktype = SOCK_STREAM,
 				  .ai_flags = AI_PASSIVE };
 	struct addrinfo *found = NULL;
-	struct sockaddr_storage bound;
-	socklen_t n = sizeof(bound);
 	int r = getaddrinfo(host, port, &hints, &found);
 
 	if (r) {
@@ -244,15 +261,9 @@ static int net_bind_tcp(struct listener *l, const char *host, const char *port, 
 	}
 	l->fd = net_open_tcp(found);
 	freeaddrinfo(found);
-	r = l->fd < 0 ? l->fd : 0;
-	if (!r && getsockname(l->fd, (struct sockaddr *)&bound, &n) < 0)
-		r = -errno;
+	r = l->fd < 0 ? l->fd : listener_ask_place(l);
 	if (r)
 		buf_printf(why, "http://%s:%s: %s", host, port, uv_strerror(r));
-	else
-		l->port = ntohs(bound.ss_family == AF_INET6
-					? ((struct sockaddr_in6 *)&bound)->sin6_port
-					: ((struct sockaddr_in *)&bound)->sin_port);
 	return r;
 }
 
@@ -311,19 +322,23 @@ static int listener_start(struct listener *l, const char *address, struct buf *w
 	return 0;
 }
 
-int net_listen(struct net *n, const char *address, const struct exchange_handler *handler,
-	       struct listener **ret, struct buf *why)
+static struct listener *listener_new(struct net *n, int fd, const struct exchange_handler *handler)
 {
 	struct listener *l = mem_new(struct listener);
-	int r;
 
 	l->net = n;
 	l->handler = handler;
-	l->fd = -1;
+	l->fd = fd;
 	list_init(&l->link);
-	r = net_bind(l, address, why);
+	return l;
+}
+
+/* The end of opening one, `r` being what came of it so far. */
+static int listener_begin(struct listener *l, int r, const char *name, struct listener **ret,
+			  struct buf *why)
+{
 	if (!r)
-		r = listener_start(l, address, why);
+		r = listener_start(l, name, why);
 	if (r) {
 		listener_free(l);
 		return err_origin(r);
@@ -331,6 +346,43 @@ int net_listen(struct net *n, const char *address, const struct exchange_handler
 	if (ret)
 		*ret = l;
 	return 0;
+}
+
+int net_listen(struct net *n, const char *address, const struct exchange_handler *handler,
+	       struct listener **ret, struct buf *why)
+{
+	struct listener *l = listener_new(n, -1, handler);
+
+	return listener_begin(l, net_bind(l, address, why), address, ret, why);
+}
+
+/* What we accept from it must be a stream, and accepting must not wait. */
+static int listener_check_given(struct listener *l)
+{
+	int type = 0, listens = 0, flags;
+	socklen_t n = sizeof(type), m = sizeof(listens);
+
+	if (getsockopt(l->fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0 ||
+	    getsockopt(l->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &m) < 0)
+		return -errno;
+	if (type != SOCK_STREAM || !listens)
+		return -EINVAL;
+	flags = fcntl(l->fd, F_GETFL);
+	return flags < 0 || fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int net_listen_on(struct net *n, int fd, const char *name, const struct exchange_handler *handler,
+		  struct listener **ret, struct buf *why)
+{
+	struct listener *l = listener_new(n, fd, handler);
+	int r = listener_check_given(l);
+
+	if (!r)
+		r = listener_ask_place(l);
+	if (r)
+		buf_printf(why, "%s: not a TCP or Unix socket that listens for streams: %s", name,
+			   uv_strerror(r));
+	return listener_begin(l, r, name, ret, why);
 }
 
 int listener_port(const struct listener *l)

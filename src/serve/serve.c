@@ -31,6 +31,7 @@
 #include "serve/files.h"
 #include "serve/snapshot.h"
 #include "serve/startup.h"
+#include "serve/systemd.h"
 #include "trace/tracer.h"
 
 #define SERVE_DOORS 3
@@ -60,6 +61,7 @@ struct server {
 	unsigned n_doors;
 	uv_signal_t terminate, interrupt, hangup;
 	uv_timer_t patience;
+	struct systemd systemd;
 	int ready_fd; /* see serve_run(); -1: told, or nobody listens */
 	bool draining, stopping;
 };
@@ -123,6 +125,7 @@ static void serve_signalled(uv_signal_t *h, int signal)
 	}
 	s->draining = true;
 	log_info("Got signal %d: finishing the requests in flight", signal);
+	systemd_tell(&s->systemd, "STOPPING=1\nSTATUS=Finishing the requests in flight");
 	uv_timer_start(&s->patience, serve_out_of_patience, s->settings->drain_timeout * 1000, 0);
 	api_stops(s->api);
 	fleet_drain(&s->fleet);
@@ -187,27 +190,43 @@ static void serve_limits(const struct settings *set, struct net_limits *l)
 	};
 }
 
-static int serve_listen(struct server *s, const char *address, unsigned roles, struct buf *why)
+/* `name` is what systemd calls its socket, if it has one that stands for the address. */
+static int serve_listen(struct server *s, const char *name, const char *address, unsigned roles,
+			struct buf *why)
 {
 	struct api_door *d = &s->doors[s->n_doors++];
+	int fd = systemd_take_socket(&s->systemd, name);
 
 	api_door_init(d, s->api, roles);
-	return net_listen(s->net, address, &d->handler, NULL, why);
+	if (fd < 0)
+		return net_listen(s->net, address, &d->handler, NULL, why);
+	log_info("The socket '%s' of systemd is used instead of %s_address", name, name);
+	return net_listen_on(s->net, fd, name, &d->handler, NULL, why);
 }
 
 static int serve_open(struct server *s, struct buf *why)
 {
 	const struct settings *set = s->settings;
-	bool combined = strcmp(set->inference_address, set->management_address) == 0;
+	bool combined = strcmp(set->inference_address, set->management_address) == 0 &&
+			!systemd_has_socket(&s->systemd, "management");
 	unsigned manages = API_MANAGEMENT | (set->console ? API_CONSOLE : 0);
+	const char *stray;
 	int r;
 
-	r = serve_listen(s, set->inference_address, API_INFERENCE | (combined ? manages : 0), why);
+	r = serve_listen(s, "inference", set->inference_address,
+			 API_INFERENCE | (combined ? manages : 0), why);
 	if (!r && !combined)
-		r = serve_listen(s, set->management_address, manages, why);
+		r = serve_listen(s, "management", set->management_address, manages, why);
 	if (!r && set->enable_metrics_api)
-		r = serve_listen(s, set->metrics_address, API_METRICS, why);
-	return r;
+		r = serve_listen(s, "metrics", set->metrics_address, API_METRICS, why);
+	stray = systemd_stray_socket(&s->systemd);
+	if (r || !stray)
+		return r;
+	buf_printf(why,
+		   "systemd hands over a socket that is called '%s': FileDescriptorName= of its "
+		   "unit has to be inference, management or metrics, each once",
+		   stray);
+	return err_origin(-EINVAL);
 }
 
 static int serve_make_tokens(struct server *s, struct buf *why)
@@ -325,6 +344,7 @@ static void serve_known(void *arg)
 	if (!s->draining) {
 		log_info("Model server started.");
 		serve_tell_launcher(s);
+		systemd_tell(&s->systemd, "READY=1\nSTATUS=Answering; models are loading");
 	}
 	api_started(s->api);
 }
@@ -334,6 +354,8 @@ static void serve_loaded(void *arg)
 	struct server *s = arg;
 
 	snapshots_begin(&s->snapshots);
+	if (!s->draining)
+		systemd_tell(&s->systemd, "STATUS=Answering");
 }
 
 static bool serve_is_end(const struct server *s, const uv_handle_t *h)
@@ -373,6 +395,7 @@ static void serve_take_apart(struct server *s)
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	serve_close_ends(s);
 	uv_loop_close(&s->loop);
+	systemd_finish(&s->systemd);
 	snapshots_finish(&s->snapshots);
 	pool_destroy(s->pool);
 	metrics_destroy(s->metrics);
@@ -410,7 +433,9 @@ static int serve_go(struct settings *settings, int ready_fd, const struct dev_pl
 	uv_loop_init(&s.loop);
 	turn_init(&s.turn, &s.loop, settings->loop_stall_warning_ms * NS_PER_MS, serve_turned, &s);
 	serve_watch_signals(&s);
-	r = files_check(&why);
+	r = systemd_init(&s.systemd, &why);
+	if (!r)
+		r = files_check(&why);
 	if (!r)
 		r = startup_check(settings, &why);
 	if (!r)
@@ -426,6 +451,7 @@ static int serve_go(struct settings *settings, int ready_fd, const struct dev_pl
 		return 1;
 	}
 	banner_log(&s.fleet);
+	systemd_watch(&s.systemd, &s.loop);
 	if (plan)
 		s.dev = dev_create(&s.fleet, api_ready(s.api), plan, serve_known, &s);
 	else
