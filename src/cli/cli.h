@@ -51,6 +51,7 @@ int bench_main(int argc, char **argv);
 int call_main(int argc, char **argv);
 int completion_main(int argc, char **argv);
 int dev_main(int argc, char **argv);
+int man_main(int argc, char **argv);
 int models_main(int argc, char **argv);
 int new_main(int argc, char **argv);
 int engines_main(int argc, char **argv);

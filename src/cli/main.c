@@ -61,6 +61,7 @@ static const struct command rows[] = {
 	  &completion_command, NULL },
 	{ "version", version_main, "print the version", &version_command, NULL },
 	{ "help", help_main, "explain a command", NULL, NULL },
+	{ "man", man_main, NULL, NULL, NULL },
 	{ "unpack", unpack_main, NULL, NULL, NULL },
 	{ "fetch", fetch_main, NULL, NULL, NULL },
 };

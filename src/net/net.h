@@ -51,10 +51,10 @@ struct net *net_destroy(struct net *n);
  * returns -errno and writes a sentence for people to `why`. The handler must outlive the net. */
 int net_listen(struct net *n, const char *address, const struct exchange_handler *handler,
 	       struct listener **ret, struct buf *why);
-/* The same for a socket that listens already, bound by somebody else; it is ours from now on, in any
- * case. `name` is what people call it. */
-int net_listen_on(struct net *n, int fd, const char *name,
-		  const struct exchange_handler *handler, struct listener **ret, struct buf *why);
+/* The same for a socket that listens already, bound by somebody else; it is ours from now on, in
+ * any case. `name` is what people call it. */
+int net_listen_on(struct net *n, int fd, const char *name, const struct exchange_handler *handler,
+		  struct listener **ret, struct buf *why);
 /* The port a TCP listener really got (for port 0). */
 int listener_port(const struct listener *l);
 
