@@ -38,6 +38,10 @@ image: build ## build a container image of Debian packages (VARIANT=core|python|
 	@tools/setup.sh image
 	@ARCH="$(ARCH)" BUILD="$(filter-out build,$(BUILD))" deploy/image/build.sh $(or $(VARIANT),core)
 
+deb: build ## make dist/sconce_….deb for this Debian (deploy/systemd/README.md)
+	@tools/setup.sh deb
+	@tools/deb.sh dist $(BUILD)
+
 demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
 	@tools/setup.sh demo
 	@.venv-demo/bin/python tools/demo.py $(if $(filter-out 0,$(KEEP)),--keep)

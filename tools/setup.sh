@@ -3,7 +3,7 @@
 #
 # Installs what a task needs, and nothing when it is there already:
 #   tools/setup.sh build|wheel|wheel-arm64|test|engines|compat|demo|examples|bench|bench-sconce|
-#     bench-image|fuzz|format|docs|image|image-arm64
+#     bench-image|fuzz|format|docs|image|image-arm64|deb
 #
 # Debian packages need root; everything else lives under this folder (.venv*, .cache, subprojects).
 
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
 LOG=.cache/setup.log
 TASKS="build|wheel|wheel-arm64|test|engines|compat|demo|examples|bench|bench-sconce|bench-image"
-TASKS="$TASKS|fuzz|format|docs|image|image-arm64"
+TASKS="$TASKS|fuzz|format|docs|image|image-arm64|deb"
 
 BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev libarchive-dev \
 	libcurl4-openssl-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev libwebp-dev"
@@ -23,7 +23,10 @@ TEST="libcmocka-dev zsh curl iproute2 g++"
 DEPLOY_PROMETHEUS="prometheus"
 DEPLOY_CONSOLE="chromium chromium-driver"
 DEPLOY_IMAGE="buildah catatonit mmdebstrap podman runc"
-DEPLOY="$DEPLOY_PROMETHEUS $DEPLOY_CONSOLE $DEPLOY_IMAGE"
+DEPLOY_DEB="debhelper dpkg-dev fakeroot"
+DEPLOY_SYSTEMD="$DEPLOY_DEB iproute2 mandoc mmdebstrap systemd util-linux"
+DEPLOY_PROXIES="haproxy nginx-light openssl"
+DEPLOY="$DEPLOY_SYSTEMD $DEPLOY_PROXIES $DEPLOY_PROMETHEUS $DEPLOY_CONSOLE $DEPLOY_IMAGE"
 BENCH="wrk"
 COMPILER="g++"
 FUZZ="clang libclang-rt-14-dev"
@@ -295,6 +298,7 @@ main() {
 		image
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
+	deb) setup_build $DEPLOY_DEB ;;
 	image) setup_build $DEPLOY_IMAGE ;;
 	image-arm64)
 		setup_build $DEPLOY_IMAGE $(arm_packages)
