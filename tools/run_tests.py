@@ -302,10 +302,11 @@ def lint():
 
 
 def tsan_log():
-    """The writer of the logs is the one thread that shares memory with another."""
+    """The writer of the logs and the exporter of spans share memory with another thread."""
     nouns = sorted(path.stem[len("test_"):] for path in (ROOT / "src/log").glob("test_*.c"))
     return meson_test("build-tsan", "--timeout-multiplier=4", *(f"log/{noun}" for noun in nouns),
-                      targets=[f"src/log/test_log_{noun}" for noun in nouns])
+                      "trace/exporter", targets=["src/trace/test_trace_exporter",
+                                                 *(f"src/log/test_log_{noun}" for noun in nouns)])
 
 
 def tsan_worker():
