@@ -5,12 +5,14 @@
 #include "wire/http.h"
 
 #define BODY_FIRST ((size_t)16384) /* for bodies of unknown length */
-/* The least that is taken at once of a known one: so much that most bodies are read in few calls,
- * so little that thousands of clients that send no more do not use up the budget. */
+/* The least that is taken for one call of read(), so that most bodies are read in few. What that
+ * does not fill is given back: thousands of clients that send a byte each do not use up the budget.
+ */
 #define BODY_STEP_MIN ((size_t)65536)
 #define BODY_STEP_MAX ((size_t)262144)
 #define BODY_STEPS 256 /* that the whole budget has */
-#define BODY_PROMISED ((size_t)1024) /* what one takes of which nothing has arrived */
+/* What one takes of which nothing has arrived; of its first bytes it takes as many more at most. */
+#define BODY_PROMISED ((size_t)1024)
 
 static int body_answer(int r)
 {
@@ -40,22 +42,28 @@ static int body_begin(struct sink *s, uint64_t length)
 	return body_answer(pool_reserve(b->pool, room, MIN(room, BODY_PROMISED), &b->block));
 }
 
-/* More of the block, or a larger one: what has arrived decides how much. */
+/* More of the block, or a larger one: what has arrived decides how much. Less will do where there
+ * is not so much. */
 static int body_more(struct body *b)
 {
 	uint64_t wanted = MIN(b->used + MAX(b->used * 3, body_step(b)), body_limit(b));
+	int r;
 
-	if (b->block.charged == b->block.size)
+	if (b->used == b->block.size)
 		return pool_grow(b->pool, &b->block, b->used, wanted);
-	return pool_charge(b->pool, &b->block, MIN(wanted, b->block.size));
+	r = pool_charge(b->pool, &b->block, MIN(wanted, b->block.size));
+	return b->block.charged > b->used ? 0 : r;
 }
 
-/* May nothing more be written to what it has taken? Where its first bytes come it takes a step. */
+/* Is there so little to be written to that more is to be taken? Of its first bytes a step at once.
+ */
 static bool body_is_full(const struct body *b)
 {
 	const struct block *k = &b->block;
+	size_t step = body_step(b);
 
-	return b->used == k->charged || (!b->used && k->charged < MIN(k->size, body_step(b)));
+	return b->used == k->charged ||
+	       (b->used < step && k->charged - b->used < MIN(k->size - b->used, step));
 }
 
 static int body_room(struct sink *s, size_t want, char **ret, size_t *ret_n)
@@ -79,7 +87,14 @@ static int body_room(struct sink *s, size_t want, char **ret, size_t *ret_n)
 
 static void body_filled(struct sink *s, size_t n)
 {
-	container_of(s, struct body, sink)->used += n;
+	struct body *b = container_of(s, struct body, sink);
+	size_t kept;
+
+	b->used += n;
+	if (b->used >= body_step(b))
+		return;
+	kept = (b->used + BODY_PROMISED - 1) / BODY_PROMISED * BODY_PROMISED;
+	pool_uncharge(b->pool, &b->block, MIN(kept, b->block.size));
 }
 
 static void body_end(struct sink *s)

@@ -229,6 +229,16 @@ int pool_charge(struct pool *p, struct block *b, size_t n)
 	return 0;
 }
 
+void pool_uncharge(struct pool *p, struct block *b, size_t n)
+{
+	size_t less = b->charged > n ? b->charged - n : 0;
+
+	budget_give(p->budget, less);
+	p->stats.used_bytes -= less;
+	p->stats.reserved_bytes += less;
+	b->charged -= less;
+}
+
 int pool_grow(struct pool *p, struct block *b, size_t used, size_t n)
 {
 	struct block next;

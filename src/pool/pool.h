@@ -46,6 +46,8 @@ int pool_alloc(struct pool *p, size_t n, struct block *ret);
 int pool_reserve(struct pool *p, size_t n, size_t first, struct block *ret);
 /* Takes more of a block from the budget: its first `n` bytes may be used. 0 or POOL_FULL. */
 int pool_charge(struct pool *p, struct block *b, size_t n);
+/* Gives what it has taken beyond `n` bytes back: they were not used. */
+void pool_uncharge(struct pool *p, struct block *b, size_t n);
 /* Grows to at least n bytes, keeping the first `used`; may move. On failure *b is unchanged. */
 int pool_grow(struct pool *p, struct block *b, size_t used, size_t n);
 void pool_free(struct pool *p, struct block *b); /* *b becomes BLOCK_NONE; NONE is fine */
