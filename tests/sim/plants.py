@@ -72,8 +72,6 @@ PLANTS = {
         "\t\t;\n"),
     "who waits for the end of a version holds up the server's": (
         "src/fleet/fleet.c", "\tversions_stop_waiting(f);\n", ""),
-    "what is half made goes on after its end": (
-        "src/fleet/worker.c", "\tlist_remove(&w->launch);\n\tw->half_made = false;\n", ""),
     "a worker that is stopped twice": (
         "src/fleet/version.c", "\t\tif (w->state != WORKER_STOPPING)\n\t\t\tall[i++] = w;\n",
         "\t\tif (i < places)\n\t\t\tall[i++] = w;\n"),
