@@ -78,6 +78,7 @@ mkdir "$stages/context"
 
 build=${BUILD:-build}
 [ -n "${BUILD:-}" ] || [ "$arch" = "$machine" ] || cross_build
+[ -d "$build" ] || fail "there is no build folder $build: make build makes one"
 base=${variant/torch/python}
 deploy/image/install.sh "$stages/install" "$build"
 found=$(arch_of "$stages/install/usr/local/bin/sconce")

@@ -8,6 +8,7 @@ import re
 import pytest
 import requests
 
+from deploy.podman import Failed
 from e2e.archives import make_mar
 from e2e.client import Raw
 from e2e.gate import background
@@ -113,6 +114,16 @@ def test_two_builds_give_the_same_layers(podman, core_image, tmp_path):
     podman.build("core", WORK=str(tmp_path / "work"))
     after = podman.inspect(core_image)
     assert after["RootFS"]["Layers"] == before["RootFS"]["Layers"]
+
+
+@pytest.mark.parametrize("variant, variables, why", [
+    ("tourch", {}, "there is no variant 'tourch'; there are: core, python, torch"),
+    ("core", {"ARCH": "mips"}, "there are images for amd64 and arm64, not for 'mips'"),
+    ("core", {"build": "nowhere"}, "there is no build folder nowhere: make build makes one"),
+])
+def test_what_cannot_be_built_is_said_at_once(podman, variant, variables, why):
+    with pytest.raises(Failed, match=re.escape(why)):
+        podman.build(variant, **variables)
 
 
 # ---- serving ----
