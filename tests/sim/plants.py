@@ -72,9 +72,6 @@ PLANTS = {
         "\t\t;\n"),
     "who waits for the end of a version holds up the server's": (
         "src/fleet/fleet.c", "\tversions_stop_waiting(f);\n", ""),
-    "a worker that is stopped twice": (
-        "src/fleet/version.c", "\t\tif (w->state != WORKER_STOPPING)\n\t\t\tall[i++] = w;\n",
-        "\t\tif (i < places)\n\t\t\tall[i++] = w;\n"),
     "a header may break lines": (
         "src/fleet/worker_frames.c", "if (!r->spoiled && !worker_reply_valid(fr))",
         "if (0 && !worker_reply_valid(fr))"),
