@@ -175,7 +175,7 @@ def test_the_settings_in_the_schema_are_those_of_the_server():
       "workload": {"replicas": 2}}, "modelStore.pvc.accessModes: more than one Pod"),
     ({"autoscaling": {"hpa": {"enabled": True}, "keda": {"enabled": True}}}, "enable one of them"),
     ({"autoscaling": {"keda": {"enabled": True, "minReplicas": 0}}}, "wake.query has to say"),
-    ({"shutdown": {"gracePeriodSeconds": 30}}, "need 50: requests would be cut off"),
+    ({"shutdown": {"gracePeriodSeconds": 30}}, "need 60: requests would be cut off"),
     ({"ingress": {"enabled": True}}, "ingress.hosts has to name"),
     ({"gateway": {"enabled": True}}, "gateway.parentRefs has to name"),
     ({"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 0}}, "not both"),
@@ -278,11 +278,11 @@ def test_probes(matrix):
 
 def test_the_end_leaves_time_for_the_drain():
     spec = pod(render({"config": {"drain_timeout": 300}, "shutdown": {"preStopSeconds": 10}}))
-    assert spec["terminationGracePeriodSeconds"] == 325
+    assert spec["terminationGracePeriodSeconds"] == 335
     assert spec["containers"][0]["lifecycle"]["preStop"] == {"sleep": {"seconds": 10}}
     spec = pod(render({"config": {"drain_timeout": 0}, "shutdown": {"preStopSeconds": 0}}))
     assert "lifecycle" not in spec["containers"][0]
-    assert spec["terminationGracePeriodSeconds"] == 15
+    assert spec["terminationGracePeriodSeconds"] == 25
 
 
 def test_a_rollout_takes_nothing_away_first(matrix):

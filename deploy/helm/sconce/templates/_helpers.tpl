@@ -80,12 +80,12 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* Seconds from SIGTERM's eve to SIGKILL: the pause, the drain, the end of the workers (10 s), and
-     a margin. */}}
+{{/* Seconds from SIGTERM's eve to SIGKILL: the pause, the drain, what the server may take for its end
+     after that (20 s), and a margin. */}}
 {{- define "sconce.graceNeeded" -}}
 {{- $drain := .Values.config.drain_timeout }}
 {{- $drain = ternary 30 (int $drain) (kindIs "invalid" $drain) }}
-{{- add (int .Values.shutdown.preStopSeconds) $drain 15 }}
+{{- add (int .Values.shutdown.preStopSeconds) $drain 25 }}
 {{- end }}
 
 {{- define "sconce.grace" -}}
