@@ -272,7 +272,8 @@ def pages(name):
 
 def deploy():
     """What is under deploy/, run as far as one machine can run it."""
-    return build("build") or pytest("deploy", "tests/deploy", env=beside_ours())
+    return build("build") or pytest("deploy", "tests/deploy",
+                                    env={"SCONCE_BIN_DIR": str(ROOT / "build" / "bin")})
 
 
 def sim():
