@@ -237,7 +237,7 @@ def test_a_model_from_its_registration_to_its_end(server, browser):
     browser.fill("Archive", "nowhere.mar")
     browser.see("dialog button", "Register").click()
     browser.see("dialog .error")
-    assert "404" in browser.complaints()[0]["message"]
+    assert "404" in eventually(browser.complaints)[0]["message"]
     browser.fill("Archive", "spare/later.mar")
     browser.see("dialog button", "Register").click()
     browser.read('Model "later" Version: 1.0 registered')
@@ -352,7 +352,7 @@ def test_an_error_is_shown_as_one(server, browser):
         browser.see("button", "Send").click()
         browser.see(".status.bad")
         browser.read("has no worker to serve inference request")
-        complaints = browser.complaints()       # Chromium tells of every answer of this kind
+        complaints = eventually(browser.complaints)       # Chromium tells of every answer of this kind
         assert len(complaints) == 1 and "503" in complaints[0]["message"]
     finally:
         assert server.manage("PUT", "/models/looks?min_worker=1&synchronous=true").ok
@@ -449,7 +449,7 @@ def test_by_keyboard_alone(server, browser):
     browser.press(Keys.ENTER)
     browser.read("200 OK")
     tab_to(browser, "Log lines")
-    browser.complaints()     # the registration that failed
+    eventually(browser.complaints, "the registration that failed")
 
 
 def test_every_field_has_a_name(server, browser):
