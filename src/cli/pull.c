@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "archive/download.h"
@@ -75,6 +77,17 @@ static bool pull_is_there(const struct pull_item *item, const char *path)
 	char sum[SHA256_HEX_LEN + 1];
 
 	return pull_sum(path, sum) == 0 && strcmp(sum, item->sum) == 0;
+}
+
+/* Nothing can be put in the place of a folder, and that is better known before anything is. */
+static bool pull_may_place(const struct pull_item *item, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return true;
+	printable_printf(stderr, "%s: a folder of this name is in its place\n", item->name);
+	return false;
 }
 
 /* What stands before '?': behind it may be a signature, which is no business of a log. */
@@ -153,6 +166,8 @@ static bool pull_prepare(struct pull_item *item, const struct pull_args *args, u
 		printable_printf(stdout, "%s: is there\n", item->name);
 		return true;
 	}
+	if (!pull_may_place(item, path))
+		return false;
 	uuid_make(id);
 	item->fresh = mem_printf("%s/" PULL_PREFIX "%s", args->into, id);
 	return pull_fetch(item, args, limit_s) && pull_check(item);
@@ -186,6 +201,50 @@ static bool pull_all(struct pull_list *l, const struct pull_args *args, uint64_t
 		if (l->items[i].fresh)
 			unlink(l->items[i].fresh);
 	return good;
+}
+
+/* What others have left who were killed. */
+static void pull_clean(const char *into)
+{
+	DIR *d = opendir(into);
+
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (slice_starts(slice_str(e->d_name), SLICE(PULL_PREFIX)))
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+}
+
+static void pull_woken(int signal)
+{
+	(void)signal;
+}
+
+/* Others clean it for a moment. Not for ever: it may be our caller who keeps all others out. */
+static void pull_share(int fd)
+{
+	const struct itimerval seconds = { { 1, 0 }, { 1, 0 } }, never = { 0 };
+	const struct sigaction woken = { .sa_handler = pull_woken };
+
+	sigaction(SIGALRM, &woken, NULL);
+	setitimer(ITIMER_REAL, &seconds, NULL);
+	flock(fd, LOCK_SH);
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
+/* Several may be at the same store: while one is, what has been fetched stays. Returns a
+ * descriptor that is to be kept for as long. */
+static int pull_enter(const char *into)
+{
+	int fd = open(into, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fd;
+	download_clean(into);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		pull_clean(into);
+	pull_share(fd);
+	return fd;
 }
 
 /* Folders and hidden files are somebody else's. */
@@ -222,6 +281,7 @@ int pull_main(int argc, char **argv)
 {
 	struct pull_args args = { 0 };
 	struct pull_list list = { 0 };
+	_cleanup_(closep) int store = -1;
 	uint64_t limit_s = PULL_LIMIT_S;
 	int r = options_parse(&pull_command, &args, argc, argv);
 
@@ -237,7 +297,7 @@ int pull_main(int argc, char **argv)
 		r = 1;
 	}
 	if (!r) {
-		download_clean(args.into);
+		store = pull_enter(args.into);
 		r = pull_all(&list, &args, limit_s) ? 0 : 1;
 		if (!r && args.prune)
 			pull_prune(&list, args.into);

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`sconce pull`: a model store as lists say, or as it was."""
 
+import fcntl
 import hashlib
+import os
 import subprocess
 
 import pytest
 
 from e2e.file_server import FileServer
-from e2e.server import BIN
+from e2e.server import BIN, eventually
 
 FILES = {"cat.mar": b"a cat" * 40_000, "dog.mar": b"a dog"}
 SUMS = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
@@ -77,6 +79,45 @@ def test_what_has_changed_is_replaced(files, tmp_path):
     assert (store / "dog.mar").read_bytes() == FILES["dog.mar"]
     assert pull(store, "--prune", models).stdout == "dog.mar: is there\nold.mar: removed\n"
     assert listed(store) == [".hidden", "dog.mar", "folder"]
+
+
+def test_a_folder_in_the_place_of_a_file_leaves_the_store_as_it_was(files, tmp_path):
+    store = tmp_path / "store"
+    (store / "dog.mar").mkdir(parents=True)
+    models = a_list(tmp_path, *(f"{name} {SUMS[name]} {files.url('plain/' + name)}"
+                                for name in FILES))
+    done = pull(store, models)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "dog.mar: a folder of this name is in its place\n"
+    assert listed(store) == ["dog.mar"]
+
+
+def test_what_one_that_was_killed_has_fetched_goes(files, tmp_path):
+    """Not while another still needs it."""
+    store = tmp_path / "store"
+    plain, late = (f"{name} {SUMS[name]} {files.url(how + name)}"
+                   for how, name in (("plain/", "dog.mar"), ("stalls/", "cat.mar")))
+    with subprocess.Popen([BIN / "sconce", "pull", "--into", store, a_list(tmp_path, plain, late)],
+                          stdout=subprocess.DEVNULL) as first:
+        eventually(lambda: any("stalls" in path for path, _ in files.requests))
+        left = [name for name in listed(store) if name.startswith(".sconce-pull-")]
+        assert len(left) == 1
+        assert pull(store, a_list(tmp_path, plain, name="two.list")).returncode == 0
+        assert set(left) < set(listed(store))
+        first.kill()
+    assert pull(store, a_list(tmp_path, plain, name="two.list")).returncode == 0
+    assert listed(store) == ["dog.mar"]
+
+
+def test_a_caller_that_keeps_others_out_of_the_store(files, tmp_path):
+    """As `flock STORE sconce pull` in a crontab does."""
+    models = a_list(tmp_path, f"dog.mar {SUMS['dog.mar']} {files.url('plain/dog.mar')}")
+    store = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(store, fcntl.LOCK_EX)
+    try:
+        assert pull(tmp_path, models).returncode == 0
+    finally:
+        os.close(store)
 
 
 @pytest.mark.parametrize("path, cause", [
