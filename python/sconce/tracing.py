@@ -6,6 +6,8 @@ that has them, preprocess(), inference() and postprocess() are measured while it
 calls them.
 """
 
+import functools
+import inspect
 from time import monotonic_ns
 
 from sconce import frame as wire
@@ -25,8 +27,16 @@ def _stages(entry):
         found = [owner]
     else:
         found = list(getattr(entry, "__globals__", {}).values())
-    return [o for o in found if not isinstance(o, type) and isinstance(
-        getattr(o, "__dict__", None), dict) and callable(getattr(type(o), "inference", None))]
+    # Of an object only its type is asked: one that stands for another may raise what it likes.
+    return [o for o in found if callable(getattr(type(o), "inference", None))
+            and not issubclass(type(o), type) and isinstance(getattr(o, "__dict__", None), dict)]
+
+
+def _is_plain(method):
+    """Is it over when it returns? A handler may ask that of its own methods."""
+    return callable(method) and not (
+        inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method)
+        or inspect.isasyncgenfunction(method))
 
 
 _known = (None, ())     # the entry point that was asked about last, and its stages
@@ -48,6 +58,7 @@ class Trace:
         self._phases = []
 
     def _timed(self, name, method):
+        @functools.wraps(method)
         def measured(*args, **kwargs):
             began = monotonic_ns()
             try:
@@ -63,7 +74,7 @@ class Trace:
         for owner in _stages_of(entry):
             for name in METHODS:
                 method = getattr(owner, name, None)
-                if callable(method):
+                if _is_plain(method):
                     undo.append((vars(owner), name, vars(owner).get(name)))
                     vars(owner)[name] = self._timed(name, method)
         return undo
