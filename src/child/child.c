@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,6 +102,8 @@ static void child_exec(const struct spawn *s, pid_t parent, const struct rlimit 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		if (dup2(fds[i], (int)i) < 0)
 			_exit(127);
+	/* A library's may have no CLOEXEC, as libcurl's sockets have none. */
+	close_range(ARRAY_LEN(fds), UINT_MAX, 0);
 	if (s->cwd && chdir(s->cwd) < 0)
 		_exit(127);
 	/* Last: what is open here may be more than that. */

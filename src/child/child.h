@@ -4,9 +4,9 @@
 /*
  * Child processes of the front: starting them, and being told of their end. Ends come from SIGCHLD
  * and waitpid(), never from end-of-file, because a child's own child may hold the socket. Every
- * child runs in a session of its own, dies with the front (PDEATHSIG), is killed as a group, and
- * may open as many files as the front could when this began, unless that is too few. Loop
- * thread only.
+ * child runs in a session of its own, dies with the front (PDEATHSIG), is killed as a group, has
+ * none of our descriptors but those that it is given, and may open as many files as the front could
+ * when this began, unless that is too few. Loop thread only.
  */
 
 #include <stdbool.h>

@@ -6,7 +6,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "child/capture.h"
@@ -25,6 +28,19 @@ static void output_is_kept(void **state)
 	(void)state;
 	assert_int_equal(run("echo one; echo two >&2; cat; echo three", 60000, &out), 0);
 	assert_string_equal(buf_cstr(&out), "one\nthree\n");
+}
+
+static void it_has_none_of_our_descriptors(void **state)
+{
+	_cleanup_(buf_finish) struct buf out = BUF_INIT(65536);
+	int fd = fcntl(STDERR_FILENO, F_DUPFD, 57);
+	char script[64];
+
+	(void)state;
+	assert_true(fd >= 57);
+	snprintf(script, sizeof(script), "! test -e /proc/$$/fd/%d", fd);
+	assert_int_equal(run(script, 60000, &out), 0);
+	close(fd);
 }
 
 static void how_it_ended_is_told(void **state)
@@ -62,6 +78,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(output_is_kept),
+		cmocka_unit_test(it_has_none_of_our_descriptors),
 		cmocka_unit_test(how_it_ended_is_told),
 		cmocka_unit_test(it_may_not_take_for_ever),
 		cmocka_unit_test(executables_are_found),

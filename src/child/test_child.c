@@ -5,9 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "child/child.h"
@@ -82,6 +85,22 @@ static void says_127_for_a_missing_program(void **state)
 	assert_int_equal(child_spawn(cs, &s.child, &spawn, ended), 0);
 	turn(cs);
 	assert_int_equal(WEXITSTATUS(s.status), 127);
+}
+
+/* Also of those without CLOEXEC, as libraries have them. */
+static void has_none_of_our_descriptors(void **state)
+{
+	struct children *cs = *state;
+	int fd = fcntl(STDERR_FILENO, F_DUPFD, 57);
+	char script[64];
+	struct seen s;
+
+	assert_true(fd >= 57);
+	snprintf(script, sizeof(script), "test -e /proc/$$/fd/3 && ! test -e /proc/$$/fd/%d", fd);
+	run(cs, &s, script);
+	turn(cs);
+	assert_int_equal(s.status, 0);
+	close(fd);
 }
 
 static void kills_the_whole_group(void **state)
@@ -174,6 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reports_exit_codes_and_signals),
 		cmocka_unit_test(says_127_for_a_missing_program),
+		cmocka_unit_test(has_none_of_our_descriptors),
 		cmocka_unit_test(kills_the_whole_group),
 		cmocka_unit_test(adopts_a_process_that_has_already_ended),
 		cmocka_unit_test(adopts_one_whose_end_was_seen_long_ago),
