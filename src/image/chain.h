@@ -73,6 +73,7 @@ struct image_chain {
 	size_t n;
 	bool scaled; /* a JPEG may be decoded smaller, at least twice as large as it is resized
 		      * to: faster, not exact. Sizes stay what they are without. */
+	bool on_gpu; /* a JPEG may be decoded by the GPU that does the rest, not exact; not both */
 };
 
 enum image_element { IMAGE_U8, IMAGE_F16, IMAGE_F32 };

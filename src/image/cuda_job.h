@@ -32,7 +32,7 @@ struct image_job_pass {
 };
 
 struct image_job {
-	uint64_t pixels, stride;
+	uint64_t pixels, stride; /* pixels: not where they lie elsewhere */
 	uint64_t values; /* what becomes of each byte: [4][256] floats or halves; of bytes none */
 	struct image_job_pass across, down;
 	uint32_t x, y; /* of the result's first pixel, among the results of a pass or pixels */
@@ -49,11 +49,11 @@ JOB_BOTH uint8_t job_clip(int32_t sum)
 	return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-/* One byte of a row that is resized along its width. */
-JOB_BOTH uint8_t job_across(const uint8_t *block, const struct image_job *j, uint32_t row,
-			    uint32_t x, uint32_t byte)
+/* One byte of a row that is resized along its width. `pixels`: where they lie. */
+JOB_BOTH uint8_t job_across(const uint8_t *block, const uint8_t *pixels, const struct image_job *j,
+			    uint32_t row, uint32_t x, uint32_t byte)
 {
-	const uint8_t *from = block + j->pixels + row * j->stride + byte;
+	const uint8_t *from = pixels + row * j->stride + byte;
 	const struct image_job_pass *p = &j->across;
 	int32_t sum = 1 << (JOB_BITS - 1);
 	const int32_t *k;
@@ -69,8 +69,8 @@ JOB_BOTH uint8_t job_across(const uint8_t *block, const struct image_job *j, uin
 	return job_clip(sum);
 }
 
-JOB_BOTH uint8_t job_down(const uint8_t *block, const struct image_job *j, uint32_t x, uint32_t y,
-			  uint32_t byte)
+JOB_BOTH uint8_t job_down(const uint8_t *block, const uint8_t *pixels, const struct image_job *j,
+			  uint32_t x, uint32_t y, uint32_t byte)
 {
 	const struct image_job_pass *p = &j->down;
 	int32_t sum = 1 << (JOB_BITS - 1);
@@ -78,24 +78,26 @@ JOB_BOTH uint8_t job_down(const uint8_t *block, const struct image_job *j, uint3
 	uint32_t lo, count;
 
 	if (!p->n)
-		return job_across(block, j, y, x, byte);
+		return job_across(block, pixels, j, y, x, byte);
 	lo = ((const uint32_t *)(const void *)(block + p->lo))[y];
 	count = ((const uint32_t *)(const void *)(block + p->count))[y];
 	k = (const int32_t *)(const void *)(block + p->k) + (uint64_t)y * p->taps;
 	for (uint32_t i = 0; i < count; i++)
-		sum += job_across(block, j, lo + i, x, byte) * k[i];
+		sum += job_across(block, pixels, j, lo + i, x, byte) * k[i];
 	return job_clip(sum);
 }
 
-/* All channels of one pixel of the result, to their places in the tensor. */
-JOB_BOTH void job_pixel(const uint8_t *block, const struct image_job *j, uint32_t x, uint32_t y,
-			void *to)
+/* All channels of one pixel of the result, to their places in the tensor. `decoded`: the rows,
+ * where they are not in the block. */
+JOB_BOTH void job_pixel(const uint8_t *block, const uint8_t *decoded, const struct image_job *j,
+			uint32_t x, uint32_t y, void *to)
 {
+	const uint8_t *pixels = decoded ? decoded : block + j->pixels;
 	uint64_t at = (uint64_t)y * j->width + x, area = (uint64_t)j->width * j->height;
 
 	for (uint32_t b = 0; b < j->bands; b++) {
 		uint64_t place = j->last ? at * j->bands + b : b * area + at;
-		uint8_t v = job_down(block, j, j->x + x, j->y + y, j->at[b]);
+		uint8_t v = job_down(block, pixels, j, j->x + x, j->y + y, j->at[b]);
 		uint64_t entry = j->values + (uint64_t)(b * 256 + v) * j->element;
 
 		if (j->element == 4)

@@ -46,13 +46,13 @@ int fail(char *why, cudaError_t error)
 			return fail(why, tried);                                                   \
 	} while (0)
 
-__global__ void make(const uint8_t *block, image_job job, void *to)
+__global__ void make(const uint8_t *block, const uint8_t *decoded, image_job job, void *to)
 {
 	uint32_t x = blockIdx.x * blockDim.x + threadIdx.x;
 	uint32_t y = blockIdx.y * blockDim.y + threadIdx.y;
 
 	if (x < job.width && y < job.height)
-		job_pixel(block, &job, x, y, to);
+		job_pixel(block, decoded, &job, x, y, to);
 }
 
 /* ---- slots ---- */
@@ -170,28 +170,40 @@ int gpu_begin(void *opaque, size_t bytes, void **ret_slot, void **ret_block, cha
 	return 0;
 }
 
-int launch(slot *s, const image_job *job, size_t bytes, void *to, char *why)
+int launch(slot *s, const image_job *job, size_t bytes, const void *decoded, void *to, char *why)
 {
 	dim3 threads(32, 8);
 	dim3 blocks((job->width + threads.x - 1) / threads.x,
 		    (job->height + threads.y - 1) / threads.y);
 
 	TRY(cudaMemcpyAsync(s->device, s->host, bytes, cudaMemcpyHostToDevice, s->stream));
-	make<<<blocks, threads, 0, s->stream>>>(static_cast<const uint8_t *>(s->device), *job, to);
+	make<<<blocks, threads, 0, s->stream>>>(static_cast<const uint8_t *>(s->device),
+						static_cast<const uint8_t *>(decoded), *job, to);
 	TRY(cudaGetLastError());
 	TRY(cudaStreamSynchronize(s->stream));
 	return 0;
 }
 
-int gpu_run(void *opaque, const image_job *job, size_t bytes, size_t result_bytes, void **ret,
-	    char *why)
+void *gpu_stream(void *opaque)
+{
+	return static_cast<slot *>(opaque)->stream;
+}
+
+int gpu_wait(void *opaque, char *why)
+{
+	TRY(cudaStreamSynchronize(static_cast<slot *>(opaque)->stream));
+	return 0;
+}
+
+int gpu_run(void *opaque, const image_job *job, size_t bytes, const void *decoded,
+	    size_t result_bytes, void **ret, char *why)
 {
 	slot *s = static_cast<slot *>(opaque);
 	void *to = nullptr;
 
 	TRY(cudaSetDevice(s->of->device));
 	TRY(cudaMallocAsync(&to, result_bytes, s->stream));
-	int r = launch(s, job, bytes, to, why);
+	int r = launch(s, job, bytes, decoded, to, why);
 
 	if (r)
 		cudaFreeAsync(to, s->stream);
@@ -237,6 +249,6 @@ int gpu_fetch(void *opaque, void *to, const void *from, size_t bytes, char *why)
 
 extern "C" __attribute__((visibility("default"))) const image_cuda_library sconce_image_cuda;
 const image_cuda_library sconce_image_cuda = {
-	IMAGE_CUDA_ABI, sizeof(image_job), gpu_open,  gpu_close, gpu_name, gpu_begin,
-	gpu_run,        gpu_end,           gpu_alloc, gpu_free,  gpu_copy, gpu_fetch,
+	IMAGE_CUDA_ABI, sizeof(image_job), gpu_open, gpu_close, gpu_name, gpu_begin, gpu_stream,
+	gpu_wait,       gpu_run,           gpu_end,  gpu_alloc, gpu_free, gpu_copy,  gpu_fetch,
 };

@@ -11,7 +11,7 @@
 
 #include "image/cuda_job.h"
 
-#define IMAGE_CUDA_ABI 1u
+#define IMAGE_CUDA_ABI 2u
 #define IMAGE_CUDA_SYMBOL "sconce_image_cuda"
 #define IMAGE_CUDA_WHY_MAX 200
 #define IMAGE_CUDA_NO_MEMORY (-2)
@@ -24,10 +24,15 @@ struct image_cuda_library {
 	const char *(*name)(void *gpu);
 	/* A block of the host's memory that the GPU reads fast. Blocks are kept for others. */
 	int (*begin)(void *gpu, size_t bytes, void **ret_slot, void **ret_block, char *why);
+	/* The cudaStream_t on which the slot's work is done, for others to add theirs before; and
+	 * until all of it is done. */
+	void *(*stream)(void *slot);
+	int (*wait)(void *slot, char *why);
 	/* Copies `bytes` of the block, and does the job to *ret, memory of the GPU of
-	 * result_bytes, which is to be given to free(). It is done when this returns. */
-	int (*run)(void *slot, const struct image_job *job, size_t bytes, size_t result_bytes,
-		   void **ret, char *why);
+	 * result_bytes, which is to be given to free(). `decoded`: rows that lie in the GPU's
+	 * memory, or NULL. It is done when this returns. */
+	int (*run)(void *slot, const struct image_job *job, size_t bytes, const void *decoded,
+		   size_t result_bytes, void **ret, char *why);
 	void (*end)(void *slot);
 	/* Memory of the GPU; copies within it, and from it to the host's. */
 	int (*alloc)(void *gpu, size_t bytes, void **ret, char *why);

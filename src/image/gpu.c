@@ -10,16 +10,22 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "image/cuda_library.h"
+#include "image/jpeg_baseline.h"
+#include "image/nvjpeg.h"
 #include "image/plan.h"
 
 #define GPU_DEVICES_MAX 1024
 #define GPU_PIXELS_MAX ((size_t)1 << 30) /* bytes of rows, which stand in memory as a whole */
+/* Of a picture that nvJPEG is given: an estimated 600 MB of the GPU's memory. */
+#define DECODED_PIXELS_MAX ((uint64_t)1 << 26)
 
 struct image_gpu {
 	const struct image_cuda_library *table;
 	void *gpu;
 	int device;
-	int failed; /* atomic: 1, it was told; 2, it will not do any more */
+	int failed;             /* atomic: 1, it was told; 2, it will not do any more */
+	struct nvjpeg *decoder; /* NULL: there is none */
+	int undecoded;          /* atomic, likewise */
 };
 
 /* ---- the library ---- */
@@ -95,9 +101,21 @@ int image_gpu_open(const char *device, struct image_gpu **ret, struct image_erro
 
 void image_gpu_close(struct image_gpu *g)
 {
-	if (g)
+	if (g) {
+		nvjpeg_close(g->decoder);
 		g->table->close(g->gpu);
+	}
 	free(g);
+}
+
+int image_gpu_add_decoder(struct image_gpu *g, struct image_error *e)
+{
+	return nvjpeg_open(&g->decoder, e);
+}
+
+const char *image_gpu_decoder(const struct image_gpu *g)
+{
+	return g->decoder ? nvjpeg_name(g->decoder) : NULL;
 }
 
 const char *image_gpu_name(const struct image_gpu *g)
@@ -222,8 +240,15 @@ static void job_place(struct image_job *j, const struct parts *parts)
 	j->y = (uint32_t)(dy - y->win.y0);
 }
 
-/* *ret: bytes of its block. */
-static struct image_job job_of(const struct image_plan *p, const struct parts *parts, size_t *ret)
+/* Bytes of a pixel that nvJPEG has decoded. */
+static uint32_t decoded_pixel(const struct image_plan *p)
+{
+	return p->info.mode == IMAGE_L ? 1 : 3;
+}
+
+/* *ret: bytes of its block. `decoded`: the rows are not in it, but as nvJPEG has them. */
+static struct image_job job_of(const struct image_plan *p, const struct parts *parts, bool decoded,
+			       size_t *ret)
 {
 	const struct stage *source = parts->source;
 	const struct tensor *t = &p->tensor;
@@ -236,7 +261,12 @@ static struct image_job job_of(const struct image_plan *p, const struct parts *p
 			       .last = t->last };
 
 	*ret = 0;
-	j.pixels = block_add(ret, stage_rows_memory(source, window_height(source)));
+	if (decoded) {
+		j.pixel = decoded_pixel(p);
+		j.stride = (uint64_t)source->width * j.pixel;
+	} else {
+		j.pixels = block_add(ret, stage_rows_memory(source, window_height(source)));
+	}
 	memcpy(j.at, t->at, sizeof(j.at));
 	if (parts->across)
 		j.across = job_pass(parts->across, ret);
@@ -280,8 +310,8 @@ static int block_pixels(uint8_t *block, const struct image_job *j, const struct 
 	return rc ? rc : image_reader_skip(from, source->height - source->win.y1, e);
 }
 
-static int block_fill(uint8_t *block, const struct image_job *j, const struct parts *parts,
-		      const struct image_plan *p, struct image_reader *from, struct image_error *e)
+static void block_tables(uint8_t *block, const struct image_job *j, const struct parts *parts,
+			 const struct image_plan *p)
 {
 	const struct tensor *t = &p->tensor;
 
@@ -291,7 +321,20 @@ static int block_fill(uint8_t *block, const struct image_job *j, const struct pa
 		memcpy(block + j->values, t->values, sizeof(t->values));
 	else if (t->element == IMAGE_F16)
 		memcpy(block + j->values, t->halves, sizeof(t->halves));
-	return block_pixels(block, j, p, from, e);
+}
+
+/* ---- doing it ---- */
+
+/* Has it come to this only now? Threads may meet here; what will not do any more does not again. */
+static bool is_news(int *level, int now)
+{
+	int was = __atomic_load_n(level, __ATOMIC_RELAXED);
+
+	while (was < now)
+		if (__atomic_compare_exchange_n(level, &was, now, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+			return true;
+	return false;
 }
 
 /* For want of memory it may be asked again. */
@@ -299,33 +342,126 @@ static int gpu_failed(struct image_gpu *g, int r, const char *why, struct image_
 {
 	int now = r == IMAGE_CUDA_NO_MEMORY ? 1 : 2;
 
-	if (__atomic_exchange_n(&g->failed, now, __ATOMIC_RELAXED) < now)
+	if (is_news(&g->failed, now))
 		fprintf(stderr, "The processor does the steps on pictures %s: %s\n",
 			now == 1 ? "where the GPU cannot" : "from now on", why);
 	return image_fail(e, IMAGE_GPU_FAILED, "%s", why);
 }
 
-int image_gpu_tensor(struct image_gpu *g, const struct image_plan *p, struct image_reader *from,
-		     void **ret, struct image_error *e)
+/* The rows are decoded by the processor. */
+static int tensor_of_rows(struct image_gpu *g, const struct image_plan *p,
+			  const struct parts *parts, struct image_reader *from, void **ret,
+			  struct image_error *e)
 {
 	const struct image_cuda_library *t = g->table;
 	char why[IMAGE_CUDA_WHY_MAX];
 	void *slot, *block;
-	struct parts parts;
 	struct image_job j;
 	size_t bytes;
 	int rc;
 
-	parts_of(p, &parts);
-	j = job_of(p, &parts, &bytes);
+	j = job_of(p, parts, false, &bytes);
 	rc = t->begin(g->gpu, bytes, &slot, &block, why);
 	if (rc)
 		return gpu_failed(g, rc, why, e);
-	rc = block_fill(block, &j, &parts, p, from, e);
+	block_tables(block, &j, parts, p);
+	rc = block_pixels(block, &j, p, from, e);
 	if (!rc) {
-		rc = t->run(slot, &j, bytes, p->result.bytes, ret, why);
+		rc = t->run(slot, &j, bytes, NULL, p->result.bytes, ret, why);
 		rc = rc ? gpu_failed(g, rc, why, e) : 0;
 	}
 	t->end(slot);
 	return rc;
+}
+
+/* ---- decoding there ---- */
+
+#define UNDECODED 1 /* it is the processor's turn, with the rows */
+
+/* The first is told, and that there will be no more. */
+static int undecoded(struct image_gpu *g, int r, const char *why)
+{
+	int now = r == NVJPEG_BROKEN ? 2 : 1;
+
+	if (is_news(&g->undecoded, now))
+		fprintf(stderr, "The processor decodes JPEG files %s: %s\n",
+			now == 1 ? "where nvJPEG does not" : "from now on", why);
+	return UNDECODED;
+}
+
+/* What is still being done when something fails is waited for: it is done to memory that is to be
+ * given back. */
+static int decode_and_run(struct image_gpu *g, const struct image_plan *p,
+			  const struct parts *parts, struct slice file, const uint8_t *pixels,
+			  void **ret, struct image_error *e)
+{
+	const struct image_cuda_library *t = g->table;
+	char why[IMAGE_CUDA_WHY_MAX], lost_why[IMAGE_CUDA_WHY_MAX];
+	struct nvjpeg_state *state = NULL;
+	void *slot, *block;
+	size_t bytes;
+	struct image_job j = job_of(p, parts, true, &bytes);
+	int undone, lost = 0, rc = t->begin(g->gpu, bytes, &slot, &block, why);
+
+	if (rc)
+		return gpu_failed(g, rc, why, e);
+	block_tables(block, &j, parts, p);
+	undone = nvjpeg_decode(g->decoder, t->stream(slot), (const uint8_t *)file.p, file.n,
+			       &p->info, (void *)(uintptr_t)pixels, &state, e);
+	if (!undone)
+		rc = t->run(slot, &j, bytes, pixels + parts->source->win.y0 * j.stride,
+			    p->result.bytes, ret, why);
+	if (undone || rc)
+		lost = t->wait(slot, lost_why);
+	nvjpeg_release(g->decoder, state);
+	t->end(slot);
+	if (rc)
+		return gpu_failed(g, rc, why, e);
+	if (!undone)
+		return 0;
+	undecoded(g, undone, e->text);
+	return lost ? gpu_failed(g, lost, lost_why, e) : UNDECODED;
+}
+
+static bool is_to_decode(const struct image_gpu *g, const struct image_plan *p, struct slice file)
+{
+	return g->decoder && p->chain->on_gpu && p->by == 1 && file.n &&
+	       p->info.format == IMAGE_JPEG && __atomic_load_n(&g->undecoded, __ATOMIC_RELAXED) < 2;
+}
+
+static int tensor_of_file(struct image_gpu *g, const struct image_plan *p,
+			  const struct parts *parts, struct slice file, void **ret,
+			  struct image_error *e)
+{
+	size_t area = (size_t)p->info.width * p->info.height, bytes;
+	char why[IMAGE_CUDA_WHY_MAX];
+	const char *other;
+	void *pixels;
+	int rc;
+
+	if (area > DECODED_PIXELS_MAX)
+		return undecoded(g, NVJPEG_PICTURE, "it has more than 67 million pixels");
+	other = jpeg_baseline((const uint8_t *)file.p, file.n, &p->info, &bytes);
+	if (other) {
+		snprintf(why, sizeof(why), "it %s", other);
+		return undecoded(g, NVJPEG_PICTURE, why);
+	}
+	file.n = bytes;
+	if (g->table->alloc(g->gpu, area * decoded_pixel(p), &pixels, why) < 0)
+		return undecoded(g, NVJPEG_PICTURE, why);
+	rc = decode_and_run(g, p, parts, file, pixels, ret, e);
+	g->table->free(g->gpu, pixels);
+	return rc;
+}
+
+int image_gpu_tensor(struct image_gpu *g, const struct image_plan *p, struct slice file,
+		     struct image_reader *from, void **ret, struct image_error *e)
+{
+	struct parts parts;
+	int rc = UNDECODED;
+
+	parts_of(p, &parts);
+	if (is_to_decode(g, p, file))
+		rc = tensor_of_file(g, p, &parts, file, ret, e);
+	return rc == UNDECODED ? tensor_of_rows(g, p, &parts, from, ret, e) : rc;
 }

@@ -86,7 +86,7 @@ static void compare(const struct image_plan *plan, const struct image *image)
 	assert_int_equal(image_plan_tensor(plan, reader, here, &e), 0);
 	image_reader_close(reader);
 	assert_int_equal(image_reader_of(image, 1, &reader, &e), 0);
-	if (image_gpu_tensor(gpu, plan, reader, &made, &e))
+	if (image_gpu_tensor(gpu, plan, (struct slice){ 0 }, reader, &made, &e))
 		fail_msg("%s", e.text);
 	image_reader_close(reader);
 	assert_int_equal(image_gpu_fetch(gpu, there, made, bytes, &e), 0);

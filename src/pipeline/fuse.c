@@ -76,8 +76,10 @@ static int chain_make(struct pipeline *p, unsigned first, unsigned end, struct s
 	if (image_chain_check(&last->chain, &why) < 0)
 		return step_fail(e, &p->steps[first], -1, "%.400s", why.text);
 	last->first = (int)(decodes ? first - 1 : first);
-	if (decodes)
+	if (decodes) {
 		last->chain.scaled = p->steps[first - 1].params.scaled;
+		last->chain.on_gpu = p->steps[first - 1].params.on_gpu;
+	}
 	for (int i = last->first; i < (int)end - 1; i++)
 		p->steps[i].fused = true;
 	return 0;
@@ -155,11 +157,11 @@ int fuse(struct pipeline *p, struct sconce_error *e)
 #define CHAIN_AGAIN 2
 
 static int chain_gpu(const struct step *s, struct image_gpu *gpu, struct image_plan *plan,
-		     struct image_reader *reader, struct value *out, struct image_error *ret_why,
-		     struct sconce_error *e)
+		     struct slice file, struct image_reader *reader, struct value *out,
+		     struct image_error *ret_why, struct sconce_error *e)
 {
 	void *made = NULL;
-	int r = image_gpu_tensor(gpu, plan, reader, &made, ret_why);
+	int r = image_gpu_tensor(gpu, plan, file, reader, &made, ret_why);
 
 	if (r == IMAGE_NO_MEMORY)
 		return step_fail(e, s, SCONCE_NO_MEMORY, "%.250s", ret_why->text);
@@ -173,8 +175,8 @@ static int chain_gpu(const struct step *s, struct image_gpu *gpu, struct image_p
 }
 
 static int chain_tensor(const struct step *s, struct image_gpu *gpu, struct image_plan *plan,
-			struct image_reader *reader, struct value *out, struct image_error *ret_why,
-			struct sconce_error *e)
+			struct slice file, struct image_reader *reader, struct value *out,
+			struct image_error *ret_why, struct sconce_error *e)
 {
 	static const uint32_t dtypes[] = {
 		[IMAGE_U8] = SCONCE_UINT8, [IMAGE_F16] = SCONCE_FP16, [IMAGE_F32] = SCONCE_FP32
@@ -186,7 +188,7 @@ static int chain_tensor(const struct step *s, struct image_gpu *gpu, struct imag
 	for (unsigned i = 0; i < 3; i++)
 		out->tensor.shape[i] = is->shape[i];
 	if (gpu && s->to_model && image_gpu_does(gpu, plan))
-		return chain_gpu(s, gpu, plan, reader, out, ret_why, e);
+		return chain_gpu(s, gpu, plan, file, reader, out, ret_why, e);
 	if (!value_place(out) || out->tensor.bytes != is->bytes)
 		return step_fail(e, s, SCONCE_NO_MEMORY, "there is no memory for the picture");
 	r = image_plan_tensor(plan, reader, out->tensor.data, ret_why);
@@ -225,9 +227,10 @@ static int check_pixels(const struct step *s, const struct image_plan *plan,
 			 (unsigned long long)allowed);
 }
 
-static int chain_read(const struct step *s, struct image_gpu *gpu, struct image_reader *reader,
-		      uint64_t allowed, struct value *out, struct image_error *ret_why,
-		      struct sconce_error *e)
+/* `file`: what the reader reads, where that is a file. */
+static int chain_read(const struct step *s, struct image_gpu *gpu, struct slice file,
+		      struct image_reader *reader, uint64_t allowed, struct value *out,
+		      struct image_error *ret_why, struct sconce_error *e)
 {
 	const struct image_info *info = image_reader_info(reader);
 	struct image_plan *plan = NULL;
@@ -239,7 +242,7 @@ static int chain_read(const struct step *s, struct image_gpu *gpu, struct image_
 	r = check_pixels(s, plan, info, allowed, e);
 	if (!r)
 		r = image_plan_result(plan)->tensor
-			    ? chain_tensor(s, gpu, plan, reader, out, ret_why, e)
+			    ? chain_tensor(s, gpu, plan, file, reader, out, ret_why, e)
 			    : chain_image(s, plan, reader, out, ret_why, e);
 	image_plan_free(plan);
 	if (r > 0)
@@ -257,7 +260,7 @@ static int chain_of(const struct step *s, struct image_gpu *gpu, const struct im
 	int r = image_reader_of(image, orientation, &reader, &why);
 
 	if (!r)
-		r = chain_read(s, gpu, reader, allowed, out, &why, e);
+		r = chain_read(s, gpu, (struct slice){ 0 }, reader, allowed, out, &why, e);
 	else
 		r = step_fail(e, s, image_code(r), "%.250s", why.text);
 	image_reader_close(reader);
@@ -277,7 +280,7 @@ static int chain_of_bytes(const struct step *s, const struct pipeline_run *run,
 
 	*ret_code = code ? code : IMAGE_BAD;
 	if (!code)
-		r = chain_read(s, gpu, reader, limits.pixels, out, ret_why, e);
+		r = chain_read(s, gpu, bytes, reader, limits.pixels, out, ret_why, e);
 	image_reader_close(reader);
 	if (r == CHAIN_AGAIN)
 		return chain_of_bytes(s, run, NULL, bytes, out, ret_code, ret_why, e);

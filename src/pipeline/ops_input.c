@@ -18,7 +18,18 @@ static const struct param decode_params[] = {
 	  "lists of numbers in JSON are taken, too, and go past the steps on the picture" },
 	{ "scaled", PARAM_FLAG, AT(scaled),
 	  "a large JPEG may be decoded smaller: faster, and a little different" },
+	{ "device", PARAM_CHOICE, AT(on_gpu),
+	  "gpu: JPEGs are decoded by nvJPEG where the model runs on a GPU, a little different",
+	  .words = { "cpu", "gpu" } },
 };
+
+static int decode_check(const struct step *s, const struct type *in _unused_,
+			struct type *out _unused_, struct sconce_error *e)
+{
+	if (s->params.scaled && s->params.on_gpu)
+		return step_fail(e, s, -1, "scaled: true and device: gpu exclude each other");
+	return 0;
+}
 
 /* Alone, where its picture is not handed to a chain. */
 static int decode_run(const struct step *s, struct pipeline_run *run, const struct value *in,
@@ -52,6 +63,7 @@ const struct op op_decode_image = {
 	.gives = KIND_IMAGE,
 	.params = decode_params,
 	.n_params = ARRAY_LEN(decode_params),
+	.check = decode_check,
 	.run = decode_run,
 };
 

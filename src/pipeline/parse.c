@@ -252,6 +252,14 @@ bool pipeline_has_picture(const struct pipeline *p)
 	return false;
 }
 
+bool pipeline_decodes_on_gpu(const struct pipeline *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (p->steps[i].params.on_gpu)
+			return true;
+	return false;
+}
+
 bool pipeline_takes_lists(const struct pipeline *p)
 {
 	for (unsigned i = 0; i < p->n; i++)

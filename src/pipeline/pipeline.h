@@ -102,6 +102,8 @@ bool pipeline_is_handler(const struct pipeline *p);
 bool pipeline_has_infer(const struct pipeline *p);
 /* Is there a tensor of a picture that goes to the model as it is made, and so may lie elsewhere? */
 bool pipeline_has_picture(const struct pipeline *p);
+/* Is a GPU to decode pictures, where there is one? */
+bool pipeline_decodes_on_gpu(const struct pipeline *p);
 /* May clients send numbers of any size in place of a picture? */
 bool pipeline_takes_lists(const struct pipeline *p);
 

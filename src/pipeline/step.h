@@ -42,7 +42,8 @@ struct params {
 	uint32_t dtype;
 	enum image_filter filter;
 	enum image_mode mode;
-	bool lists, scaled, as_bytes, rows, apart, doubles, records, middle, flip_y, has_mode;
+	bool lists, scaled, on_gpu, as_bytes, rows, apart, doubles, records, middle, flip_y,
+		has_mode;
 	const char *file, *output, *member;
 	struct ref boxes, scores, classes;
 	struct ref inputs[STEP_FROM_MAX];
@@ -94,9 +95,9 @@ struct step {
 	int last_use;     /* the last step that takes it, or its own number: nobody */
 	/* Of the last step of some that are done in one pass over a picture: all of them. */
 	struct image_chain chain;
-	int first;  /* of these; the step itself: it stands alone */
+	int first;     /* of these; the step itself: it stands alone */
 	bool to_model; /* a picture's tensor, which nobody reads but the model */
-	bool fused; /* into one that follows: there is nothing to be done */
+	bool fused;    /* into one that follows: there is nothing to be done */
 	struct labels *labels;
 };
 

@@ -53,6 +53,8 @@ static void what_does_not_go_together_is_said(void **state)
 	} cases[] = {
 		{ "[\"decode_image\", \"softmax\"]",
 		  "step 2, softmax: it takes tensor, but is given image" },
+		{ "[{\"decode_image\": {\"device\": \"gpu\", \"scaled\": true}}]",
+		  "step 1, decode_image: scaled: true and device: gpu exclude each other" },
 		{ "[{\"resize\": 5}]",
 		  "step 1, resize: it takes image, but is the first step and gets bytes" },
 		{ "[\"decode_image\", \"to_tensor\"]",

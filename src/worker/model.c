@@ -493,6 +493,8 @@ void model_describe(const struct model *m, struct buf *out)
 		json_put_member(out, "device", m->device);
 		if (*m->pictures)
 			json_put_member(out, "pictures", m->pictures);
+		if (*m->decoder)
+			json_put_member(out, "jpegDecoder", m->decoder);
 		buf_printf(out, ",\"threads\":%u,\"engineMemory\":%llu}", m->threads,
 			   (unsigned long long)memory);
 	}

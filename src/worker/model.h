@@ -34,6 +34,7 @@ struct model {
 	void *engine, *loaded;
 	char *path, *device;
 	char pictures[200]; /* who does the steps on pictures before it; "": nobody is asked */
+	char decoder[200];  /* who decodes JPEGs, where a GPU is to; "": it is not */
 	const struct sconce_signature *signature; /* of the engine, or with what is configured */
 	struct sconce_signature own;
 	struct sconce_tensor_spec *own_inputs;

@@ -61,16 +61,24 @@ int offline_ops(void)
 static void show_pictures(const struct pipeline *p, yyjson_val *engine, struct buf *out)
 {
 	const char *device = yyjson_get_str(yyjson_obj_get(engine, "device"));
+	struct image_error why = { "the model does not run on a GPU" };
 	struct image_gpu *gpu = NULL;
-	struct image_error why;
+	char decoder[200];
 
-	if (!pipeline_has_picture(p) || !device || strncmp(device, "cuda", strlen("cuda")) != 0)
-		return;
-	if (image_gpu_open(device, &gpu, &why) == 0)
-		buf_printf(out, "steps on pictures: GPU: %s, where the engine takes its tensors\n",
-			   image_gpu_name(gpu));
-	else
-		buf_printf(out, "steps on pictures: CPU: %s\n", why.text);
+	if (device && strncmp(device, "cuda", strlen("cuda")) == 0 && pipeline_has_picture(p)) {
+		if (image_gpu_open(device, &gpu, &why) == 0)
+			buf_printf(
+				out,
+				"steps on pictures: GPU: %s, where the engine takes its tensors\n",
+				image_gpu_name(gpu));
+		else
+			buf_printf(out, "steps on pictures: CPU: %s\n", why.text);
+	} else if (!pipeline_has_picture(p)) {
+		image_fail(&why, IMAGE_BAD, "no tensor of a picture goes to the model as it is");
+	}
+	piped_choose_decoder(p, gpu, why.text, decoder, sizeof(decoder));
+	if (*decoder)
+		buf_printf(out, "decoding of JPEG: %s\n", decoder);
 	image_gpu_close(gpu);
 }
 

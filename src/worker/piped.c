@@ -111,27 +111,65 @@ char *piped_hint(const struct pipeline *p, yyjson_val *config)
 	return json;
 }
 
-void piped_choose_gpu(struct session *s, const char *device)
+void piped_choose_decoder(const struct pipeline *p, struct image_gpu *gpu, const char *why,
+			  char *ret, size_t room)
+{
+	struct image_error e;
+
+	*ret = '\0';
+	if (!pipeline_decodes_on_gpu(p))
+		return;
+	if (gpu && image_gpu_add_decoder(gpu, &e) == 0) {
+		snprintf(ret, room, "GPU: %s", image_gpu_decoder(gpu));
+		return;
+	}
+	snprintf(ret, room, "CPU: %.180s", gpu ? e.text : why);
+}
+
+/* *ret: the GPU, or NULL and the reason. */
+static struct image_gpu *gpu_for(struct session *s, const char *device, struct image_error *why)
 {
 	struct sconce_place place = { SCONCE_MEMORY_CUDA, 0 };
-	char *says = s->model.pictures, line[sizeof(s->model.pictures) + 64];
-	struct image_error why = { "" };
 	struct image_gpu *gpu = NULL;
 
-	if (!pipeline_has_picture(s->pipeline) || strncmp(device, "cuda", strlen("cuda")) != 0)
-		return;
-	if (image_gpu_open(device, &gpu, &why) == 0)
-		place.device = image_gpu_device(gpu);
-	if (gpu && model_takes(&s->model, &place)) {
-		s->gpu = TAKE(gpu);
-		snprintf(says, sizeof(s->model.pictures), "GPU: %.150s", image_gpu_name(s->gpu));
-	} else {
-		snprintf(says, sizeof(s->model.pictures), "CPU: %.180s",
-			 gpu ? "the engine takes no tensors that lie in a GPU's memory" : why.text);
-	}
+	if (image_gpu_open(device, &gpu, why) < 0)
+		return NULL;
+	place.device = image_gpu_device(gpu);
+	if (model_takes(&s->model, &place))
+		return gpu;
 	image_gpu_close(gpu);
-	snprintf(line, sizeof(line), "Steps on pictures are done by the %s", says);
-	model_log(NULL, 1, line);
+	image_fail(why, IMAGE_BAD, "the engine takes no tensors that lie in a GPU's memory");
+	return NULL;
+}
+
+static void say(const char *what, const char *who)
+{
+	char line[320];
+
+	snprintf(line, sizeof(line), "%s by the %s", what, who);
+	if (*who)
+		model_log(NULL, 1, line);
+}
+
+void piped_choose_gpu(struct session *s, const char *device)
+{
+	char *says = s->model.pictures, *decoder = s->model.decoder;
+	bool on_gpu = strncmp(device, "cuda", strlen("cuda")) == 0;
+	struct image_error why = { "the model does not run on a GPU" };
+
+	if (on_gpu && !pipeline_has_picture(s->pipeline)) {
+		on_gpu = false;
+		image_fail(&why, IMAGE_BAD, "no tensor of a picture goes to the model as it is");
+	} else if (on_gpu) {
+		s->gpu = gpu_for(s, device, &why);
+	}
+	if (s->gpu)
+		snprintf(says, sizeof(s->model.pictures), "GPU: %.150s", image_gpu_name(s->gpu));
+	else if (on_gpu)
+		snprintf(says, sizeof(s->model.pictures), "CPU: %.180s", why.text);
+	piped_choose_decoder(s->pipeline, s->gpu, why.text, decoder, sizeof(s->model.decoder));
+	say("Steps on pictures are done", says);
+	say("JPEG files are decoded", decoder);
 }
 
 /* ---- requests ---- */

@@ -27,6 +27,10 @@ char *piped_hint(const struct pipeline *p, yyjson_val *config);
 /* Where the model runs on a GPU, its steps on pictures may, too: looks for what they need, and says
  * which it is. */
 void piped_choose_gpu(struct session *s, const char *device);
+/* Who decodes JPEGs, for people: "GPU: nvJPEG 12.4.0"; "" where the pipeline does not ask for a
+ * GPU. `gpu`: that does the other steps, and is given the decoder; NULL: none, and `why`. */
+void piped_choose_decoder(const struct pipeline *p, struct image_gpu *gpu, const char *why,
+			  char *ret, size_t room);
 
 /* Makes the request's inputs. `spent` (may be NULL) outlives the request: it has the steps. */
 int piped_read(const struct session *s, struct session_request *r, struct body *b,

@@ -175,16 +175,20 @@ static void tensors_are_stacked_on_the_gpu(void **state)
 {
 	_cleanup_(freep) char *json = mem_printf(
 		"{\"model_name\":\"m\",\"model_dir\":\"%s\",\"threads\":1,\"max_response_size\":"
-		"500000,\"batch_size\":4,\"pipeline\":{\"steps\":[\"decode_image\",{\"to_tensor\":"
+		"500000,\"batch_size\":4,\"pipeline\":{\"steps\":[{\"decode_image\":{\"device\":"
+		"\"gpu\"}},{\"to_tensor\":"
 		"\"bytes\"},\"batch\",\"infer\",\"encode_json\"]},\"engine\":{"
 		"\"device\":\"cuda:0\",\"file\":\"any.placed\",\"instances\":1}}",
 		front.folder);
+	struct slice said;
 	uint64_t ids[2];
 
 	(void)state;
 	front_lends();
 	front_loads_text(json);
-	assert_true(front_says(front_hears_loaded(200), "\"pictures\":\"GPU: a stand-in\""));
+	said = front_hears_loaded(200);
+	assert_true(front_says(said, "\"pictures\":\"GPU: a stand-in\""));
+	assert_true(front_says(said, "\"jpegDecoder\":\"CPU: /nowhere.so: cannot open"));
 	front.type = "image/bmp";
 	front_begins();
 	ids[0] = front_adds(true, small_picture(7), "", (struct span){ 0 });

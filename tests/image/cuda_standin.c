@@ -57,8 +57,23 @@ static int standin_begin(void *gpu, size_t bytes, void **ret_slot, void **ret_bl
 	return 0;
 }
 
-static int standin_run(void *slot, const struct image_job *job, size_t bytes, size_t result_bytes,
-		       void **ret, char *why)
+static void *standin_stream(void *slot)
+{
+	return slot;
+}
+
+static int standin_wait(void *slot, char *why)
+{
+	bool broken = getenv("SCONCE_STANDIN_LOST");
+
+	(void)slot;
+	if (broken)
+		snprintf(why, IMAGE_CUDA_WHY_MAX, "CUDA: the stand-in is lost");
+	return broken ? -1 : 0;
+}
+
+static int standin_run(void *slot, const struct image_job *job, size_t bytes, const void *decoded,
+		       size_t result_bytes, void **ret, char *why)
 {
 	uint8_t *block = malloc(bytes), *to = malloc(result_bytes);
 	bool broken = getenv("SCONCE_STANDIN_BROKEN");
@@ -69,7 +84,7 @@ static int standin_run(void *slot, const struct image_job *job, size_t bytes, si
 	memcpy(block, slot, bytes);
 	for (uint32_t y = 0; !broken && y < job->height; y++)
 		for (uint32_t x = 0; x < job->width; x++)
-			job_pixel(block, job, x, y, to);
+			job_pixel(block, decoded ? here(decoded) : NULL, job, x, y, to);
 	free(block);
 	if (broken)
 		free(to);
@@ -86,7 +101,10 @@ static void standin_end(void *slot)
 static int standin_alloc(void *gpu, size_t bytes, void **ret, char *why)
 {
 	(void)gpu;
-	(void)why;
+	if (getenv("SCONCE_STANDIN_FULL")) {
+		snprintf(why, IMAGE_CUDA_WHY_MAX, "CUDA: the stand-in is full");
+		return IMAGE_CUDA_NO_MEMORY;
+	}
 	*ret = away(malloc(bytes));
 	return 0;
 }
@@ -118,6 +136,7 @@ __attribute__((visibility("default"))) const struct image_cuda_library sconce_im
 	IMAGE_CUDA_ABI, sizeof(struct image_job),
 	standin_open,   standin_close,
 	standin_name,   standin_begin,
+	standin_stream, standin_wait,
 	standin_run,    standin_end,
 	standin_alloc,  standin_free,
 	standin_copy,   standin_fetch,
