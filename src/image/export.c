@@ -7,12 +7,11 @@
  * runs without its lock.
  */
 
-#include <stdlib.h>
-
 #include "image/chain.h"
+#include "image/shared.h"
 
 #define EXPORT __attribute__((visibility("default")))
-#define EXPORT_VERSION 1u
+#define EXPORT_VERSION 2u
 
 EXPORT extern uint64_t sconce_image_layout(void);
 EXPORT extern int sconce_image_open(const void *bytes, size_t n, const struct image_limits *limits,
@@ -60,12 +59,12 @@ int sconce_image_hold(enum image_mode mode, uint32_t width, uint32_t height, con
 
 	if (mode >= IMAGE_MODES || mode == IMAGE_P || !width || !height)
 		return image_fail(e, IMAGE_BAD, "there are no such pictures");
-	image = malloc(sizeof(*image));
+	image = image_shared_create();
 	if (!image)
 		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory for the picture");
 	r = image_create(image, mode, width, height, e);
 	if (r < 0) {
-		free(image);
+		image_shared_drop(image);
 		return r;
 	}
 	for (uint32_t y = 0; y < height; y++)
@@ -92,8 +91,7 @@ void sconce_image_bands(const struct image *image, void *to)
 
 void sconce_image_drop(struct image *image)
 {
-	image_free(image);
-	free(image);
+	image_shared_drop(image);
 }
 
 void sconce_image_close(struct image_reader *r)
@@ -130,14 +128,14 @@ int sconce_image_tensor(const struct image_plan *p, struct image_reader *from, v
 int sconce_image_picture(const struct image_plan *p, struct image_reader *from, struct image **ret,
 			 struct image_error *e)
 {
-	struct image *image = malloc(sizeof(*image));
+	struct image *image = image_shared_create();
 	int r;
 
 	if (!image)
 		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory for the picture");
 	r = image_plan_image(p, from, image, e);
 	if (r < 0)
-		free(image);
+		image_shared_drop(image);
 	else
 		*ret = image;
 	return r;

@@ -6,7 +6,7 @@ import ctypes
 import functools
 import os
 
-VERSION = 1
+VERSION = 2
 OPS = ("convert", "orient", "resize", "resize_short", "crop", "center_crop", "pad", "flip_x",
        "flip_y", "to_tensor", "to_bytes", "normalize", "to_half", "to_hwc")
 MODES = ("1", "L", "P", "I;16", "LA", "RGB", "RGBA", "CMYK")
@@ -72,6 +72,13 @@ class Result(ctypes.Structure):
                 ("width", ctypes.c_uint32), ("height", ctypes.c_uint32)]
 
 
+class Capsule(ctypes.Structure):
+    """What PyCapsule_New() takes."""
+
+    _fields_ = [("pointer", ctypes.c_void_p), ("name", ctypes.c_void_p),
+                ("destructor", ctypes.c_void_p)]
+
+
 _FUNCTIONS = {
     "open": (ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(Limits),
              ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(Info), ctypes.POINTER(_Text)),
@@ -84,9 +91,12 @@ _FUNCTIONS = {
     "tensor": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(_Text)),
     "picture": (ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p),
                 ctypes.POINTER(_Text)),
+    "dlpack": (ctypes.c_void_p, ctypes.c_bool, ctypes.c_bool, ctypes.POINTER(Capsule),
+               ctypes.POINTER(_Text)),
 }
 _ENDS = {"drop": (ctypes.c_void_p,), "close": (ctypes.c_void_p,), "plan_free": (ctypes.c_void_p,),
-         "bands": (ctypes.c_void_p, ctypes.c_void_p)}
+         "bands": (ctypes.c_void_p, ctypes.c_void_p),
+         "python": (ctypes.c_void_p, ctypes.c_void_p)}
 
 
 def _places():

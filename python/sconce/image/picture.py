@@ -5,7 +5,7 @@ done in one pass."""
 import io
 import os
 
-from sconce.image import library, run, steps
+from sconce.image import dlpack, library, run, steps
 from sconce.image.source import File, Held
 
 
@@ -79,6 +79,25 @@ class Picture:
         wide = self.mode == "I;16"
         return {"version": 3, "typestr": "<u2" if wide else "|u1", "data": self.tobytes(),
                 "shape": (self.height, self.width) + ((bands,) if bands > 1 else ())}
+
+    def __dlpack_device__(self):
+        return dlpack.CPU
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """For numpy.from_dlpack(), torch.from_dlpack() and others: height × width, × channels where
+        there are several, on the pixels of the library, which stay as long as the tensor does.
+
+        Pixels that are computed for it are the tensor's own. Those of a picture that has them in
+        memory are shared, and not to be written; to who cannot be told so a copy is given."""
+        dlpack.check(stream, dl_device)
+        versioned = max_version is not None and max_version[0] >= 1
+        shared = isinstance(self.source, Held) and not self.todo
+        if shared and copy is False and not versioned:
+            raise BufferError("who asks for DLPack before version 1.0 cannot be told that a "
+                              "picture is not to be written; let it be copied")
+        shared = shared and versioned and not copy
+        held = self.source if shared else run.picture(self.source, self.todo)
+        return dlpack.capsule(held, versioned, read_only=shared)
 
     def to_pillow(self):
         from PIL import Image
