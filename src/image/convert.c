@@ -293,3 +293,90 @@ image_convert_fn *image_convert(enum image_mode from, enum image_mode to)
 {
 	return converters[from][to];
 }
+
+/* ---- the transparent colour ---- */
+
+/* Of each number the lower 8 bits count. One alone is that of grey; of colours, as it is after a
+ * conversion that Pillow does not see, it is the red one. */
+void image_palette_key(struct image_palette *palette, enum image_mode mode, const uint16_t *told,
+		       unsigned n)
+{
+	palette->keyed = true;
+	palette->n_told = (uint8_t)n;
+	memset(palette->told, 0, sizeof(palette->told));
+	memcpy(palette->told, told, n * sizeof(*told));
+	for (unsigned i = 0; i < 3; i++)
+		palette->key[i] = (uint8_t)palette->told[mode == IMAGE_RGB ? i : 0];
+}
+
+/* A palette of which one colour is transparent, and none a little, is known by that one. */
+static int only_transparent(const struct image_palette *palette)
+{
+	int found = -1;
+
+	for (int i = 0; i < 256; i++) {
+		if (palette->rgba[i][3] == 255)
+			continue;
+		if (palette->rgba[i][3] || found >= 0)
+			return -1;
+		found = i;
+	}
+	return found;
+}
+
+/* The colour as a pixel, which is cut to 255; a single number of RGB is its bytes. False: none. */
+static bool told_colour(const struct image_palette *palette, enum image_mode mode, uint8_t rgb[3])
+{
+	const uint16_t *told = palette->told;
+
+	if (mode == IMAGE_P) {
+		memcpy(rgb, palette->rgba[MIN(told[0], 255)], 3);
+		return true;
+	}
+	if (mode == IMAGE_L && palette->n_told == 3)
+		return false;
+	for (unsigned i = 0; i < 3; i++)
+		rgb[i] = (uint8_t)MIN(told[mode == IMAGE_RGB ? i : 0], 255);
+	if (mode == IMAGE_RGB && palette->n_told == 1) {
+		rgb[0] = (uint8_t)told[0];
+		rgb[1] = (uint8_t)(told[0] >> 8);
+	}
+	return true;
+}
+
+static bool has_one_key(enum image_mode mode)
+{
+	return mode == IMAGE_L || mode == IMAGE_RGB || mode == IMAGE_P;
+}
+
+/* Pillow's rules: what becomes of alpha is known no more; among L, RGB and P the colour is
+ * converted as a pixel is; otherwise its numbers stay as they are. */
+void image_palette_convert(struct image_palette *palette, enum image_mode from, enum image_mode to)
+{
+	uint8_t rgb[3];
+	int only = from == IMAGE_P ? only_transparent(palette) : -1;
+
+	if (from == IMAGE_P) {
+		palette->n_told = only >= 0;
+		palette->told[0] = (uint16_t)MAX(only, 0);
+	}
+	palette->alpha = false;
+	palette->keyed = false;
+	if (!palette->n_told)
+		return;
+	if ((to == IMAGE_LA || to == IMAGE_RGBA) && from <= IMAGE_RGB && from != IMAGE_LA) {
+		palette->n_told = 0;
+	} else if (!has_one_key(from) || !has_one_key(to)) {
+		image_palette_key(
+			palette, to,
+			(const uint16_t[]){ palette->told[0], palette->told[1], palette->told[2] },
+			palette->n_told);
+	} else if (!told_colour(palette, from, rgb)) {
+		palette->n_told = 0;
+	} else if (to == IMAGE_RGB) {
+		image_palette_key(palette, to, (const uint16_t[]){ rgb[0], rgb[1], rgb[2] }, 3);
+	} else {
+		image_palette_key(palette, to,
+				  (const uint16_t[]){ from == IMAGE_L ? rgb[0] : luma(rgb) }, 1);
+	}
+}

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "image/convert.h"
 #include "image/gif_lzw.h"
 
 struct gif {
@@ -151,9 +152,10 @@ static void take_palette(struct image_file *f, const struct gif *g)
 	if (g->transparent < 0)
 		return;
 	palette->alpha = palette->n;
-	palette->keyed = !palette->n;
 	palette->rgba[g->transparent][3] = 0;
-	memset(palette->key, g->transparent, 3);
+	if (!palette->n)
+		image_palette_key(palette, IMAGE_L, (const uint16_t[]){ (uint16_t)g->transparent },
+				  1);
 }
 
 static bool gif_is(const uint8_t *p, size_t n)

@@ -13,6 +13,7 @@
 #include <png.h>
 
 #include "base/util.h"
+#include "image/convert.h"
 #include "image/exif.h"
 
 #define HEAD 33 /* bytes of the signature and of the first chunk */
@@ -36,6 +37,11 @@ struct png {
 static uint32_t u32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint16_t u16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
 /* ---- the head ---- */
@@ -85,23 +91,38 @@ static void colours(struct image_palette *palette, const uint8_t *p, size_t n)
 		memcpy(palette->rgba[i], p + (size_t)i * 3, 3);
 }
 
+/* Pillow's expression for one transparent colour passes over a line's end behind it. */
+static bool ends_in_a_line(const uint8_t *p, size_t n)
+{
+	const uint8_t *none = n > 1 && p[n - 1] == '\n' ? memchr(p, 0, n - 1) : NULL;
+
+	for (size_t i = 0; none && i < n - 1; i++)
+		if (p + i != none && p[i] != 255)
+			return false;
+	return none;
+}
+
 /* Of more than 8 bits Pillow compares the lower 8, and grey of less than 8 as it is in the file. */
 static void transparency(struct image_file *f, const uint8_t *p, size_t n)
 {
 	struct image_palette *palette = &f->palette;
 	enum image_mode mode = f->reader.info.mode;
+	uint16_t told[3];
 
 	if (mode == IMAGE_P) {
+		n -= ends_in_a_line(p, n);
 		palette->alpha = true;
 		for (size_t i = 0; i < MIN(n, (size_t)256); i++)
 			palette->rgba[i][3] = p[i];
 	} else if (mode == IMAGE_RGB && n >= 6) {
-		palette->keyed = true;
 		for (unsigned i = 0; i < 3; i++)
-			palette->key[i] = p[i * 2 + 1];
+			told[i] = u16(p + i * 2);
+		image_palette_key(palette, mode, told, 3);
 	} else if ((mode == IMAGE_1 || mode == IMAGE_L || mode == IMAGE_I16) && n >= 2) {
-		palette->keyed = true;
-		memset(palette->key, mode != IMAGE_1 ? p[1] : p[0] || p[1] ? 255 : 0, 3);
+		told[0] = u16(p);
+		if (mode == IMAGE_1)
+			told[0] = told[0] ? 255 : 0;
+		image_palette_key(palette, mode, told, 1);
 	}
 }
 

@@ -47,12 +47,15 @@ enum image_mode {
 
 /* Of mode P. `alpha`: the file tells one for its colours; otherwise all are 255. Of the modes 1, L,
  * I16 and RGB only `keyed`: one colour, `key`, is transparent where it is converted to RGBA or LA.
+ * `told` is what the file says of that, which other conversions go by: 1 number, or 3.
  */
 struct image_palette {
 	uint8_t rgba[256][4];
 	unsigned n;
 	bool alpha, keyed;
 	uint8_t key[3]; /* as the pixels are in RGB */
+	uint8_t n_told;
+	uint16_t told[3];
 };
 
 struct image {

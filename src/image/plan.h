@@ -15,7 +15,6 @@ struct image_plan {
 	struct stage stages[STAGES_MAX];
 	size_t places[STAGES_MAX + 1]; /* in the memory of a run */
 	unsigned n;
-	bool converted;       /* by a stage so far */
 	unsigned by;          /* the reader makes a picture of 1/by of its size */
 	bool scaling;         /* what is being resized is that */
 	struct tensor tensor; /* where result.tensor */

@@ -61,9 +61,7 @@ static int convert(struct image_plan *p, const struct image_step *step, struct i
 	orientation = take_turn(p);
 	s = add(p, &stage_convert, top(p)->width, top(p)->height);
 	s->mode = step->mode;
-	s->convert.fn = fn;
-	s->convert.first = !p->converted;
-	p->converted = true;
+	s->convert = fn;
 	return turn(p, orientation);
 }
 

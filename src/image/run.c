@@ -68,6 +68,7 @@ int image_plan_image(const struct image_plan *p, struct image_reader *from, stru
 		     struct image_error *e)
 {
 	_cleanup_(freep) uint8_t *memory = NULL;
+	const struct image_palette *palette;
 	struct image image = { 0 };
 	struct run r;
 	int rc;
@@ -82,8 +83,9 @@ int image_plan_image(const struct image_plan *p, struct image_reader *from, stru
 		image_free(&image);
 		return rc;
 	}
-	if (image_reader_palette(from) && !p->converted)
-		image.palette = *image_reader_palette(from);
+	palette = stage_palette(&r, p->n - 1);
+	if (palette)
+		image.palette = *palette;
 	*ret = image;
 	return 0;
 }

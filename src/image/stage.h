@@ -60,10 +60,7 @@ struct stage {
 			uint32_t *x, *y; /* of the window; a pixel below, or UINT32_MAX */
 		} nearest;
 		uint8_t orientation;
-		struct {
-			image_convert_fn *fn;
-			bool first; /* what is known of the file's colours is true of it */
-		} convert;
+		image_convert_fn *convert;
 	};
 };
 
@@ -77,6 +74,7 @@ struct at {
 struct run {
 	const struct stage *stages; /* the reader's first */
 	struct image_reader *from;
+	struct image_palette palette; /* see stage_palette() */
 	struct at at[STAGES_MAX];
 };
 
@@ -106,6 +104,10 @@ static inline size_t stage_rows_memory(const struct stage *s, size_t rows)
 
 int stage_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
 	       struct image_error *e);
+
+/* What is known of the colours after stage i, once the first row was read; until it is asked for
+ * again. NULL: nothing. */
+const struct image_palette *stage_palette(struct run *r, unsigned i);
 
 /* What is at (x, y) comes from (x, y), or (y, x) where it is turned, of the picture below, whose
  * columns are counted from the right and rows from the bottom where these say so. */

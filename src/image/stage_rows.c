@@ -225,6 +225,24 @@ static int unpremultiply_rows(struct run *r, unsigned i, uint8_t *to, size_t str
 
 /* ---- other modes ---- */
 
+const struct image_palette *stage_palette(struct run *r, unsigned i)
+{
+	const struct image_palette *palette = image_reader_palette(r->from);
+
+	while (i && r->stages[i].mode == r->stages[i - 1].mode)
+		i--;
+	if (!i || !palette)
+		return palette;
+	if (!palette->alpha && !palette->keyed && !palette->n_told)
+		return NULL;
+	r->palette = *palette;
+	for (unsigned j = 1; j <= i; j++)
+		if (r->stages[j].mode != r->stages[j - 1].mode)
+			image_palette_convert(&r->palette, r->stages[j - 1].mode,
+					      r->stages[j].mode);
+	return &r->palette;
+}
+
 static int convert_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
 			struct image_error *e)
 {
@@ -235,8 +253,8 @@ static int convert_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, u
 	for (uint32_t j = 0; !rc && j < n; j++) {
 		rc = stage_rows(r, i - 1, r->at[i].memory, stage_stride(below), 1, e);
 		if (!rc)
-			s->convert.fn(to + j * stride, r->at[i].memory + skip, window_width(s),
-				      s->convert.first ? image_reader_palette(r->from) : NULL);
+			s->convert(to + j * stride, r->at[i].memory + skip, window_width(s),
+				   stage_palette(r, i - 1));
 	}
 	return rc;
 }

@@ -75,6 +75,44 @@ static void one_colour_may_be_transparent(void **state _unused_)
 	check(IMAGE_RGB, IMAGE_RGBA, "\x05\x05\x06\xff", "\x05\x05\x06\xff");
 }
 
+static void told(enum image_mode from, enum image_mode to, unsigned n, unsigned r, unsigned g,
+		 unsigned b)
+{
+	image_palette_convert(&palette, from, to);
+	assert_int_equal(palette.n_told, n);
+	if (!n)
+		assert_false(palette.keyed);
+	else
+		assert_memory_equal(palette.told, ((uint16_t[]){ r, g, b }), sizeof(palette.told));
+}
+
+static void the_transparent_colour_is_converted_too(void **state _unused_)
+{
+	palette = (struct image_palette){ 0 };
+	image_palette_key(&palette, IMAGE_I16, (const uint16_t[]){ 0x1234 }, 1);
+	assert_memory_equal(palette.key, "\x34\x34\x34", 3);
+	told(IMAGE_I16, IMAGE_RGB, 1, 0x1234, 0, 0); /* which Pillow passes over */
+	assert_memory_equal(palette.key, "\x34\x00\x00", 3);
+	image_palette_key(&palette, IMAGE_RGB, (const uint16_t[]){ 10, 20, 300 }, 3);
+	told(IMAGE_RGB, IMAGE_L, 1, 44, 0, 0);
+	told(IMAGE_L, IMAGE_RGB, 3, 44, 44, 44);
+	told(IMAGE_RGB, IMAGE_RGBA, 0, 0, 0, 0);
+	told(IMAGE_RGBA, IMAGE_RGB, 0, 0, 0, 0);
+}
+
+static void a_palette_may_have_one_transparent_colour(void **state _unused_)
+{
+	palette = (struct image_palette){ .alpha = true };
+	for (unsigned i = 0; i < 256; i++)
+		memcpy(palette.rgba[i], "\x01\x02\x03\xff", 4);
+	memcpy(palette.rgba[7], "\x10\x80\xff\x00", 4);
+	told(IMAGE_P, IMAGE_RGB, 3, 0x10, 0x80, 0xff);
+	palette.rgba[9][3] = 0;
+	told(IMAGE_P, IMAGE_RGB, 0, 0, 0, 0);
+	palette.rgba[9][3] = 254;
+	told(IMAGE_P, IMAGE_L, 0, 0, 0, 0);
+}
+
 static void what_is_chosen_or_dithered_is_not_here(void **state _unused_)
 {
 	for (enum image_mode from = 0; from < IMAGE_MODES; from++) {
@@ -97,6 +135,8 @@ int main(void)
 		cmocka_unit_test(what_is_brighter_than_255_is_white),
 		cmocka_unit_test(indices_are_looked_up),
 		cmocka_unit_test(one_colour_may_be_transparent),
+		cmocka_unit_test(the_transparent_colour_is_converted_too),
+		cmocka_unit_test(a_palette_may_have_one_transparent_colour),
 		cmocka_unit_test(what_is_chosen_or_dithered_is_not_here),
 	};
 

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/util.h"
+#include "image/convert.h"
 
 #define PILLOW_LIMIT_NS (60 * NS_PER_S)
 #define PILLOW_STARTS 8 /* in so much time */
@@ -274,11 +275,14 @@ static bool pillow_reply_sound(const struct pillow_reply *r, uint64_t pixels)
 
 static void pillow_set_palette(struct image_palette *palette, const struct pillow_reply *r)
 {
+	uint16_t key[3];
+
 	palette->n = r->flags & PILLOW_PALETTE ? ARRAY_LEN(palette->rgba) : 0;
 	palette->alpha = r->flags & PILLOW_ALPHA;
-	palette->keyed = r->flags & PILLOW_KEYED;
 	for (unsigned i = 0; i < 3; i++)
-		palette->key[i] = (uint8_t)(r->key >> (8 * i));
+		key[i] = (uint8_t)(r->key >> (8 * i));
+	if (r->flags & PILLOW_KEYED)
+		image_palette_key(palette, r->mode, key, r->mode == IMAGE_RGB ? 3 : 1);
 }
 
 static bool pillow_rows(struct pillow *p, struct image *image, uint64_t until_ns)

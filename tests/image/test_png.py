@@ -9,13 +9,16 @@ import pytest
 from PIL import Image
 
 from image import draw
-from image.pillow import agree, check, orientation
+from image.pillow import agree, check, difference, load, orientation, outcome
+from image.pillow import pixels as pixels_of
 from image.png_files import CHANNELS, DEPTHS, chunk, header, png
 from image.programs import Refused
+from image.steps import step
 from image.test_jpeg import turned
 
 KINDS = [(depth, colour) for colour, depths in DEPTHS.items() for depth in depths]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = chunk(b"IEND")
 
 
 def palette(random, depth):
@@ -77,6 +80,42 @@ def test_files_that_pillow_writes(decoder, cases, mode):
         assert ours.alpha == ("transparency" in theirs.info)
 
 
+def converted(image, modes):
+    for mode in modes:
+        image = image.convert(mode)
+    return image.mode, pixels_of(image)
+
+
+@pytest.mark.filterwarnings("ignore:Palette images")
+@pytest.mark.parametrize("depth, colour", [kind for kind in KINDS if kind[1] in (0, 2, 3)])
+def test_what_is_transparent_after_several_conversions(chain, cases, depth, colour):
+    both = 0
+    for random in cases(60):
+        width, height = draw.size(random, 12)
+        samples = draw.samples(random, width, height, CHANNELS[colour], (1 << depth) - 1)
+        before = palette(random, depth) if colour == 3 else b""
+        data = png(random, samples, depth, colour,
+                   before=before + transparency(random, depth, colour, samples))
+        modes = [random.choice(["L", "RGB", "RGB", "CMYK"]) for _ in range(random.randint(1, 3))]
+        modes.append(random.choice(["RGBA", "LA"]))
+        theirs = outcome(converted, load(data), modes)
+        ours = chain.run(data, [step("convert", mode) for mode in modes])
+        if isinstance(theirs, Exception):   # it has numbers for a colour that are none
+            continue
+        both += 1
+        assert ours[0] == theirs[0], modes
+        assert difference(ours[1], theirs[1]) is None, (depth, colour, before, modes)
+    assert both > 30
+
+
+@pytest.mark.parametrize("alphas", [b"\xff\0\n", b"\0\n", b"\n", b"\xff\n", b"\0\n\n",
+                                    b"\0\xff\n"])
+def test_an_end_of_a_line_behind_transparent_colours(decoder, alphas):
+    data = (SIGNATURE + header(4, 1, 8, 3) + chunk(b"PLTE", bytes(range(12))) +
+            chunk(b"tRNS", alphas) + chunk(b"IDAT", zlib.compress(b"\0\0\1\2\3")) + END)
+    check(decoder, data, alphas)
+
+
 @pytest.mark.parametrize("interlaced", [False, True])
 def test_files_cut_anywhere(decoder, cases, interlaced):
     for random in cases(100):
@@ -108,7 +147,6 @@ def pixels(width=4, height=4, depth=8, colour=0):
     return chunk(b"IDAT", zlib.compress((b"\0" + b"\x55" * n) * height))
 
 
-END = chunk(b"IEND")
 GREY = header(4, 4, 8, 0)
 
 

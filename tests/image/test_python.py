@@ -206,6 +206,20 @@ def test_pictures(cases):
         assert found.size == pillow.size    # nothing changes
 
 
+def test_a_transparent_colour_stays_one():
+    """Over conversions, with the pixels in memory between them or not."""
+    grey = Image.effect_noise((30, 20), 90)
+    for mode, transparent in (("L", 128), ("RGB", (128, 128, 128)), ("P", 128)):
+        out = io.BytesIO()
+        grey.convert(mode).save(out, "png", transparency=transparent)
+        pillow, found = Image.open(io.BytesIO(out.getvalue())), image.open(out.getvalue())
+        expected = pillow.convert("RGB").convert("L").convert("RGBA").tobytes()
+        assert 0 in expected[3::4] and 255 in expected[3::4]
+        assert found.convert("RGB").convert("L").convert("RGBA").tobytes() == expected
+        held = found.load().convert("RGB").load().convert("L").load()
+        assert held.convert("RGBA").tobytes() == expected
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_orientation(turn):
     pillow = Image.effect_noise((23, 11), 90).convert("RGB")
