@@ -26,6 +26,7 @@ struct png {
 	int code;
 	size_t at;  /* in the file */
 	size_t cut; /* where a chunk of pixels begins that is not all there, or 0 */
+	bool lacks; /* bytes of a chunk that no row needed so far, behind the first of pixels */
 	bool ready;
 	uint32_t done; /* rows of this call that are there */
 	/* What is asked for at the moment. */
@@ -136,11 +137,31 @@ static unsigned text_orientation(const uint8_t *p, size_t n)
 	return xmp_orientation(p + sizeof(key) + 2, n - sizeof(key) - 2);
 }
 
-/* Returns where a chunk of pixels begins that is not all there, or 0. */
-static size_t chunks(struct image_file *f)
+static bool is_kind(const uint8_t *p)
+{
+	for (unsigned i = 0; i < 4; i++)
+		if (((p[i] | 32) < 'a' || (p[i] | 32) > 'z') && (p[i] < '0' || p[i] > '9') &&
+		    p[i] != '_')
+			return false;
+	return true;
+}
+
+/* The chunk at p, which the file ends in. After the last row Pillow reads on, to the end, the
+ * next frame or what is no chunk, and one without all of its content is an error then; its sum may
+ * be missing. */
+static void end_within(struct png *s, const uint8_t *p, bool is_read)
+{
+	size_t left = s->f->n - (size_t)(p - s->f->p);
+
+	if (!memcmp(p + 4, "IDAT", 4))
+		s->cut = (size_t)(p - s->f->p);
+	s->lacks = is_read && (uint64_t)u32(p) + 8 > left && memcmp(p + 4, "IEND", 4);
+}
+
+static void chunks(struct image_file *f, struct png *s)
 {
 	unsigned exif = EXIF_SILENT, xmp = EXIF_SILENT;
-	bool pixels = false;
+	bool pixels = false, animated = false, over = false;
 	const uint8_t *p = f->p + HEAD, *end = f->p + f->n;
 
 	for (; end - p >= 8; p += 12 + u32(p)) {
@@ -148,8 +169,14 @@ static size_t chunks(struct image_file *f)
 
 		if (!memcmp(p + 4, "IDAT", 4))
 			pixels = true;
-		if ((uint64_t)n + 12 > (size_t)(end - p))
-			return memcmp(p + 4, "IDAT", 4) ? 0 : (size_t)(p - f->p);
+		if (!memcmp(p + 4, "acTL", 4))
+			animated = true;
+		else if (pixels && (!is_kind(p + 4) || (animated && !memcmp(p + 4, "fcTL", 4))))
+			over = true;
+		if ((uint64_t)n + 12 > (size_t)(end - p)) {
+			end_within(s, p, pixels && !over);
+			return;
+		}
 		if (!memcmp(p + 4, "PLTE", 4) && !pixels)
 			colours(&f->palette, p + 8, n);
 		else if (!memcmp(p + 4, "tRNS", 4) && !pixels)
@@ -164,7 +191,6 @@ static size_t chunks(struct image_file *f)
 						       : xmp != EXIF_SILENT ? xmp
 									    : 1);
 	}
-	return 0;
 }
 
 static bool png_is(const uint8_t *p, size_t n)
@@ -189,7 +215,7 @@ static int png_open(struct image_file *f, struct image_error *e)
 	if (!s)
 		return image_fail(e, IMAGE_NO_MEMORY, "there is no memory to read a PNG");
 	s->f = f;
-	s->cut = chunks(f);
+	chunks(f, s);
 	return 0;
 }
 
@@ -207,6 +233,16 @@ static void on_warning(png_structp png _unused_, const char *text _unused_)
 {
 }
 
+/* libpng looks for the end of the compressed data behind the last row. Whether it is there does
+ * not matter any more. */
+static bool has_all_rows(const struct png *s)
+{
+	if (!s->ready)
+		return false;
+	return s->f->at_once ? png_get_current_pass_number(s->png) >= PNG_INTERLACE_ADAM7_PASSES
+			     : png_get_current_row_number(s->png) >= s->f->reader.info.height;
+}
+
 static void on_read(png_structp png, png_bytep to, size_t n)
 {
 	struct png *s = png_get_io_ptr(png);
@@ -215,8 +251,11 @@ static void on_read(png_structp png, png_bytep to, size_t n)
 		png_error(png, "it ends too early");
 	memcpy(to, s->f->p + s->at, n);
 	/* What there is of a chunk is to be decompressed; libpng would rather have all of it. */
-	if (n == 8 && s->cut && s->at == s->cut)
+	if (n == 8 && s->cut && s->at == s->cut) {
 		png_save_uint_32(to, (png_uint_32)MIN((size_t)u32(to), s->f->n - s->at - 8));
+		if (!has_all_rows(s))
+			s->lacks = false;
+	}
 	s->at += n;
 }
 
@@ -283,16 +322,6 @@ static int read_passes(struct png *s)
 	return code;
 }
 
-/* libpng looks for the end of the compressed data behind the last row. Whether it is there does
- * not matter any more. */
-static bool is_complete(const struct png *s)
-{
-	if (!s->ready || s->done + 1 != s->rows)
-		return false;
-	return s->f->at_once ? png_get_current_pass_number(s->png) >= PNG_INTERLACE_ADAM7_PASSES
-			     : png_get_current_row_number(s->png) >= s->f->reader.info.height;
-}
-
 static int guarded(struct png *s, int (*f)(struct png *s))
 {
 	if (!s->png)
@@ -303,7 +332,7 @@ static int guarded(struct png *s, int (*f)(struct png *s))
 		return image_fail(s->e, IMAGE_NO_MEMORY, "there is no memory to read a PNG");
 	/* tidy: allow banned: libpng has no other way to tell errors */
 	if (setjmp(png_jmpbuf(s->png)))
-		return is_complete(s) ? 0 : s->code;
+		return s->done + 1 == s->rows && has_all_rows(s) ? 0 : s->code;
 	return f(s);
 }
 
@@ -320,6 +349,9 @@ static int read_guarded(struct image_file *f, uint8_t *to, size_t stride, uint32
 	s->done = 0;
 	s->e = e;
 	s->code = guarded(s, f->at_once ? read_passes : read_rows);
+	if (!s->code && s->lacks && has_all_rows(s))
+		s->code = image_fail(e, IMAGE_BAD,
+				     "the PNG ends too early, within a chunk behind the pixels");
 	return s->code;
 }
 

@@ -18,6 +18,7 @@ from image.test_jpeg import turned
 
 KINDS = [(depth, colour) for colour, depths in DEPTHS.items() for depth in depths]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+GREY = header(4, 4, 8, 0)
 END = chunk(b"IEND")
 
 
@@ -125,6 +126,31 @@ def test_files_cut_anywhere(decoder, cases, interlaced):
         agree(decoder, data[:cut], (what, cut), rows=random.choice([0, 1]))
 
 
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_files_of_several_chunks_cut_everywhere(decoder, cases, interlaced):
+    """Also where all rows are there before the cut, and the file goes on."""
+    for random in cases(6):
+        depth, colour = random.choice(KINDS)
+        extra = b"".join(random.choice([
+            chunk(b"tEXt", b"key\0text"), chunk(b"zZzZ", b"unknown"), chunk(b"IDAT", b"more"),
+            chunk(b"n\xffne", b"no kind"), chunk(b"IDAT")]) for _ in range(random.randint(0, 3)))
+        data, what = drawn(random, depth, colour, interlaced=interlaced, after=extra,
+                           pieces=random.choice([2, 4, 9]))
+        for cut in range(33, len(data) + 1):
+            agree(decoder, data[:cut], (what, cut), rows=random.choice([0, 1]))
+
+
+FRAME = chunk(b"fcTL", struct.pack(">LLLLLHHBB", 0, 4, 4, 0, 0, 1, 1, 0, 0))
+NEXT = chunk(b"fcTL", struct.pack(">LLLLLHHBB", 1, 4, 4, 0, 0, 1, 1, 0, 0))
+
+
+def test_animated_files_cut_everywhere(decoder):
+    data = (SIGNATURE + GREY + chunk(b"acTL", struct.pack(">LL", 2, 0)) + FRAME + pixels() +
+            NEXT + chunk(b"fdAT", struct.pack(">L", 2) + pixels()[8:-4]) + END)
+    for cut in range(33, len(data) + 1):
+        agree(decoder, data[:cut], cut)
+
+
 def test_files_with_changed_bytes(decoder, cases):
     """Where both have a picture, it is the same. What is damaged is judged by another library, so
     one may have a picture where the other has none."""
@@ -147,7 +173,6 @@ def pixels(width=4, height=4, depth=8, colour=0):
     return chunk(b"IDAT", zlib.compress((b"\0" + b"\x55" * n) * height))
 
 
-GREY = header(4, 4, 8, 0)
 
 
 @pytest.mark.parametrize("data", [
