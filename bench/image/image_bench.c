@@ -163,7 +163,7 @@ static double once(const struct thing *t, struct input *in)
 
 	if (!t->n && !t->decoded)
 		return decode_once(in);
-	if (t->decoded ? image_reader_of(&in->image, &reader, &e)
+	if (t->decoded ? image_reader_of(&in->image, 1, &reader, &e)
 		       : image_open(in->bytes, in->n, NULL, &reader, &e))
 		fail(&e);
 	info = *image_reader_info(reader);
