@@ -54,6 +54,7 @@ def pillow_things(data):
               for filter in ("bilinear", "bicubic", "lanczos", "nearest")}
     return {**things, "decode": decode,
             "decode, classify": lambda: prepare(decode()), "classify": lambda: prepare(image),
+            "grey": lambda: image.convert("L"),
             "grey, bilinear": lambda: image.convert("L").resize(small, Image.Resampling.BILINEAR),
             "crop": lambda: image.crop((*left, left[0] + 224, left[1] + 224)),
             "flip": lambda: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),

@@ -82,6 +82,7 @@ static const struct thing things[] = {
 	{ "bicubic", { SHORT(256, IMAGE_BICUBIC) }, 1, true },
 	{ "lanczos", { SHORT(256, IMAGE_LANCZOS) }, 1, true },
 	{ "nearest", { SHORT(256, IMAGE_NEAREST) }, 1, true },
+	{ "grey", { { IMAGE_CONVERT, .mode = IMAGE_L } }, 1, true },
 	{ "grey, bilinear",
 	  { { IMAGE_CONVERT, .mode = IMAGE_L }, SHORT(256, IMAGE_BILINEAR) },
 	  2,

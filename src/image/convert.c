@@ -4,15 +4,17 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "image/kernels.h"
 
 #define CONVERT(name)                                                                              \
 	static void name(uint8_t *to, const uint8_t *from, size_t n,                               \
 			 const struct image_palette *palette _unused_)
 
-/* ITU-R 601-2 luma, in Pillow's fixed point. */
 static uint8_t luma(const uint8_t *rgb)
 {
-	return (uint8_t)((rgb[0] * 19595U + rgb[1] * 38470U + rgb[2] * 7471U + 0x8000U) >> 16);
+	return (uint8_t)((rgb[0] * LUMA_RED + rgb[1] * LUMA_GREEN + rgb[2] * LUMA_BLUE +
+			  LUMA_HALF) >>
+			 LUMA_BITS);
 }
 
 static void put(uint8_t *to, uint8_t r, uint8_t g, uint8_t b, uint8_t a)
@@ -146,8 +148,7 @@ CONVERT(to_rgb)
 
 CONVERT(rgb_to_l)
 {
-	for (size_t i = 0; i < n; i++)
-		to[i] = luma(from + i * 4);
+	image_kernels()->grey(to, from, n);
 }
 
 CONVERT(rgb_to_rgba)

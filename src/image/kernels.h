@@ -36,12 +36,21 @@ struct image_kernels {
 	 * aligned or has room. */
 	void (*floats)(const struct image_scale *s, const uint8_t *from, uint32_t n, unsigned bands,
 		       float *const *to);
+	/* The luma of n pixels of 4 bytes, as convert.h has it; nothing is aligned or has room. */
+	void (*grey)(uint8_t *to, const uint8_t *from, size_t n);
 };
+
+/* ITU-R 601-2, in Pillow's fixed point. */
+#define LUMA_RED 19595
+#define LUMA_GREEN 38470
+#define LUMA_BLUE 7471
+#define LUMA_HALF 0x8000
+#define LUMA_BITS 16
 
 /* A machine has some of them: ask image_kernels_all(). */
 extern const struct image_kernels image_kernels_plain, image_kernels_avx2, image_kernels_avx512,
 	image_kernels_vnni, image_kernels_neon;
-/* Of pixels of 16 bits, in doubles; without floats(). */
+/* Of pixels of 16 bits, in doubles; only across() and down(). */
 extern const struct image_kernels image_kernels_16;
 
 /* Those of this machine that it can run, the best one first, the plain ones last; NULL ends them.

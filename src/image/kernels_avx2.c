@@ -154,6 +154,36 @@ static void floats(const struct image_scale *s, const uint8_t *from, uint32_t n,
 	image_kernels_plain.floats(s, from + (size_t)whole * 4, n - whole, bands, rest);
 }
 
+/* Of 8 pixels, in 32 bits each. Green's weight has 16 bits, half of it 15, which are those of a
+ * signed number. */
+static inline __m256i luma(const uint8_t *from)
+{
+	const __m256i lower = _mm256_set1_epi32(0x00ff00ff);
+	__m256i p = _mm256_loadu_si256((const __m256i *)(const void *)from);
+	__m256i red_blue = _mm256_madd_epi16(_mm256_and_si256(p, lower),
+					     _mm256_set1_epi32(LUMA_BLUE << 16 | LUMA_RED));
+	__m256i green = _mm256_madd_epi16(_mm256_and_si256(_mm256_srli_epi32(p, 8), lower),
+					  _mm256_set1_epi32(LUMA_GREEN / 2));
+	__m256i sum = _mm256_add_epi32(red_blue, _mm256_set1_epi32(LUMA_HALF));
+
+	return _mm256_srli_epi32(_mm256_add_epi32(sum, _mm256_slli_epi32(green, 1)), LUMA_BITS);
+}
+
+static void grey(uint8_t *to, const uint8_t *from, size_t n)
+{
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+	size_t whole = n - n % 32;
+
+	for (size_t x = 0; x < whole; x += 32) {
+		const uint8_t *p = from + 4 * x;
+		__m256i v = clip(luma(p), luma(p + 32), luma(p + 64), luma(p + 96));
+
+		_mm256_storeu_si256((__m256i *)(void *)(to + x),
+				    _mm256_permutevar8x32_epi32(v, order));
+	}
+	image_kernels_plain.grey(to + whole, from + 4 * whole, n - whole);
+}
+
 const struct image_kernels image_kernels_avx2 = {
 	.name = "avx2",
 	.packed = split_packed,
@@ -161,4 +191,5 @@ const struct image_kernels image_kernels_avx2 = {
 	.across = across,
 	.down = down,
 	.floats = floats,
+	.grey = grey,
 };

@@ -116,6 +116,42 @@ void avx512_floats(const struct image_scale *s, const uint8_t *from, uint32_t n,
 	}
 }
 
+/* Of 16 pixels, in 32 bits each. Green's weight has 16 bits, half of it 15, which are those of a
+ * signed number. */
+static inline __m512i luma(__m512i p)
+{
+	const __m512i lower = _mm512_set1_epi32(0x00ff00ff);
+	__m512i red_blue = _mm512_madd_epi16(_mm512_and_si512(p, lower),
+					     _mm512_set1_epi32(LUMA_BLUE << 16 | LUMA_RED));
+	__m512i green = _mm512_madd_epi16(_mm512_and_si512(_mm512_srli_epi32(p, 8), lower),
+					  _mm512_set1_epi32(LUMA_GREEN / 2));
+	__m512i sum = _mm512_add_epi32(red_blue, _mm512_set1_epi32(LUMA_HALF));
+
+	return _mm512_srli_epi32(_mm512_add_epi32(sum, _mm512_slli_epi32(green, 1)), LUMA_BITS);
+}
+
+void avx512_grey(uint8_t *to, const uint8_t *from, size_t n)
+{
+	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11,
+						15);
+	size_t x = 0;
+
+	for (; n - x >= 64; x += 64) {
+		const uint8_t *p = from + 4 * x;
+		__m512i v = clip(luma(_mm512_loadu_si512(p)), luma(_mm512_loadu_si512(p + 64)),
+				 luma(_mm512_loadu_si512(p + 128)),
+				 luma(_mm512_loadu_si512(p + 192)));
+
+		_mm512_storeu_si512(to + x, _mm512_permutexvar_epi32(order, v));
+	}
+	for (; x < n; x += 16) {
+		__mmask16 some = n - x >= 16 ? 0xffff : (__mmask16)((1u << (n - x)) - 1);
+		__m512i p = _mm512_maskz_loadu_epi32(some, from + 4 * x);
+
+		_mm_mask_storeu_epi8(to + x, some, _mm512_cvtepi32_epi8(luma(p)));
+	}
+}
+
 const struct image_kernels image_kernels_avx512 = {
 	.name = "avx512",
 	.packed = split_packed,
@@ -123,4 +159,5 @@ const struct image_kernels image_kernels_avx512 = {
 	.across = across,
 	.down = down,
 	.floats = avx512_floats,
+	.grey = avx512_grey,
 };

@@ -55,3 +55,4 @@ __attribute__((always_inline)) static inline void across_by(const struct image_w
 
 void avx512_floats(const struct image_scale *s, const uint8_t *from, uint32_t n, unsigned bands,
 		   float *const *to);
+void avx512_grey(uint8_t *to, const uint8_t *from, size_t n);

@@ -126,6 +126,30 @@ static void floats(const struct image_scale *s, const uint8_t *from, uint32_t n,
 	image_kernels_plain.floats(s, from + (size_t)whole * 4, n - whole, bands, rest);
 }
 
+/* Of 4 pixels; the half is added as it is shifted. */
+static inline uint16x4_t luma(uint16x4_t red, uint16x4_t green, uint16x4_t blue)
+{
+	uint32x4_t sum = vmull_n_u16(red, LUMA_RED);
+
+	sum = vmlal_n_u16(sum, green, LUMA_GREEN);
+	return vrshrn_n_u32(vmlal_n_u16(sum, blue, LUMA_BLUE), LUMA_BITS);
+}
+
+static void grey(uint8_t *to, const uint8_t *from, size_t n)
+{
+	size_t whole = n - n % 8;
+
+	for (size_t x = 0; x < whole; x += 8) {
+		uint8x8x4_t p = vld4_u8(from + 4 * x);
+		uint16x8_t r = vmovl_u8(p.val[0]), g = vmovl_u8(p.val[1]), b = vmovl_u8(p.val[2]);
+		uint16x4_t low = luma(vget_low_u16(r), vget_low_u16(g), vget_low_u16(b));
+		uint16x4_t high = luma(vget_high_u16(r), vget_high_u16(g), vget_high_u16(b));
+
+		vst1_u8(to + x, vmovn_u16(vcombine_u16(low, high)));
+	}
+	image_kernels_plain.grey(to + whole, from + 4 * whole, n - whole);
+}
+
 const struct image_kernels image_kernels_neon = {
 	.name = "neon",
 	.packed = split_packed,
@@ -133,4 +157,5 @@ const struct image_kernels image_kernels_neon = {
 	.across = across,
 	.down = down,
 	.floats = floats,
+	.grey = grey,
 };

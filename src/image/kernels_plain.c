@@ -67,9 +67,18 @@ static void floats(const struct image_scale *s, const uint8_t *from, uint32_t n,
 			to[b][x] = ((float)from[4 * x + b] / 255 - s->mean[b]) / s->std[b];
 }
 
+static void grey(uint8_t *to, const uint8_t *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++, from += 4)
+		to[i] = (uint8_t)((from[0] * LUMA_RED + from[1] * LUMA_GREEN + from[2] * LUMA_BLUE +
+				   LUMA_HALF) >>
+				  LUMA_BITS);
+}
+
 const struct image_kernels image_kernels_plain = {
 	.name = "plain",
 	.across = across,
 	.down = down,
 	.floats = floats,
+	.grey = grey,
 };

@@ -116,4 +116,5 @@ const struct image_kernels image_kernels_vnni = {
 	.across = across,
 	.down = down,
 	.floats = avx512_floats,
+	.grey = avx512_grey,
 };

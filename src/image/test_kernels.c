@@ -130,6 +130,38 @@ static void floats_are_the_same(const struct image_kernels *k)
 	free(out);
 }
 
+static void grey_is_the_same(const struct image_kernels *k)
+{
+	size_t n = draw(1000), skip = 4 * draw(32);
+	uint8_t *in = random_rows(1), *out = random_rows(2), *expected = out + ROW;
+
+	memcpy(expected, out, ROW);
+	image_kernels_plain.grey(expected + skip, in + skip, n);
+	k->grey(out + skip, in + skip, n);
+	/* Nothing beside them is written. */
+	assert(!memcmp(out, expected, ROW));
+	free(in);
+	free(out);
+}
+
+/* Each red and green with some blues, in a row that ends where its memory does. */
+static void each_colour_is_as_grey(const struct image_kernels *k)
+{
+	enum { N = 256 * 256 };
+	uint8_t *in = malloc(4 * (size_t)N), *out = malloc(2 * (size_t)N);
+
+	for (unsigned blue = 0; blue < 256; blue += 15) {
+		for (uint32_t i = 0; i < N; i++)
+			memcpy(in + 4 * (size_t)i, (uint8_t[]){ i >> 8, i & 255, blue, 255 - blue },
+			       4);
+		image_kernels_plain.grey(out + N, in, N);
+		k->grey(out, in, N);
+		assert(!memcmp(out, out + N, N));
+	}
+	free(in);
+	free(out);
+}
+
 /* A weight beyond what filters make is refused, or kept as it is. */
 static void large_weights_are_the_same(const struct image_kernels *k)
 {
@@ -147,9 +179,11 @@ int main(void)
 			across_is_the_same(*k);
 			down_is_the_same(*k);
 			floats_are_the_same(*k);
+			grey_is_the_same(*k);
 		}
+		each_colour_is_as_grey(*k);
 		large_weights_are_the_same(*k);
-		printf("%s: %u times the same\n", (*k)->name, 3 * ROUNDS);
+		printf("%s: %u times the same\n", (*k)->name, 4 * ROUNDS);
 	}
 	return 0;
 }

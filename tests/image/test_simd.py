@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from image.conftest import program
-from image.draw import picture
+from image.draw import picture, side
 from image.steps import FILTERS, Chain, step
 
 KINDS = ["plain", "avx2", "avx512", "vnni", "neon"]
@@ -24,6 +24,17 @@ def test_all_kinds_give_the_same(own_environment, chain, cases, kind):
             size, filter = (rng.randint(1, 300), rng.randint(1, 300)), rng.choice(FILTERS)
             steps = [step("resize", *size, filter=filter), *STEPS]
             assert numpy.array_equal(other.run(image, steps), chain.run(image, steps))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_grey_of_each_kind_is_that_of_pillow(own_environment, cases, kind):
+    with Chain(program("image_chain"), {**own_environment, "SCONCE_SIMD": kind}) as other:
+        for rng in cases(30):
+            image = picture(rng, rng.choice(["RGB", "RGBA"]), side(rng), rng.randint(1, 9))
+            left = rng.randint(0, image.width - 1)
+            _, grey = other.run(image, [step("crop", left, 0, image.width - left, image.height),
+                                        step("convert", "L")])
+            assert numpy.array_equal(grey[:, :, 0], numpy.asarray(image.convert("L"))[:, left:])
 
 
 def test_what_is_unknown_is_told_once(own_environment):
