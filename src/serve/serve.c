@@ -174,6 +174,14 @@ static void serve_watch_signals(struct server *s)
 	s->patience.data = s;
 }
 
+/* For a start that failed: libuv's handlers would write to a loop that is gone. */
+static void serve_forget_signals(void)
+{
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
+}
+
 static void serve_limits(const struct settings *set, struct net_limits *l)
 {
 	*l = (struct net_limits){
@@ -443,6 +451,7 @@ static int serve_go(struct settings *settings, int ready_fd, const struct dev_pl
 	if (!r)
 		r = serve_open(&s, &why);
 	if (r < 0) {
+		serve_forget_signals();
 		log_error("The server cannot start: %s", why.n ? buf_cstr(&why) : strerror(-r));
 		log_stop();
 		fprintf(stderr, "sconce: cannot start: %s%s\n",

@@ -352,7 +352,8 @@ def test_an_error_is_shown_as_one(server, browser):
         browser.see("button", "Send").click()
         browser.see(".status.bad")
         browser.read("has no worker to serve inference request")
-        complaints = eventually(browser.complaints)       # Chromium tells of every answer of this kind
+        # Chromium tells of every answer of this kind.
+        complaints = eventually(browser.complaints)
         assert len(complaints) == 1 and "503" in complaints[0]["message"]
     finally:
         assert server.manage("PUT", "/models/looks?min_worker=1&synchronous=true").ok
