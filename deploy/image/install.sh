@@ -39,6 +39,7 @@ DESTDIR=$scratch meson install -C "$build" --no-rebuild --strip --quiet >/dev/nu
 mv "$scratch$prefix" "$folder/usr/local"
 rm -rf "$folder"/usr/local/{include,lib*/pkgconfig,lib*/*/pkgconfig} \
 	"$folder"/usr/local/share/{bash-completion,zsh}
+find "$folder" -name __pycache__ -prune -exec rm -r {} +
 find "$folder" -type d -empty -delete
 
 install -m 755 deploy/image/entrypoint.sh "$folder/usr/local/bin/dockerd-entrypoint.sh"
