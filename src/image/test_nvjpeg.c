@@ -293,11 +293,11 @@ static void other_files_are_the_processors(void **state)
 /* Files that are too short are damaged, as ever; what lies behind the end is nobody's. */
 static void ends_are_seen(void **state)
 {
+	struct image_gpu *g = gpu_open();
 	struct file f = file_make((struct kind){ 3 }), cut = f,
 		    longer = { malloc(f.n + 9), f.n + 9 };
 	struct image_reader *reader = reader_of(f);
 	const struct image_info *info = image_reader_info(reader);
-	struct image_gpu *g = gpu_open();
 	int before = now();
 	size_t n = 0;
 
@@ -326,8 +326,8 @@ static void ends_are_seen(void **state)
 /* 8300 × 8300, of which there is but the beginning: grey to libjpeg, and not for nvJPEG. */
 static void large_pictures_are_the_processors(void **state)
 {
-	struct file f = file_make((struct kind){ 1 });
 	struct image_gpu *g = gpu_open();
+	struct file f = file_make((struct kind){ 1 });
 	int before = now();
 	size_t frame = 0;
 
@@ -375,8 +375,8 @@ static void heads_that_lie(void **state)
 /* A call that fails costs nobody the picture. `again`: it is asked for the next one. */
 static void fails_at(const char *call, bool again)
 {
-	struct file f = file_make((struct kind){ 3 });
 	struct image_gpu *g = gpu_open();
+	struct file f = file_make((struct kind){ 3 });
 	int before = now();
 
 	setenv("SCONCE_STANDIN_NVJPEG", call, 1);
