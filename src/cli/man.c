@@ -146,44 +146,25 @@ static void man_put_setting(struct buf *b, const struct setting_info *info)
 	buf_putc(b, '\n');
 }
 
-/* One is begun by the first setting of it that has an effect. */
-static bool man_section_begins(unsigned first)
+static void man_put_section(struct buf *b, const char *name)
 {
-	const char *name = settings_info(first)->section;
-
-	for (unsigned i = 0; i < first; i++)
-		if (!settings_info(i)->accepted_only &&
-		    strcmp(settings_info(i)->section, name) == 0)
-			return false;
-	return !settings_info(first)->accepted_only;
-}
-
-static void man_put_settings(struct buf *b)
-{
-	const struct setting_info *first, *info;
-
-	for (unsigned i = 0; (first = settings_info(i)); i++) {
-		if (!man_section_begins(i))
-			continue;
-		buf_puts(b, ".SS ");
-		man_puts(b, first->section);
-		buf_putc(b, '\n');
-		for (unsigned j = i; (info = settings_info(j)); j++)
-			if (!info->accepted_only && strcmp(info->section, first->section) == 0)
-				man_put_setting(b, info);
-	}
+	buf_puts(b, ".SS ");
+	man_puts(b, name);
+	buf_putc(b, '\n');
 }
 
 /* Every setting is a flag of it. */
 static void man_put_serve(struct buf *b)
 {
+	static const struct settings_style style = { man_put_section, man_put_setting };
+
 	buf_puts(b,
 		 ".SH SYNOPSIS\n\\fBsconce serve\\fR [\\fB\\-\\-config\\fR \\fIFILE\\fR] "
 		 "[\\fB\\-\\-\\fIsetting\\fR \\fIVALUE\\fR ...]\n.SH DESCRIPTION\n"
 		 "Settings come from (later wins): defaults, the file, SCONCE_\\fISETTING\\fR in "
 		 "the environment, flags. In a file their names have underscores for hyphens.\n");
 	buf_puts(b, ".SH SETTINGS\n");
-	man_put_settings(b);
+	settings_write_styled(b, &style, false);
 	buf_puts(b, ".SH SIGNALS\n.TP\nSIGTERM, SIGINT\nlistens no more, finishes the requests in "
 		    "flight, ends; the second one does not wait for them\n.TP\nSIGHUP\nopens the "
 		    "log files again\n.SH ENVIRONMENT\n.TP\nNOTIFY_SOCKET, WATCHDOG_USEC, "

@@ -166,6 +166,14 @@ const char *settings_origin(const struct settings *s, const char *key);
 /* Begins a message about a key with who gave it, and the key where that does not say it. */
 void settings_put_head(const struct settings *s, const char *key, struct buf *why);
 
+/* How a section of the table is written: its head, and each of its rows. */
+struct settings_style {
+	void (*section)(struct buf *out, const char *name);
+	void (*row)(struct buf *out, const struct setting_info *info);
+};
+/* All sections of those with an effect, or of those without (`ignored`). */
+void settings_write_styled(struct buf *out, const struct settings_style *style, bool ignored);
+
 /* The table as text: for `--help` (80 columns), and as the page docs/settings.md. */
 void settings_write_help(struct buf *out);
 void settings_write_markdown(struct buf *out);

@@ -7,12 +7,6 @@
 #define HELP_INDENT 8
 #define HELP_WIDTH 80
 
-/* How a section is written: its head, and each of its rows. */
-struct print_style {
-	void (*section)(struct buf *out, const char *name);
-	void (*row)(struct buf *out, const struct setting_info *info);
-};
-
 /* A section may have rows in both tables; it is written where it occurs first. */
 static bool section_seen_before(unsigned i)
 {
@@ -22,7 +16,7 @@ static bool section_seen_before(unsigned i)
 	return false;
 }
 
-static void print_sections(struct buf *out, const struct print_style *style, bool ignored)
+void settings_write_styled(struct buf *out, const struct settings_style *style, bool ignored)
 {
 	const struct setting *first, *t;
 
@@ -78,9 +72,9 @@ static void help_row(struct buf *out, const struct setting_info *info)
 
 void settings_write_help(struct buf *out)
 {
-	static const struct print_style style = { help_section, help_row };
+	static const struct settings_style style = { help_section, help_row };
 
-	print_sections(out, &style, false);
+	settings_write_styled(out, &style, false);
 	buf_puts(out, "\nSettings of TorchServe that have no effect here are accepted, too:");
 	for (unsigned i = 0; setting_at(i); i++)
 		if (setting_at(i)->info.accepted_only)
@@ -122,7 +116,7 @@ static void markdown_row(struct buf *out, const struct setting_info *info)
 
 void settings_write_markdown(struct buf *out)
 {
-	static const struct print_style style = { markdown_section, markdown_row };
+	static const struct settings_style style = { markdown_section, markdown_row };
 
 	buf_puts(
 		out,
@@ -157,8 +151,8 @@ void settings_write_markdown(struct buf *out)
 		"stops the start with a message. But truth values of TorchServe's settings that\n"
 		"are neither true nor false count as false, with a warning, in the file and in\n"
 		"`TS_<KEY>`. Keys of files are written with `_`; `-` is for flags.\n");
-	print_sections(out, &style, false);
-	print_sections(out, &style, true);
+	settings_write_styled(out, &style, false);
+	settings_write_styled(out, &style, true);
 }
 
 void settings_write_properties(const struct settings *s, struct buf *out)
