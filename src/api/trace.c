@@ -108,11 +108,13 @@ static void trace_peer(struct trace_list *f, struct slice peer)
 	trace_number(f, "client.port", (int64_t)port);
 }
 
-/* "predictions/{model}" is "/predictions/{model}". A name of a route that no route has is none. */
+/* "predictions/{model}" is "/predictions/{model}". A name of a route that no route has is none. In
+ * the exchange's memory, as all that is made at the end: a thread may still read a form into the
+ * call's when its client leaves. */
 static struct slice trace_route_name(struct call *c)
 {
 	return c->route && c->route->path && c->route->run
-		       ? slice_str(region_printf(&c->region, "/%s", c->route->path))
+		       ? slice_str(region_printf(&c->x->region, "/%s", c->route->path))
 		       : SLICE_NULL;
 }
 
@@ -147,7 +149,7 @@ void trace_end(struct call *c, enum exchange_end how)
 				.end_ns = clock_now_ns() };
 	char status[8];
 
-	s.name = slice_str(region_printf(&c->region, "%.*s%s%.*s", SLICE_ARG(head->method),
+	s.name = slice_str(region_printf(&c->x->region, "%.*s%s%.*s", SLICE_ARG(head->method),
 					 route.n ? " " : "", SLICE_ARG(route)));
 	trace_text(&f, "http.request.method", head->method);
 	trace_text(&f, "http.route", route);
