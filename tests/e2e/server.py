@@ -51,6 +51,14 @@ def eventually(check, what="", timeout=PATIENCE):
         timer.cancel()
 
 
+def wait_for(texts, read):
+    """What is read, once all `texts` are in it."""
+    def whole():
+        now = read()
+        return all(text in now for text in texts) and now
+    return eventually(whole, lambda: f"{texts} in: {read()[-3000:]}")
+
+
 def marked_processes(mark):
     """Processes that inherited the mark, as (pid, command line)."""
     found = []
@@ -129,6 +137,15 @@ class Server:
     def log(self, name):
         path = self.logs / name
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def logged(self, name, *texts):
+        """The log once `texts` are in it: lines are written by a thread, so an answer may be here
+        before they are."""
+        return wait_for(texts, lambda: self.log(name))
+
+    def said(self, *texts):
+        """The console, likewise."""
+        return wait_for(texts, lambda: self.console)
 
     def complaints(self):
         """What went wrong, by the console, without the access log."""

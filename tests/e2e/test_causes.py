@@ -80,8 +80,8 @@ def test_probes_and_the_page_tell(server):
 
 
 def test_the_log_has_the_traceback_once_and_only_the_users_frames(server):
+    eventually(lambda: re.search(FOUND, server.log("model_log.log")))
     log = server.log("model_log.log")
-    assert re.search(FOUND, log)
     assert log.count("SyntaxError") == 1
     assert log.count("  File ") == 1
     console = server.console

@@ -195,7 +195,8 @@ def test_worker_that_lies(serve, tmp_path, lie):
         assert answer.status_code in (200, 500), answer.text
     assert "x-evil" not in answer.headers
     assert server.predict("lied", b"x").text == "true"
-    reason = server.log("ts_log.log").split("Killing the worker: ")[1].splitlines()[0]
+    killing = "Killing the worker: "
+    reason = server.logged("ts_log.log", killing).split(killing)[1].splitlines()[0]
     assert reason.startswith(("it ", "its ")), reason
 
 

@@ -197,7 +197,7 @@ def test_the_limit_of_open_files_is_raised_for_us_and_not_for_handlers(serve, tm
     server = serve(store=fill(tmp_path / "store"), files=(64, 4000))
     assert limit_of(server.process.pid) == ["4000", "4000"]
     assert limit_of(server.worker_pids("echo")[0]) == ["64", "4000"]
-    assert "there will be 2000 connections at most" in server.console
+    server.said("there will be 2000 connections at most")
 
 
 def test_children_get_as_many_files_as_they_cannot_do_without(serve, tmp_path):

@@ -74,5 +74,5 @@ def test_what_cannot_be_installed(server):
     assert_error(server.register("broken.mar"), 400, "ModelException",
                  "Custom pip package installation failed for model broken")
     assert "broken" not in server.models()
-    assert "pocket-package==3.0" in server.log("model_log.log")
+    server.logged("model_log.log", "pocket-package==3.0")
     eventually(lambda: server.unpacked() == before)

@@ -120,7 +120,7 @@ def test_invalid_device_ids_are_discarded(server, model):
     described = model("invalid")
     assert "deviceIds" not in described
     assert [s["gpu_id"] for s in seen_by_each(server, "invalid")] == [0, 1]
-    assert "Model invalid: deviceIds [0,4] is ignored" in server.log("ts_log.log")
+    server.logged("ts_log.log", "Model invalid: deviceIds [0,4] is ignored")
 
 
 def test_device_type_cpu(server, model):
@@ -152,7 +152,7 @@ def test_parallel_level_with_device_ids(server, model):
 def test_parallel_level_beyond_the_gpus(server):
     response = server.register("huge.mar", initial_workers=1)
     assert response.status_code == 500
-    assert "parallelLevel 5 needs more GPUs than the 4 there are" in server.log("ts_log.log")
+    server.logged("ts_log.log", "parallelLevel 5 needs more GPUs than the 4 there are")
     eventually(lambda: "huge" not in server.models(), "the registration is undone")
 
 

@@ -95,7 +95,8 @@ def test_no_reply_within_the_response_timeout(server):
                  "Worker died. No answer in 1 s (responseTimeout).")
     assert server.metric("sconce_request_retries_total", model_name="hasty") == before
     assert server.predict("hasty", "again").text == "again"
-    eventually(lambda: "Number or consecutive unsuccessful inference 1" in server.log("ts_log.log"))
+    server.logged("ts_log.log", "Number or consecutive unsuccessful inference 1",
+                  " fails: no answer in 1 s (responseTimeout)\n")
     assert re.search(r"W-\d+-hasty_1\.0 .* - Killing the worker: no answer in 1 s "
                      r"\(responseTimeout\)\n", server.log("ts_log.log"))
     assert re.search(r" - Request [-\w]+ fails: no answer in 1 s \(responseTimeout\)\n",

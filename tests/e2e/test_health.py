@@ -161,7 +161,7 @@ def test_nothing_is_healthy_before_the_models_of_the_start_are_known(serve, tmp_
     assert "Model server started." not in server.console
     files.go.set()
     started(server)
-    assert "Model near version 1.0 is registered" in server.console
+    server.said("Model near version 1.0 is registered")
     assert_status(server.get("/ping"), 200, "Healthy")
     eventually(lambda: missing(server) == [], lambda: missing(server))
 

@@ -65,7 +65,7 @@ def test_lines_as_objects(serve, archives):
         server, "model_log.log", logger="MODEL_LOG", request_id=ident))
     eventually(lambda: any(m.startswith("PredictionTime.") for m in messages(
         server, "model_metrics.log", request_id=ident)))
-    assert "loading" in messages(server, "model_log.log")
+    eventually(lambda: "loading" in messages(server, "model_log.log"))
     eventually(lambda: any(m.startswith("PredictionTime.") for m in messages(
         server, "model_metrics.log")))
     for name in FILES:
@@ -99,6 +99,7 @@ def test_a_request_that_kills_its_worker(serve, module_tmp):
     make_mar(module_tmp / "dies", "dies", KILLS)
     server = serve(store=module_tmp / "dies", log_format="json")
     server.predict("dies", b"x", headers={"x-request-id": "mine"})
+    server.logged("ts_log.log", "Request mine fails: ")
     assert messages(server, "ts_log.log", request_id="mine") == [
         "Request mine is run once more, alone: its worker exited with code 1",
         "Request mine fails: its worker exited with code 1"]

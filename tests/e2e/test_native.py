@@ -260,7 +260,7 @@ def test_an_optimized_model_that_ends_the_worker(serve, tmp_path, content, words
     reply = server.manage("POST", "/models?url=m&initial_workers=1&synchronous=true")
     assert reply.status_code == 200, reply.text
     assert ask(server, "m", "[1]").json() == [1]
-    told = server.log("model_log.log")
+    told = server.logged("model_log.log", words)
     assert told.count("The optimized model is not used, the original is: " + words) == 1
     assert "failed to start" not in server.log("ts_log.log")
 

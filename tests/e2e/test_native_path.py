@@ -68,7 +68,7 @@ def test_what_does_not_load_falls_back_to_the_handler(server):
     told = described(server, "both")
     assert told["path"] == "python" and told["pathReason"]
     assert len(told["workers"]) == 2 and "error" not in told
-    assert "Model both version 1.0 is served by its handler" in server.console
+    server.said("Model both version 1.0 is served by its handler")
 
 
 def test_headers_of_what_waited_for_an_engine_decide_for_no_other(serve, tmp_path):

@@ -89,8 +89,8 @@ def test_what_was_found_out_is_kept_where_nobody_else_writes(serve, python, tmp_
     assert ".tried" in {path.suffix for path in kept.iterdir()}
     server = serve(store=store, python=python, cache_dir=opened)
     assert server.predict("own", json.dumps([ROW]), headers=JSON).json() == [PRODUCT]
-    assert "is not used as a cache: " in server.log("model_log.log")
-    assert "can be written to by every user; cache_dir names another" in server.log("model_log.log")
+    server.logged("model_log.log", "is not used as a cache: ",
+                  "can be written to by every user; cache_dir names another")
     assert not list(opened.iterdir())
 
 
@@ -203,8 +203,8 @@ def test_another_engine_is_taken_then(serve, models, crashing, tmp_path, package
     answer = server.predict("net", json.dumps([[1] * 2048]), headers=JSON)
     assert answer.status_code == 200 and len(answer.json()[0]) == 214
     assert server.describe("net")[0]["workers"][0]["engine"] == "onnx"
-    said = server.log("model_log.log")
-    assert "onnx runs the model; another would have: OpenVINO 2025.4.1 crashes on this" in said
+    server.logged("model_log.log",
+                  "onnx runs the model; another would have: OpenVINO 2025.4.1 crashes on this")
 
 
 @pytest.mark.parametrize("name, content", [

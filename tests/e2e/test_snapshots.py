@@ -68,7 +68,7 @@ def test_killed_server_resumes(serve, store):
     assert [old[k] for k in ("minWorkers", "maxWorkers", "batchSize", "maxBatchDelay",
                              "responseTimeout", "modelUrl")] == [2, 3, 5, 7, 33, "echo.mar"]
     assert server.predict("echo", b"x").text == "x"
-    assert "Started restoring models from snapshot" in server.console
+    server.said("Started restoring models from snapshot")
 
     # Its end is recorded, too, and so is what it does not have any more.
     server.manage("PUT", "/models/echo/1.0/set-default")
@@ -115,7 +115,7 @@ def test_kinds_of_snapshots(serve, store):
     server = restart(serve, server, load_models="echo2.mar")
     eventually(server.models)
     assert server.describe("echo")[0]["workers"] == []
-    assert "load_models is not used" in server.console
+    server.said("load_models is not used")
 
 
 def test_damaged_snapshots_are_skipped(serve, store):

@@ -448,7 +448,7 @@ def test_a_collector_that_asks_to_wait(serve, store, collector):
     assert server.metric("sconce_trace_export_failures_total") == 2
     eventually(lambda: sent(server) == 8)
     assert dropped(server) == 0
-    assert "it answered 503. They wait in trace_memory" in server.console
+    server.said("it answered 503. They wait in trace_memory")
     eventually(lambda: "are sent to" in server.console and " again" in server.console)
 
 
@@ -476,7 +476,7 @@ def test_a_collector_that_takes_a_part(serve, store, collector):
     collector.answers = [(200, {}, b"\x0a\x0a\x08\x03\x12\x06no oil")]
     server.predict("plain", b"x")
     eventually(lambda: sent(server) == 5 and dropped(server) == 3)
-    assert "it rejected some: no oil" in server.console
+    server.said("it rejected some: no oil")
 
 
 def test_many_spans_are_bounded_and_nothing_waits(serve, store, collector):
@@ -504,7 +504,7 @@ def test_nobody_listens(serve, store, collector):
     for _ in range(10):
         assert server.predict("plain", b"x").status_code == 200
     eventually(lambda: server.metric("sconce_trace_export_failures_total") >= 1)
-    assert server.console.count("Spans cannot be sent") == 1
+    assert server.said("Spans cannot be sent").count("Spans cannot be sent") == 1
     server.stop()
     assert "80 spans were dropped" in server.console
 

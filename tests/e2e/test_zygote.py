@@ -36,7 +36,7 @@ def test_a_start_fails_in_time_and_the_next_one_works(server):
     make_mar(server.store, "second", "echo.py", config="startupTimeout: 1\n")
     first = server.register("second.mar", initial_workers=1, synchronous=True)
     assert first.status_code == 500, first.text
-    assert "Backend worker did not respond in given time (1 s)" in server.console
+    server.said("Backend worker did not respond in given time (1 s)")
     eventually(lambda: not server.hung & zygotes(server), "the zygote that hangs is ended")
     second = server.register("second.mar", initial_workers=1, synchronous=True)
     assert second.status_code == 200, second.text
