@@ -19,12 +19,13 @@ const ENDINGS = {
 };
 const LONG = 400; // of a text in the command
 
-/** "queue;dur=1.5, batch;desc=\"4\"" as an object of numbers. */
+/** "queue;dur=1.5, batch;dur=3;desc=\"4\"" as an object of numbers; `requests`: of the batch. */
 export function timings(header) {
   const found = {};
   for (const part of (header || "").split(",")) {
-    const match = /^\s*(\w+);(?:dur=([\d.]+)|desc="(\d+)")/.exec(part);
-    if (match) found[match[1]] = Number(match[2] ?? match[3]);
+    const match = /^\s*(\w+);dur=([\d.]+)(?:;desc="(\d+)")?/.exec(part);
+    if (match) found[match[1]] = Number(match[2]);
+    if (match?.[3]) found.requests = Number(match[3]);
   }
   return found;
 }
@@ -357,10 +358,11 @@ export class Try {
 
   drawTimes(times) {
     const known = times.total !== undefined;
-    const rest = known ? Math.max(times.total - times.read - times.queue - times.handler, 0) : 0;
+    const rest = known ? Math.max(times.total - times.read - times.queue - times.batch, 0) : 0;
     const parts = [
       ["read", times.read],
       ["queue", times.queue],
+      ["batch", Math.max(times.batch - (times.handler || 0), 0)],
       ["handler", times.handler],
       ["rest", rest],
     ].filter(([name, ms]) => ms !== undefined && (name !== "rest" || ms > 0.05));
@@ -380,7 +382,7 @@ export class Try {
       ...parts.map(([name, ms], i) =>
         h("li", { class: `s${i}` }, `${name} `, h("b", {}, seconds(ms / 1000))),
       ),
-      h("li", {}, "batch of ", h("b", {}, count(times.batch || 1, "request"))),
+      h("li", {}, "batch of ", h("b", {}, count(times.requests || 1, "request"))),
     );
   }
 

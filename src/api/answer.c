@@ -104,15 +104,16 @@ static void answer_timing(const struct call *c, struct buf *b)
 	const struct request *r = &c->request;
 	uint64_t now_ns;
 
-	if (!r->sent_ns || !http_head_get(&c->x->head, "x-sconce-timing").p)
+	if (!r->sent_ns || !r->timed)
 		return;
 	now_ns = clock_now_ns();
-	buf_printf(b,
-		   "server-timing: read;dur=%.3f, queue;dur=%.3f, batch;desc=\"%u\", "
-		   "handler;dur=%.3f, total;dur=%.3f\r\n",
+	buf_printf(b, "server-timing: read;dur=%.3f, queue;dur=%.3f, batch;dur=%.3f;desc=\"%u\", ",
 		   (double)(r->queued_ns - c->x->began_ns) / 1e6,
-		   (double)(r->sent_ns - r->queued_ns) / 1e6, r->batched,
-		   (double)(now_ns - r->sent_ns) / 1e6, (double)(now_ns - c->x->began_ns) / 1e6);
+		   (double)(r->sent_ns - r->queued_ns) / 1e6, (double)(now_ns - r->sent_ns) / 1e6,
+		   r->batched);
+	if (r->handled_ns)
+		buf_printf(b, "handler;dur=%.3f, ", (double)r->handled_ns / 1e6);
+	buf_printf(b, "total;dur=%.3f\r\n", (double)(now_ns - c->x->began_ns) / 1e6);
 }
 
 static void answer_trace(const struct trace *t, struct buf *b)

@@ -170,6 +170,7 @@ static void inference_submit(struct call *c)
 static bool inference_read(struct call *c)
 {
 	c->request.op = c->route->op;
+	c->request.timed = http_head_get(&c->x->head, "x-sconce-timing").p;
 	return c->route->dialect->read(c) == 0;
 }
 

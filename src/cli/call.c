@@ -98,16 +98,18 @@ static void call_print(const struct client *c)
 	yyjson_doc_free(doc);
 }
 
-static void call_tell_time(const char *comma, struct slice name, struct slice value)
+static void call_tell_time(const char *comma, struct slice name, struct slice facts)
 {
 	struct slice dur = SLICE("dur="), desc = SLICE("desc=\"");
+	struct slice value = slice_cut(&facts, ';');
 
-	if (slice_starts(value, dur))
-		printable_printf(stderr, "%s%.*s %.*s ms", comma, SLICE_ARG(name),
-				 (int)(value.n - dur.n), value.p + dur.n);
-	else if (value.n > desc.n && slice_starts(value, desc))
-		printable_printf(stderr, "%s%.*s of %.*s", comma, SLICE_ARG(name),
-				 (int)(value.n - desc.n - 1), value.p + desc.n);
+	if (!slice_starts(value, dur))
+		return;
+	printable_printf(stderr, "%s%.*s %.*s ms", comma, SLICE_ARG(name), (int)(value.n - dur.n),
+			 value.p + dur.n);
+	if (facts.n > desc.n && slice_starts(facts, desc))
+		printable_printf(stderr, " (of %.*s)", (int)(facts.n - desc.n - 1),
+				 facts.p + desc.n);
 }
 
 /* "queue;dur=0.3" → "queue 0.3 ms". What the server did not say is not told. */

@@ -59,6 +59,7 @@ struct request {
 	uint64_t queued_ns;   /* first time in the queue */
 	uint64_t sent_ns;     /* to a worker, the last time; 0: never */
 	unsigned batched;     /* how many requests its batch had then */
+	uint64_t handled_ns;  /* of that: what the handler took; 0: its worker has not said */
 	uint64_t deadline_ns; /* 0: none */
 	uint64_t goal_ns;     /* when its answer should have begun; 0: that does not matter */
 	uint64_t expected_ns; /* what that was thought to take; 0: nothing was known */
@@ -78,6 +79,7 @@ struct request {
 	uint64_t opened;      /* … and how many of those the worker knows of */
 	uint64_t moved;       /* what was delivered when its client was last found quick enough */
 	bool versioned;       /* the client named a version (metrics tell them apart) */
+	bool timed;           /* the client asks where the time went */
 	struct trace *trace;  /* that it belongs to, see trace.h; NULL: none is known */
 
 	struct slice sequence_id; /* of a model with sequences; empty: in none */

@@ -47,7 +47,7 @@ static bool told(const char *text)
 	return memmem(spans.p, spans.n, text, strlen(text)) != NULL;
 }
 
-static void sends_phases(uint64_t seq, unsigned n, uint64_t begin_ns, uint64_t end_ns)
+static void sends(uint64_t seq, const struct frame_phase *phases, unsigned n)
 {
 	char packet[8192];
 	struct frame_writer fw;
@@ -55,30 +55,75 @@ static void sends_phases(uint64_t seq, unsigned n, uint64_t begin_ns, uint64_t e
 
 	frame_begin(&fw, packet, sizeof(packet), FRAME_TRACE, seq);
 	for (unsigned i = 0; i < n; i++)
-		frame_put_phase(&fw,
-				&(struct frame_phase){ i, begin_ns, end_ns, SLICE("a-phase") });
+		frame_put_phase(&fw, &phases[i]);
 	s = frame_end(&fw);
 	assert_int_equal(send(rig.peer, s.p, s.n, MSG_NOSIGNAL), s.n);
 	rig_turn();
 }
 
-static void who_is_recorded_is_told_of(void **state)
+static void sends_phases(uint64_t seq, unsigned n, uint64_t begin_ns, uint64_t end_ns)
 {
-	struct request r = rig_asked(7, NULL);
+	struct frame_phase phases[FRAME_PHASES_MAX + 1];
+
+	for (unsigned i = 0; i < n; i++)
+		phases[i] = (struct frame_phase){ i, begin_ns, end_ns, SLICE("a-phase") };
+	sends(seq, phases, n);
+}
+
+/* The flags of the one request of the next RUN frame. */
+static unsigned hears_flags(void)
+{
 	struct frame_request entry;
 	struct slice rest;
 	struct frame f;
 
-	(void)state;
-	r.trace = &trace;
-	queue_push(&rig.queue, &r);
-	assert_int_equal(rig_runs(), 1);
 	do
 		assert_true(rig_hears(&f));
 	while (f.type != FRAME_RUN);
 	rest = f.body;
 	assert_int_equal(frame_request_next(&rest, &entry), 0);
-	assert_true(entry.flags & FRAME_RUN_TRACE);
+	return entry.flags;
+}
+
+static void who_asks_hears_what_the_handler_took(void **state)
+{
+	struct frame_phase phases[] = { { .name = SLICE("worker") },
+					{ .parent = 1, .name = SLICE("handler") } };
+	struct request timed = rig_asked(7, NULL), native = rig_asked(8, NULL);
+
+	(void)state;
+	timed.timed = native.timed = true;
+	queue_push(&rig.queue, &timed);
+	assert_int_equal(rig_runs(), 1);
+	assert_true(hears_flags() & FRAME_RUN_TRACE);
+	phases[0].begin_ns = clock_now_ns();
+	phases[1].begin_ns = phases[0].begin_ns + 2;
+	phases[1].end_ns = phases[0].begin_ns + 6;
+	phases[0].end_ns = phases[0].begin_ns + 9;
+	sends(1, phases, 2);
+	assert_int_equal(timed.handled_ns, 4);
+	rig_answers(7, "done");
+	queue_push(&rig.queue, &native);
+	assert_int_equal(rig_runs(), 1);
+	assert_int_equal(native.handled_ns, 0);
+	phases[0].begin_ns = clock_now_ns();
+	phases[0].end_ns = phases[0].begin_ns + 9;
+	sends(2, phases, 1); /* has no handler */
+	assert_int_equal(native.handled_ns, 9);
+	rig_answers(8, "done");
+	assert_int_equal(n_spans, 0);
+	assert_int_equal(rig.kills, 0);
+}
+
+static void who_is_recorded_is_told_of(void **state)
+{
+	struct request r = rig_asked(7, NULL);
+
+	(void)state;
+	r.trace = &trace;
+	queue_push(&rig.queue, &r);
+	assert_int_equal(rig_runs(), 1);
+	assert_true(hears_flags() & FRAME_RUN_TRACE);
 	assert_int_equal(n_spans, 1);
 	assert_true(told("queue"));
 	sends_phases(1, 3, 0, UINT64_MAX); /* of a clock that is wrong: within the batch */
@@ -138,6 +183,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(who_is_recorded_is_told_of, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_is_not_costs_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_asks_hears_what_the_handler_took, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_death_is_an_event, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lies_end_it, set_up, tear_down),
 	};

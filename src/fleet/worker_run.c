@@ -138,7 +138,7 @@ static void worker_put_request(struct frame_writer *fw, const struct request *r,
 			      (r->sequence_end ? FRAME_RUN_SEQUENCE_END : 0) |
 			      (r->retried ? FRAME_RUN_RETRY : 0) |
 			      (r->own_ident ? FRAME_RUN_OWN_IDENT : 0) |
-			      (trace_is_sampled(r->trace) ? FRAME_RUN_TRACE : 0));
+			      (worker_trace_wants(r) ? FRAME_RUN_TRACE : 0));
 	memcpy(fr.uuid, r->uuid, FRAME_UUID);
 	e = frame_put_request(fw, &fr, parts);
 	assert(e == 0); /* the batch was taken for the room there is */
@@ -209,6 +209,7 @@ static void worker_put_batch(struct worker *w, struct frame_writer *fw, struct b
 		r->batch = fl->seq;
 		r->sent_ns = now_ns;
 		r->batched = fl->n;
+		r->handled_ns = 0;
 		/* Nothing of an earlier run has gone out, or it would not be run again. */
 		assert(!r->answered);
 		r->streamed = r->taken = r->opened = r->moved = 0;

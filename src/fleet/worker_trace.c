@@ -13,6 +13,11 @@ static struct trace_fact text_fact(const char *key, const char *text)
 	return (struct trace_fact){ .key = key, .text = slice_str(text) };
 }
 
+bool worker_trace_wants(const struct request *r)
+{
+	return r->timed || trace_is_sampled(r->trace);
+}
+
 /* ---- waiting ---- */
 
 static void put_queue(struct tracer *t, const struct request *r, uint64_t now_ns, const char *model,
@@ -182,35 +187,61 @@ static struct flight *find_flight(const struct worker *w, uint64_t seq)
 	return NULL;
 }
 
-int worker_traced(struct worker *w, const struct frame *f)
+static int read_phases(const struct frame *f, uint64_t sent_ns, struct phases *all)
 {
-	struct flight *fl = find_flight(w, f->arg);
 	uint64_t now_ns = clock_now_ns();
 	struct slice rest = f->body;
-	struct phases all = { 0 };
-	unsigned spans = 0;
 
 	if (f->count > FRAME_PHASES_MAX)
 		return -EBADMSG;
-	for (; all.n < f->count; all.n++) {
-		struct frame_phase *p = &all.phases[all.n];
+	for (; all->n < f->count; all->n++) {
+		struct frame_phase *p = &all->phases[all->n];
 
-		if (frame_phase_next(&rest, all.n + 1, p) < 0)
+		if (frame_phase_next(&rest, all->n + 1, p) < 0)
 			return -EBADMSG;
 		/* It was not there before it had the batch, and is not beyond now. */
 		p->end_ns = MIN(p->end_ns, now_ns);
-		p->begin_ns = MIN(MAX(p->begin_ns, fl ? fl->sent_ns : 0), p->end_ns);
+		p->begin_ns = MIN(MAX(p->begin_ns, sent_ns), p->end_ns);
 	}
-	if (rest.n)
+	return rest.n ? -EBADMSG : 0;
+}
+
+/* What the handler took; of a worker that has none, what the worker did. 0: that is not told. */
+static uint64_t handled_ns(const struct phases *all)
+{
+	uint64_t ns = 0;
+
+	for (unsigned i = 0; i < all->n; i++) {
+		const struct frame_phase *p = &all->phases[i];
+
+		if (slice_eq(p->name, SLICE("handler")))
+			return p->end_ns - p->begin_ns;
+		if (slice_eq(p->name, SLICE("worker")))
+			ns = p->end_ns - p->begin_ns;
+	}
+	return ns;
+}
+
+int worker_traced(struct worker *w, const struct frame *f)
+{
+	struct flight *fl = find_flight(w, f->arg);
+	struct phases all = { 0 };
+	unsigned spans = 0;
+	uint64_t took_ns;
+
+	if (read_phases(f, fl ? fl->sent_ns : 0, &all) < 0)
 		return -EBADMSG;
 	/* All of its requests may have been answered, or failed, meanwhile. */
-	if (!fl || fl->told || !w->shared->tracer)
+	if (!fl || fl->told)
 		return 0;
 	fl->told = true;
+	took_ns = handled_ns(&all);
 	list_for_each (n, &fl->requests) {
-		const struct request *r = container_of(n, struct request, link);
+		struct request *r = container_of(n, struct request, link);
 
-		if (!trace_is_sampled(r->trace) || spans + all.n > TRACE_SPANS_MAX)
+		r->handled_ns = took_ns;
+		if (!w->shared->tracer || !trace_is_sampled(r->trace) ||
+		    spans + all.n > TRACE_SPANS_MAX)
 			continue;
 		put_phases(w, r, &all);
 		spans += all.n;

@@ -286,7 +286,7 @@ def test_a_photograph(server, browser, tmp_path):
     browser.read("200 OK")
     assert json.loads(browser.see(".result pre").text) == {"size": [64, 48]}
     times = browser.see(".result .timebar").get_attribute("aria-label")
-    assert "queue " in times and "handler " in times
+    assert all(f"{part} " in times for part in ("queue", "batch", "handler"))
     assert "batch of 1 request" in browser.see(".result .legend").text
     command = browser.see(".command code").text
     assert f":{server.inference}/predictions/looks/1.0" in command

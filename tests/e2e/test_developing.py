@@ -95,8 +95,9 @@ def test_every_command(reader):
             shown[line] = reader.type(line)
     # What the page says of what they print.
     assert '"label":"positive"' in shown["sconce call greeter text"].replace(" ", "")
-    assert re.search(r"text: 200 in [\d.]+ ms: read [\d.]+ ms, queue [\d.]+ ms, batch of 1, "
-                     r"handler [\d.]+ ms, total [\d.]+ ms\n", shown["sconce call greeter text"])
+    assert re.search(r"text: 200 in [\d.]+ ms: read [\d.]+ ms, queue [\d.]+ ms, "
+                     r"batch [\d.]+ ms \(of 1\), handler [\d.]+ ms, total [\d.]+ ms\n",
+                     shown["sconce call greeter text"])
     assert any("server-timing: read;dur=" in output for output in shown.values())
     assert sum("\nthroughput  " in output or output.startswith("throughput  ")
                for output in shown.values()) == 2
