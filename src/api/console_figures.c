@@ -203,15 +203,23 @@ struct figures_list {
 	unsigned left;
 };
 
+/* Begins an entry; false: there have been enough. */
+static bool figures_next(struct figures_list *l)
+{
+	if (!l->left)
+		return false;
+	l->left--;
+	put_open(l->b, NULL, '{');
+	return true;
+}
+
 static void figures_registering(void *arg, const struct registering_view *v)
 {
 	struct figures_list *l = arg;
 	struct buf *b = l->b;
 
-	if (!l->left)
+	if (!figures_next(l))
 		return;
-	l->left--;
-	put_open(b, NULL, '{');
 	put_text(b, "name", v->name);
 	put_text(b, "version", v->version);
 	put_text(b, "url", v->url);
@@ -226,10 +234,8 @@ static void figures_problem(void *arg, const char *model, const char *version, c
 	struct figures_list *l = arg;
 	struct buf *b = l->b;
 
-	if (!l->left)
+	if (!figures_next(l))
 		return;
-	l->left--;
-	put_open(b, NULL, '{');
 	put_text(b, "name", model);
 	put_text(b, "version", version);
 	put_text(b, "why", why);
