@@ -54,6 +54,38 @@ static void test_a_death_gives_back_what_was_not_begun(void **state)
 	assert_int_equal(rig.replies, 1);
 }
 
+/* The process ends; for how many milliseconds there is none. The next one is made here. */
+static uint64_t rests_after_an_end(void)
+{
+	uint64_t ms;
+
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.w->state, WORKER_WAITING);
+	ms = uv_timer_get_due_in(rig.w->timer);
+	uv_timer_stop(rig.w->timer);
+	worker_start(rig.w);
+	rig_loads();
+	return ms;
+}
+
+static void test_a_request_that_kills_makes_others_wait_for_a_moment_only(void **state)
+{
+	(void)state;
+	rig_loads();
+	for (uint64_t id = 1; id < 20; id++) {
+		struct request r = rig_asked(id, NULL);
+
+		rig_begins(&r);
+		rig_notes(1);
+		assert_true(rests_after_an_end() <= 1000);
+		assert_int_equal(rig.replies, id);
+	}
+	/* Of its own accord it does so after a while only. */
+	rests_after_an_end();
+	rests_after_an_end();
+	assert_true(rests_after_an_end() > 1000);
+}
+
 static void test_a_turn_does_not_make_processes_without_end(void **state)
 {
 	(void)state;
@@ -491,6 +523,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORKER_TEST(test_loads_runs_answers_and_stops),
+		WORKER_TEST(test_a_request_that_kills_makes_others_wait_for_a_moment_only),
 		WORKER_TEST(test_a_turn_does_not_make_processes_without_end),
 		WORKER_TEST(test_one_that_waits_for_its_turn_can_be_stopped),
 		WORKER_TEST(test_what_a_zygote_has_not_made_waits_for_its_turn_too),

@@ -15,6 +15,9 @@
 
 /* A worker that was healthy this long has left its earlier failures behind. */
 #define WORKER_HEALTHY_NS (60 * NS_PER_S)
+/* What a request has ended has cost that request. The others do not wait for long on its account,
+ * and each can do so but two or three times. */
+#define WORKER_BLAME_WAIT_NS NS_PER_S
 
 static void worker_timer_closed(uv_handle_t *h)
 {
@@ -149,6 +152,19 @@ static bool worker_gave_up(const struct worker *w, uint64_t now_ns)
 	return w->trouble_ns && now_ns - w->trouble_ns > w->model.max_retry_timeout_s * NS_PER_S;
 }
 
+/* Until the next process. One that ends without anybody's doing makes it longer each time. */
+static uint64_t worker_rest_ns(struct worker *w)
+{
+	uint64_t wait_ns = backoff_next_ns(w->failures);
+
+	if (!w->blames) {
+		w->failures++;
+		return wait_ns;
+	}
+	w->failures = MAX(w->failures, 1);
+	return MIN(wait_ns, WORKER_BLAME_WAIT_NS);
+}
+
 /* The process is gone and its requests are dealt with: what becomes of the place? */
 static void worker_next(struct worker *w, bool was_loading, uint64_t now_ns)
 {
@@ -179,7 +195,7 @@ static void worker_next(struct worker *w, bool was_loading, uint64_t now_ns)
 		w->ops->touch(w->owner); /* nobody shall wait for it any more */
 		return;
 	}
-	wait_ns = backoff_next_ns(w->failures++);
+	wait_ns = worker_rest_ns(w);
 	w->state = WORKER_WAITING;
 	w->resting = was_loading && wait_ns;
 	metric_add(w->model.metrics->restarts, 1);

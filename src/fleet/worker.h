@@ -188,6 +188,7 @@ struct worker {
 	uv_timer_t *timer;           /* restart back-off; start-up limit; grace when stopping */
 	bool timed_out;              /* we killed it for not answering */
 	bool killed;                 /* we killed it for another reason */
+	bool blames;                 /* the last one ended with requests that it had begun */
 	bool may_try, trying;        /* the optimized model: it was not told not to; it does */
 	bool half_made;              /* its maker goes on in a later turn */
 	int load_code;               /* of a failed LOADED; 0: none */

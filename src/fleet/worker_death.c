@@ -146,6 +146,7 @@ void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t
 	struct list *n;
 
 	death.begun = worker_begun(w, death.started_batch);
+	w->blames = death.begun > 0;
 	worker_count_busy(w, now_ns);
 	while ((n = list_last(&w->flights))) {
 		struct flight *fl = container_of(n, struct flight, link);
