@@ -18,6 +18,9 @@
 /* What a request has ended has cost that request. The others do not wait for long on its account,
  * and each can do so but two or three times. */
 #define WORKER_BLAME_WAIT_NS NS_PER_S
+/* For a process that is killed to be gone. One that the kernel holds, in a file system or a driver
+ * that hangs, ends when that answers, or never. */
+#define WORKER_UNDEAD_MS 10000
 
 static void worker_timer_closed(uv_handle_t *h)
 {
@@ -287,6 +290,19 @@ void worker_end_soon(struct worker *w, const char *how)
 	uv_timer_start(w->timer, worker_report_end, 0, 0);
 }
 
+/* Who waits for it is answered, and its place has another process. */
+static void worker_undead(uv_timer_t *t)
+{
+	struct worker *w = t->data;
+
+	TURN(t);
+	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker",
+		 "The process %d was killed and does not end: it is not waited for any more",
+		 (int)w->pid);
+	child_abandon(&w->child);
+	worker_ended(w, SIGKILL, "was killed and does not end");
+}
+
 void worker_kill(struct worker *w, const char *why)
 {
 	if (why)
@@ -297,6 +313,10 @@ void worker_kill(struct worker *w, const char *why)
 		worker_end_soon(w, w->doomed);
 	else if (w->maker)
 		w->maker->kill(w);
+	if (!w->pid)
+		return;
+	uv_update_time(w->shared->loop);
+	uv_timer_start(w->timer, worker_undead, WORKER_UNDEAD_MS, 0);
 }
 
 static void worker_stop_late(uv_timer_t *t)

@@ -185,7 +185,7 @@ struct worker {
 	uint64_t trouble_ns;         /* first failure of the present series; 0: none */
 	unsigned failures;           /* consecutive */
 	unsigned deaths;             /* ever */
-	uv_timer_t *timer;           /* restart back-off; start-up limit; grace when stopping */
+	uv_timer_t *timer;           /* restart back-off; limit of start-up, stop, kill */
 	bool timed_out;              /* we killed it for not answering */
 	bool killed;                 /* we killed it for another reason */
 	bool blames;                 /* the last one ended with requests that it had begun */
@@ -241,7 +241,8 @@ void worker_tune(struct worker *w, unsigned threads_each);
 void worker_tick(struct worker *w, uint64_t now_ns);
 /* Asserts its invariants. */
 void worker_check(const struct worker *w);
-/* Kills the process with a line that says why; the rest follows from its death. */
+/* Kills the process with a line that says why; the rest follows from its death, which is not waited
+ * for long. */
 void worker_kill(struct worker *w, const char *why);
 
 /* ---- worker_launch.c ---- */
