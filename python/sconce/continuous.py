@@ -109,7 +109,7 @@ class ContinuousLoop:
         gets out."""
         s = self.session
         if not s.replies.fits(requests, values):
-            self.traced.clear()
+            self._tell(requests)
             return
         rows = zip(requests, values, serving.processors(s.context, s.own))
         for i, (r, value, processor) in enumerate(rows):

@@ -1,52 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the time of a batch was spent, for the front, which makes spans of it.
 
-Only for batches of requests that are traced: nothing of this is there for the others. Of a handler
-that has them, preprocess(), inference() and postprocess() are measured while it is called, whoever
-calls them.
+Only for batches of requests that are traced. Of a handler that has them, preprocess(), inference()
+and postprocess() are measured while it is called, whoever calls them. For that the functions in its
+classes are replaced, once and for good, when the first such batch comes: an object that copies or
+pickles itself, or has another function put in their place, does not notice.
 """
 
 import functools
 import inspect
+import sys
+import types
+from contextvars import ContextVar
 from time import monotonic_ns
 
 from sconce import frame as wire
 
 METHODS = ("preprocess", "inference", "postprocess")
 _WORKER, _HANDLER = 1, 2     # entries of the frame that others are parts of
+_STAGES_MAX = wire.PHASES_MAX - _HANDLER
+
+_of_call = None      # the trace of the batch that the handler has, in whichever thread
+_of_task = ContextVar("trace_of_task", default=None)    # that of a coroutine's batch
 
 
-def _stages(entry):
-    """The objects whose methods are an entry point's stages: the one it is a method of, what an
-    envelope is around, or those of the module that it is a function of."""
-    owner = getattr(entry, "__self__", None)
-    inner = getattr(owner, "_handle_fn", None)
-    if inner is not None:
-        return _stages(inner)
-    if owner is not None:
-        found = [owner]
+def _now():
+    return _of_task.get() or _of_call
+
+
+def _timed(name, function):
+    """A function of a class, measured; None for one that has only begun when it returns."""
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        return None
+    if inspect.iscoroutinefunction(function):
+        @functools.wraps(function)
+        async def measured(*args, **kwargs):
+            trace, began = _now(), monotonic_ns()
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                if trace:
+                    trace.stage(name, began)
     else:
-        found = list(getattr(entry, "__globals__", {}).values())
+        @functools.wraps(function)
+        def measured(*args, **kwargs):
+            trace, began = _now(), monotonic_ns()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                if trace:
+                    trace.stage(name, began)
+    return measured
+
+
+def _find(kind, name):
+    """(class, what it has by that name), without asking the class for it."""
+    return next(((c, vars(c)[name]) for c in kind.__mro__ if name in vars(c)), (None, None))
+
+
+_measured = set()    # functions that measure others
+
+
+def _measure(kind):
+    """Has the stages of a class measured, where they are plain functions."""
+    for name in METHODS:
+        owner, found = _find(kind, name)
+        wrap = type(found) if type(found) in (staticmethod, classmethod) else None
+        function = found.__func__ if wrap else found
+        if type(function) is not types.FunctionType or function in _measured:
+            continue
+        timed = _timed(name, function)
+        if timed:
+            _measured.add(timed)
+            type.__setattr__(owner, name, wrap(timed) if wrap else timed)
+
+
+def _kinds(entry):
+    """The classes whose methods are an entry point's stages: of the object that it is a method of,
+    of what an envelope is around, or of the objects in the module that it is a function of."""
+    envelopes = sys.modules.get("ts.torch_handler.request_envelope.base")
+    while envelopes and type(entry) is types.MethodType and (
+            envelopes.BaseEnvelope in type(entry.__self__).__mro__):
+        entry = entry.__self__._handle_fn
+    if type(entry) is types.MethodType:
+        found = {type(entry.__self__)}
+    elif type(entry) is types.FunctionType:
+        found = set(map(type, list(entry.__globals__.values())))
+    else:
+        found = ()
     # Of an object only its type is asked: one that stands for another may raise what it likes.
-    return [o for o in found if callable(getattr(type(o), "inference", None))
-            and not issubclass(type(o), type) and isinstance(getattr(o, "__dict__", None), dict)]
+    return [kind for kind in found if not issubclass(kind, type) and
+            hasattr(_find(kind, "inference")[1], "__get__")]
 
 
-def _is_plain(method):
-    """Is it over when it returns? A handler may ask that of its own methods."""
-    return callable(method) and not (
-        inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method)
-        or inspect.isasyncgenfunction(method))
+_known = None    # the entry point that was asked about last
 
 
-_known = (None, ())     # the entry point that was asked about last, and its stages
-
-
-def _stages_of(entry):
+def _prepare(entry):
+    """What cannot be looked at is not measured."""
     global _known
-    if _known[0] is not entry:
-        _known = entry, _stages(entry)
-    return _known[1]
+    if entry is _known:
+        return
+    _known = entry
+    try:
+        for kind in _kinds(entry):
+            _measure(kind)
+    except Exception:
+        pass
 
 
 class Trace:
@@ -55,47 +115,29 @@ class Trace:
     def __init__(self, began=None):
         self._began = began or monotonic_ns()
         self._handler = None
-        self._phases = []
+        self._stages = []
 
-    def _timed(self, name, method):
-        @functools.wraps(method)
-        def measured(*args, **kwargs):
-            began = monotonic_ns()
-            try:
-                return method(*args, **kwargs)
-            finally:
-                if len(self._phases) < wire.PHASES_MAX - _HANDLER:
-                    self._phases.append((name, began, monotonic_ns()))
-        return measured
-
-    def _watch(self, entry):
-        """Puts measuring functions before the methods; returns what undoes it."""
-        undo = []
-        for owner in _stages_of(entry):
-            for name in METHODS:
-                method = getattr(owner, name, None)
-                if _is_plain(method):
-                    undo.append((vars(owner), name, vars(owner).get(name)))
-                    vars(owner)[name] = self._timed(name, method)
-        return undo
+    def stage(self, name, began_ns):
+        """One is over; any thread may say so."""
+        if len(self._stages) < _STAGES_MAX:
+            self._stages.append((name, began_ns, monotonic_ns()))
 
     def call(self, entry, rows, context):
         """The handler's turn."""
-        undo = self._watch(entry)
+        global _of_call
+        _prepare(entry)
+        _of_call = self
         began = monotonic_ns()
         try:
             return entry(rows, context)
         finally:
             self._handler = began, monotonic_ns()
-            for names, name, before in reversed(undo):
-                if before is None:
-                    names.pop(name, None)
-                else:
-                    names[name] = before
+            _of_call = None
 
     async def call_async(self, entry, rows, context):
-        """The same of a coroutine function. Of those that run side by side the stages are not
-        told apart."""
+        """The same of a coroutine function, in a task of its own."""
+        _prepare(entry)
+        _of_task.set(self)
         began = monotonic_ns()
         try:
             values = entry(rows, context)
@@ -112,5 +154,6 @@ class Trace:
         entries = [wire.phase(0, "worker", self._began, monotonic_ns())]
         if self._handler:
             entries.append(wire.phase(_WORKER, "handler", *self._handler))
-            entries += [wire.phase(_HANDLER, *phase) for phase in self._phases]
+            # Threads may have been at it side by side, and some still are.
+            entries += [wire.phase(_HANDLER, *stage) for stage in self._stages[:_STAGES_MAX]]
         channel.send(wire.frame(wire.TRACE, number, b"".join(entries), len(entries)))
