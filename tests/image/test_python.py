@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """sconce.image: the library from Python, beside Pillow and torchvision."""
 
+import functools
 import io
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy
 import pytest
 import torch
 from PIL import Image, ImageOps
 from torchvision import transforms as theirs
+from torchvision.transforms import functional
 
 from image.draw import picture, side
 from sconce import image
@@ -103,6 +106,32 @@ def test_what_is_changed_later_counts():
     assert recognise.fused(compose, data) is None
 
 
+@pytest.mark.parametrize("owner, name", [
+    (theirs.CenterCrop, "forward"), (theirs.ToTensor, "__call__"), (theirs.Compose, "__call__"),
+    (functional, "center_crop"), (functional, "to_tensor"), (ours.CenterCrop, "__call__"),
+    (Image, "open"), (Image.Image, "crop")])
+def test_functions_that_others_were_put_in_the_place_of(monkeypatch, owner, name):
+    data = file_of(Image.new("RGB", (20, 10), (1, 2, 3)))
+    composes = [m.Compose([m.CenterCrop(4), m.ToTensor()]) for m in (theirs, ours)]
+    assert all(recognise.fused(c, data) is not None for c in composes)
+    before = getattr(owner, name)
+    monkeypatch.setattr(owner, name, functools.wraps(before)(lambda *args: before(*args)))
+    assert any(recognise.fused(c, data) is None for c in composes)
+
+
+def test_a_transform_that_does_something_of_its_own():
+    data = file_of(Image.effect_noise((20, 10), 90))
+    crop = theirs.CenterCrop(4)
+    compose = theirs.Compose([crop, theirs.ToTensor()])
+    for hook in (crop.register_forward_hook(lambda crop, args, picture: picture.rotate(90)),
+                 crop.register_forward_pre_hook(lambda crop, args: (args[0].rotate(90),))):
+        assert recognise.fused(compose, data) is None
+        hook.remove()
+    assert recognise.fused(compose, data) is not None
+    crop.forward = lambda picture: picture
+    assert recognise.fused(compose, data) is None
+
+
 def test_what_is_padded_with():
     rgb, grey = (file_of(Image.effect_noise((9, 7), 90).convert(m)) for m in ("RGB", "L"))
     for fill in (7, (7,), [7]):
@@ -158,11 +187,18 @@ class Method(Handler):
         return torch.full((1,), float(pillow.width))
 
 
-def test_handlers_take_it(monkeypatch):
+@pytest.fixture
+def opened(monkeypatch):
+    """A list that has something for each picture that the handlers have Pillow open."""
+    times = []
+    monkeypatch.setattr("ts.torch_handler.vision_handler.Image", SimpleNamespace(
+        open=lambda *args: times.append(1) or Image.open(*args)))
+    return times
+
+
+def test_handlers_take_it(monkeypatch, opened):
     data = file_of(Image.effect_noise((50, 40), 90).convert("RGB"), "jpeg")
     expected = Handler.image_processing(Image.open(io.BytesIO(data)))
-    opened = []
-    monkeypatch.setattr(Image, "open", lambda *a, open=Image.open: opened.append(1) or open(*a))
     found = Handler().preprocess([{"body": bytearray(data)}, {"data": data}])
     assert not opened and torch.equal(found, torch.stack([expected, expected]))
     assert Method().preprocess([{"body": data}]).item() == 50
@@ -172,7 +208,7 @@ def test_handlers_take_it(monkeypatch):
     assert len(opened) == 2
 
 
-def test_native_never_in_the_model_turns_it_off(monkeypatch):
+def test_native_never_in_the_model_turns_it_off(monkeypatch, opened):
     data = file_of(Image.new("RGB", (20, 20)))
     handler = Handler()
     monkeypatch.setattr("ts.torch_handler.base_handler.BaseHandler.initialize",
@@ -180,8 +216,6 @@ def test_native_never_in_the_model_turns_it_off(monkeypatch):
                                                       {"native": "never"}))
     handler.initialize(type("Context", (), {"system_properties": {
         "limit_max_image_pixels": True}}))
-    opened = []
-    monkeypatch.setattr(Image, "open", lambda *a, open=Image.open: opened.append(1) or open(*a))
     handler.preprocess([{"body": data}])
     assert opened
 

@@ -2,10 +2,11 @@
 """Somebody's Compose, of torchvision or of ts, as steps that are done in one pass.
 
 Only what is known exactly is taken: classes by where they are defined (one derived from them may do
-anything), with the attributes that they have at this moment. Whatever else there is, the
-transforms run as they are written.
+anything), with the attributes that they have at this moment, and as long as nobody has put other
+functions in the place of theirs. Whatever else there is, the transforms run as they are written.
 """
 
+import functools
 import os
 import sys
 
@@ -41,6 +42,10 @@ def _to_tensor(t):
     return [steps.to_tensor()]
 
 
+# The function of torchvision.transforms.functional behind each of torchvision's.
+_FUNCTIONS = {"Resize": "resize", "CenterCrop": "center_crop", "Pad": "pad",
+              "Grayscale": "rgb_to_grayscale", "ToTensor": "to_tensor", "Normalize": "normalize"}
+
 _KNOWN = {
     "Resize": _resize,
     "CenterCrop": lambda t: transforms.CenterCrop(t.size).steps(),
@@ -61,19 +66,51 @@ def _name(thing):
     return None
 
 
+@functools.lru_cache(maxsize=256)
+def _is_of(function, package):
+    """Is it the package's own, and not what somebody has put in its place?"""
+    code = getattr(function, "__code__", None)
+    folder = os.path.dirname(sys.modules[package].__file__) + os.sep
+    return code is not None and code.co_filename.startswith(folder)
+
+
+def _is_as_written(thing, name):
+    """Does a Compose or a transform of that name do what its class was written to do?"""
+    kind, own = type(thing), vars(thing)
+    if "forward" in own or own.get("_forward_hooks") or own.get("_forward_pre_hooks"):
+        return False
+    does = vars(kind)
+    does = does["forward"] if "forward" in does else does.get("__call__")
+    if not kind.__module__.startswith("torchvision."):
+        return _is_of(does, "ts")
+    functions = sys.modules.get("torchvision.transforms.functional")
+    return _is_of(does, "torchvision") and (name not in _FUNCTIONS or _is_of(
+        getattr(functions, _FUNCTIONS[name], None), "torchvision"))
+
+
+def _pillow_is_as_written():
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is None or all([_is_of(f, "PIL") for f in (
+        pillow.open, pillow.Image.convert, pillow.Image.resize, pillow.Image.crop)])
+
+
+def _steps_of(transform):
+    name = _name(transform)
+    if name not in _KNOWN or not _is_as_written(transform, name):
+        raise steps.Unknown("there is no such transform")
+    return _KNOWN[name](transform)
+
+
 def known_steps(compose):
     """The steps of a Compose, or None where it holds anything else, or ends in no tensor."""
     if _name(compose) != "Compose":
         return None
-    todo = []
-    for transform in compose.transforms:
-        make = _KNOWN.get(_name(transform) or "")
-        if not make:
+    try:
+        if not _is_as_written(compose, "Compose") or not _pillow_is_as_written():
             return None
-        try:
-            todo += make(transform)
-        except (steps.Unknown, TypeError, ValueError, AttributeError):
-            return None
+        todo = [step for transform in compose.transforms for step in _steps_of(transform)]
+    except (steps.Unknown, TypeError, ValueError, AttributeError):
+        return None
     ends = library.OPS.index("to_tensor")
     return todo if any(step.op == ends for step in todo) else None
 
