@@ -6,7 +6,7 @@ import sys
 from time import monotonic_ns
 
 from sconce import frame as wire
-from sconce import logs
+from sconce import logs, tracing
 from sconce.channel import Closed
 from sconce.decode import make_decoder
 from sconce.replies import Replies
@@ -214,11 +214,7 @@ def run_frame(s, got):
 
 def trace_of(flags):
     """What measures a batch of these flags; None: nobody asks for that."""
-    if not flags & wire.RUN_TRACE:
-        return None
-    from sconce import tracing     # no other worker needs it
-
-    return tracing.Trace()
+    return tracing.Trace() if flags & wire.RUN_TRACE else None
 
 
 def _run_and_hold(s, number, batch, flags):

@@ -8,7 +8,6 @@ pickles itself, or has another function put in their place, does not notice.
 """
 
 import functools
-import inspect
 import sys
 import types
 from contextvars import ContextVar
@@ -19,6 +18,8 @@ from sconce import frame as wire
 METHODS = ("preprocess", "inference", "postprocess")
 _WORKER, _HANDLER = 1, 2     # entries of the frame that others are parts of
 _STAGES_MAX = wire.PHASES_MAX - _HANDLER
+# As the module inspect names them, which is large.
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 _of_call = None      # the trace of the batch that the handler has, in whichever thread
 _of_task = ContextVar("trace_of_task", default=None)    # that of a coroutine's batch
@@ -30,9 +31,10 @@ def _now():
 
 def _timed(name, function):
     """A function of a class, measured; None for one that has only begun when it returns."""
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    kind = function.__code__.co_flags
+    if kind & (_GENERATOR | _ASYNC_GENERATOR):
         return None
-    if inspect.iscoroutinefunction(function):
+    if kind & _COROUTINE:
         @functools.wraps(function)
         async def measured(*args, **kwargs):
             trace, began = _now(), monotonic_ns()

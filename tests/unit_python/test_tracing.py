@@ -5,11 +5,14 @@ import asyncio
 import copy
 import inspect
 import pickle
+import subprocess
+import sys
 import threading
 import types
 
 import pytest
 
+from conftest import ROOT
 from sconce import frame as wire
 from sconce.tracing import METHODS, Trace
 from ts.torch_handler.request_envelope.body import BodyEnvelope
@@ -213,3 +216,10 @@ def test_more_stages_than_a_frame_may_tell():
     trace = Trace()
     trace.call(Many().handle, [1], None)
     assert len(stages(trace)) == wire.PHASES_MAX - 2
+
+
+def test_nothing_is_imported_for_it_when_a_handler_has_changed_the_path():
+    subprocess.run([sys.executable, "-c", "import sys; sys.path[:0] = sys.argv[1:]\n"
+                    "from sconce import frame, serving\n"
+                    "sys.path.clear(); assert serving.trace_of(frame.RUN_TRACE)",
+                    str(ROOT / "python")], check=True)
