@@ -19,15 +19,15 @@ from sconce.channel import NOWAIT, Closed
 class _View:
     """A session as one batch sees it."""
 
-    def __init__(self, session, requests):
-        self._session = session
-        self._requests = requests
-        self.context = copy.copy(session.context)
+    def __init__(self, loop, requests):
+        self._loop = loop
+        self.requests = requests
+        self.context = copy.copy(loop.session.context)
         self.context.session = self
         self.own = self.context.begin_batch(requests)
 
     def send_intermediate(self, values, ids):
-        serving.stream(self._session.replies, self._requests, self.context, self.own, values, ids)
+        self._loop.send_intermediate(values, self.context.request_ids if ids is None else ids)
 
     def is_cancelled(self, ident):
         return False   # a coroutine is cancelled itself
@@ -39,7 +39,9 @@ class AsyncLoop:
     def __init__(self, session):
         self.session = session
         self.tasks = {}        # request id → (task, ids still wanted)
+        self.views = {}        # what handlers call a request → the view of its batch
         self.stopping = False
+        session.send_intermediate = self.send_intermediate
 
     async def run(self):
         loop = asyncio.get_running_loop()
@@ -51,6 +53,16 @@ class AsyncLoop:
         await self.done.wait()
         loop.remove_reader(channel.fileno())
         channel.on_aside = None
+
+    def send_intermediate(self, values, ids):
+        """What a request is called says which batch it is of: the context that a handler has may be
+        of another batch, or of none."""
+        parts = {}
+        for index, ident in (ids or {}).items():
+            parts.setdefault(self.views.get(ident), {})[index] = ident
+        parts.pop(None, None)      # they are over
+        for view, own in parts.items():
+            serving.stream(self.session.replies, view.requests, view.context, view.own, values, own)
 
     def _readable(self):
         try:
@@ -93,6 +105,7 @@ class AsyncLoop:
             self._give_up(e)
         for r in requests:
             self.tasks.pop(r.id, None)
+            self.views.pop(r.ident, None)
         self._maybe_done()
 
     async def _run(self, number, requests, wanted):
@@ -102,7 +115,8 @@ class AsyncLoop:
         logs.of_task.set(requests)
         trace = self._trace(requests)
         try:
-            view = _View(s, requests)
+            view = _View(self, requests)
+            self.views.update((r.ident, view) for r in requests)
             rows = [s.fields(r) for r in requests]
             if trace:
                 values = await trace.call_async(s.entry, rows, view.context)

@@ -42,6 +42,12 @@ def test_streams_side_by_side(server):
         assert call.result().text == "".join(f"{i} " for i in range(n)) + "end"
 
 
+def test_pieces_go_where_their_ids_say_whatever_context_a_handler_has_kept(server):
+    calls = {mark: background(server.predict, "later", f"kept same {mark}") for mark in "ab"}
+    assert {mark: call.result().text for mark, call in calls.items()} == {
+        "a": "a a a", "b": "b b b"}
+
+
 def test_a_call_that_fails_fails_alone(server):
     waiting = background(server.predict, "later", "friend")
     eventually(lambda: server.predict("later", "waits friend").text == "True")

@@ -36,6 +36,8 @@ class Later:
             return "survived"
         if word == "forever":
             return await self.forever(rest)
+        if word == "kept":
+            return await self.stream_with_another(*rest.split(), context)
         if word == "waits":
             return str(rest in self.waiting)
         return await self.meet(text)
@@ -47,6 +49,14 @@ class Later:
         except asyncio.CancelledError:
             open(file, "w").close()
             raise
+
+    async def stream_with_another(self, name, mark, context):
+        """Streams with the context that came last, and with none."""
+        ids, self.context = context.request_ids, context
+        await self.meet(name)
+        for kept in (self.context, None):
+            send_intermediate_predict_response([mark + " "], ids, "", 200, kept)
+        return mark
 
     async def meet(self, name):
         """Two requests of the same name answer each other."""
