@@ -55,7 +55,8 @@ const struct options pull_command = {
 	.program = "sconce pull",
 	.about = "Fetches the files of lists into a model store. Those that are there with the\n"
 		 "right SHA-256 stay; the others are replaced when all have been fetched and\n"
-		 "have it. Exit code 1: the store is as it was.",
+		 "have it. Exit code 1: the store is as it was, or --prune could not remove\n"
+		 "what stderr names.",
 	.rows = rows,
 	.n = ARRAY_LEN(rows),
 };
@@ -248,9 +249,10 @@ static int pull_enter(const char *into)
 }
 
 /* Folders and hidden files are somebody else's. */
-static void pull_prune(const struct pull_list *l, const char *into)
+static bool pull_prune(const struct pull_list *l, const char *into)
 {
 	DIR *d = opendir(into);
+	bool good = d != NULL;
 	struct stat st;
 
 	for (struct dirent *e; d && (e = readdir(d));) {
@@ -258,11 +260,19 @@ static void pull_prune(const struct pull_list *l, const char *into)
 		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    !S_ISREG(st.st_mode))
 			continue;
-		if (unlinkat(dirfd(d), e->d_name, 0) == 0)
+		if (unlinkat(dirfd(d), e->d_name, 0) == 0) {
 			printable_printf(stdout, "%s: removed\n", e->d_name);
+			continue;
+		}
+		if (errno == ENOENT)
+			continue;
+		good = false;
+		printable_printf(stderr, "%s: cannot be removed: %s\n", e->d_name,
+				 strerror(errno));
 	}
 	if (d)
 		closedir(d);
+	return good;
 }
 
 static int pull_read(struct pull_list *l, const struct option_list *paths)
@@ -299,8 +309,8 @@ int pull_main(int argc, char **argv)
 	if (!r) {
 		store = pull_enter(args.into);
 		r = pull_all(&list, &args, limit_s) ? 0 : 1;
-		if (!r && args.prune)
-			pull_prune(&list, args.into);
+		if (!r && args.prune && !pull_prune(&list, args.into))
+			r = 1;
 	}
 	pull_list_finish(&list);
 	return r || fflush(stdout) == 0 ? r : 1;

@@ -81,6 +81,27 @@ def test_what_has_changed_is_replaced(files, tmp_path):
     assert listed(store) == [".hidden", "dog.mar", "folder"]
 
 
+def test_what_cannot_be_removed_is_told(files, tmp_path):
+    """Nobody removes what something is mounted on."""
+    store = tmp_path / "store"
+    store.mkdir()
+    for name in ("a.mar", "old.mar", "z.mar"):
+        (store / name).write_bytes(b"old")
+    models = a_list(tmp_path, f"dog.mar {SUMS['dog.mar']} {files.url('plain/dog.mar')}")
+    inside = ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run([*inside, "true"], check=False).returncode:
+        pytest.skip("there are no namespaces for users here")
+    done = subprocess.run(
+        [*inside, "sh", "-c", 'mount --bind "$1" "$1" && exec "$2" pull --prune --into "$3" "$4"',
+         "sh", store / "old.mar", BIN / "sconce", store, models],
+        capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "old.mar: cannot be removed: Device or resource busy\n"
+    assert sorted(done.stdout.splitlines()) == ["a.mar: removed", "dog.mar: fetched",
+                                                "z.mar: removed"]
+    assert listed(store) == ["dog.mar", "old.mar"]
+
+
 def test_a_folder_in_the_place_of_a_file_leaves_the_store_as_it_was(files, tmp_path):
     store = tmp_path / "store"
     (store / "dog.mar").mkdir(parents=True)
