@@ -106,24 +106,19 @@ static void zygote_broken(struct channel *c, const char *why)
 		child_kill(&z->child, SIGKILL);
 }
 
-static void zygote_exited(struct child *c, int status)
+/* It has ended, or is not waited for: its failure is not the workers', which are made some other
+ * way. */
+static void zygote_gone(struct zygote *z, const char *how)
 {
-	struct zygote *z = container_of(c, struct zygote, child);
-	bool useless = WIFEXITED(status) && WEXITSTATUS(status) == ZYGOTE_HAS_THREADS;
 	struct list orders = LIST_INIT(orders);
-	char how[96];
 	struct list *n;
 
-	child_describe(status, how, sizeof(how));
-	channel_drain(&z->channel);
 	channel_close(&z->channel);
 	output_drain(&z->out);
 	output_drain(&z->err);
-	z->failures = useless ? ZYGOTE_FAILURES_MAX : z->failures + 1;
 	log_warn("%s %s%s", zygote_labels[z->kind], how,
 		 z->failures >= ZYGOTE_FAILURES_MAX ? "; workers are started without it from now on"
 						    : "");
-	/* Its failure is not the workers': they are made some other way. */
 	list_splice_back(&orders, &z->orders);
 	while ((n = list_pop(&orders))) {
 		struct zygote_order *o = container_of(n, struct zygote_order, link);
@@ -132,6 +127,18 @@ static void zygote_exited(struct child *c, int status)
 			worker_launch_again(o->worker);
 		free(o);
 	}
+}
+
+static void zygote_exited(struct child *c, int status)
+{
+	struct zygote *z = container_of(c, struct zygote, child);
+	bool useless = WIFEXITED(status) && WEXITSTATUS(status) == ZYGOTE_HAS_THREADS;
+	char how[96];
+
+	child_describe(status, how, sizeof(how));
+	channel_drain(&z->channel);
+	z->failures = useless ? ZYGOTE_FAILURES_MAX : z->failures + 1;
+	zygote_gone(z, how);
 }
 
 static int zygote_start(struct zygote *z)
@@ -243,8 +250,17 @@ static int zygote_fork(struct worker *w, const int ends[4])
 	return 0;
 }
 
+/* It makes no others either. What the kernel holds does not even die, so that is not waited for. */
+static void zygote_end(struct zygote *z)
+{
+	channel_drain(&z->channel);
+	child_abandon(&z->child);
+	z->failures++;
+	zygote_gone(z, "does not answer: it is ended");
+}
+
 /* Nobody waits for this process any more. One that was waited for too long shows a zygote that
- * hangs: it makes no others either. */
+ * hangs. */
 static void zygote_give_up(struct zygotes *zs, const struct worker *w)
 {
 	for (int k = 0; k < ZYGOTE_KINDS; k++) {
@@ -256,10 +272,8 @@ static void zygote_give_up(struct zygotes *zs, const struct worker *w)
 			if (o->worker != w)
 				continue;
 			o->worker = NULL;
-			if (w->timed_out) {
-				log_warn("%s does not answer: it is ended", zygote_labels[k]);
-				child_kill(&z->child, SIGKILL);
-			}
+			if (w->timed_out)
+				zygote_end(z);
 			return;
 		}
 	}
