@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: `sconce` and the `torchserve` that scripts already call."""
 
+import contextlib
 import ctypes
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -465,6 +467,35 @@ def test_models_are_not_unpacked_where_others_write(shell):
     assert code == 1
     assert (f"cannot start: every user may write to {folder}, who could replace the models that "
             "are unpacked there; let TEMP or tmp_dir name a folder of the server's own") in output
+
+
+def full_pipe():
+    """Both ends of one. Whoever writes to it waits."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+def test_a_start_that_failed_is_ended_by_a_signal(shell):
+    """It has not said why yet: nobody reads that."""
+    folder = shell.root / "tmp" / "models"
+    folder.mkdir()
+    folder.chmod(0o777)
+    reader, writer = full_pipe()
+    process = shell.start(*serve_command(shell), stdout=writer)
+    try:
+        log = shell.root / "logs" / "ts_log.log"
+        eventually(lambda: log.exists() and "The server cannot start" in log.read_text())
+        process.terminate()
+        assert process.wait(20) == -signal.SIGTERM
+    finally:
+        process.kill()
+        os.close(reader)
+        os.close(writer)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:99999", "ftp://127.0.0.1:1",
