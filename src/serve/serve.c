@@ -38,7 +38,7 @@
 #define SERVE_WORKER_GRACE_MS 10000
 #define SERVE_DEV_GRACE_MS 500 /* who ends it sees what it is at */
 #define SERVE_STUCK_MS 5000    /* that a stop may take beyond all that has a limit of its own */
-#define SERVE_LAST_WORDS_S 5
+#define SERVE_LAST_WORDS_S 10  /* that files may take when no loop turns any more */
 #define SERVE_TOKEN_LIFE_S 3155760000.0 /* a century: with the present time it still fits */
 #define SERVE_CATALOGUE_MAX ((size_t)1 << 20)
 
@@ -75,6 +75,14 @@ static void serve_stopped(void *arg)
 	uv_stop(&s->loop);
 }
 
+/* From here on files are written and removed by this thread, or waited for: the disk of the log or
+ * of the keys may be one that does not answer. */
+static void serve_last_words(void)
+{
+	signal(SIGALRM, SIG_DFL);
+	alarm(SERVE_LAST_WORDS_S);
+}
+
 /* A thread, or a process, is in the kernel's hands and does not come back: neither could we. */
 static void serve_stuck(uv_timer_t *t)
 {
@@ -82,8 +90,7 @@ static void serve_stuck(uv_timer_t *t)
 	log_error(
 		"A disk or a process does not answer: the server ends as it is. What it leaves in "
 		"its tmp_dir is removed by the next start");
-	signal(SIGALRM, SIG_DFL);
-	alarm(SERVE_LAST_WORDS_S); /* the log's disk may be the one */
+	serve_last_words();
 	log_stop();
 	_exit(1);
 }
@@ -389,6 +396,7 @@ static void serve_close_ends(struct server *s)
 	uv_close((uv_handle_t *)&s->patience, NULL);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
+	serve_last_words();
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
@@ -401,6 +409,7 @@ static void serve_take_apart(struct server *s)
 	turn_finish(&s->turn);
 	uv_walk(&s->loop, serve_close_handle, s);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
+	tracer_destroy(s->tracer); /* it has a limit of its own */
 	serve_close_ends(s);
 	uv_loop_close(&s->loop);
 	systemd_finish(&s->systemd);
@@ -409,7 +418,6 @@ static void serve_take_apart(struct server *s)
 	metrics_destroy(s->metrics);
 	catalogue_finish(&s->catalogue);
 	tokens_destroy(s->tokens, true);
-	tracer_destroy(s->tracer);
 }
 
 static void serve_start_log(const struct settings *set)
@@ -452,6 +460,7 @@ static int serve_go(struct settings *settings, int ready_fd, const struct dev_pl
 		r = serve_open(&s, &why);
 	if (r < 0) {
 		serve_forget_signals();
+		serve_last_words();
 		log_error("The server cannot start: %s", why.n ? buf_cstr(&why) : strerror(-r));
 		log_stop();
 		fprintf(stderr, "sconce: cannot start: %s%s\n",

@@ -178,16 +178,20 @@ char *realpath(const char *name, char *resolved)
 """
 
 
+def preloaded(folder, text):
+    """The environment of a server some of whose calls of the C library are those of `text`."""
+    source, library = folder / "preloaded.c", folder / "preloaded.so"
+    source.write_text(text)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": options.lstrip(":")}
+
+
 def test_a_disk_that_hangs_does_not_hold_up_the_end(serve, tmp_path):
     make_mar(tmp_path, "echo", "echo.py")
     make_mar(tmp_path, "hanging", "echo.py")
-    source, library = tmp_path / "hanging.c", tmp_path / "hanging.so"
-    source.write_text(HANGING)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
     server = serve(store=tmp_path, load_models="echo.mar", unpack_stall_timeout=1,
-                   no_config_snapshots=False, environment={"LD_PRELOAD": str(library),
-                                                           "ASAN_OPTIONS": options.lstrip(":")})
+                   no_config_snapshots=False, environment=preloaded(tmp_path, HANGING))
     assert server.predict("echo", b"x").status_code == 200
     registering = [background(server.manage, "POST", "/models?url=hanging.mar") for _ in range(6)]
     for future in registering:
@@ -205,6 +209,41 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(serve, tmp_path):
     next_one = serve(store=tmp_path, tmp_dir=server.root / "tmp")
     eventually(lambda: not left & set((server.root / "tmp" / "models").iterdir()))
     next_one.stop()
+
+
+HANGING_LOG = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+ssize_t write(int fd, const void *bytes, size_t n)
+{
+    ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
+    char place[64], name[4096] = "";
+
+    snprintf(place, sizeof(place), "/proc/self/fd/%d", fd);
+    if (readlink(place, name, sizeof(name) - 1) < 0)
+        name[0] = 0;
+    while (strstr(name, "/ts_log.log") && access(getenv("SCONCE_E2E_HANGS"), F_OK) == 0)
+        usleep(10000);
+    return real(fd, bytes, n);
+}
+"""
+
+
+def test_a_disk_of_logs_that_hangs_does_not_hold_up_the_end(serve, tmp_path):
+    make_mar(tmp_path, "echo", "echo.py")
+    hangs = tmp_path / "hangs"
+    server = serve(store=tmp_path, environment={
+        **preloaded(tmp_path, HANGING_LOG), "SCONCE_E2E_HANGS": str(hangs)})
+    hangs.touch()
+    assert server.predict("echo", b"x").status_code == 200
+    server.signal(signal.SIGTERM)
+    assert server.wait(60) == -signal.SIGALRM
+    server.ended = True
 
 
 def test_sighup_reopens_the_logs(serve, tmp_path):
