@@ -225,8 +225,9 @@ static unsigned piece_buffers(const struct piece *k, uv_buf_t *bufs)
 
 	if (k->frame_n)
 		bufs[n++] = uv_buf_init((char *)(uintptr_t)k->frame + k->frame_at, k->frame_n);
+	/* uv_buf_init() takes 32 bits of a length: of four gibibytes none would ever go. */
 	if (k->n)
-		bufs[n++] = uv_buf_init((char *)(uintptr_t)k->p, (unsigned)k->n);
+		bufs[n++] = (uv_buf_t){ .base = (char *)(uintptr_t)k->p, .len = k->n };
 	if (k->tail_n)
 		bufs[n++] = uv_buf_init(crlf + 2 - k->tail_n, k->tail_n);
 	return n;

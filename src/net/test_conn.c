@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
@@ -468,6 +469,24 @@ static void test_delivered(void **state)
 	world_end(w);
 }
 
+/* Longer than an unsigned int can say: all of it is still to go when the first bytes are there. */
+static void test_an_answer_of_four_gibibytes(void **state)
+{
+	size_t size = (size_t)4 << 30;
+	char *big = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct world *w = world_new(0);
+
+	(void)state;
+	assert_true(big != MAP_FAILED);
+	sends(w, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+	exchange_reply(w->kept, &(struct answer){ .status = 200 },
+		       (struct payload){ .p = big, .n = size });
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	assert_in_range(exchange_delivered(w->kept), 1, size - 1);
+	world_end(w);
+	munmap(big, size);
+}
+
 static void test_stream_breaks(void **state)
 {
 	struct world *w = world_new(0);
@@ -567,6 +586,7 @@ int main(void)
 		cmocka_unit_test(test_draining_reads_what_it_does_not_answer),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_delivered),
+		cmocka_unit_test(test_an_answer_of_four_gibibytes),
 		cmocka_unit_test(test_stream_breaks),
 		cmocka_unit_test(test_client_leaves_stream),
 		cmocka_unit_test(test_no_body_no_length),
