@@ -104,6 +104,7 @@ static int http1_on_head(llhttp_t *p)
 		return http1_refuse(h, 413, http1_too_large);
 	/* No protocol is switched to: an Upgrade header is an offer that may be ignored. */
 	p->upgrade = 0;
+	h->flags = p->flags;
 	/* A body of known length is taken by the connection; the parser only sees chunked ones. */
 	if (!(p->flags & F_CHUNKED))
 		p->flags |= F_SKIPBODY;
@@ -131,9 +132,14 @@ static int http1_on_body(llhttp_t *p, const char *at, size_t n)
 	return HPE_PAUSED;
 }
 
+/* What trailers say of the connection does not count (RFC 9110, 6.5.1): behind a proxy the next
+ * request on it may be somebody else's. */
 static int http1_on_end(llhttp_t *p)
 {
-	http1_of(p)->event = HTTP1_END;
+	struct http1 *h = http1_of(p);
+
+	p->flags = h->flags;
+	h->event = HTTP1_END;
 	return HPE_PAUSED;
 }
 

@@ -39,6 +39,7 @@ struct http1 {
 	uint32_t n_fields, fields_room;
 	uint32_t target_n;
 	bool in_value, started; /* started: some byte of a head was seen */
+	uint16_t flags;         /* the parser's, as the head has set them */
 	enum http1_event event;
 	size_t head_seen;
 	struct slice piece;

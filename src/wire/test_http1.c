@@ -147,6 +147,19 @@ static void chunked_bodies(void **state)
 	assert_memory_equal(o.body, "hello world", 11);
 }
 
+static void trailers_say_nothing_of_the_connection(void **state)
+{
+	struct outcome o = feed("POST /one HTTP/1.1\r\nHost: x\r\n"
+				"Transfer-Encoding: chunked\r\n\r\n"
+				"1\r\na\r\n0\r\nConnection: close\r\nUpgrade: h2c\r\n\r\n"
+				"GET /two HTTP/1.1\r\nHost: x\r\n\r\n");
+
+	(void)state;
+	assert_int_equal(o.status, 0);
+	assert_string_equal(o.events, "hbeh");
+	assert_string_equal(o.target, "/two");
+}
+
 static void what_smuggles_is_refused(void **state)
 {
 	static const struct {
@@ -302,6 +315,7 @@ int main(void)
 		cmocka_unit_test(plain_and_pipelined_requests),
 		cmocka_unit_test(a_proxys_target_is_cut_behind_its_host),
 		cmocka_unit_test(chunked_bodies),
+		cmocka_unit_test(trailers_say_nothing_of_the_connection),
 		cmocka_unit_test(what_smuggles_is_refused),
 		cmocka_unit_test(sizes_of_chunks_are_looked_at_at_once),
 		cmocka_unit_test(hosts_and_codings_of_http_1_0),
