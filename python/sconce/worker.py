@@ -15,7 +15,8 @@ from sconce.channel import Channel, Closed
 from sconce.memory import Memory
 
 _ASYNC_CREDITS = 64
-_TRACEBACK_MAX = 5000      # characters, which JSON may make six bytes each; a frame holds 64 KiB
+_MESSAGE_MAX = 1000        # characters, which JSON may make six bytes each; a frame holds 64 KiB
+_TRACEBACK_MAX = 5000
 
 
 def _send_json(channel, kind, arg, document):
@@ -107,9 +108,11 @@ def _report_failure(channel, error):
     text = logs.text_of(error)
     memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "CUDA" in text)
     plain = isinstance(error, loader.LoadError)
-    report = {"message": "System out of memory" if memory
-              else text if plain else logs.cause_of(error, logs.folder),
-              "traceback": _traceback(error)}
+    message = ("System out of memory" if memory
+               else text if plain else logs.cause_of(error, logs.folder))
+    if len(message) > _MESSAGE_MAX:
+        message = message[:_MESSAGE_MAX] + "..."
+    report = {"message": message, "traceback": _traceback(error)}
     # Lone surrogates are not for JSON.
     report = {key: value.encode("utf-8", "replace").decode() for key, value in report.items()}
     _send_json(channel, wire.LOADED, 507 if memory else 500, report)

@@ -346,6 +346,12 @@ def test_why_it_cannot_be_loaded_is_one_sentence(front, source, message):
     assert front(source).loaded["message"] == message
 
 
+def test_what_is_wrong_with_a_handler_is_told_however_much_it_is(front):
+    f = front("".join("class TheClassWithoutAHandle%d: pass\n" % i for i in range(3000)))
+    assert f.loaded_code == 500
+    assert f.loaded["message"].startswith("Expected only one class in custom service code")
+
+
 def test_a_traceback_has_the_frames_that_its_reader_can_change(front):
     f = front("""
 def inner():
