@@ -3,6 +3,7 @@
 
 import json
 import pickle
+import random
 import sys
 import types
 from collections import defaultdict
@@ -117,6 +118,18 @@ def test_text_is_cleaned_before_it_is_looked_up(classifier):
     assert tokens == ["he", "is", "not", "will", "not", "cafe", "i", "wouldve", "10"]
     assert numbers.tolist()[:9] == [len(token) for token in tokens]
     assert numbers.tolist()[9:] == [len(f"{a} {b}") for a, b in zip(tokens, tokens[1:])]
+
+
+def test_tags_are_those_of_the_expression_that_handlers_know(classifier):
+    from ts.utils.util import CLEANUP_REGEX
+
+    parts = ["<", ">", "<b>", "&", "amp;", ";", "#", "12", "x1f", "\n", "\r", "a", "&lt;", "\u2028"]
+    rng = random.Random(1)
+    for _ in range(5000):
+        text = "".join(rng.choices(parts, k=rng.randint(0, 14)))
+        assert classifier._remove_html_tags(text) == CLEANUP_REGEX.sub("", text), repr(text)
+    # By that expression it would take hours.
+    assert classifier._remove_html_tags("<" * 1_000_000) == "<" * 1_000_000
 
 
 @pytest.mark.parametrize("text", ["The cat", b"the cat", bytearray(b"<p>THE cat!</p>")])

@@ -13,9 +13,13 @@ from ts.torch_handler.base_handler import BaseHandler
 from ts.torch_handler.contractions import CONTRACTION_MAP
 from ts.torch_handler.explain import attribution
 from ts.torch_handler.vocabulary import load_vocabulary
-from ts.utils.util import CLEANUP_REGEX
+from ts.utils.util import CLEANUP_REGEX, ENTITY  # noqa: F401  (the first may be imported from here)
 
 CONTRACTIONS_PATTERN = re.compile("(%s)" % "|".join(CONTRACTION_MAP), re.IGNORECASE | re.DOTALL)
+
+# A "<" up to where its tag ends, or where none does, to the end of the line: CLEANUP_REGEX would
+# look for that end from each "<" of a line anew, and clients may send a million of them.
+_TAG = re.compile(r"<[^>\n]*>?|" + ENTITY)
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -29,6 +33,12 @@ def _expand(match):
     short = match.group(0)
     whole = CONTRACTION_MAP.get(short) or CONTRACTION_MAP[short.lower()]
     return short[0] + whole[1:]    # its first letter stays as it was written
+
+
+def _cleaned(match):
+    found = match.group(0)
+    ends = found[0] == "&" or found[-1] == ">"
+    return "" if ends else re.sub(ENTITY, "", found)
 
 
 class TextHandler(BaseHandler):
@@ -75,7 +85,8 @@ class TextHandler(BaseHandler):
         return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
 
     def _remove_html_tags(self, text):
-        return CLEANUP_REGEX.sub("", text)
+        """Tags and character references, as CLEANUP_REGEX finds them."""
+        return _TAG.sub(_cleaned, text)
 
     def _remove_punctuation(self, text):
         return text.translate(_NO_PUNCTUATION)

@@ -8,7 +8,8 @@ import re
 
 from ts.utils.packages import require
 
-CLEANUP_REGEX = re.compile(r"<.*?>|&(?:[a-z0-9]+|#[0-9]{1,6}|#x[0-9a-f]{1,6});")
+ENTITY = "&(?:[a-z0-9]+|#[0-9]{1,6}|#x[0-9a-f]{1,6});"
+CLEANUP_REGEX = re.compile("<.*?>|" + ENTITY)
 
 
 def _warn(text):
