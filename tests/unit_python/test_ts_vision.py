@@ -90,6 +90,8 @@ def test_numbers_are_taken_as_they_are(start):
     handler, made = start(ImageClassifier, "classifier")
     numbers = [[[1.0, 2.0]], [[3.0, 4.0]], [[5.0, 6.0]]]
     assert handler.preprocess([{"body": numbers}]).tolist() == [numbers]
+    with pytest.raises(TypeError, match="an image is"):
+        handler.preprocess([{"body": 3}])     # which torch would take for a size
     assert list(handler.handle([{"body": numbers}], made)[0]) == ["9", "8", "7", "6", "5"]
 
 

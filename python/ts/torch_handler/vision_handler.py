@@ -51,6 +51,9 @@ class VisionHandler(BaseHandler):
             if tensor is not None:
                 return tensor
             return self.image_processing(Image.open(io.BytesIO(image)))
+        if isinstance(image, int):
+            # Torch would take it for a size: any amount of memory, with whatever has been there.
+            raise TypeError("an image is the bytes of a file, or numbers for each of its pixels")
         return torch.FloatTensor(image)
 
     @timed
