@@ -53,6 +53,21 @@ def _reseed():
         torch.default_generator.seed()    # those of GPUs are made later, in the worker
 
 
+def _has_another(folder):
+    """Does a model bring a package of its own of which there is another here already? What asks
+    for packages has them in its folder."""
+    known = {"ts", "sconce", "__main__", *getattr(sys, "stdlib_module_names", ())}
+    for entry in os.listdir(folder):
+        name, _, suffix = entry.partition(".")
+        module = None if name in known else sys.modules.get(name)
+        if module is None or (getattr(module, "__file__", None) or "").startswith(folder + os.sep):
+            continue
+        if suffix.endswith(("py", "so")) or os.path.exists(
+                os.path.join(folder, name, "__init__.py")):
+            return True
+    return False
+
+
 def _become_worker(order, fds, adopted):
     """In the grandchild. `adopted`: end-of-file there means that the front is our parent by
     now; only then does "the parent" in PR_SET_PDEATHSIG mean the front."""
@@ -64,13 +79,15 @@ def _become_worker(order, fds, adopted):
     os.dup2(stderr, 2)
     os.dup2(channel, 3)
     os.closerange(4, max(fds + (stdout, stderr, channel)) + 64)
-    os.set_inheritable(3, False)
     os.environ.clear()
     os.environ.update(order["environment"])
+    os.chdir(order["cwd"])
+    if _has_another(order["cwd"]):
+        os.execv(sys.executable, [sys.executable, "-m", "sconce.worker", "--fd", "3"])
+    os.set_inheritable(3, False)
     for path in reversed(os.environ.get("PYTHONPATH", "").split(":")[1:]):
         if path and path not in sys.path:
             sys.path.insert(1, path)
-    os.chdir(order["cwd"])
     _reseed()
     worker.main(["--fd", "3"])
 

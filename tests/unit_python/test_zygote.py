@@ -52,8 +52,8 @@ def zygote(tmp_path):
             [sys.executable, "-m", "sconce.zygote", "--fd", str(theirs.fileno()), "--preload",
              "torch"], pass_fds=[theirs.fileno()], env=dict(os.environ, PYTHONPATH=path))
 
-        def launch(peer):
-            order = {"token": 1, "environment": {"PYTHONPATH": path}, "cwd": str(tmp_path)}
+        def launch(peer, folder=tmp_path):
+            order = {"token": 1, "environment": {"PYTHONPATH": path}, "cwd": str(folder)}
             socket.send_fds(ours, [wire.frame(wire.SPAWN, 0, json.dumps(order).encode())],
                             [1, 2, peer.fileno()])
             assert json.loads(ours.recv(wire.FRAME_MAX)[wire.HEAD:])["error"] == ""
@@ -78,3 +78,26 @@ def test_every_worker_draws_numbers_of_its_own(zygote, tmp_path):
         f.socket.close()
     (numpy_a, python_a, torch_a), (numpy_b, python_b, torch_b) = seen
     assert numpy_a != numpy_b and python_a != python_b and torch_a == torch_b == "new"
+
+
+@pytest.mark.parametrize("brought", ["numpy/__init__.py", "torch.py", "torch.abi3.so"])
+def test_a_model_has_the_packages_that_it_brings(zygote, tmp_path, brought):
+    """Not those that were imported for all models."""
+    folder = tmp_path / "model"
+    (folder / brought).parent.mkdir(parents=True)
+    (folder / brought).write_text("own = True\n")
+    name = "numpy" if "numpy" in brought else "torch"
+    (folder / "handler.py").write_text(
+        "def handle(data, context):\n    if data is None:\n        return None\n"
+        "    import importlib.util as util, sys\n"
+        f"    return [[{name!r} in sys.modules, util.find_spec({name!r}).origin]]\n")
+
+    class Forked(Front):
+        launch = staticmethod(lambda peer: zygote(peer, folder))
+
+    f = Forked(folder)
+    f.run([b""])
+    assert json.loads(f.replies(1)[0].body) == [False, str(folder / brought)]
+    f.send(wire.STOP, 0)
+    assert not f.socket.recv(1), "it has ended"
+    f.socket.close()
