@@ -10,9 +10,11 @@ class Unsupported(TypeError):
 
 
 def _tensor_bytes(value):
-    """torch.save bytes for a tensor, None for anything else. Never imports torch."""
+    """torch.save bytes for a tensor, None for anything else. Never imports torch, of which there
+    may be a part only: a thread of the handler's may be at it."""
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(value, torch.Tensor):
+    kind = getattr(torch, "Tensor", None)
+    if kind is None or not isinstance(value, kind):
         return None
     import io
 

@@ -143,10 +143,13 @@ def tune(threads):
     """Uses this many threads from now on, unless the handler has chosen for itself."""
     global tuned
     torch = sys.modules.get("torch")
-    if threads <= 0 or (torch and tuned and torch.get_num_threads() != tuned):
+    now = getattr(torch, "get_num_threads", None)
+    if threads <= 0 or (torch and not now):      # a thread of the handler's is importing it
+        return
+    if now and tuned and now() != tuned:
         return
     _tell_libraries(threads)
-    if torch:
+    if now:
         torch.set_num_threads(threads)
     tuned = threads
 

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from sconce import serving
+from sconce import encode, serving
 
 
 @pytest.fixture
@@ -61,3 +61,16 @@ def test_a_torch_that_came_after_the_start_is_told(says):
     torch.threads = 5                               # the handler's choice
     serving.tune(1)
     assert torch.threads == 5
+
+
+def test_a_torch_of_which_there_is_a_part_only(says, monkeypatch):
+    """A thread of the handler's is importing it."""
+    torch = types.ModuleType("torch")
+    torch.threads = int(says({OMP: "2"}, 1)[0])
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    serving.tune(2)
+    assert encode.encode([1]) == b"[\n  1\n]"
+    torch.get_num_threads = lambda: torch.threads
+    torch.set_num_threads = lambda n: setattr(torch, "threads", n)
+    serving.tune(3)
+    assert torch.threads == 3
