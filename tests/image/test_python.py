@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import GifImagePlugin, Image, ImageOps
 from torchvision import transforms as theirs
 from torchvision.transforms import functional
 
@@ -117,6 +117,15 @@ def test_functions_that_others_were_put_in_the_place_of(monkeypatch, owner, name
     before = getattr(owner, name)
     monkeypatch.setattr(owner, name, functools.wraps(before)(lambda *args: before(*args)))
     assert any(recognise.fused(c, data) is None for c in composes)
+
+
+def test_gifs_may_be_wanted_in_colour(monkeypatch):
+    data = file_of(Image.effect_noise((20, 10), 90).convert("P"), "gif")
+    compose = theirs.Compose([theirs.ToTensor()])
+    assert recognise.fused(compose, data).equal(compose(Image.open(io.BytesIO(data))))
+    monkeypatch.setattr(GifImagePlugin, "LOADING_STRATEGY",
+                        GifImagePlugin.LoadingStrategy.RGB_ALWAYS)
+    assert recognise.fused(compose, data) is None
 
 
 def test_a_transform_that_does_something_of_its_own():

@@ -89,9 +89,12 @@ def _is_as_written(thing, name):
 
 
 def _pillow_is_as_written():
-    pillow = sys.modules.get("PIL.Image")
-    return pillow is None or all([_is_of(f, "PIL") for f in (
-        pillow.open, pillow.Image.convert, pillow.Image.resize, pillow.Image.crop)])
+    """Also where it is asked for other pictures: the first one of a GIF may become RGB."""
+    pillow, gif = (sys.modules.get("PIL." + name) for name in ("Image", "GifImagePlugin"))
+    strategy = getattr(gif, "LOADING_STRATEGY", 0)
+    return pillow is None or (getattr(strategy, "value", strategy) == 0 and all([
+        _is_of(f, "PIL") for f in (
+            pillow.open, pillow.Image.convert, pillow.Image.resize, pillow.Image.crop)]))
 
 
 def _steps_of(transform):
