@@ -47,10 +47,19 @@ static void form_find(struct form *f)
 						FORM_FIELDS_MAX, &f->n);
 }
 
-/* In a thread: until it is done the call and its region are the form's. */
+/* In a thread: until it is done the call and its region are the form's. Of clients that have left
+ * there may be as many as fit into memory, and who is behind them does not wait for that. */
 static void form_run(struct work *w)
 {
-	form_find(container_of(w, struct form, work));
+	struct form *f = container_of(w, struct form, work);
+
+	if (!atomic_load(&f->left))
+		form_find(f);
+}
+
+static void form_left(struct call *c)
+{
+	atomic_store(&c->form->left, true);
 }
 
 static void form_done(struct work *w)
@@ -59,6 +68,7 @@ static void form_done(struct work *w)
 	struct call *c = f->call;
 
 	c->waiting = NULL;
+	c->left = NULL;
 	if (c->x)
 		f->ready(c);
 	call_maybe_free(c);
@@ -74,7 +84,9 @@ bool form_read_ahead(struct call *c, void (*ready)(struct call *c))
 	if (!f)
 		return false;
 	f->ready = ready;
+	atomic_init(&f->left, false);
 	c->form = c->waiting = f;
+	c->left = form_left;
 	lane_add(c->body.used > FORM_SHORT ? &c->api->long_forms : &c->api->forms, &f->work,
 		 form_run, form_done);
 	return true;

@@ -6,6 +6,8 @@
  * large one takes milliseconds a megabyte, which a thread does before the call goes on.
  */
 
+#include <stdatomic.h>
+
 #include "api/call.h"
 #include "loop/work.h"
 #include "wire/form.h"
@@ -23,6 +25,7 @@ struct form {
 	};
 	struct call *call;
 	struct work work;
+	atomic_bool left; /* its client has: nobody wants it any more */
 	void (*ready)(struct call *c);
 };
 
