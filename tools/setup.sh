@@ -66,17 +66,16 @@ arm_packages() {
 
 # Debian's libraries for ARM, unpacked into a folder and not installed.
 arm_libraries() {
-	local folder=.cache/arm64 packages suite
+	local folder=.cache/arm64 packages
 	[ "$(uname -m)" = x86_64 ] || return 0
 	# shellcheck disable=SC2086 # lists of words
 	packages=$(printf '%s\n' libc6-dev libgcc-12-dev $BUILD $WHEEL | grep -- -dev)
 	cmp -s <(echo "$packages") "$folder/packages" && return 0
 	say "unpacking Debian's libraries for arm64"
-	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 	rm -rf "$folder"
 	mkdir "$folder"
-	quiet mmdebstrap --variant=extract --arch=arm64 --include="$(echo $packages)" \
-		"$suite" "$folder/root" ||
+	quiet tools/debian_root.sh "$folder/root" --variant=extract --architectures=arm64 \
+		--include="$(echo $packages)" ||
 		fail "cannot unpack Debian's libraries for arm64 (see $LOG)"
 	echo "$packages" >"$folder/packages"
 }

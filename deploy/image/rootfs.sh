@@ -3,11 +3,11 @@
 #
 # usage: deploy/image/rootfs.sh VARIANT ARCH FOLDER
 #
-# Makes the image's files, but for sconce's own, from Debian packages alone. They come from where
-# this machine's apt takes them, and nothing of them is run here: any ARCH will do.
+# Makes the image's files, but for sconce's own, from Debian packages alone. Nothing of them is run
+# here: any ARCH will do.
 
 set -euo pipefail
-[ $# = 3 ] || { echo "usage: ${0##*/} core|python amd64|arm64 FOLDER" >&2; exit 2; }
+[ $# = 3 ] || { echo "usage: ${0##*/} core|python|torch amd64|arm64 FOLDER" >&2; exit 2; }
 variant=$1 arch=$2 folder=$(realpath -m "$3")
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -26,33 +26,19 @@ packages() {
 		END { exit !found }' "$here/packages" | paste -sd,
 }
 
-# What this machine's apt has of its release of Debian, as lines of a sources.list.
-sources() {
-	apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-		'Created-By: Packages' | sort -u |
-		awk -v suite="$1" '$1 == "Debian" && ($2 == suite || index($2, suite "-") == 1) {
-			print "deb", $3, $4, $5 }'
-}
-
-# How this machine's apt gets there.
-proxies() { apt-config dump | sed -n 's/^\(Acquire::https\?::Proxy\b.*\)/--aptopt=\1/p'; }
-
-suite=$(. /etc/os-release && [ "$ID" = debian ] && echo "$VERSION_CODENAME") ||
+(. /etc/os-release && [ "$ID" = debian ]) ||
 	fail "images are made on Debian, whose libraries sconce was built with; see the Dockerfile"
-include=$(packages "$variant") || fail "there is no variant '$variant'; there are: core, python"
-list=$(sources "$suite")
-[ -n "$list" ] || fail "apt has no sources for Debian $suite: look at /etc/apt, run apt-get update"
-mapfile -t proxy < <(proxies)
+include=$(packages "$variant") ||
+	fail "there is no variant '$variant'; there are: core, python, torch"
 
 # Packages that were downloaded before are taken from there, and kept for the next time.
 cache=${SCONCE_IMAGE_CACHE:-$(dirname "$folder")/debs}/$arch
 mkdir -p "$cache"
 
 rm -rf "$folder"
-mmdebstrap --quiet --mode=root --format=directory --variant=extract --architectures="$arch" \
-	--include="$include" --aptopt='APT::Install-Recommends "false"' \
-	--aptopt='Acquire::Languages "none"' "${proxy[@]}" \
+"$here/../../tools/debian_root.sh" "$folder" --mode=root --format=directory --variant=extract \
+	--architectures="$arch" --include="$include" \
 	--setup-hook="'$here/hooks.sh' start '$cache' \"\$1\"" \
-	--extract-hook="'$here/hooks.sh' packages '$cache' \"\$1\"" \
-	"$suite" "$folder" - <<<"$list" || fail "mmdebstrap could not make the root file system"
+	--extract-hook="'$here/hooks.sh' packages '$cache' \"\$1\"" ||
+	fail "mmdebstrap could not make the root file system"
 "$here/hooks.sh" finish "$variant" "$folder"

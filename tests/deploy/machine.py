@@ -11,6 +11,7 @@ from pathlib import Path
 from e2e.server import eventually
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 NAMESPACES = ["--pid", "--fork", "--kill-child", "--mount", "--ipc", "--uts", "--cgroup", "--net"]
 PACKAGES = ["systemd", "systemd-sysv", "python3", "curl"]
 
@@ -27,11 +28,6 @@ def why_not():
     return f"no namespaces here: {done.stderr.strip()}" if done.returncode else None
 
 
-def release():
-    text = Path("/etc/os-release").read_text()
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)["VERSION_CODENAME"]
-
-
 class Machine:
     """Made with `package`, a .deb that is installed with all that it depends on."""
 
@@ -39,11 +35,9 @@ class Machine:
         self.root = folder / "root"
         self.log = folder / "machine.log"
         self.unshare = None
-        self.run_here("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
-                      f"--include={','.join([*PACKAGES, str(package)])}",
-                      "--aptopt=APT::Install-Recommends false",
-                      "--hook-dir=/usr/share/mmdebstrap/hooks/file-mirror-automount",
-                      release(), self.root)
+        self.run_here(ROOT / "tools/debian_root.sh", self.root, "--mode=root",
+                      "--variant=minbase", f"--include={','.join([*PACKAGES, str(package)])}",
+                      "--hook-dir=/usr/share/mmdebstrap/hooks/file-mirror-automount")
 
     def run_here(self, *command):
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600,
