@@ -16,9 +16,7 @@ export SCONCE_BUILD
 	echo "deb: $SCONCE_BUILD is no build folder: make build" >&2
 	exit 2
 }
-SCONCE_PREFIX=$(meson introspect "$SCONCE_BUILD" --buildoptions |
-	python3 -c 'import json, sys
-print(*(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
+SCONCE_PREFIX=$(tools/build_option.py "$SCONCE_BUILD" prefix)
 export SCONCE_PREFIX
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH

@@ -21,14 +21,11 @@ fail() {
 	exit 1
 }
 
-option() { meson introspect "$build" --buildoptions | python3 -c '
-import json, sys
-print({o["name"]: o["value"] for o in json.load(sys.stdin)}[sys.argv[1]])' "$1"; }
-
 [ -f "$build/build.ninja" ] || meson setup "$build" >/dev/null || fail "$build cannot be set up"
 ninja -C "$build" >/dev/null || fail "sconce cannot be built: ninja -C $build"
-prefix=$(option prefix)
-[ "$(option b_sanitize)" = none ] || fail "$build is made for a sanitizer: give another folder"
+prefix=$(tools/build_option.py "$build" prefix)
+[ "$(tools/build_option.py "$build" b_sanitize)" = none ] ||
+	fail "$build is made for a sanitizer: give another folder"
 
 rm -rf "$folder"
 mkdir -p "$folder/usr"
