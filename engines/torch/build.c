@@ -2,7 +2,8 @@
 #include "torch.h"
 
 /*
- * The shim is made once for each torch, and kept. Whoever needs it first makes it while others
+ * The shim is made once for each torch, and kept: in the cache, or beside this plug-in, where who
+ * makes an image has put it. Whoever needs it first makes it while others
  * wait: a lock that ends with its holder and the compiler that this one has started. It appears
  * under its name only when it is whole.
  */
@@ -46,10 +47,19 @@ static bool has_new_texts(const struct torch *t)
 	return found;
 }
 
+/* In a folder, under a name that says for which torch it is. */
+static int place_in(struct torch *t, const char *folder, uint64_t hash, struct sconce_error *e)
+{
+	if (snprintf(t->shim, sizeof(t->shim), "%s/torch-%s-%016llx%s.so", folder, t->version,
+		     (unsigned long long)hash, has_new_texts(t) ? "" : "-old") >= KIT_PATH_MAX)
+		return kit_fail(e, -1, "the path of the cache is too long: %.500s", folder);
+	return 0;
+}
+
 int torch_shim_place(struct torch *t, struct sconce_error *e)
 {
 	const char *cache = SCONCE_HAS(t->host, cache) ? t->host->cache : NULL;
-	char source[KIT_PATH_MAX];
+	char source[KIT_PATH_MAX], own[KIT_PATH_MAX + 16];
 	uint64_t hash;
 
 	if (source_folder(source, sizeof(source)) < 0 || source_hash(source, &hash) < 0)
@@ -57,14 +67,14 @@ int torch_shim_place(struct torch *t, struct sconce_error *e)
 				"the source of the engine's C++ half is not where it belongs, "
 				"%.500s: install sconce again",
 				source);
+	snprintf(own, sizeof(own), "%s/../built", source);
+	if (place_in(t, own, hash, e) == 0 && torch_shim_is_built(t))
+		return 0;
 	if (!cache || !*cache)
 		return kit_fail(e, -1,
 				"there is no folder to keep what is built for PyTorch in: set "
 				"SCONCE_CACHE_DIR, or cache_dir of the server");
-	if (snprintf(t->shim, sizeof(t->shim), "%s/torch-%s-%016llx%s.so", cache, t->version,
-		     (unsigned long long)hash, has_new_texts(t) ? "" : "-old") >= KIT_PATH_MAX)
-		return kit_fail(e, -1, "the path of the cache is too long: %.500s", cache);
-	return 0;
+	return place_in(t, cache, hash, e);
 }
 
 /* What somebody else could have put there is not run. */

@@ -30,7 +30,8 @@ int torch_open_library(const struct torch *t, const char *name, struct sconce_er
 
 /* ---- build.c ---- */
 
-/* Where the shim for this torch belongs. 0, or -1: there is no folder for it, or no source. */
+/* Where the shim for this torch is or belongs. 0, or -1: there is no folder for it, or no source.
+ */
 int torch_shim_place(struct torch *t, struct sconce_error *e);
 bool torch_shim_is_built(const struct torch *t);
 /* Builds it, unless it is there. Other processes may do so at the same time. 0, or -1 with what is

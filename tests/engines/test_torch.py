@@ -2,6 +2,7 @@
 """TorchScript beside torch in Python, with the torch of the Python that runs this."""
 
 import os
+import shutil
 import subprocess
 import threading
 import zipfile
@@ -555,6 +556,22 @@ def test_no_compiler(engine, tmp_path):
     with pytest.raises(EngineError, match=r"no C\+\+ compiler.*apt-get install g\+\+"):
         engine.call(tmp_path / "m.pt", cache=tmp_path / "cache",
                     environment={"CXX": str(tmp_path / "none")})
+
+
+def test_what_was_built_beside_the_plug_in_needs_no_compiler(engine, tmp_path):
+    """As an image has it, in which nothing can be written and there is no compiler."""
+    save(Convolution(), tmp_path / "m.pt", torch.ones(1, 3, 8, 8))
+    engine.call(tmp_path / "m.pt")
+    place = tmp_path / "engines"
+    shutil.copytree(engine.plugin.parent / "torch", place / "torch")
+    engine.plugin = shutil.copy(engine.plugin, place)
+    shutil.copytree(CACHE, place / "torch" / "built")
+    none = {"CXX": str(tmp_path / "none")}
+    for cache in (tmp_path / "cache", None):
+        engine.call(tmp_path / "m.pt", cache=cache, environment=none)
+    shutil.rmtree(place / "torch" / "built")
+    with pytest.raises(EngineError, match="no folder to keep"):
+        engine.call(tmp_path / "m.pt", cache=None, environment=none)
 
 
 def test_no_torch(tmp_path):
