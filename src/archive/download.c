@@ -25,6 +25,7 @@
 #define DOWNLOAD_PAGE_MAX ((uint64_t)65536)
 #define DOWNLOAD_HEADER_MAX ((size_t)512)
 #define DOWNLOAD_LOCATION_MAX ((size_t)8192)
+#define DOWNLOAD_SIGNED_MAX ((size_t)16384)
 #define DOWNLOAD_LIMIT_MAX ((uint64_t)1 << 30) /* seconds */
 #define DOWNLOAD_MESSAGE_MAX ((size_t)4096)
 #define FAILED "DownloadArchiveException"
@@ -220,9 +221,28 @@ static void download_prepare(struct downloading *l, const char *url, struct curl
 	c->easy_setopt(l->easy, CURLOPT_RANGE, NULL);
 }
 
-static struct curl_slist *download_headers(struct downloading *l, char range[48])
+/* A signature is for one place: who sends us elsewhere gets none. */
+static struct curl_slist *download_sign(struct downloading *l, const char *url)
 {
+	_cleanup_(buf_finish) struct buf lines = BUF_INIT(DOWNLOAD_SIGNED_MAX);
 	struct curl_slist *headers = NULL;
+	struct slice rest;
+
+	if (!l->d->s3 || strcmp(url, l->d->url) != 0)
+		return NULL;
+	s3_sign(l->d->s3, url, time(NULL), &lines);
+	rest = buf_slice(&lines);
+	while (rest.n) {
+		_cleanup_(freep) char *line = slice_dup(slice_cut(&rest, '\n'));
+
+		headers = l->curl->slist_append(headers, line);
+	}
+	return headers;
+}
+
+static struct curl_slist *download_headers(struct downloading *l, const char *url, char range[48])
+{
+	struct curl_slist *headers = download_sign(l, url);
 
 	if (l->d->s3_sse_kms)
 		headers = l->curl->slist_append(headers, "x-amz-server-side-encryption: aws:kms");
@@ -258,7 +278,7 @@ static CURLcode download_request(struct downloading *l, const char *url)
 	l->got.page = 0;
 	l->from = l->bytes;
 	download_prepare(l, url, NULL);
-	headers = download_headers(l, range);
+	headers = download_headers(l, url, range);
 	l->curl->easy_setopt(l->easy, CURLOPT_HTTPHEADER, headers);
 	r = l->curl->easy_perform(l->easy);
 	l->curl->slist_free_all(headers);

@@ -8,6 +8,7 @@
  */
 
 #include "archive/archive.h"
+#include "archive/s3.h"
 #include "base/progress.h"
 
 struct download {
@@ -19,7 +20,8 @@ struct download {
 	uint64_t stall_s;  /* with less than rate_min */
 	uint64_t rate_min; /* bytes a second */
 	bool s3_sse_kms;   /* ask S3 with its key management's header */
-	int progress;      /* for progress_tell() */
+	const struct s3_account *s3; /* signs requests to where `url` is; NULL: none are signed */
+	int progress;		     /* for progress_tell() */
 };
 
 /* 0, or -EINVAL with *err filled; then nothing is left of it. `why` gets what happened on the way,

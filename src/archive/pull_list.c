@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive/s3.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -41,7 +42,8 @@ static bool is_url(struct slice s)
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] <= ' ' || s.p[i] > '~')
 			return false;
-	return slice_istarts(s, SLICE("http://")) || slice_istarts(s, SLICE("https://"));
+	return slice_istarts(s, SLICE("http://")) || slice_istarts(s, SLICE("https://")) ||
+	       s3_is_url(s);
 }
 
 static struct slice take_word(struct slice *rest)
@@ -67,7 +69,7 @@ static const char *pull_list_take(struct pull_list *l, struct slice line, struct
 	if (!take_sum(sum, item->sum))
 		return "has no SHA-256 of 64 hexadecimal digits behind its name";
 	if (!is_url(url))
-		return "has no address http://… or https://… behind its SHA-256";
+		return "has no address http://…, https://… or s3://BUCKET/KEY behind its SHA-256";
 	if (line.n)
 		return "has more than a name, a SHA-256 and an address";
 	if (pull_list_has(l, name))

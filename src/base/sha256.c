@@ -90,7 +90,7 @@ void sha256_add(struct sha256 *h, const void *data, size_t n)
 	}
 }
 
-void sha256_end(struct sha256 *h, char ret[SHA256_HEX_LEN + 1])
+void sha256_finish(struct sha256 *h, unsigned char ret[SHA256_LEN])
 {
 	static const unsigned char padding[64] = { 0x80 };
 	uint64_t bits = h->bytes * 8;
@@ -102,8 +102,54 @@ void sha256_end(struct sha256 *h, char ret[SHA256_HEX_LEN + 1])
 	sha256_add(h, padding,
 		   (have < SHA256_LENGTH_AT ? SHA256_LENGTH_AT : SHA256_LENGTH_AT + 64) - have);
 	sha256_add(h, length, sizeof(length));
-	for (int i = 0; i < 8; i++)
-		snprintf(ret + 8 * i, 9, "%08x", h->state[i]);
+	for (int i = 0; i < SHA256_LEN; i++)
+		ret[i] = (unsigned char)(h->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void sha256_hex(const unsigned char sum[SHA256_LEN], char ret[SHA256_HEX_LEN + 1])
+{
+	for (int i = 0; i < SHA256_LEN; i++)
+		snprintf(ret + (size_t)2 * i, 3, "%02x", sum[i]);
+}
+
+void sha256_end(struct sha256 *h, char ret[SHA256_HEX_LEN + 1])
+{
+	unsigned char sum[SHA256_LEN];
+
+	sha256_finish(h, sum);
+	sha256_hex(sum, ret);
+}
+
+/* The key, made as long as a block, and turned by a number. */
+static void hmac_begin(struct sha256 *h, const unsigned char key[64], unsigned char by)
+{
+	unsigned char block[64];
+
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = key[i] ^ by;
+	sha256_init(h);
+	sha256_add(h, block, sizeof(block));
+}
+
+void sha256_hmac(const void *key, size_t key_len, const void *p, size_t n,
+		 unsigned char ret[SHA256_LEN])
+{
+	unsigned char own[64] = { 0 }, inner[SHA256_LEN];
+	struct sha256 h;
+
+	if (key_len > sizeof(own)) {
+		sha256_init(&h);
+		sha256_add(&h, key, key_len);
+		sha256_finish(&h, own);
+	} else {
+		memcpy(own, key, key_len);
+	}
+	hmac_begin(&h, own, 0x36);
+	sha256_add(&h, p, n);
+	sha256_finish(&h, inner);
+	hmac_begin(&h, own, 0x5c);
+	sha256_add(&h, inner, sizeof(inner));
+	sha256_finish(&h, ret);
 }
 
 int sha256_fd(int fd, char ret[SHA256_HEX_LEN + 1])

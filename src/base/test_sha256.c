@@ -39,6 +39,29 @@ static void known_sums(void **state)
 	       "9674d9e078535b7cec43284387a6ee39956188e735a85452b0050b55341cda56");
 }
 
+static void signs(const void *key, size_t n, const char *text, const char *sum)
+{
+	unsigned char got[SHA256_LEN];
+	char hex[SHA256_HEX_LEN + 1];
+
+	sha256_hmac(key, n, text, strlen(text), got);
+	sha256_hex(got, hex);
+	assert_string_equal(hex, sum);
+}
+
+/* Of RFC 4231: its cases 2 and 6. */
+static void known_signatures(void **state)
+{
+	char long_key[131];
+
+	(void)state;
+	memset(long_key, 0xaa, sizeof(long_key));
+	signs("Jefe", 4, "what do ya want for nothing?",
+	      "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	signs(long_key, sizeof(long_key), "Test Using Larger Than Block-Size Key - Hash Key First",
+	      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 static void a_million_in_pieces(void **state)
 {
 	char got[SHA256_HEX_LEN + 1], piece[1000];
@@ -76,6 +99,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_sums),
+		cmocka_unit_test(known_signatures),
 		cmocka_unit_test(a_million_in_pieces),
 		cmocka_unit_test(of_files),
 	};

@@ -56,7 +56,11 @@ const struct options pull_command = {
 	.about = "Fetches the files of lists into a model store. Those that are there with the\n"
 		 "right SHA-256 stay; the others are replaced when all have been fetched and\n"
 		 "have it. Exit code 1: the store is as it was, or --prune could not remove\n"
-		 "what stderr names.",
+		 "what stderr names.\n\n"
+		 "s3://BUCKET/KEY is a file of Amazon's S3, or of another store that speaks as\n"
+		 "it does. Requests are signed with the keys of Amazon's own variables:\n"
+		 "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION and\n"
+		 "AWS_ENDPOINT_URL_S3.",
 	.rows = rows,
 	.n = ARRAY_LEN(rows),
 };
@@ -112,10 +116,13 @@ static char *pull_cause(const char *message, const char *url)
 static bool pull_fetch(const struct pull_item *item, const struct pull_args *args, uint64_t limit_s)
 {
 	_cleanup_(freep) char *part = download_part_name(item->fresh);
+	const struct s3_account account = s3_account_of_environment();
+	_cleanup_(freep) char *address = s3_address(&account, item->url);
 	_cleanup_(buf_finish) struct buf why = BUF_INIT(PULL_WHY_MAX);
 	struct archive_error err = { 0 };
 	const struct download d = {
-		.url = item->url,
+		.url = address ? address : item->url,
+		.s3 = address ? &account : NULL,
 		.allowed = args->allowed ? args->allowed : "http(s)?://.*",
 		.path = item->fresh,
 		.part = part,
@@ -128,7 +135,7 @@ static bool pull_fetch(const struct pull_item *item, const struct pull_args *arg
 	int r = download_run(&d, &err, &why);
 
 	if (r) {
-		_cleanup_(freep) char *cause = pull_cause(buf_cstr(&err.message), item->url);
+		_cleanup_(freep) char *cause = pull_cause(buf_cstr(&err.message), d.url);
 
 		printable_printf(stderr, "%s: cannot be fetched from %.*s%s\n", item->name,
 				 pull_shown(item->url), item->url, cause);

@@ -3,7 +3,9 @@
 
 import fcntl
 import hashlib
+import hmac
 import os
+import re
 import subprocess
 
 import pytest
@@ -21,9 +23,10 @@ def files():
         yield server
 
 
-def pull(store, *words):
+def pull(store, *words, **environment):
     return subprocess.run([BIN / "sconce", "pull", "--into", store, *map(str, words)],
-                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+                          env={**os.environ, **environment})
 
 
 def a_list(folder, *lines, name="models.list"):
@@ -181,3 +184,83 @@ def test_usage(tmp_path):
     late = pull(tmp_path, "--limit", "soon", models)
     assert "--limit soon is no number of seconds" in late.stderr
     assert pull(tmp_path, models).returncode == 0
+
+
+# ---- stores that speak as S3 does ----
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "a/secret+of=mine",
+        "AWS_REGION": "eu-central-1"}
+
+
+def hmac256(key, text):
+    return hmac.new(key, text.encode(), "sha256").digest()
+
+
+def signature_of(path, headers, secret, credential, names):
+    """As Signature Version 4 has it, from what arrived."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    request = "\n".join(["GET", path, "", *(f"{name}:{lower[name]}" for name in names), "",
+                         ";".join(names), lower["x-amz-content-sha256"]])
+    day, region, service, end = credential.split("/")[1:]
+    text = "\n".join(["AWS4-HMAC-SHA256", lower["x-amz-date"],
+                      "/".join([day, region, service, end]),
+                      hashlib.sha256(request.encode()).hexdigest()])
+    key = f"AWS4{secret}".encode()
+    for part in (day, region, service, end):
+        key = hmac256(key, part)
+    return hmac256(key, text).hex()
+
+
+def is_signed(path, headers, keys):
+    said = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=(\S+), SignedHeaders=(\S+), "
+                        r"Signature=([0-9a-f]{64})", headers.get("Authorization", ""))
+    if not said:
+        return False
+    credential, names, signature = said.groups()
+    assert credential.startswith(keys["AWS_ACCESS_KEY_ID"] + "/")
+    assert credential.endswith(f"/{keys['AWS_REGION']}/s3/aws4_request")
+    assert {"host", "x-amz-date", "x-amz-content-sha256"} <= set(names.split(";"))
+    return signature == signature_of(path, headers, keys["AWS_SECRET_ACCESS_KEY"], credential,
+                                     names.split(";"))
+
+
+@pytest.mark.parametrize("more", [{}, {"AWS_SESSION_TOKEN": "it/ends+soon=="}])
+def test_requests_to_s3_are_signed(files, tmp_path, more):
+    """The bucket is called `plain`, so the server sends the file as it is."""
+    keys = {**KEYS, "AWS_ENDPOINT_URL_S3": files.url("").rstrip("/"), **more}
+    models = a_list(tmp_path, f"cat.mar {SUMS['cat.mar']} s3://plain/of=2024/a+b~c/cat.mar",
+                    f"dog.mar {SUMS['dog.mar']} {files.url('plain/dog.mar')}")
+    done = pull(tmp_path / "store", models, **keys)
+    assert (done.returncode, done.stderr) == (0, "")
+    (path, headers), (_, plain) = files.requests
+    assert path == "/plain/of%3D2024/a%2Bb~c/cat.mar" and is_signed(path, headers, keys)
+    assert headers.get("x-amz-security-token") == more.get("AWS_SESSION_TOKEN")
+    assert "Authorization" not in plain and "x-amz-date" not in plain
+
+
+def test_a_download_from_s3_is_taken_up_again(files, tmp_path):
+    keys = {**KEYS, "AWS_ENDPOINT_URL": files.url("")}
+    done = pull(tmp_path / "store",
+                a_list(tmp_path, f"cat.mar {SUMS['cat.mar']} s3://breaks/cat.mar"), **keys)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(files.requests) > 1
+    assert all(is_signed(*request, keys) for request in files.requests)
+
+
+def test_signatures_go_to_nobody_else(files, tmp_path):
+    keys = {**KEYS, "AWS_ENDPOINT_URL": files.url("")}
+    done = pull(tmp_path / "store",
+                a_list(tmp_path, f"dog.mar {SUMS['dog.mar']} s3://to/plain/dog.mar"), **keys)
+    assert done.returncode == 0, done.stderr
+    assert ["Authorization" in headers for _, headers in files.requests] == [True, False]
+
+
+def test_s3_without_keys_and_what_it_does_not_have(files, tmp_path):
+    models = a_list(tmp_path, f"dog.mar {SUMS['dog.mar']} s3://missing/dog.mar")
+    done = pull(tmp_path / "store", models, AWS_ENDPOINT_URL=files.url(""))
+    assert done.returncode == 1
+    assert done.stderr == ("dog.mar: cannot be fetched from s3://missing/dog.mar. The server "
+                           "answered 404\n")
+    assert "Authorization" not in files.requests[0][1]
+    assert pull(tmp_path / "store", a_list(tmp_path, f"x {SUMS['dog.mar']} s3://bucket")
+                ).returncode == 2
