@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# usage: deploy/image/build.sh [core|python|torch]     (`make image VARIANT=...`)
+# usage: deploy/image/build.sh [core|python|onnx|torch]     (`make image VARIANT=...`)
 #
 # Builds the image sconce:VARIANT without a registry: Debian packages, and sconce from the build
 # folder BUILD. ARCH (this machine's) may be arm64 on amd64: then sconce is compiled for it, or
 # BUILD was. The same packages and sources give the same layers; SOURCE_DATE_EPOCH is the time of
 # every file (default: of the last commit). WORK (.cache/image) keeps what was downloaded.
+# PACKAGES are others than onnxruntime, or torch and torchvision, as pip names them.
 
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -24,13 +25,17 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SCONCE_IMAGE_CACHE=$work/debs SOURCE_DATE_EPOCH=$epoch
 
 case $variant in
-core | python | torch) ;;
-*) fail "there is no variant '$variant'; there are: core, python, torch" ;;
+core | python) base=$variant packages= ;;
+onnx) base=python packages=${PACKAGES:-onnxruntime} ;;
+torch) base=torch packages=${PACKAGES:-torch torchvision} ;;
+*) fail "there is no variant '$variant'; there are: core, python, onnx, torch" ;;
 esac
 case $arch in
 amd64 | arm64) ;;
 *) fail "there are images for amd64 and arm64, not for '$arch'" ;;
 esac
+[ -z "$packages" ] || [ "$arch" = "$machine" ] ||
+	fail "pip is run for $variant, so it is made on a machine of $arch"
 [ "$(id -u)" = 0 ] || fail "root is needed, at least one's own: buildah unshare make image"
 for tool in mmdebstrap buildah; do
 	command -v "$tool" >/dev/null || fail "$tool is missing: tools/setup.sh image"
@@ -66,8 +71,16 @@ make_image() {
 	local name=$1
 	shift
 	buildah bud --quiet --format docker --timestamp "$epoch" --arch "$arch" -t "$name" "$@" \
-		>/dev/null || fail "buildah could not make $name"
+		>"$stages/log" || { cat "$stages/log" >&2; fail "buildah could not make $name"; }
 	echo "image: $name for $arch, $(buildah images --format '{{.Size}}' "$name")"
+}
+
+# What pip will install. The machine's own fetches it, which knows the way: index, proxy and
+# certificates; its Python is that of the image, Debian's.
+fetch_wheels() {
+	# shellcheck disable=SC2086 # a list of words
+	/usr/bin/python3 -m pip download --quiet --only-binary :all: --cache-dir "$work/pip" \
+		--dest "$stages/wheels" $packages || fail "pip could not fetch $packages"
 }
 
 # Folders of this run: another variant may be made beside it.
@@ -79,15 +92,20 @@ mkdir "$stages/context"
 build=${BUILD:-build}
 [ -n "${BUILD:-}" ] || [ "$arch" = "$machine" ] || cross_build
 [ -d "$build" ] || fail "there is no build folder $build: make build makes one"
-base=${variant/torch/python}
 deploy/image/install.sh "$stages/install" "$build"
 found=$(arch_of "$stages/install/usr/local/bin/sconce")
 [ "$found" = "$arch" ] || fail "$build was made for $found, not for $arch; BUILD=FOLDER is another"
 deploy/image/rootfs.sh "$base" "$arch" "$stages/rootfs"
 echo "image: $(megabytes "$stages/rootfs") MB of Debian packages," \
 	"$(megabytes "$stages/install") MB of sconce"
-make_image "sconce:$base" --build-context "rootfs=$stages" --build-context "install=$stages" \
+name=$base
+[ "$base" != torch ] || name=torch-base
+make_image "sconce:$name" --build-context "rootfs=$stages" --build-context "install=$stages" \
 	-f deploy/image/Dockerfile "$stages/context"
-if [ "$variant" = torch ]; then
-	make_image sconce:torch -f deploy/image/Dockerfile.torch "$stages/context"
+if [ -n "$packages" ]; then
+	fetch_wheels
+	make_image "sconce:$variant" --volume "$stages/wheels:/wheels:ro" \
+		--build-arg BASE="localhost/sconce:$name" --build-arg PACKAGES="$packages" \
+		--build-arg PIP_OPTIONS="--no-index --find-links /wheels" \
+		-f deploy/image/Dockerfile.pip "$stages/context"
 fi
