@@ -164,7 +164,7 @@ def test_what_cannot_be_fetched(files, tmp_path, path, cause):
     ("../cat.mar " + "0" * 64 + " http://x/", "'../cat.mar' is no name of a file"),
     (".cat.mar " + "0" * 64 + " http://x/", "'.cat.mar' is no name of a file"),
     ("cat.mar 0123 http://x/", "'cat.mar' has no SHA-256 of 64 hexadecimal digits"),
-    ("cat.mar " + "0" * 64, "'cat.mar' has no address http://… or https://…"),
+    ("cat.mar " + "0" * 64, "'cat.mar' has no address http://…, https://…"),
     ("cat.mar " + "0" * 64 + " file:///etc/passwd", "'cat.mar' has no address"),
     ("cat.mar " + "0" * 64 + " http://x/ y", "'cat.mar' has more than"),
     ("dog.mar " + "0" * 64 + " http://x/", "'dog.mar' is there twice"),
