@@ -34,7 +34,7 @@ uninstall: ## remove what `make install` has put there (the same PREFIX and DEST
 wheel: ## make dist/sconce-….whl, which needs no compiler and no libraries (ARCH=arm64)
 	@ARCH=$(ARCH) tools/wheel.sh
 
-image: build ## build a container image of Debian packages (VARIANT=core|python|torch ARCH=arm64)
+image: build ## build a container image of Debian packages (VARIANT=core|python|onnx|torch ARCH=arm64)
 	@tools/setup.sh image
 	@ARCH="$(ARCH)" BUILD="$(filter-out build,$(BUILD))" deploy/image/build.sh $(or $(VARIANT),core)
 

@@ -117,7 +117,7 @@ def test_two_builds_give_the_same_layers(podman, core_image, tmp_path):
 
 
 @pytest.mark.parametrize("variant, variables, why", [
-    ("tourch", {}, "there is no variant 'tourch'; there are: core, python, torch"),
+    ("tourch", {}, "there is no variant 'tourch'; there are: core, python, onnx, torch"),
     ("core", {"ARCH": "mips"}, "there are images for amd64 and arm64, not for 'mips'"),
     ("core", {"build": "nowhere"}, "there is no build folder nowhere: make build makes one"),
 ])
