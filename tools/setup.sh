@@ -20,7 +20,7 @@ BUILD="gcc libc6-dev make pkg-config meson ninja-build libuv1-dev libyaml-dev li
 WHEEL="nettle-dev liblzma-dev libzstd-dev libbz2-dev"
 TEST="libcmocka-dev zsh curl iproute2 g++"
 # What is under deploy/ is tested with these, one line for each kind of thing.
-DEPLOY_PROMETHEUS="prometheus"
+DEPLOY_PROMETHEUS="prometheus prometheus-blackbox-exporter openssl"
 DEPLOY_CONSOLE="chromium chromium-driver"
 DEPLOY_IMAGE="buildah catatonit mmdebstrap podman runc"
 DEPLOY_DEB="debhelper dpkg-dev fakeroot"

@@ -83,7 +83,9 @@ def read():
                     *(recorded(path.read_text())
                       for path in sorted((ROOT / "deploy/prometheus/rules").glob("*.yml"))),
                     [Metric("up", "gauge", "Prometheus' own"),
-                     Metric("scrape_duration_seconds", "gauge", "Prometheus' own")]):
+                     Metric("scrape_duration_seconds", "gauge", "Prometheus' own"),
+                     Metric("probe_ssl_earliest_cert_expiry", "gauge", "blackbox_exporter's",
+                            {"service"})]):
         found.update({m.name: m for m in metrics})
     return found
 

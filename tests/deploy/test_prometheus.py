@@ -103,8 +103,34 @@ def test_every_metric_of_ours_is_drawn_or_watched():
 
 # ---- what runs ----
 
+class Proxy:
+    """What stands in front: a listener with TLS, and blackbox_exporter, which looks at it."""
+
+    def __init__(self, folder):
+        tool = "prometheus-blackbox-exporter"
+        assert shutil.which(tool), f"{tool} is missing: tools/setup.sh test"
+        self.exporter, tls = free_ports(2)
+        self.target = f"127.0.0.1:{tls}"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+                        "-subj", "/CN=models.example", "-keyout", folder / "key.pem", "-out",
+                        folder / "certificate.pem"], check=True, capture_output=True)
+        self.log = (folder / "blackbox.log").open("w")
+        self.processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log,
+                                           stderr=subprocess.STDOUT) for command in (
+            ["openssl", "s_server", "-accept", self.target, "-key", folder / "key.pem", "-cert",
+             folder / "certificate.pem", "-quiet"],
+            [tool, f"--config.file={DEPLOY / 'prometheus/blackbox.yml'}",
+             f"--web.listen-address=127.0.0.1:{self.exporter}"])]
+
+    def stop(self):
+        for process in self.processes:
+            process.terminate()
+            process.wait(30)
+        self.log.close()
+
+
 class Prometheus:
-    def __init__(self, folder, target):
+    def __init__(self, folder, target, proxy):
         assert shutil.which("prometheus"), "prometheus is missing: tools/setup.sh test"
         [self.port] = free_ports(1)
         (folder / "rules").mkdir(parents=True)
@@ -114,6 +140,8 @@ class Prometheus:
         example = (DEPLOY / "prometheus/prometheus.yml").read_text()
         (folder / "prometheus.yml").write_text(
             re.sub(r"_interval: \w+", "_interval: 1s", example)
+            .replace("models.example:443", proxy.target)
+            .replace("127.0.0.1:9115", f"127.0.0.1:{proxy.exporter}")
             .replace("127.0.0.1:8082", target).replace("127.0.0.1:9093", "127.0.0.1:1"))
         self.log = (folder / "log").open("w")
         self.process = subprocess.Popen(
@@ -179,7 +207,9 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prometheus(server, tmp_path_factory):
-    p = Prometheus(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{server.metrics_port}")
+    folder = tmp_path_factory.mktemp("prometheus")
+    proxy = Proxy(folder)
+    p = Prometheus(folder, f"127.0.0.1:{server.metrics_port}", proxy)
     try:
         eventually(p.ready, "Prometheus is ready", PATIENCE)
         # Long enough for rates, and for what is recorded from what is recorded.
@@ -187,6 +217,7 @@ def prometheus(server, tmp_path_factory):
         yield p
     finally:
         p.stop()
+        proxy.stop()
 
 
 def assert_has_values(prometheus, query):
