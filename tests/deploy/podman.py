@@ -12,6 +12,7 @@ from pathlib import Path
 from e2e.server import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
+HOME = "/home/model-server"     # tidy: allow machine: a place in the image
 NEEDED = ["podman", "buildah", "mmdebstrap", "runc"]
 BUILD_S, COMMAND_S = 900, 120
 

@@ -8,13 +8,12 @@ import re
 import pytest
 import requests
 
-from deploy.podman import Failed
+from deploy.podman import HOME, Failed
 from e2e.archives import make_mar
 from e2e.client import Raw
 from e2e.gate import background
 from e2e.server import eventually, free_ports
 
-HOME = "/home/model-server"     # tidy: allow machine: a place in the image
 VECTOR = "[1, 2, 3]"
 
 
