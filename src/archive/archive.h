@@ -46,6 +46,7 @@ struct manifest {
 	int64_t torchrun_nodes, torchrun_node_rank, torchrun_threads;
 	struct slice torchrun_backend, torchrun_endpoint;
 	bool has_config;
+	struct slice doubts; /* what model-config.yaml says in vain; lines */
 };
 
 /* Why an archive was refused: an HTTP status and TorchServe's exception type with the sentence. */

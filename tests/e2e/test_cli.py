@@ -414,12 +414,17 @@ def test_models_as_templates_render_them(shell, parameters, expected, said):
 
 def test_model_config_as_templates_render_it(shell):
     make_mar(shell.store, "echo", "echo.py", config='minWorkers: "2"\nmaxWorkers: 2.0\n'
-             "batchSize: 1e+01\nmaxBatchDelay: 1.5\nstartupTimeout: soon\n")
+             "batchSize: 1e+01\nmaxBatchDelay: 1.5\nstartupTimeout: soon\n"
+             "respnseTimeout: 7\nlabels: [a]\n")
     output, model = serve_once(shell)
     assert (model["minWorkers"], model["maxWorkers"], model["batchSize"]) == (2, 2, 10)
-    assert "model-config.yaml: line 4: maxBatchDelay is ignored: it is \"1.5\", and must be a " \
-           "whole number" in output
-    assert "line 5: startupTimeout is ignored: it is \"soon\"" in output
+    said = [line.split("model-config.yaml: ")[1] for line in output.splitlines()
+            if line.startswith("echo 1.0: model-config.yaml: ")]
+    assert said == [
+        "line 4: maxBatchDelay is ignored: it is \"1.5\", and must be a whole number",
+        "line 5: startupTimeout is ignored: it is \"soon\", and must be a whole number",
+        "line 6: the server knows no \"respnseTimeout\", only the handler sees it; did you mean "
+        "responseTimeout?"]
 
 
 def test_missing_environment_variable(shell):
