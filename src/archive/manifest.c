@@ -17,6 +17,8 @@
 
 #define MANIFEST_MAX ((size_t)1 << 20)
 
+#define MANIFEST_FILE "MAR-INF/MANIFEST.json"
+#define SHOWN_MAX ((size_t)64) /* of a bad value, in messages */
 #define BYTE_ORDER_MARK SLICE("\xef\xbb\xbf")
 #define INVALID "InvalidModelException"
 
@@ -36,7 +38,8 @@ static void manifest_defaults(struct manifest *m)
 				.device_type = SLICE(""),
 				.parallel_type = SLICE(""),
 				.batch_mode = SLICE(""),
-				.native = SLICE("") };
+				.native = SLICE(""),
+				.doubts = SLICE("") };
 	m->min_workers = m->max_workers = m->batch_size = m->max_batch_delay_ms = -1;
 	m->response_timeout_s = m->startup_timeout_s = m->max_retry_timeout_s = -1;
 	m->client_timeout_ms = m->job_queue_size = m->parallel_level = -1;
@@ -137,9 +140,26 @@ static int manifest_runtime(struct region *r, yyjson_val *root, struct manifest 
 		return 0;
 	if (!slice_eq(runtime, SLICE("python")) && !slice_eq(runtime, SLICE("python3")) &&
 	    !slice_eq(runtime, SLICE("LSP")) && !slice_eq(runtime, BARE_RUNTIME))
-		return archive_fail(err, 400, INVALID, "Runtime is not defined or invalid.");
+		return archive_fail(err, 400, INVALID,
+				    "Runtime is not defined or invalid. " MANIFEST_FILE
+				    ": runtime is \"%.*s\", and must be python, python3, LSP or "
+				    "native",
+				    (int)MIN(runtime.n, SHOWN_MAX), runtime.p ? runtime.p : "");
 	m->runtime = runtime;
 	return 0;
+}
+
+/* TorchServe's sentence, and then what is wrong, in which file. */
+static int manifest_no_json(const yyjson_read_err *why, bool read, struct archive_error *err)
+{
+	if (read)
+		return archive_fail(err, 400, INVALID,
+				    "Failed to parse signature.json. " MANIFEST_FILE
+				    ": it must be an object, and its model another");
+	return archive_fail(err, 400, INVALID,
+			    "Failed to parse signature.json. " MANIFEST_FILE
+			    ": no JSON: %s at byte %zu",
+			    why->msg, why->pos);
 }
 
 static int manifest_json(struct region *r, struct slice json, struct manifest *m,
@@ -147,7 +167,8 @@ static int manifest_json(struct region *r, struct slice json, struct manifest *m
 {
 	struct slice text = slice_starts(json, BYTE_ORDER_MARK) ? slice_make(json.p + 3, json.n - 3)
 								: json;
-	yyjson_doc *doc = yyjson_read(text.p, text.n, 0);
+	yyjson_read_err why;
+	yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.p, text.n, 0, NULL, &why);
 	yyjson_val *root = yyjson_doc_get_root(doc), *model = yyjson_obj_get(root, "model");
 	char *compact;
 	size_t n;
@@ -155,7 +176,7 @@ static int manifest_json(struct region *r, struct slice json, struct manifest *m
 
 	if (!yyjson_is_obj(root) || (model && !yyjson_is_obj(model))) {
 		yyjson_doc_free(doc);
-		return archive_fail(err, 400, INVALID, "Failed to parse signature.json.");
+		return manifest_no_json(&why, doc != NULL, err);
 	}
 	e = manifest_runtime(r, root, m, err);
 	if (!e && model)
@@ -181,7 +202,10 @@ int manifest_parse(struct region *r, struct slice json, struct slice yaml, struc
 	if (name_hint.n)
 		ret->model_name = region_copy(r, name_hint);
 	else if (!json.p)
-		return archive_fail(err, 400, INVALID, "Model name is not defined.");
+		return archive_fail(err, 400, INVALID,
+				    "Model name is not defined. There is no " MANIFEST_FILE
+				    ": pack it (sconce archive), or register it with "
+				    "model_name and handler");
 	if (!ret->model_name.n)
 		ret->model_name = manifest_name_of(r, source);
 	if (!manifest_name_valid(ret->model_name))

@@ -335,6 +335,8 @@ int model_list_parse(struct model_list *l, enum model_list_kind kind, struct sli
 	if (!json.n)
 		return 0;
 	doc = read_lenient(json, why);
+	if (!doc && kind == MODEL_LIST_MODELS)
+		buf_puts(why, "; archives to load are named by load_models");
 	if (!doc)
 		return -EINVAL;
 	result = read_root(&r, yyjson_doc_get_root(doc));

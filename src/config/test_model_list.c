@@ -154,6 +154,7 @@ static void test_what_is_refused(void **state)
 {
 	(void)state;
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": ", "is not JSON: ");
+	expect_refused(MODEL_LIST_MODELS, "a=a.mar", "archives to load are named by load_models");
 	expect_refused(MODEL_LIST_MODELS, "[]", "must be an object");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": 1}", "model a: its versions must be an object");
 	expect_refused(MODEL_LIST_MODELS, "{\"a\": {\"1\": 1}}",
