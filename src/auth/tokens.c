@@ -300,16 +300,16 @@ static bool tokens_have_length(const struct tokens *t, size_t n)
 	return false;
 }
 
-/* "Bearer", blanks, one word. */
-static bool token_from_header(const struct tokens *t, struct slice header, struct slice *ret)
+/* "Bearer", in whatever case (RFC 9110), blanks, one word. */
+static bool token_from_header(struct slice header, struct slice *ret)
 {
 	struct slice s = slice_trim(header);
 
-	if (!slice_starts(s, SLICE("Bearer")) || s.n <= 6 || (s.p[6] != ' ' && s.p[6] != '\t'))
+	if (s.n <= 6 || !slice_ieq(slice_make(s.p, 6), SLICE("Bearer")) ||
+	    (s.p[6] != ' ' && s.p[6] != '\t'))
 		return false;
-	s = slice_trim(slice_make(s.p + 6, s.n - 6));
-	*ret = s;
-	return tokens_have_length(t, s.n);
+	*ret = slice_trim(slice_make(s.p + 6, s.n - 6));
+	return slice_find(*ret, ' ') < 0 && slice_find(*ret, '\t') < 0;
 }
 
 const char *token_kind_name(enum token_kind kind)
@@ -334,8 +334,10 @@ enum token_verdict tokens_judge(const struct tokens *t, enum token_kind kind,
 
 	if (!slice_trim(authorization).n)
 		return TOKEN_MISSING;
-	if (!token_from_header(t, authorization, &got))
+	if (!token_from_header(authorization, &got))
 		return TOKEN_MALFORMED;
+	if (!tokens_have_length(t, got.n))
+		return TOKEN_WRONG;
 	for (int k = 0; k < TOKEN_KINDS; k++) {
 		differ[k] = got.n ^ t->all[k].n;
 		for (size_t i = 0; i < got.n; i++)
