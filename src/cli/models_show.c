@@ -279,28 +279,68 @@ int models_list_main(int argc, char **argv)
 
 /* ---- describe ---- */
 
-static void describe_workers(yyjson_val *version)
+static void describe_worker(struct printable_table *t, yyjson_val *worker)
 {
-	static const char *const heads[] = {
-		"WORKER", "PID", "STATUS", "MEMORY", "GPU", "STARTED"
-	};
-	struct printable_table t;
+	bool gpu = yyjson_get_bool(yyjson_obj_get(worker, "gpu"));
+	long long pid = number_of(worker, "pid");
+
+	printable_table_put(t, "%s", text_of(worker, "id"));
+	/* There is none between two tries. */
+	if (pid > 0)
+		printable_table_put(t, "%lld", pid);
+	else
+		printable_table_put(t, "-");
+	printable_table_put(t, "%s", text_of(worker, "status"));
+	printable_table_put(t, "%lld MiB", number_of(worker, "memoryUsage") >> 20);
+	printable_table_put(t, "%s", gpu ? text_of(worker, "gpuUsage") : "-");
+	printable_table_put(t, "%s", text_of(worker, "startTime"));
+}
+
+/* Of one that is an instance in a native worker. */
+static void describe_instance(struct printable_table *t, yyjson_val *worker)
+{
+	if (!*text_of(worker, "engine")) {
+		for (int i = 0; i < 4; i++)
+			printable_table_put(t, "-");
+		return;
+	}
+	printable_table_put(t, "%lld", number_of(worker, "instance"));
+	printable_table_put(t, "%s, %s %s", text_of(worker, "engine"), text_of(worker, "runtime"),
+			    text_of(worker, "runtimeVersion"));
+	printable_table_put(t, "%s", text_of(worker, "device"));
+	printable_table_put(t, "%lld", number_of(worker, "threads"));
+}
+
+static bool describe_is_native(yyjson_val *workers)
+{
 	yyjson_val *worker;
 	size_t i, n;
 
-	printable_table_init(&t, ARRAY_LEN(heads));
-	for (size_t k = 0; k < ARRAY_LEN(heads); k++)
-		printable_table_put(&t, "%s", heads[k]);
-	yyjson_arr_foreach(yyjson_obj_get(version, "workers"), i, n, worker)
+	yyjson_arr_foreach(workers, i, n, worker)
 	{
-		bool gpu = yyjson_get_bool(yyjson_obj_get(worker, "gpu"));
+		if (*text_of(worker, "engine"))
+			return true;
+	}
+	return false;
+}
 
-		printable_table_put(&t, "%s", text_of(worker, "id"));
-		printable_table_put(&t, "%lld", number_of(worker, "pid"));
-		printable_table_put(&t, "%s", text_of(worker, "status"));
-		printable_table_put(&t, "%lld MiB", number_of(worker, "memoryUsage") >> 20);
-		printable_table_put(&t, "%s", gpu ? text_of(worker, "gpuUsage") : "-");
-		printable_table_put(&t, "%s", text_of(worker, "startTime"));
+static void describe_workers(yyjson_val *version)
+{
+	static const char *const heads[] = { "WORKER",  "PID",      "STATUS", "MEMORY", "GPU",
+					     "STARTED", "INSTANCE", "ENGINE", "DEVICE", "THREADS" };
+	yyjson_val *workers = yyjson_obj_get(version, "workers"), *worker;
+	bool native = describe_is_native(workers);
+	struct printable_table t;
+	size_t i, n;
+
+	printable_table_init(&t, native ? ARRAY_LEN(heads) : ARRAY_LEN(heads) - 4);
+	for (size_t k = 0; k < t.columns; k++)
+		printable_table_put(&t, "%s", heads[k]);
+	yyjson_arr_foreach(workers, i, n, worker)
+	{
+		describe_worker(&t, worker);
+		if (native)
+			describe_instance(&t, worker);
 	}
 	if (t.n > t.columns)
 		printable_table_print(&t, stdout, 2);

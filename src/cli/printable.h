@@ -15,7 +15,7 @@ void printable_vprintf(FILE *out, const char *fmt, va_list args);
 /* What programs read: as it is, except on a terminal. */
 void printable_document(FILE *out, struct slice text);
 
-#define PRINTABLE_COLUMNS 8
+#define PRINTABLE_COLUMNS 10
 
 /* Rows of cells, kept until all widths are known. */
 struct printable_table {

@@ -4,6 +4,7 @@
 import io
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -67,6 +68,15 @@ def test_description(server):
     assert worker["instance"] == 0 and worker["threads"] >= 1 and worker["status"] == "READY"
     assert describe(server, "hostile")["inputs"] == [
         {"name": "word", "datatype": "UINT8", "shape": [-1, 8]}]
+
+
+def test_description_on_a_terminal(server):
+    done = subprocess.run([BIN / "sconce", "models", "describe", "echo", "--address",
+                           f"http://127.0.0.1:{server.management}"],
+                          check=True, capture_output=True, text=True, timeout=60)
+    head, line = done.stdout.splitlines()[-2:]
+    assert head.split()[-4:] == ["INSTANCE", "ENGINE", "DEVICE", "THREADS"]
+    assert re.search(r" 0 +echo, echo 1 +cpu +[1-9]\d*$", line), line
 
 
 @pytest.mark.parametrize("body, answer", [
