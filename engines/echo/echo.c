@@ -7,35 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct sconce_tensor_spec tensor_in = { .name = "input", .ndim = SCONCE_NDIM_ANY };
-static const struct sconce_tensor_spec tensor_out = { .name = "output", .ndim = SCONCE_NDIM_ANY };
-static const struct sconce_signature signature = {
-	.size = sizeof(signature),
-	.inputs = &tensor_in,
-	.outputs = &tensor_out,
-	.n_inputs = 1,
-	.n_outputs = 1,
-};
-
-static int echo_open(const struct sconce_host *host, void **ret, struct sconce_error *error)
-{
-	(void)error;
-	*ret = (void *)(uintptr_t)host;
-	return 0;
-}
-
-static void echo_close(void *engine)
-{
-	(void)engine;
-}
-
-static void echo_info(void *engine, struct sconce_engine_info *ret)
-{
-	(void)engine;
-	ret->runtime = "echo";
-	ret->version = "1";
-	ret->devices = "cpu";
-}
+static const struct sconce_tensor_spec input = { .name = "input", .ndim = SCONCE_NDIM_ANY };
+static const struct sconce_tensor_spec output = { .name = "output", .ndim = SCONCE_NDIM_ANY };
+static const struct sconce_signature signature = { sizeof(signature), &input, &output, 1, 1, 0 };
 
 /* A model is a file that can be opened; nothing of it is needed. */
 static int echo_load(void *engine, const struct sconce_model_options *options, void **ret,
@@ -44,18 +18,11 @@ static int echo_load(void *engine, const struct sconce_model_options *options, v
 	FILE *f = fopen(options->path, "r");
 
 	(void)engine;
-	if (!f) {
-		snprintf(error->text, sizeof(error->text), "cannot open %s", options->path);
-		return -1;
-	}
-	fclose(f);
 	*ret = (void *)(uintptr_t)&signature;
-	return 0;
-}
-
-static void echo_unload(void *model)
-{
-	(void)model;
+	if (f)
+		return fclose(f);
+	snprintf(error->text, sizeof(error->text), "cannot open %s", options->path);
+	return -1;
 }
 
 static const struct sconce_signature *echo_signature(void *model)
@@ -63,38 +30,25 @@ static const struct sconce_signature *echo_signature(void *model)
 	return model;
 }
 
-static int echo_instance_create(void *model, uint32_t index, void **ret, struct sconce_error *error)
-{
-	(void)index;
-	(void)error;
-	*ret = model;
-	return 0;
-}
-
 static void echo_release(struct sconce_tensor *t)
 {
-	free(t->owner);
+	free(t->data);
 }
 
-static int echo_run(void *instance, const struct sconce_tensor *inputs, size_t n_inputs,
-		    struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *error)
+static int echo_run(void *instance, const struct sconce_tensor *in, size_t n_inputs,
+		    struct sconce_tensor *out, size_t n_outputs, struct sconce_error *error)
 {
-	const struct sconce_tensor *in = inputs;
-	struct sconce_tensor *out = outputs;
-	void *place = out->data;
-	int lent = place && out->bytes >= in->bytes;
+	int lent = out->data && out->bytes >= in->bytes; /* the host's memory, if it is enough */
+	void *place = lent ? out->data : malloc(in->bytes + 1);
 
-	(void)instance;
-	(void)n_inputs;
-	(void)n_outputs;
-	if (!lent && !(place = malloc(in->bytes ? in->bytes : 1))) {
+	(void)instance, (void)n_inputs, (void)n_outputs;
+	if (!place) {
 		snprintf(error->text, sizeof(error->text), "out of memory");
-		return -1;
+		return SCONCE_NO_MEMORY;
 	}
 	*out = *in;
 	out->data = memcpy(place, in->data, in->bytes);
 	out->release = lent ? NULL : echo_release;
-	out->owner = lent ? NULL : place;
 	return 0;
 }
 
@@ -105,13 +59,7 @@ const struct sconce_engine sconce_engine = {
 	.name = "echo",
 	.version = "1",
 	.suffixes = ".echo",
-	.open = echo_open,
-	.close = echo_close,
-	.info = echo_info,
 	.load = echo_load,
-	.unload = echo_unload,
 	.signature = echo_signature,
-	.instance_create = echo_instance_create,
-	.instance_destroy = echo_unload,
 	.run = echo_run,
 };

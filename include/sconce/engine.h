@@ -177,20 +177,22 @@ struct sconce_engine {
 			       * folder that has such a file */
 
 	/* Finds the runtime. When it is missing: negative, and one line that says what is missing
-	 * and the command that installs it. */
+	 * and the command that installs it. NULL: there is nothing to be found. */
 	int (*open)(const struct sconce_host *host, void **ret_engine, struct sconce_error *error);
-	void (*close)(void *engine);
+	void (*close)(void *engine); /* NULL: nothing to be freed */
+	/* NULL: its runtime is itself, on processors. */
 	void (*info)(void *engine, struct sconce_engine_info *ret);
 
 	int (*load)(void *engine, const struct sconce_model_options *options, void **ret_model,
 		    struct sconce_error *error);
-	void (*unload)(void *model);
+	void (*unload)(void *model); /* NULL: nothing to be freed */
 	/* Lives until unload(). */
 	const struct sconce_signature *(*signature)(void *model);
 
+	/* NULL: an instance is the model itself, which many threads run at the same time. */
 	int (*instance_create)(void *model, uint32_t index, void **ret_instance,
 			       struct sconce_error *error);
-	void (*instance_destroy)(void *instance);
+	void (*instance_destroy)(void *instance); /* NULL: nothing to be freed */
 	/* Inputs in the order of the signature, n of them (fewer where the last ones are optional);
 	 * outputs likewise, all of them. Inputs fit the signature's dtypes, ranks and fixed
 	 * dimensions: the host has checked. */

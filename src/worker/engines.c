@@ -35,7 +35,7 @@ static void engine_line(struct buf *out, const char *file, const char *python)
 {
 	_cleanup_(freep) char *cache = cache_open("");
 	struct sconce_host host = engine_host(python, cache);
-	struct sconce_engine_info info = { .size = sizeof(info) };
+	struct sconce_engine_info info;
 	struct sconce_error e = { "" };
 	struct plugin p;
 	void *engine;
@@ -53,7 +53,7 @@ static void engine_line(struct buf *out, const char *file, const char *python)
 		json_put_member(out, "error", e.text);
 		return;
 	}
-	p.table->info(engine, &info);
+	plugin_info(p.table, engine, &info);
 	json_put_member(out, "runtime", info.runtime);
 	json_put_member(out, "runtimeVersion", info.version);
 	json_put_member(out, "path", info.path);
@@ -179,7 +179,7 @@ static int engine_prepare(const struct sconce_engine *t, const char *python, str
 {
 	_cleanup_(freep) char *cache = cache_open("");
 	struct sconce_host host = engine_host(python, cache);
-	struct sconce_engine_info info = { .size = sizeof(info) };
+	struct sconce_engine_info info;
 	void *engine;
 
 	if (!SCONCE_HAS(t, prepare) || !t->prepare) {
@@ -191,7 +191,7 @@ static int engine_prepare(const struct sconce_engine *t, const char *python, str
 		return -1;
 	if (t->prepare(engine, e) < 0)
 		return -1;
-	t->info(engine, &info);
+	plugin_info(t, engine, &info);
 	printf("%s is ready for %s %s\n", t->name, info.runtime, info.version);
 	t->close(engine);
 	return 0;

@@ -380,11 +380,11 @@ static int model_check_device(const char *device, struct sconce_error *e)
 /* An engine that has none but processors has used them, whatever it was offered. */
 static void model_note_device(struct model *m)
 {
-	struct sconce_engine_info info = { .size = sizeof(info) };
+	struct sconce_engine_info info;
 
 	if (strcmp(m->device, "cpu") == 0)
 		return;
-	m->plugin.table->info(m->engine, &info);
+	plugin_info(m->plugin.table, m->engine, &info);
 	if (info.devices && strcmp(info.devices, "cpu") == 0) {
 		free(m->device);
 		m->device = mem_strdup("cpu");
@@ -480,10 +480,10 @@ static void describe_tensors(struct buf *out, const char *key, const struct scon
 void model_describe(const struct model *m, struct buf *out)
 {
 	const struct sconce_engine *t = m->plugin.table;
-	struct sconce_engine_info info = { .size = sizeof(info) };
+	struct sconce_engine_info info;
 	uint64_t memory = SCONCE_HAS(t, memory) && t->memory ? t->memory(m->loaded) : 0;
 
-	t->info(m->engine, &info);
+	plugin_info(t, m->engine, &info);
 	buf_puts(out, "\"instances\":[");
 	for (unsigned i = 0; i < m->n_instances; i++) {
 		buf_puts(out, i ? ",{" : "{");

@@ -78,30 +78,85 @@ static int plugin_refuse(struct plugin *p, struct sconce_error *e, const char *w
 static bool plugin_is_whole(const struct sconce_engine *t)
 {
 	return t->size >= offsetof(struct sconce_engine, warm_up) && t->name && t->version &&
-	       t->suffixes && t->open && t->close && t->info && t->load && t->unload &&
-	       t->signature && t->instance_create && t->instance_destroy && t->run;
+	       t->suffixes && t->load && t->signature && t->run;
+}
+
+/* ---- in place of what is left out ---- */
+
+static int plugin_without_open(const struct sconce_host *host, void **ret, struct sconce_error *e)
+{
+	(void)host;
+	(void)e;
+	*ret = NULL;
+	return 0;
+}
+
+static int plugin_without_instances(void *model, uint32_t index, void **ret, struct sconce_error *e)
+{
+	(void)index;
+	(void)e;
+	*ret = model;
+	return 0;
+}
+
+static void plugin_without(void *thing)
+{
+	(void)thing;
+}
+
+static const struct sconce_engine *plugin_complete(const struct sconce_engine *table)
+{
+	struct sconce_engine *t = mem_new(struct sconce_engine);
+
+	memcpy(t, table, MIN(table->size, sizeof(*t)));
+	t->size = sizeof(*t);
+	if (!t->open)
+		t->open = plugin_without_open;
+	if (!t->close)
+		t->close = plugin_without;
+	if (!t->unload)
+		t->unload = plugin_without;
+	if (!t->instance_create)
+		t->instance_create = plugin_without_instances;
+	if (!t->instance_destroy)
+		t->instance_destroy = plugin_without;
+	return t;
+}
+
+void plugin_info(const struct sconce_engine *table, void *engine, struct sconce_engine_info *ret)
+{
+	*ret = (struct sconce_engine_info){ .size = sizeof(*ret),
+					    .runtime = table->name,
+					    .version = table->version,
+					    .devices = "cpu" };
+	if (!table->info)
+		return;
+	*ret = (struct sconce_engine_info){ .size = sizeof(*ret) };
+	table->info(engine, ret);
 }
 
 int plugin_open(struct plugin *p, const char *file, struct sconce_error *e)
 {
+	const struct sconce_engine *table;
 	char why[256];
 
 	*p = (struct plugin){ .file = mem_strdup(file) };
 	p->library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
 	if (!p->library)
 		return plugin_refuse(p, e, dlerror());
-	p->table = dlsym(p->library, SCONCE_ENGINE_SYMBOL);
-	if (!p->table)
+	table = dlsym(p->library, SCONCE_ENGINE_SYMBOL);
+	if (!table)
 		return plugin_refuse(p, e, "it does not export " SCONCE_ENGINE_SYMBOL);
-	if (p->table->abi != SCONCE_ENGINE_ABI) {
+	if (table->abi != SCONCE_ENGINE_ABI) {
 		snprintf(why, sizeof(why),
 			 "it was built for interface %u, and this is %u: build it again with the "
 			 "sconce/engine.h of sconce %s",
-			 p->table->abi, SCONCE_ENGINE_ABI, SCONCE_VERSION);
+			 table->abi, SCONCE_ENGINE_ABI, SCONCE_VERSION);
 		return plugin_refuse(p, e, why);
 	}
-	if (!plugin_is_whole(p->table))
+	if (!plugin_is_whole(table))
 		return plugin_refuse(p, e, "its table lacks functions that every engine has");
+	p->table = plugin_complete(table);
 	return 0;
 }
 
@@ -109,6 +164,7 @@ void plugin_close(struct plugin *p)
 {
 	if (p->library)
 		dlclose(p->library);
+	free((void *)(uintptr_t)p->table);
 	free(p->file);
 	*p = (struct plugin){ 0 };
 }

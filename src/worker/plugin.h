@@ -14,6 +14,7 @@
 struct plugin {
 	void *library;
 	char *file;
+	/* A copy of its table, with functions that do nothing for those that it may leave out. */
 	const struct sconce_engine *table;
 };
 
@@ -22,6 +23,8 @@ char **plugin_files(size_t *ret_n);
 /* 0, or negative with one sentence. */
 int plugin_open(struct plugin *p, const char *file, struct sconce_error *e);
 void plugin_close(struct plugin *p);
+/* As the engine's info(), of any. */
+void plugin_info(const struct sconce_engine *table, void *engine, struct sconce_engine_info *ret);
 /* Does it load files of this name (or folder with such a file)? */
 int plugin_takes(const struct plugin *p, struct slice file);
 /* The engine of this name, or, with "", the first that takes `file`. *from: 0, or where the last

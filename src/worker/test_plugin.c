@@ -105,6 +105,30 @@ static void engines_are_found_by_what_they_take(void **state)
 	assert_non_null(strstr(e.text, "built for interface 2"));
 }
 
+static void an_engine_may_leave_out_what_it_does_not_need(void **state)
+{
+	struct sconce_engine_info info;
+	struct sconce_error e = { "" };
+	void *engine = &e, *instance = NULL;
+	struct plugin p;
+	size_t from = 0;
+
+	(void)state;
+	assert_int_equal(plugin_find(&p, &from, "echo", "", &e), 0);
+	assert_int_equal(p.table->open(NULL, &engine, &e), 0);
+	assert_null(engine);
+	plugin_info(p.table, engine, &info);
+	assert_string_equal(info.runtime, "echo");
+	assert_string_equal(info.devices, "cpu");
+	assert_int_equal(p.table->instance_create(&e, 0, &instance, &e), 0);
+	assert_ptr_equal(instance, &e);
+	p.table->instance_destroy(instance);
+	p.table->unload(&e);
+	p.table->close(engine);
+	assert_false(SCONCE_HAS(p.table, memory) && p.table->memory);
+	plugin_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,6 +136,7 @@ int main(void)
 		cmocka_unit_test(an_engine_says_what_it_takes),
 		cmocka_unit_test(engines_are_found_by_name),
 		cmocka_unit_test(engines_are_found_by_what_they_take),
+		cmocka_unit_test(an_engine_may_leave_out_what_it_does_not_need),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,10 +99,11 @@ static void engine_open(struct session *s)
 		give_up(s, "dlopen", "it has no symbol " SCONCE_ENGINE_SYMBOL);
 	if (s->engine->abi != SCONCE_ENGINE_ABI)
 		give_up(s, "dlopen", "it was built for another SCONCE_ENGINE_ABI: build it again");
-	if (s->engine->open(&s->host.host, &s->opened, &error))
+	if (s->engine->open && s->engine->open(&s->host.host, &s->opened, &error))
 		give_up(s, "open", error.text);
 	add_ms(s, "open_ms", began);
-	s->engine->info(s->opened, &info);
+	if (s->engine->info)
+		s->engine->info(s->opened, &info);
 	report_info(s->host.report, s->engine, &info);
 }
 
@@ -122,13 +123,17 @@ static void model_load(struct session *s)
 	uint64_t began = now_ns();
 
 	if (s->engine->load(s->opened, &options, &s->model, &error)) {
-		s->engine->close(s->opened);
+		if (s->engine->close)
+			s->engine->close(s->opened);
 		give_up(s, "load", error.text);
 	}
 	s->signature = s->engine->signature(s->model);
-	for (uint32_t i = 0; i < s->a.instances; i++)
-		if (s->engine->instance_create(s->model, i, &s->instances[i], &error))
+	for (uint32_t i = 0; i < s->a.instances; i++) {
+		s->instances[i] = s->model;
+		if (s->engine->instance_create &&
+		    s->engine->instance_create(s->model, i, &s->instances[i], &error))
 			give_up(s, "instance", error.text);
+	}
 	for (uint32_t i = 0; i < s->a.instances; i++)
 		if (SCONCE_HAS(s->engine, warm_up) && s->engine->warm_up &&
 		    s->engine->warm_up(s->instances[i], &error))
@@ -139,9 +144,10 @@ static void model_load(struct session *s)
 
 static void model_unload(struct session *s)
 {
-	for (uint32_t i = 0; i < s->a.instances; i++)
+	for (uint32_t i = 0; s->engine->instance_destroy && i < s->a.instances; i++)
 		s->engine->instance_destroy(s->instances[i]);
-	s->engine->unload(s->model);
+	if (s->engine->unload)
+		s->engine->unload(s->model);
 }
 
 /* ---- running ---- */
@@ -378,7 +384,8 @@ int main(int argc, char **argv)
 		report_process(s.host.report, "after");
 		model_unload(&s);
 	}
-	s.engine->close(s.opened);
+	if (s.engine->close)
+		s.engine->close(s.opened);
 	report_finish(s.host.report);
 	free(s.instances);
 	return 0;
