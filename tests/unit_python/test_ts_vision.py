@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import types
+import zipfile
 
 import pytest
 import torch
@@ -191,6 +192,28 @@ def test_tensors_in_and_out(tmp_path):
     (tmp_path / "relu.pt").unlink()
     with pytest.raises(RuntimeError, match="lacks relu.pt"):
         DenseNetHandler().initialize(made)
+
+
+class Size:
+    def __reduce__(self):
+        return (torch.FloatTensor, (10_000,))
+
+
+def deflated(archive):
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, \
+            zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("body, why", [
+    (saved(torch.zeros(1).expand(10 ** 10)), "larger than"), (saved(Size()), "larger than"),
+    (deflated(saved(torch.zeros(10_000))), "compressed")])
+def test_few_bytes_that_stand_for_any_amount_of_memory(body, why):
+    with pytest.raises(ValueError, match=why):
+        DenseNetHandler().handle([{"data": body}], None)
 
 
 # ---- explanations ----

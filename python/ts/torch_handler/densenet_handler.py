@@ -4,6 +4,7 @@
 import io
 import os
 import time
+import zipfile
 
 import torch
 
@@ -12,8 +13,18 @@ from ts.utils.util import list_classes_from_module  # noqa: F401  (may be import
 
 
 def _tensor(row):
-    """Only tensors: what else a pickle could hold may run code, and clients send this."""
-    return torch.load(io.BytesIO(row.get("data") or row.get("body")), weights_only=True)
+    """Only tensors, with all that they are of: what else a pickle could hold may run code, and a
+    few bytes of one may stand for any amount of memory. Clients send this."""
+    body = row.get("data") or row.get("body")
+    file = io.BytesIO(body)
+    if zipfile.is_zipfile(file) and any(
+            member.compress_type for member in zipfile.ZipFile(file).infolist()):
+        raise ValueError("the tensor is compressed, which torch.save() never does")
+    file.seek(0)
+    tensor = torch.load(file, weights_only=True)
+    if tensor.numel() * tensor.element_size() > len(body):
+        raise ValueError("the tensor is larger than the request that it came with")
+    return tensor
 
 
 class DenseNetHandler(BaseHandler):
