@@ -115,6 +115,7 @@ class Replies:
         cannot be sent. `processor` holds the handler's status and headers; see ts.context."""
         try:
             body = value if type(value) is bytes else encode(value)
+            length = len(body)
             head = status, phrase, content_type, headers = processor.reply_head()
             size = len(phrase) + len(content_type) + len(headers)
             if size > _HEAD_MAX:
@@ -123,7 +124,6 @@ class Replies:
         except Exception as e:
             self._refuse(request, e)
             return
-        length = len(body)
         with self._lock:
             if request.over:
                 return

@@ -34,6 +34,7 @@ WAYS = %r
 
 UNSENDABLE = {
     "surrogate": (500, "out[i] = 'a\\ud800'"),
+    "text of its own kind": (500, "out[i] = type('S', (str,), {'encode': lambda *_: 5})('a')"),
     "json that raises": (503, "out[i] = [object()]"),
     "deep json": (503, "x = []\nfor _ in range(100000): x = [x]\nout[i] = x"),
     "line end in a header": (500, "head('X-Out', 'a\\r\\nSet-Cookie: b')"),
