@@ -52,6 +52,10 @@ void image_reader_scale(struct image_reader *r, uint32_t width, uint32_t height)
  * written. A file that ends too early is an error, as in Pillow. */
 int image_reader_rows(struct image_reader *r, uint8_t *to, size_t stride, uint32_t n,
 		      struct image_error *e);
+/* The next n rows where they are, of a picture in memory: as long as that is there, and nothing
+ * behind their last pixels may be read. NULL: ask for them with image_reader_rows(); of no rows it
+ * is so, too. */
+const uint8_t *image_reader_borrow(struct image_reader *r, uint32_t n, size_t *ret_stride);
 /* Reads n rows for nobody: faster, and what is damaged in them is found nevertheless. */
 int image_reader_skip(struct image_reader *r, uint32_t n, struct image_error *e);
 void image_reader_close(struct image_reader *r); /* NULL is fine */

@@ -44,6 +44,16 @@ int image_reader_rows(struct image_reader *r, uint8_t *to, size_t stride, uint32
 	return rc;
 }
 
+const uint8_t *image_reader_borrow(struct image_reader *r, uint32_t n, size_t *ret_stride)
+{
+	const uint8_t *rows = r->ops->here ? r->ops->here(r, ret_stride) : NULL;
+
+	assert(n <= r->info.height - r->row);
+	if (rows)
+		r->row += n;
+	return rows;
+}
+
 static int read_away(struct image_reader *r, uint32_t n, struct image_error *e)
 {
 	size_t stride = (size_t)r->info.width * image_pixel(r->info.mode);
@@ -96,6 +106,14 @@ static int memory_skip(struct image_reader *r _unused_, uint32_t n _unused_,
 	return 0;
 }
 
+static const uint8_t *memory_here(const struct image_reader *r, size_t *ret_stride)
+{
+	const struct image *image = container_of(r, struct memory, reader)->image;
+
+	*ret_stride = image->stride;
+	return image->pixels + r->row * image->stride;
+}
+
 static void memory_close(struct image_reader *r)
 {
 	free(container_of(r, struct memory, reader));
@@ -104,6 +122,7 @@ static void memory_close(struct image_reader *r)
 static const struct image_reader_ops memory_ops = {
 	.rows = memory_rows,
 	.skip = memory_skip,
+	.here = memory_here,
 	.close = memory_close,
 };
 

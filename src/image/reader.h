@@ -15,6 +15,9 @@ struct image_reader_ops {
 		    struct image_error *e);
 	/* The same for nobody; NULL: rows() does it, into memory that is thrown away. */
 	int (*skip)(struct image_reader *r, uint32_t n, struct image_error *e);
+	/* Row reader.row where it is, and the bytes from one to the next; NULL: rows stand nowhere.
+	 */
+	const uint8_t *(*here)(const struct image_reader *r, size_t *ret_stride);
 	/* Changes `info`; NULL: there is only one size. */
 	void (*scale)(struct image_reader *r, uint32_t width, uint32_t height);
 	void (*close)(struct image_reader *r); /* frees the struct, too */

@@ -22,6 +22,12 @@ struct window {
 	uint32_t x0, y0, x1, y1;
 };
 
+/* Rows to read, nothing behind their last pixels. */
+struct rows {
+	const uint8_t *at;
+	size_t stride;
+};
+
 struct run;
 struct stage;
 
@@ -38,6 +44,10 @@ struct stage_ops {
 	 * of IMAGE_ALIGN may be written, too. */
 	int (*rows)(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
 		    struct image_error *e);
+	/* The same, where they are in memory already; `at` NULL: they are to be made. NULL: always.
+	 */
+	int (*borrow)(struct run *r, unsigned i, uint32_t n, struct rows *ret,
+		      struct image_error *e);
 	void (*finish)(struct stage *s); /* NULL: nothing to free */
 };
 
@@ -67,8 +77,9 @@ struct stage {
 /* A stage of a run. */
 struct at {
 	uint8_t *memory;
-	uint32_t row;  /* of its window: those made */
-	uint32_t have; /* of the window below: those taken */
+	uint32_t row;     /* of its window: those made */
+	uint32_t have;    /* of the window below: those taken */
+	struct rows last; /* of these, where it keeps some */
 };
 
 struct run {
@@ -104,6 +115,13 @@ static inline size_t stage_rows_memory(const struct stage *s, size_t rows)
 
 int stage_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
 	       struct image_error *e);
+
+/* Likewise, but they need not be copied: `memory`, of n rows, is for those that are in none yet.
+ * They are there as long as that is not used for others. */
+int stage_take(struct run *r, unsigned i, uint8_t *memory, uint32_t n, struct rows *ret,
+	       struct image_error *e);
+/* n rows that nobody wants; `memory` is for one. */
+int stage_skip(struct run *r, unsigned i, uint8_t *memory, uint32_t n, struct image_error *e);
 
 /* What is known of the colours after stage i, once the first row was read; until it is asked for
  * again. NULL: nothing. */

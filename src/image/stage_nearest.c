@@ -50,6 +50,22 @@ static size_t memory(const struct stage *s _unused_, const struct stage *below)
 	return stage_rows_memory(below, 1);
 }
 
+/* The row that result's row `y` is of, and of all that come before it none. */
+static int find(struct run *r, unsigned i, uint32_t y, struct image_error *e)
+{
+	const struct stage *s = &r->stages[i];
+	struct at *at = &r->at[i];
+	uint32_t wanted = s->nearest.y[y];
+	int rc;
+
+	if (at->have > wanted)
+		return 0;
+	rc = stage_skip(r, i - 1, at->memory, wanted - at->have, e);
+	rc = rc ? rc : stage_take(r, i - 1, at->memory, 1, &at->last, e);
+	at->have = wanted + 1;
+	return rc;
+}
+
 static void pick(const struct stage *s, const uint8_t *from, uint8_t *to)
 {
 	const uint32_t *x = s->nearest.x;
@@ -74,18 +90,14 @@ static int rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t 
 		struct image_error *e)
 {
 	const struct stage *s = &r->stages[i];
-	struct at *at = &r->at[i];
+	int rc = 0;
 
-	for (uint32_t y = at->row; n; n--, y++, to += stride) {
-		for (; at->have <= s->nearest.y[y]; at->have++) {
-			int rc = stage_rows(r, i - 1, at->memory, stage_stride(s - 1), 1, e);
-
-			if (rc)
-				return rc;
-		}
-		pick(s, at->memory, to);
+	for (uint32_t y = r->at[i].row; !rc && n; n--, y++, to += stride) {
+		rc = find(r, i, y, e);
+		if (!rc)
+			pick(s, r->at[i].last.at, to);
 	}
-	return 0;
+	return rc;
 }
 
 static void finish(struct stage *s)

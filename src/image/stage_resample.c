@@ -97,20 +97,31 @@ static void across_woven(const struct stage *s, const struct stage *below,
 	unweave(out, to, window_width(s));
 }
 
+/* Kernels read a little behind a row. In a picture in memory there is another row, but not behind
+ * the last one. */
+static int take_with_room(struct run *r, unsigned i, uint8_t *memory, uint32_t n, struct rows *ret,
+			  struct image_error *e)
+{
+	if (r->at[0].row + n < window_height(&r->stages[0]))
+		return stage_take(r, i, memory, n, ret, e);
+	*ret = (struct rows){ memory, stage_stride(&r->stages[i]) };
+	return stage_rows(r, i, memory, ret->stride, n, e);
+}
+
 static int across_some(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
 		       struct image_error *e)
 {
 	const struct stage *s = &r->stages[i], *below = s - 1;
 	uint8_t *memory = r->at[i].memory;
-	size_t below_stride = stage_stride(below);
 	const uint8_t *from[IMAGE_ROWS];
 	uint8_t *tos[IMAGE_ROWS];
-	int rc = stage_rows(r, i - 1, memory, below_stride, n, e);
+	struct rows rows;
+	int rc = take_with_room(r, i - 1, memory, n, &rows, e);
 
 	if (rc)
 		return rc;
 	for (uint32_t j = 0; j < IMAGE_ROWS; j++) { /* the last one again where there are fewer */
-		from[j] = memory + MIN(j, n - 1) * below_stride;
+		from[j] = rows.at + MIN(j, n - 1) * rows.stride;
 		tos[j] = to + MIN(j, n - 1) * stride;
 	}
 	if (image_pixel(s->mode) == 1)

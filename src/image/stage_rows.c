@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "image/pixels.h"
 #include "image/stage.h"
 
 int stage_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
@@ -14,6 +15,41 @@ int stage_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n
 	rc = r->stages[i].ops->rows(r, i, to, stride, n, e);
 	if (!rc)
 		r->at[i].row += n;
+	return rc;
+}
+
+static int stage_borrow(struct run *r, unsigned i, uint32_t n, struct rows *ret,
+			struct image_error *e)
+{
+	const struct stage *s = &r->stages[i];
+	int rc;
+
+	assert(n <= window_height(s) - r->at[i].row);
+	*ret = (struct rows){ 0 };
+	rc = s->ops->borrow ? s->ops->borrow(r, i, n, ret, e) : 0;
+	if (!rc && ret->at)
+		r->at[i].row += n;
+	return rc;
+}
+
+int stage_take(struct run *r, unsigned i, uint8_t *memory, uint32_t n, struct rows *ret,
+	       struct image_error *e)
+{
+	int rc = stage_borrow(r, i, n, ret, e);
+
+	if (rc || ret->at)
+		return rc;
+	*ret = (struct rows){ memory, stage_stride(&r->stages[i]) };
+	return stage_rows(r, i, memory, ret->stride, n, e);
+}
+
+int stage_skip(struct run *r, unsigned i, uint8_t *memory, uint32_t n, struct image_error *e)
+{
+	struct rows rows;
+	int rc = 0;
+
+	for (; !rc && n; n--)
+		rc = stage_take(r, i, memory, 1, &rows, e);
 	return rc;
 }
 
@@ -36,14 +72,30 @@ static size_t no_memory(const struct stage *s _unused_, const struct stage *belo
 	return 0;
 }
 
+static int source_begin(struct run *r, unsigned i, struct image_error *e)
+{
+	return r->at[i].row ? 0 : image_reader_skip(r->from, r->stages[i].win.y0, e);
+}
+
 static int source_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
 		       struct image_error *e)
 {
-	int rc = 0;
+	int rc = source_begin(r, i, e);
 
-	if (!r->at[i].row)
-		rc = image_reader_skip(r->from, r->stages[i].win.y0, e);
 	return rc ? rc : image_reader_rows(r->from, to, stride, n, e);
+}
+
+static int source_borrow(struct run *r, unsigned i, uint32_t n, struct rows *ret,
+			 struct image_error *e)
+{
+	int rc;
+
+	if (!image_reader_borrow(r->from, 0, &ret->stride))
+		return 0;
+	rc = source_begin(r, i, e);
+	if (!rc)
+		ret->at = image_reader_borrow(r->from, n, &ret->stride);
+	return rc;
 }
 
 /* ---- crop and pad ---- */
@@ -84,17 +136,18 @@ static int place_row(struct run *r, unsigned i, int64_t y, uint8_t *to, struct i
 	int64_t x0 = s->win.x0 + s->place.dx, x1 = s->win.x1 + s->place.dx;
 	int64_t from = MAX(x0, 0), end = MIN(x1, (int64_t)below->width);
 	unsigned pixel = image_pixel(s->mode);
+	struct rows row;
 	int rc;
 
 	if (y < 0 || y >= below->height || from >= end) {
 		fill_row(s, to, window_width(s));
 		return 0;
 	}
-	rc = stage_rows(r, i - 1, r->at[i].memory, stage_stride(below), 1, e);
+	rc = stage_take(r, i - 1, r->at[i].memory, 1, &row, e);
 	if (rc)
 		return rc;
 	fill_row(s, to, (uint32_t)(from - x0));
-	memcpy(to + (from - x0) * pixel, r->at[i].memory + (from - below->win.x0) * pixel,
+	memcpy(to + (from - x0) * pixel, row.at + (from - below->win.x0) * pixel,
 	       (size_t)(end - from) * pixel);
 	fill_row(s, to + (end - x0) * pixel, (uint32_t)(x1 - end));
 	return 0;
@@ -123,6 +176,22 @@ static int place_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uin
 	return rc;
 }
 
+static int place_borrow(struct run *r, unsigned i, uint32_t n, struct rows *ret,
+			struct image_error *e)
+{
+	const struct stage *s = &r->stages[i], *below = s - 1;
+	int64_t x = s->win.x0 + s->place.dx, y = s->win.y0 + s->place.dy;
+	int rc;
+
+	if (x < below->win.x0 || x + window_width(s) > below->win.x1 || y != below->win.y0 ||
+	    window_height(s) != window_height(below))
+		return 0;
+	rc = stage_borrow(r, i - 1, n, ret, e);
+	if (!rc && ret->at)
+		ret->at += (x - below->win.x0) * image_pixel(s->mode);
+	return rc;
+}
+
 /* ---- left is right ---- */
 
 static int flip_settle(struct stage *s, const struct stage *below _unused_, struct window *need,
@@ -132,34 +201,19 @@ static int flip_settle(struct stage *s, const struct stage *below _unused_, stru
 	return 0;
 }
 
-static inline void reverse_pixels(const uint8_t *from, uint8_t *to, uint32_t n, unsigned pixel)
-{
-	for (uint32_t x = 0; x < n; x++)
-		memcpy(to + x * pixel, from + (n - 1 - x) * (size_t)pixel, pixel);
-}
-
-static void reverse(const uint8_t *from, uint8_t *to, uint32_t n, unsigned pixel)
-{
-	if (pixel == 1)
-		reverse_pixels(from, to, n, 1);
-	else if (pixel == 2)
-		reverse_pixels(from, to, n, 2);
-	else
-		reverse_pixels(from, to, n, 4);
-}
-
 static int flip_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
 		     struct image_error *e)
 {
 	const struct stage *s = &r->stages[i], *below = s - 1;
 	unsigned pixel = image_pixel(s->mode);
 	size_t skip = (size_t)(s->width - s->win.x1 - below->win.x0) * pixel;
+	struct rows row;
 	int rc = 0;
 
 	for (uint32_t j = 0; !rc && j < n; j++) {
-		rc = stage_rows(r, i - 1, r->at[i].memory, stage_stride(below), 1, e);
+		rc = stage_take(r, i - 1, r->at[i].memory, 1, &row, e);
 		if (!rc)
-			reverse(r->at[i].memory + skip, to + j * stride, window_width(s), pixel);
+			reverse_pixels(to + j * stride, row.at + skip, window_width(s), pixel);
 	}
 	return rc;
 }
@@ -248,12 +302,13 @@ static int convert_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, u
 {
 	const struct stage *s = &r->stages[i], *below = s - 1;
 	size_t skip = (size_t)(s->win.x0 - below->win.x0) * image_pixel(below->mode);
+	struct rows row;
 	int rc = 0;
 
 	for (uint32_t j = 0; !rc && j < n; j++) {
-		rc = stage_rows(r, i - 1, r->at[i].memory, stage_stride(below), 1, e);
+		rc = stage_take(r, i - 1, r->at[i].memory, 1, &row, e);
 		if (!rc)
-			s->convert(to + j * stride, r->at[i].memory + skip, window_width(s),
+			s->convert(to + j * stride, row.at + skip, window_width(s),
 				   stage_palette(r, i - 1));
 	}
 	return rc;
@@ -262,12 +317,14 @@ static int convert_rows(struct run *r, unsigned i, uint8_t *to, size_t stride, u
 const struct stage_ops stage_source = {
 	.memory = no_memory,
 	.rows = source_rows,
+	.borrow = source_borrow,
 };
 
 const struct stage_ops stage_place = {
 	.settle = place_settle,
 	.memory = one_row,
 	.rows = place_rows,
+	.borrow = place_borrow,
 };
 
 const struct stage_ops stage_flip_x = {

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What EXIF's orientations undo, as ImageOps.exif_transpose() does. Rows come from columns, or from
  * the last one up, so what is below stands in memory: all of its window. */
-#include <string.h>
-
 #include "base/util.h"
+#include "image/pixels.h"
 #include "image/stage.h"
-
-#define BLOCK 16 /* rows: of pixels of 4 bytes a line of the cache */
 
 bool orientation_turns(uint8_t o)
 {
@@ -60,41 +57,22 @@ static const uint8_t *pixel_below(const struct run *r, unsigned i, uint32_t x, u
 		bx = below->width - 1 - bx;
 	if (orientation_from_bottom(s->orientation))
 		by = below->height - 1 - by;
-	return r->at[i].memory + (by - below->win.y0) * stage_stride(below) +
+	return r->at[i].last.at + (by - below->win.y0) * r->at[i].last.stride +
 	       (size_t)(bx - below->win.x0) * image_pixel(s->mode);
 }
 
 /* From a pixel to the one to the right, or below, where they come from. */
-static ptrdiff_t step(const struct stage *s, bool right)
+static ptrdiff_t step(const struct run *r, unsigned i, bool right)
 {
+	const struct stage *s = &r->stages[i];
 	bool back = right == orientation_turns(s->orientation)
 			    ? orientation_from_bottom(s->orientation)
 			    : orientation_from_right(s->orientation);
 	ptrdiff_t bytes = right == orientation_turns(s->orientation)
-				  ? (ptrdiff_t)stage_stride(s - 1)
+				  ? (ptrdiff_t)r->at[i].last.stride
 				  : (ptrdiff_t)image_pixel(s->mode);
 
 	return back ? -bytes : bytes;
-}
-
-static inline void copy_block(const uint8_t *from, ptrdiff_t right, ptrdiff_t down, uint8_t *to,
-			      size_t stride, uint32_t width, uint32_t n, unsigned pixel)
-{
-	for (uint32_t x = 0; x < width; x++, from += right, to += pixel)
-		for (uint32_t y = 0; y < n; y++)
-			memcpy(to + y * stride, from + y * down, pixel);
-}
-
-/* Some rows at once: they come from pixels side by side. */
-static void copy(const uint8_t *from, ptrdiff_t right, ptrdiff_t down, uint8_t *to, size_t stride,
-		 uint32_t width, uint32_t n, unsigned pixel)
-{
-	if (pixel == 1)
-		copy_block(from, right, down, to, stride, width, n, 1);
-	else if (pixel == 2)
-		copy_block(from, right, down, to, stride, width, n, 2);
-	else
-		copy_block(from, right, down, to, stride, width, n, 4);
 }
 
 static int rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t n,
@@ -105,16 +83,14 @@ static int rows(struct run *r, unsigned i, uint8_t *to, size_t stride, uint32_t 
 	struct at *at = &r->at[i];
 
 	if (!at->have) {
-		int rc = stage_rows(r, i - 1, at->memory, stage_stride(below), height, e);
+		int rc = stage_take(r, i - 1, at->memory, height, &at->last, e);
 
 		if (rc)
 			return rc;
 		at->have = height;
 	}
-	for (uint32_t j = 0; j < n; j += BLOCK)
-		copy(pixel_below(r, i, s->win.x0, s->win.y0 + at->row + j), step(s, true),
-		     step(s, false), to + j * stride, stride, window_width(s), MIN(n - j, BLOCK),
-		     image_pixel(s->mode));
+	turn_pixels(to, stride, pixel_below(r, i, s->win.x0, s->win.y0 + at->row), step(r, i, true),
+		    step(r, i, false), window_width(s), n, image_pixel(s->mode));
 	return 0;
 }
 
