@@ -6,9 +6,30 @@
 #include "base/util.h"
 #include "image/kernels.h"
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first channel is the lowest byte");
+
 #define CONVERT(name)                                                                              \
-	static void name(uint8_t *to, const uint8_t *from, size_t n,                               \
+	static void name(uint8_t *restrict to, const uint8_t *restrict from, size_t n,             \
 			 const struct image_palette *palette _unused_)
+
+#define BLOCK 512 /* pixels that are grey before they are anything else */
+#define OPAQUE UINT32_C(0xff000000)
+#define BYTES UINT32_C(0x00010101) /* times a byte: that one in all channels but the last */
+
+/* Pixels of 4 bytes are numbers here, the first channel the lowest byte, so that compilers see how
+ * to work on several at once. */
+static inline uint32_t pixel_at(const uint8_t *from, size_t i)
+{
+	uint32_t p;
+
+	memcpy(&p, from + 4 * i, 4);
+	return p;
+}
+
+static inline void put(uint8_t *to, size_t i, uint32_t p)
+{
+	memcpy(to + 4 * i, &p, 4);
+}
 
 static uint8_t luma(const uint8_t *rgb)
 {
@@ -17,53 +38,32 @@ static uint8_t luma(const uint8_t *rgb)
 			 LUMA_BITS);
 }
 
-static void put(uint8_t *to, uint8_t r, uint8_t g, uint8_t b, uint8_t a)
-{
-	to[0] = r;
-	to[1] = g;
-	to[2] = b;
-	to[3] = a;
-}
-
-static void grey(uint8_t *to, uint8_t v, uint8_t a)
-{
-	put(to, v, v, v, a);
-}
-
 /* Values above 255 are white, not scaled. */
-static uint8_t clip16(const uint8_t *from)
+static inline uint32_t clip16(const uint8_t *from, size_t i)
 {
-	return from[1] ? 255 : from[0];
+	uint16_t v;
+
+	memcpy(&v, from + 2 * i, 2);
+	return v > 255 ? 255 : v;
 }
 
-/* Black ink alone. */
-static void ink(uint8_t *to, uint8_t v)
+static uint32_t key_of(const struct image_palette *palette)
 {
-	put(to, 0, 0, 0, (uint8_t)~v);
-}
-
-static uint8_t without_ink(uint8_t v, uint8_t white)
-{
-	unsigned product = v * white + 128U;
-
-	return (uint8_t)(white - (((product >> 8) + product) >> 8));
-}
-
-static void cmyk_to_rgb(uint8_t *to, const uint8_t *from)
-{
-	uint8_t white = (uint8_t)~from[3];
-
-	put(to, without_ink(from[0], white), without_ink(from[1], white),
-	    without_ink(from[2], white), 255);
+	return palette->key[0] | (uint32_t)palette->key[1] << 8 | (uint32_t)palette->key[2] << 16;
 }
 
 static void apply_key(uint8_t *to, size_t n, const struct image_palette *palette)
 {
+	uint32_t key;
+
 	if (!palette || !palette->keyed)
 		return;
-	for (size_t i = 0; i < n; i++, to += 4)
-		if (!memcmp(to, palette->key, 3))
-			to[3] = 0;
+	key = key_of(palette) | OPAQUE;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t p = pixel_at(to, i);
+
+		put(to, i, p == key ? p & ~OPAQUE : p);
+	}
 }
 
 CONVERT(copy_1)
@@ -86,7 +86,7 @@ CONVERT(copy_4)
 CONVERT(l_to_rgb)
 {
 	for (size_t i = 0; i < n; i++)
-		grey(to + i * 4, from[i], 255);
+		put(to, i, from[i] * BYTES | OPAQUE);
 }
 
 CONVERT(l_to_rgba)
@@ -95,22 +95,23 @@ CONVERT(l_to_rgba)
 	apply_key(to, n, palette);
 }
 
+/* Black ink alone. */
 CONVERT(l_to_cmyk)
 {
 	for (size_t i = 0; i < n; i++)
-		ink(to + i * 4, from[i]);
+		put(to, i, ~(uint32_t)from[i] << 24);
 }
 
 CONVERT(i16_to_l)
 {
 	for (size_t i = 0; i < n; i++)
-		to[i] = clip16(from + i * 2);
+		to[i] = (uint8_t)clip16(from, i);
 }
 
 CONVERT(i16_to_rgb)
 {
 	for (size_t i = 0; i < n; i++)
-		grey(to + i * 4, clip16(from + i * 2), 255);
+		put(to, i, clip16(from, i) * BYTES | OPAQUE);
 }
 
 CONVERT(i16_to_rgba)
@@ -122,19 +123,19 @@ CONVERT(i16_to_rgba)
 CONVERT(i16_to_cmyk)
 {
 	for (size_t i = 0; i < n; i++)
-		ink(to + i * 4, clip16(from + i * 2));
+		put(to, i, ~clip16(from, i) << 24);
 }
 
 CONVERT(la_to_l)
 {
 	for (size_t i = 0; i < n; i++)
-		to[i] = from[i * 4];
+		to[i] = (uint8_t)pixel_at(from, i);
 }
 
 CONVERT(la_to_cmyk)
 {
 	for (size_t i = 0; i < n; i++)
-		ink(to + i * 4, from[i * 4]);
+		put(to, i, ~pixel_at(from, i) << 24);
 }
 
 /* ---- from colours ---- */
@@ -142,8 +143,8 @@ CONVERT(la_to_cmyk)
 /* From LA and RGBA: the alpha is dropped. */
 CONVERT(to_rgb)
 {
-	for (size_t i = 0; i < n; i++, from += 4)
-		put(to + i * 4, from[0], from[1], from[2], 255);
+	for (size_t i = 0; i < n; i++)
+		put(to, i, pixel_at(from, i) | OPAQUE);
 }
 
 CONVERT(rgb_to_l)
@@ -157,91 +158,109 @@ CONVERT(rgb_to_rgba)
 	apply_key(to, n, palette);
 }
 
+/* The alpha of colours beside their grey. */
+CONVERT(rgba_to_la)
+{
+	uint8_t grey[BLOCK];
+
+	for (size_t at = 0; at < n; at += BLOCK, to += BLOCK * 4, from += BLOCK * 4) {
+		size_t some = MIN(n - at, BLOCK);
+
+		image_kernels()->grey(grey, from, some);
+		for (size_t i = 0; i < some; i++)
+			put(to, i, grey[i] * BYTES | (pixel_at(from, i) & OPAQUE));
+	}
+}
+
 /* Pillow looks for the transparent colour among those of the source, and puts its red there. */
 CONVERT(rgb_to_la)
 {
-	const uint8_t *key = palette && palette->keyed ? palette->key : NULL;
+	uint32_t key, there;
 
-	for (size_t i = 0; i < n; i++, from += 4)
-		if (key && !memcmp(from, key, 3))
-			grey(to + i * 4, key[0], 0);
-		else
-			grey(to + i * 4, luma(from), 255);
-}
-
-CONVERT(rgba_to_la)
-{
-	for (size_t i = 0; i < n; i++, from += 4)
-		grey(to + i * 4, luma(from), from[3]);
+	rgba_to_la(to, from, n, NULL);
+	if (!palette || !palette->keyed)
+		return;
+	key = key_of(palette);
+	there = palette->key[0] * BYTES;
+	for (size_t i = 0; i < n; i++)
+		put(to, i, (pixel_at(from, i) & ~OPAQUE) == key ? there : pixel_at(to, i));
 }
 
 CONVERT(rgb_to_cmyk)
 {
-	for (size_t i = 0; i < n; i++, from += 4)
-		put(to + i * 4, (uint8_t)~from[0], (uint8_t)~from[1], (uint8_t)~from[2], 0);
+	for (size_t i = 0; i < n; i++)
+		put(to, i, ~pixel_at(from, i) & ~OPAQUE);
 }
 
-CONVERT(cmyk_to_rgb_row)
+CONVERT(cmyk_to_rgb)
 {
-	for (size_t i = 0; i < n; i++)
-		cmyk_to_rgb(to + i * 4, from + i * 4);
+	image_kernels()->light(to, from, n);
 }
 
 CONVERT(cmyk_to_l)
 {
-	uint8_t rgb[4];
+	uint8_t rgb[BLOCK * 4];
 
-	for (size_t i = 0; i < n; i++) {
-		cmyk_to_rgb(rgb, from + i * 4);
-		to[i] = luma(rgb);
+	for (size_t at = 0; at < n; at += BLOCK) {
+		size_t some = MIN(n - at, BLOCK);
+
+		image_kernels()->light(rgb, from + at * 4, some);
+		image_kernels()->grey(to + at, rgb, some);
 	}
 }
 
 CONVERT(cmyk_to_la)
 {
-	uint8_t rgb[4];
+	uint8_t rgb[BLOCK * 4];
 
-	for (size_t i = 0; i < n; i++) {
-		cmyk_to_rgb(rgb, from + i * 4);
-		grey(to + i * 4, luma(rgb), 255);
+	for (size_t at = 0; at < n; at += BLOCK) {
+		size_t some = MIN(n - at, BLOCK);
+
+		image_kernels()->light(rgb, from + at * 4, some);
+		rgba_to_la(to + at * 4, rgb, some, NULL);
 	}
 }
 
-/* ---- from a palette ---- */
+/* ---- from a palette: what becomes of each colour is known before it comes ---- */
 
 CONVERT(p_to_l)
 {
+	uint8_t grey[256];
+
+	image_kernels()->grey(grey, palette->rgba[0], 256);
 	for (size_t i = 0; i < n; i++)
-		to[i] = luma(palette->rgba[from[i]]);
+		to[i] = grey[from[i]];
+}
+
+static void look_up(uint8_t *to, const uint8_t *from, size_t n, image_convert_fn *convert,
+		    const struct image_palette *palette)
+{
+	uint8_t colours[256 * 4];
+
+	convert(colours, palette->rgba[0], 256, NULL);
+	for (size_t i = 0; i < n; i++)
+		put(to, i, pixel_at(colours, from[i]));
 }
 
 CONVERT(p_to_la)
 {
-	for (size_t i = 0; i < n; i++)
-		grey(to + i * 4, luma(palette->rgba[from[i]]), palette->rgba[from[i]][3]);
+	look_up(to, from, n, rgba_to_la, palette);
 }
 
 CONVERT(p_to_rgb)
 {
-	for (size_t i = 0; i < n; i++) {
-		memcpy(to + i * 4, palette->rgba[from[i]], 3);
-		to[i * 4 + 3] = 255;
-	}
+	look_up(to, from, n, to_rgb, palette);
 }
 
 CONVERT(p_to_rgba)
 {
 	for (size_t i = 0; i < n; i++)
-		memcpy(to + i * 4, palette->rgba[from[i]], 4);
+		put(to, i, pixel_at(palette->rgba[0], from[i]));
 }
 
 CONVERT(p_to_cmyk)
 {
-	for (size_t i = 0; i < n; i++) {
-		const uint8_t *rgb = palette->rgba[from[i]];
-
-		put(to + i * 4, (uint8_t)~rgb[0], (uint8_t)~rgb[1], (uint8_t)~rgb[2], 0);
-	}
+	look_up(to, from, n, rgb_to_cmyk, palette);
 }
 
 static image_convert_fn *const converters[IMAGE_MODES][IMAGE_MODES] = {
@@ -285,8 +304,8 @@ static image_convert_fn *const converters[IMAGE_MODES][IMAGE_MODES] = {
 			 [IMAGE_CMYK] = rgb_to_cmyk },
 	[IMAGE_CMYK] = { [IMAGE_L] = cmyk_to_l,
 			 [IMAGE_LA] = cmyk_to_la,
-			 [IMAGE_RGB] = cmyk_to_rgb_row,
-			 [IMAGE_RGBA] = cmyk_to_rgb_row,
+			 [IMAGE_RGB] = cmyk_to_rgb,
+			 [IMAGE_RGBA] = cmyk_to_rgb,
 			 [IMAGE_CMYK] = copy_4 },
 };
 

@@ -38,6 +38,8 @@ struct image_kernels {
 		       float *const *to);
 	/* The luma of n pixels of 4 bytes, as convert.h has it; nothing is aligned or has room. */
 	void (*grey)(uint8_t *to, const uint8_t *from, size_t n);
+	/* CMYK to RGB, likewise: the last byte of each pixel is 255. */
+	void (*light)(uint8_t *to, const uint8_t *from, size_t n);
 };
 
 /* ITU-R 601-2, in Pillow's fixed point. */

@@ -160,4 +160,5 @@ const struct image_kernels image_kernels_avx512 = {
 	.down = down,
 	.floats = avx512_floats,
 	.grey = avx512_grey,
+	.light = avx2_light,
 };

@@ -5,7 +5,7 @@
 
 #include <immintrin.h>
 
-#include "image/kernels.h"
+#include "image/kernels_avx2.h"
 
 /* The same 16 bytes of four rows. */
 static inline __m512i load_four(const uint8_t *const from[4], size_t at)

@@ -150,6 +150,30 @@ static void grey(uint8_t *to, const uint8_t *from, size_t n)
 	image_kernels_plain.grey(to + whole, from + 4 * whole, n - whole);
 }
 
+/* What of the paper's white an ink leaves. */
+static inline uint8x8_t under_ink(uint8x8_t ink, uint8x8_t white)
+{
+	uint16x8_t product = vaddq_u16(vmull_u8(ink, white), vdupq_n_u16(128));
+
+	return vsub_u8(white, vshrn_n_u16(vsraq_n_u16(product, product, 8), 8));
+}
+
+static void light(uint8_t *to, const uint8_t *from, size_t n)
+{
+	size_t whole = n - n % 8;
+
+	for (size_t x = 0; x < whole; x += 8) {
+		uint8x8x4_t p = vld4_u8(from + 4 * x);
+		uint8x8_t white = vmvn_u8(p.val[3]);
+
+		for (unsigned b = 0; b < 3; b++)
+			p.val[b] = under_ink(p.val[b], white);
+		p.val[3] = vdup_n_u8(255);
+		vst4_u8(to + 4 * x, p);
+	}
+	image_kernels_plain.light(to + 4 * whole, from + 4 * whole, n - whole);
+}
+
 const struct image_kernels image_kernels_neon = {
 	.name = "neon",
 	.packed = split_packed,
@@ -158,4 +182,5 @@ const struct image_kernels image_kernels_neon = {
 	.down = down,
 	.floats = floats,
 	.grey = grey,
+	.light = light,
 };

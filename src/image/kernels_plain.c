@@ -75,10 +75,30 @@ static void grey(uint8_t *to, const uint8_t *from, size_t n)
 				  LUMA_BITS);
 }
 
+static uint8_t without_ink(uint8_t v, uint8_t white)
+{
+	unsigned product = v * white + 128U;
+
+	return (uint8_t)(white - (((product >> 8) + product) >> 8));
+}
+
+static void light(uint8_t *to, const uint8_t *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++, from += 4, to += 4) {
+		uint8_t white = (uint8_t)~from[3];
+
+		to[0] = without_ink(from[0], white);
+		to[1] = without_ink(from[1], white);
+		to[2] = without_ink(from[2], white);
+		to[3] = 255;
+	}
+}
+
 const struct image_kernels image_kernels_plain = {
 	.name = "plain",
 	.across = across,
 	.down = down,
 	.floats = floats,
 	.grey = grey,
+	.light = light,
 };

@@ -117,4 +117,5 @@ const struct image_kernels image_kernels_vnni = {
 	.down = down,
 	.floats = avx512_floats,
 	.grey = avx512_grey,
+	.light = avx2_light,
 };

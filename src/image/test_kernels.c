@@ -162,6 +162,35 @@ static void each_colour_is_as_grey(const struct image_kernels *k)
 	free(out);
 }
 
+static void light_is_the_same(const struct image_kernels *k)
+{
+	size_t n = draw(1000), skip = 4 * draw(32);
+	uint8_t *in = random_rows(1), *out = random_rows(2), *expected = out + ROW;
+
+	memcpy(expected, out, ROW);
+	image_kernels_plain.light(expected + skip, in + skip, n);
+	k->light(out + skip, in + skip, n);
+	assert(!memcmp(out, expected, ROW));
+	free(in);
+	free(out);
+}
+
+/* Each ink under each black. */
+static void each_ink_is_as_light(const struct image_kernels *k)
+{
+	enum { N = 256 * 256 };
+	uint8_t *in = malloc(4 * (size_t)N), *out = malloc(8 * (size_t)N);
+
+	for (uint32_t i = 0; i < N; i++)
+		memcpy(in + 4 * (size_t)i,
+		       (uint8_t[]){ i & 255, 255 - (i & 255), (i * 7) & 255, i >> 8 }, 4);
+	image_kernels_plain.light(out + 4 * (size_t)N, in, N);
+	k->light(out, in, N);
+	assert(!memcmp(out, out + 4 * (size_t)N, 4 * (size_t)N));
+	free(in);
+	free(out);
+}
+
 /* A weight beyond what filters make is refused, or kept as it is. */
 static void large_weights_are_the_same(const struct image_kernels *k)
 {
@@ -180,10 +209,12 @@ int main(void)
 			down_is_the_same(*k);
 			floats_are_the_same(*k);
 			grey_is_the_same(*k);
+			light_is_the_same(*k);
 		}
 		each_colour_is_as_grey(*k);
+		each_ink_is_as_light(*k);
 		large_weights_are_the_same(*k);
-		printf("%s: %u times the same\n", (*k)->name, 4 * ROUNDS);
+		printf("%s: %u times the same\n", (*k)->name, 5 * ROUNDS);
 	}
 	return 0;
 }
