@@ -21,6 +21,8 @@ PROGRAM = ROOT / "build/bench/image/image_bench"
 KINDS = ["plain", "avx2", "avx512", "vnni", "neon"]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 KIB = 1024
+CONVERSIONS = ["P to L", "P to RGB", "CMYK to L", "CMYK to RGB", "RGBA to LA", "RGBA to RGB",
+               "LA to L", "L to RGB", "I;16 to L"]
 
 
 def ours(file, rounds):
@@ -52,13 +54,23 @@ def pillow_things(data):
     left = (image.width - 224) // 2, (image.height - 224) // 2
     things = {filter: lambda filter=filter: image.resize(small, Image.Resampling[filter.upper()])
               for filter in ("bilinear", "bicubic", "lanczos", "nearest")}
+    palette = Image.frombytes("P", image.size, image.convert("L").tobytes())
+    palette.putpalette(bytes(v for i in range(256) for v in (i, 255 - i, 7)))
+    deep = Image.frombytes("I;16", image.size, image.tobytes()[:2 * image.width * image.height])
+    others = {"P": palette, "I;16": deep,
+              **{mode: image.convert(mode) for mode in ("L", "LA", "RGBA", "CMYK")}}
+    for pair in CONVERSIONS:
+        things[pair] = lambda pair=pair: others[pair.split()[0]].convert(pair.split()[2])
     return {**things, "decode": decode,
             "decode, classify": lambda: prepare(decode()), "classify": lambda: prepare(image),
             "grey": lambda: image.convert("L"),
             "grey, bilinear": lambda: image.convert("L").resize(small, Image.Resampling.BILINEAR),
             "crop": lambda: image.crop((*left, left[0] + 224, left[1] + 224)),
             "flip": lambda: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+            "upside down": lambda: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
             "turn": lambda: image.transpose(Image.Transpose.ROTATE_270),
+            "turn, grey": lambda: others["L"].transpose(Image.Transpose.ROTATE_270),
+            "turn by half": lambda: image.transpose(Image.Transpose.ROTATE_180),
             "tensor": lambda: whole(image)}
 
 

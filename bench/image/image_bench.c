@@ -15,6 +15,7 @@
 
 #include "base/util.h"
 #include "image/chain.h"
+#include "image/convert.h"
 #include "image/kernels.h"
 
 #define STEPS 6
@@ -29,6 +30,7 @@ struct thing {
 	bool decoded; /* begins with the pixels */
 	bool scaled;
 	uint8_t orientation;
+	enum image_mode from; /* of the pixels that it begins with, where that is not RGB */
 };
 
 #define SHORT(size, with)                                                                          \
@@ -46,6 +48,11 @@ struct thing {
 			{ 0.485f, 0.456f, 0.406f },                                                \
 			{ 0.229f, 0.224f, 0.225f }                                                 \
 		}                                                                                  \
+	}
+
+#define CONVERTED(is, mode, to)                                                                    \
+	{                                                                                          \
+		is, { { IMAGE_CONVERT, { to } } }, 1, true, .from = mode                           \
 	}
 
 static const struct thing things[] = {
@@ -87,9 +94,21 @@ static const struct thing things[] = {
 	  { { IMAGE_CONVERT, .mode = IMAGE_L }, SHORT(256, IMAGE_BILINEAR) },
 	  2,
 	  true },
+	CONVERTED("P to L", IMAGE_P, IMAGE_L),
+	CONVERTED("P to RGB", IMAGE_P, IMAGE_RGB),
+	CONVERTED("CMYK to L", IMAGE_CMYK, IMAGE_L),
+	CONVERTED("CMYK to RGB", IMAGE_CMYK, IMAGE_RGB),
+	CONVERTED("RGBA to LA", IMAGE_RGBA, IMAGE_LA),
+	CONVERTED("RGBA to RGB", IMAGE_RGBA, IMAGE_RGB),
+	CONVERTED("LA to L", IMAGE_LA, IMAGE_L),
+	CONVERTED("L to RGB", IMAGE_L, IMAGE_RGB),
+	CONVERTED("I;16 to L", IMAGE_I16, IMAGE_L),
 	{ "crop", { MIDDLE(224) }, 1, true },
 	{ "flip", { { IMAGE_FLIP_X } }, 1, true },
+	{ "upside down", { { IMAGE_FLIP_Y } }, 1, true },
 	{ "turn", { { IMAGE_ORIENT } }, 1, true, .orientation = 6 },
+	{ "turn, grey", { { IMAGE_ORIENT } }, 1, true, .orientation = 6, .from = IMAGE_L },
+	{ "turn by half", { { IMAGE_ORIENT } }, 1, true, .orientation = 3 },
 	{ "tensor", { { IMAGE_TO_TENSOR }, IMAGENET }, 2, true },
 };
 
@@ -110,7 +129,7 @@ static void fail(const struct image_error *e)
 struct input {
 	uint8_t *bytes;
 	size_t n;
-	struct image image;
+	struct image images[IMAGE_MODES]; /* its pixels, in the modes that things begin with */
 	void *tensor;
 };
 
@@ -160,11 +179,12 @@ static double once(const struct thing *t, struct input *in)
 	struct image_info info;
 	struct image_error e;
 	struct image out = { 0 };
+	const struct image *image = &in->images[t->from ? t->from : IMAGE_RGB];
 	double start = now_ms();
 
 	if (!t->n && !t->decoded)
 		return decode_once(in);
-	if (t->decoded ? image_reader_of(&in->image, 1, &reader, &e)
+	if (t->decoded ? image_reader_of(image, 1, &reader, &e)
 		       : image_open(in->bytes, in->n, NULL, &reader, &e))
 		fail(&e);
 	info = *image_reader_info(reader);
@@ -204,15 +224,43 @@ static void read_file(const char *path, struct input *in)
 	fclose(f);
 }
 
+/* The same picture in another mode; of P, grey. */
+static void make(struct input *in, enum image_mode mode)
+{
+	const struct image *from = &in->images[mode == IMAGE_P ? IMAGE_L : IMAGE_RGB];
+	struct image *to = &in->images[mode];
+	image_convert_fn *convert = image_convert(IMAGE_RGB, mode);
+	struct image_error e;
+
+	if (image_create(to, mode, from->width, from->height, &e))
+		fail(&e);
+	for (uint32_t y = 0; y < to->height; y++) {
+		const uint8_t *row = from->pixels + y * from->stride;
+
+		if (mode == IMAGE_P)
+			memcpy(to->pixels + y * to->stride, row, to->width);
+		else if (mode == IMAGE_I16)
+			memcpy(to->pixels + y * to->stride, row, (size_t)to->width * 2);
+		else
+			convert(to->pixels + y * to->stride, row, to->width, NULL);
+	}
+	for (unsigned i = 0; i < 256; i++)
+		memcpy(to->palette.rgba[i], (uint8_t[]){ (uint8_t)i, (uint8_t)~i, 7, 255 }, 4);
+}
+
 /* What the whole picture makes, at most. */
 static void decode(struct input *in)
 {
+	struct image *image = &in->images[IMAGE_RGB];
 	size_t bytes;
 	struct image_error e;
 
-	if (image_decode(in->bytes, in->n, NULL, &in->image, &e))
+	if (image_decode(in->bytes, in->n, NULL, image, &e))
 		fail(&e);
-	bytes = MAX((size_t)in->image.width * in->image.height, (size_t)SIDE * SIDE);
+	for (enum image_mode mode = IMAGE_L; mode < IMAGE_MODES; mode++)
+		if (mode != IMAGE_RGB && (mode <= IMAGE_I16 || image_convert(IMAGE_RGB, mode)))
+			make(in, mode);
+	bytes = MAX((size_t)image->width * image->height, (size_t)SIDE * SIDE);
 	in->tensor = aligned_alloc(IMAGE_ALIGN, ALIGN_UP(bytes * 3 * sizeof(float), IMAGE_ALIGN));
 }
 
@@ -262,6 +310,7 @@ int main(int argc, char **argv)
 	code = memory ? measure_memory(&in) : measure_time(&in, rounds);
 	free(in.bytes);
 	free(in.tensor);
-	image_free(&in.image);
+	for (enum image_mode mode = 0; mode < IMAGE_MODES; mode++)
+		image_free(&in.images[mode]);
 	return code;
 }
