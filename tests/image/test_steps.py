@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps on pixels beside Pillow and torchvision: the same bits."""
 
+import io
+
 import pytest
 from PIL import Image, ImageOps
 from torchvision import transforms
 
 from image.draw import picture, side
-from image.pillow import difference, pixels
+from image.pillow import difference, load, pixels
 from image.steps import FILTERS, MODES, step
 
 
@@ -129,3 +131,55 @@ def test_steps_in_any_order_equal_pillow(chain, cases):
             another, after = draw_step(rng, after)
             steps.append(another)
         check(chain.run(image, steps), after, (image.mode, image.size, steps))
+
+
+KEYS = {"P": [None, 3, bytes([255, 0, 255, 255]), bytes(range(0, 256, 32))], "1": [None, 0, 255],
+        "L": [None, 3, 0], "RGB": [None, (1, 0, 1), (0, 0, 0)], "I;16": [None, 3, 0]}
+
+
+def keyed(rng, mode):
+    """A PNG of few colours, of which one may be transparent, or, of a palette, several a little."""
+    n = 12 * 9 * {"RGB": 3, "I;16": 2}.get(mode, 1)
+    values = bytes(rng.randrange(2 if mode in ("RGB", "I;16") else 8) for _ in range(n))
+    image = Image.frombytes("L" if mode == "1" else mode, (12, 9), values)
+    if mode == "P":
+        image.putpalette(rng.randbytes(24))
+    key = rng.choice(KEYS[mode])
+    out = io.BytesIO()
+    (image.convert("1") if mode == "1" else image).save(
+        out, "PNG", **({} if key is None else {"transparency": key}))
+    return out.getvalue()
+
+
+def draw_keeping_step(rng, image):
+    """A step after which the transparent colour is known still."""
+    op = rng.choice(["pad", "center_crop", "crop", "flip_x", "convert", "resize"])
+    x, y, wide, high = (rng.randint(*r) for r in ((-2, 4), (-2, 4), (3, 14), (3, 14)))
+    if op == "pad":
+        border = [rng.choice([0, 0, 1, 3]) for _ in range(4)]
+        fill = rng.randint(0, 8)
+        return (step(op, *border, fill=[fill] * len(image.getbands())),
+                transforms.Pad(border, fill=fill)(image))
+    if op == "center_crop":
+        return step(op, wide, high), transforms.CenterCrop((high, wide))(image)
+    if op == "crop":
+        return step(op, x, y, wide, high), image.crop((x, y, x + wide, y + high))
+    if op == "convert":
+        mode = rng.choice(["L", "RGB"])
+        return step(op, mode), image.convert(mode)
+    if op == "resize":
+        return step(op, wide, high, filter="NEAREST"), image.resize((wide, high), 0)
+    return step(op), ImageOps.mirror(image)
+
+
+@pytest.mark.parametrize("mode", KEYS)
+def test_transparent_colours_are_kept(chain, cases, mode):
+    for rng in cases(3 * N):
+        data = keyed(rng, mode)
+        steps, after = [], load(data)
+        for _ in range(rng.randint(1, 4)):
+            another, after = draw_keeping_step(rng, after)
+            steps.append(another)
+        for to in ("RGBA", "RGB", "L"):
+            check(chain.run(data, [*steps, step("convert", to)]), after.convert(to),
+                  (mode, steps, to))
