@@ -221,6 +221,40 @@ CONVERT(cmyk_to_la)
 	}
 }
 
+/* ---- from floats, whose values are cut to bytes ---- */
+
+CONVERT(f_to_l)
+{
+	for (size_t i = 0; i < n; i++) {
+		float v;
+
+		memcpy(&v, from + 4 * i, sizeof(v));
+		to[i] = !(v > 0) ? 0 : v >= 255 ? 255 : (uint8_t)v;
+	}
+}
+
+static inline void by_grey(uint8_t *to, const uint8_t *from, size_t n, image_convert_fn *convert)
+{
+	uint8_t grey[BLOCK];
+
+	for (size_t at = 0; at < n; at += BLOCK) {
+		size_t some = MIN(n - at, BLOCK);
+
+		f_to_l(grey, from + at * 4, some, NULL);
+		convert(to + at * 4, grey, some, NULL);
+	}
+}
+
+CONVERT(f_to_rgb)
+{
+	by_grey(to, from, n, l_to_rgb);
+}
+
+CONVERT(f_to_cmyk)
+{
+	by_grey(to, from, n, l_to_cmyk);
+}
+
 /* ---- from a palette: what becomes of each colour is known before it comes ---- */
 
 CONVERT(p_to_l)
@@ -307,6 +341,13 @@ static image_convert_fn *const converters[IMAGE_MODES][IMAGE_MODES] = {
 			 [IMAGE_RGB] = cmyk_to_rgb,
 			 [IMAGE_RGBA] = cmyk_to_rgb,
 			 [IMAGE_CMYK] = copy_4 },
+	[IMAGE_LAB] = { [IMAGE_LAB] = copy_4 },
+	[IMAGE_F] = { [IMAGE_F] = copy_4,
+		      [IMAGE_L] = f_to_l,
+		      [IMAGE_LA] = f_to_rgb,
+		      [IMAGE_RGB] = f_to_rgb,
+		      [IMAGE_RGBA] = f_to_rgb,
+		      [IMAGE_CMYK] = f_to_cmyk },
 };
 
 image_convert_fn *image_convert(enum image_mode from, enum image_mode to)

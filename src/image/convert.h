@@ -13,7 +13,8 @@
 typedef void image_convert_fn(uint8_t *to, const uint8_t *from, size_t n,
 			      const struct image_palette *palette);
 
-/* To L, LA, RGB, RGBA or CMYK, from any mode; NULL for others. From a mode to itself it copies. */
+/* To L, LA, RGB, RGBA or CMYK, from any mode but LAB; NULL for others. From a mode to itself it
+ * copies. */
 image_convert_fn *image_convert(enum image_mode from, enum image_mode to);
 /* What is known of a picture's colours after it was converted. Of n numbers from a file (1, or 3 of
  * RGB) comes the transparent colour of a picture that is not P. */

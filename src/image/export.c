@@ -57,7 +57,7 @@ int sconce_image_hold(enum image_mode mode, uint32_t width, uint32_t height, con
 	struct image *image;
 	int r;
 
-	if (mode >= IMAGE_MODES || mode == IMAGE_P || !width || !height)
+	if (mode > IMAGE_CMYK || mode == IMAGE_P || !width || !height)
 		return image_fail(e, IMAGE_BAD, "there are no such pictures");
 	image = image_shared_create();
 	if (!image)

@@ -203,7 +203,7 @@ bool image_gpu_does(const struct image_gpu *g, const struct image_plan *p)
 	struct parts parts;
 
 	return __atomic_load_n(&g->failed, __ATOMIC_RELAXED) < 2 && p->result.tensor &&
-	       source->mode != IMAGE_I16 && p->result.bytes &&
+	       source->mode != IMAGE_I16 && source->mode <= IMAGE_CMYK && p->result.bytes &&
 	       stage_stride(source) * window_height(source) <= GPU_PIXELS_MAX &&
 	       parts_of(p, &parts);
 }

@@ -16,6 +16,7 @@ static const struct {
 	[IMAGE_P] = { "P", 1, 1 },       [IMAGE_I16] = { "I;16", 2, 1 },
 	[IMAGE_LA] = { "LA", 4, 2 },     [IMAGE_RGB] = { "RGB", 4, 3 },
 	[IMAGE_RGBA] = { "RGBA", 4, 4 }, [IMAGE_CMYK] = { "CMYK", 4, 4 },
+	[IMAGE_LAB] = { "LAB", 4, 3 },   [IMAGE_F] = { "F", 4, 1 },
 };
 
 const char *image_mode_name(enum image_mode mode)
@@ -74,14 +75,22 @@ int image_fail(struct image_error *e, int code, const char *fmt, ...)
 
 /* ---- dense channels ---- */
 
-size_t image_row(const struct image *image)
-{
-	return (size_t)image->width * (image->mode == IMAGE_I16 ? 2 : image_bands(image->mode));
-}
-
+/* Whose pixels are dense in memory, too. */
 static bool is_dense(enum image_mode mode)
 {
-	return image_pixel(mode) == image_bands(mode) || mode == IMAGE_I16;
+	return image_pixel(mode) == image_bands(mode) || mode == IMAGE_I16 || mode == IMAGE_F;
+}
+
+size_t image_row(const struct image *image)
+{
+	return (size_t)image->width *
+	       (is_dense(image->mode) ? image_pixel(image->mode) : image_bands(image->mode));
+}
+
+/* What is done to a channel on its way out of the picture and into it. */
+static uint8_t outside(enum image_mode mode, unsigned band)
+{
+	return mode == IMAGE_LAB && band ? IMAGE_LAB_SIGN : 0;
 }
 
 void image_get_row(const struct image *image, uint32_t y, uint8_t *to)
@@ -95,7 +104,8 @@ void image_get_row(const struct image *image, uint32_t y, uint8_t *to)
 	}
 	for (uint32_t x = 0; x < image->width; x++, from += pixel, to += bands)
 		for (unsigned b = 0; b < bands; b++)
-			to[b] = from[b + (image->mode == IMAGE_LA && b ? 2 : 0)];
+			to[b] = from[b + (image->mode == IMAGE_LA && b ? 2 : 0)] ^
+				outside(image->mode, b);
 }
 
 void image_put_row(struct image *image, uint32_t y, const uint8_t *from)
@@ -108,9 +118,11 @@ void image_put_row(struct image *image, uint32_t y, const uint8_t *from)
 		return;
 	}
 	for (uint32_t x = 0; x < image->width; x++, from += bands, to += pixel) {
+		bool grey = image->mode == IMAGE_LA;
+
 		to[0] = from[0];
-		to[1] = image->mode == IMAGE_LA ? from[0] : from[1];
-		to[2] = image->mode == IMAGE_LA ? from[0] : from[2];
-		to[3] = image->mode == IMAGE_LA ? from[1] : 255;
+		to[1] = grey ? from[0] : from[1] ^ outside(image->mode, 1);
+		to[2] = grey ? from[0] : from[2] ^ outside(image->mode, 2);
+		to[3] = grey ? from[1] : 255;
 	}
 }

@@ -10,6 +10,8 @@
  *     LA             4 bytes L L L A
  *     RGB            4 bytes R G B 255
  *     RGBA, CMYK     4 bytes
+ *     LAB            4 bytes, as RGB; a and b with 128 for nothing, which is 0 outside
+ *     F              a float, of any size
  *
  * An image has one owner and no lock; images and functions of this folder share no state, so
  * threads may work on different images at the same time.
@@ -27,7 +29,8 @@
 #define IMAGE_TOO_LARGE (-7)
 #define IMAGE_NO_MEMORY (-12)
 #define IMAGE_ERROR_MAX 256
-#define IMAGE_ALIGN 64 /* bytes: of the first row, and of the stride */
+#define IMAGE_LAB_SIGN 128 /* of a and b, the bit that is the other way round outside */
+#define IMAGE_ALIGN 64     /* bytes: of the first row, and of the stride */
 
 struct image_error {
 	char text[IMAGE_ERROR_MAX]; /* one sentence without a full stop */
@@ -42,6 +45,8 @@ enum image_mode {
 	IMAGE_RGB,
 	IMAGE_RGBA,
 	IMAGE_CMYK,
+	IMAGE_LAB, /* these two come from Pillow only */
+	IMAGE_F,
 	IMAGE_MODES
 };
 

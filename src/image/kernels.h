@@ -52,8 +52,8 @@ struct image_kernels {
 /* A machine has some of them: ask image_kernels_all(). */
 extern const struct image_kernels image_kernels_plain, image_kernels_avx2, image_kernels_avx512,
 	image_kernels_vnni, image_kernels_neon;
-/* Of pixels of 16 bits, in doubles; only across() and down(). */
-extern const struct image_kernels image_kernels_16;
+/* Of pixels of 16 bits and of floats, in doubles; only across() and down(). */
+extern const struct image_kernels image_kernels_16, image_kernels_f;
 
 /* Those of this machine that it can run, the best one first, the plain ones last; NULL ends them.
  */

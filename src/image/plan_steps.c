@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From steps to stages: sizes and modes, as Pillow and torchvision have them. */
 #include <math.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "image/plan.h"
@@ -56,8 +57,9 @@ static int convert(struct image_plan *p, const struct image_step *step, struct i
 	if (from == step->mode)
 		return 0;
 	if (!fn)
-		return image_fail(e, IMAGE_BAD, "a picture of mode %s cannot be converted to %s",
-				  image_mode_name(from), image_mode_name(step->mode));
+		return image_fail(e, IMAGE_BAD, "a picture of mode %s cannot be converted to %s%s",
+				  image_mode_name(from), image_mode_name(step->mode),
+				  from == IMAGE_LAB ? " here: convert it before other steps" : "");
 	orientation = take_turn(p);
 	s = add(p, &stage_convert, top(p)->width, top(p)->height);
 	s->mode = step->mode;
@@ -149,7 +151,7 @@ static int resize_to(struct image_plan *p, uint32_t width, uint32_t height,
 		return 0;
 	}
 	/* Doubles are added in one order only. */
-	orientation = mode == IMAGE_I16 ? 1 : take_turn(p);
+	orientation = mode == IMAGE_I16 || mode == IMAGE_F ? 1 : take_turn(p);
 	if (may_scale(p, filter)) {
 		bool turns = orientation_turns(orientation);
 
@@ -213,7 +215,7 @@ static void place(struct image_plan *p, int64_t dx, int64_t dy, uint32_t width, 
 	s = add(p, &stage_place, width, height);
 	s->place.dx = dx;
 	s->place.dy = dy;
-	if (s->mode == IMAGE_RGB)
+	if (s->mode == IMAGE_RGB || s->mode == IMAGE_LAB)
 		s->place.fill[3] = 255;
 }
 
@@ -248,8 +250,10 @@ static void set_fill(struct stage *s, const uint8_t fill[4])
 		s->place.fill[0] = fill[0] ? 255 : 0;
 	else if (s->mode == IMAGE_I16)
 		s->place.fill[1] = 0;
-	else if (s->mode == IMAGE_RGB)
+	else if (s->mode == IMAGE_RGB || s->mode == IMAGE_LAB)
 		s->place.fill[3] = 255;
+	else if (s->mode == IMAGE_F)
+		memcpy(s->place.fill, &(float){ fill[0] }, sizeof(float));
 	else if (s->mode == IMAGE_LA)
 		for (unsigned c = 1; c < 4; c++)
 			s->place.fill[c] = fill[c == 3];
@@ -310,6 +314,10 @@ static int to_bytes(struct image_plan *p, const struct image_step *step, struct 
 {
 	int rc = to_tensor(p, step, e);
 
+	if (!rc && top(p)->mode == IMAGE_F)
+		return image_fail(
+			e, IMAGE_BAD,
+			"a picture of floats (mode F) has no bytes: convert it to L first");
 	p->tensor.element = IMAGE_U8;
 	return rc;
 }
@@ -324,6 +332,9 @@ static int normalize(struct image_plan *p, const struct image_step *step, struct
 				  "%u means and deviations do not fit a picture of %u channel%s "
 				  "(mode %s): convert it first",
 				  n, bands, bands == 1 ? "" : "s", image_mode_name(top(p)->mode));
+	if (top(p)->mode == IMAGE_F && !p->tensor.scale.plain)
+		return image_fail(e, IMAGE_BAD,
+				  "a picture of floats (mode F) can be normalized only once");
 	for (unsigned b = 0; b < 4; b++) {
 		mean[b] = step->normalize.mean[n == 1 ? 0 : b];
 		std[b] = step->normalize.std[n == 1 ? 0 : b];

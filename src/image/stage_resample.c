@@ -21,6 +21,7 @@ static int weights_of(struct stage *s, uint32_t first, uint32_t end, struct imag
 {
 	struct image_axis *a = &s->pass.axis;
 	const struct image_kernels *kernels = s->mode == IMAGE_I16 ? &image_kernels_16
+					      : s->mode == IMAGE_F ? &image_kernels_f
 								   : image_kernels();
 
 	a->first = first;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "image/tensor.h"
 
+#include <string.h>
+
 #include "base/half.h"
 #include "base/util.h"
 
@@ -10,13 +12,17 @@ void tensor_init(struct tensor *t, enum image_mode mode)
 
 	*t = (struct tensor){ .element = IMAGE_F32, .once = true, .bands = image_bands(mode) };
 	t->pixel = image_pixel(mode);
+	t->deep = mode == IMAGE_F;
 	for (unsigned b = 0; b < 4; b++) {
 		t->at[b] = t->bands == 2 ? grey_and_alpha[b] : each[b];
+		t->sign[b] = mode == IMAGE_LAB && b ? IMAGE_LAB_SIGN : 0;
 		t->scale.std[b] = 1;
 		for (unsigned x = 0; x < 256; x++)
-			t->values[b][x] = (float)x / 255;
+			t->values[b][x] = (float)(x ^ t->sign[b]) / 255;
 	}
 	t->scale.plain = true;
+	if (mode == IMAGE_LAB)
+		t->once = false; /* which kernels do not compute */
 }
 
 void tensor_normalize(struct tensor *t, const float mean[4], const float std[4])
@@ -27,7 +33,7 @@ void tensor_normalize(struct tensor *t, const float mean[4], const float std[4])
 
 			t->values[b][x] = centred / std[b];
 		}
-	t->once = t->scale.plain;
+	t->once = t->once && t->scale.plain;
 	t->scale.plain = false;
 	for (unsigned b = 0; b < 4; b++) {
 		t->scale.mean[b] = mean[b];
@@ -66,10 +72,30 @@ static void halves(const struct tensor *t, const uint8_t *from, uint32_t n, unsi
 		*to = values[*from];
 }
 
-static void bytes(const struct tensor *t, const uint8_t *from, uint32_t n, uint8_t *to, size_t step)
+static void bytes(const struct tensor *t, const uint8_t *from, uint32_t n, unsigned band,
+		  uint8_t *to, size_t step)
 {
 	for (uint32_t x = 0; x < n; x++, from += t->pixel, to += step)
-		*to = *from;
+		*to = *from ^ t->sign[band];
+}
+
+/* Of floats, which have one channel. */
+static void deep(const struct tensor *t, const uint8_t *from, uint32_t n, uint8_t *to)
+{
+	size_t size = tensor_element_size(t);
+
+	for (uint32_t x = 0; x < n; x++, from += sizeof(float), to += size) {
+		float value;
+		uint16_t half;
+
+		memcpy(&value, from, sizeof(value));
+		if (!t->scale.plain) {
+			value = value - t->scale.mean[0];
+			value = value / t->scale.std[0];
+		}
+		half = half_from_float(value);
+		memcpy(to, t->element == IMAGE_F16 ? (void *)&half : &value, size);
+	}
 }
 
 void tensor_row(const struct tensor *t, const struct image_kernels *kernels, const uint8_t *from,
@@ -79,6 +105,10 @@ void tensor_row(const struct tensor *t, const struct image_kernels *kernels, con
 	size_t row = (size_t)y * width * step;
 	float *planes[4];
 
+	if (t->deep) {
+		deep(t, from, width, (uint8_t *)to + row * tensor_element_size(t));
+		return;
+	}
 	for (unsigned b = 0; b < t->bands; b++) {
 		size_t at = t->last ? row + b : row + b * plane;
 
@@ -86,7 +116,7 @@ void tensor_row(const struct tensor *t, const struct image_kernels *kernels, con
 		if (t->element == IMAGE_F16)
 			halves(t, from + t->at[b], width, b, (uint16_t *)to + at, step);
 		else if (t->element == IMAGE_U8)
-			bytes(t, from + t->at[b], width, (uint8_t *)to + at, step);
+			bytes(t, from + t->at[b], width, b, (uint8_t *)to + at, step);
 		else if (t->last || t->bands < 3 || !t->once)
 			floats(t, from + t->at[b], width, b, (float *)to + at, step);
 	}

@@ -12,15 +12,17 @@
 struct tensor {
 	enum image_element element;
 	bool last; /* channels last: HWC */
+	bool deep; /* of floats, which no table has: `scale` says it all */
 	bool once; /* at most one normalisation: `scale` says it */
 	struct image_scale scale;
 	unsigned pixel, bands;
-	uint8_t at[4];           /* of each channel, its byte in the pixel */
+	uint8_t at[4];           /* of each channel, its byte in the pixel … */
+	uint8_t sign[4];         /* … and what of it ToTensor sees the other way round */
 	float values[4][256];    /* as floats … */
 	uint16_t halves[4][256]; /* … and rounded to halves */
 };
 
-/* ToTensor of a mode, but I;16. */
+/* ToTensor of a mode, but I;16. Of F there is but one normalisation. */
 void tensor_init(struct tensor *t, enum image_mode mode);
 void tensor_normalize(struct tensor *t, const float mean[4], const float std[4]);
 void tensor_to_halves(struct tensor *t);

@@ -207,7 +207,7 @@ int image_weights_init(struct image_weights *ret, const struct image_axis *a,
 		       struct image_error *e)
 {
 	struct image_weights w = { .n = a->end - a->first, .kernels = kernels };
-	bool exact = kernels == &image_kernels_16;
+	bool exact = kernels == &image_kernels_16 || kernels == &image_kernels_f;
 	struct frame f = frame_of(a, filter);
 	_cleanup_(freep) double *row = NULL;
 

@@ -28,7 +28,7 @@ struct image_weights {
 	uint32_t *lo;    /* the first pixel, n of them, and 0 up to the next multiple of 4 */
 	uint32_t *count; /* pixels, at most `taps` */
 	int32_t *k;      /* taps * n; NULL where there is `exact` */
-	double *exact;   /* those of image_kernels_16 */
+	double *exact;   /* those of image_kernels_16 and _f */
 	uint8_t *packed; /* the same for `kernels`, packed_each bytes a result */
 	size_t packed_each;
 	const struct image_kernels *kernels; /* those that must be used with it */

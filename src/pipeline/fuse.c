@@ -287,13 +287,23 @@ static int chain_of_bytes(const struct step *s, const struct pipeline_run *run,
 	return r;
 }
 
+/* That the picture is converted to; before or after it is turned or mirrored is the same. */
+static unsigned wanted_mode(const struct image_chain *c)
+{
+	size_t i = 0;
+
+	while (i < c->n && (c->steps[i].op == IMAGE_ORIENT || c->steps[i].op == IMAGE_FLIP_X ||
+			    c->steps[i].op == IMAGE_FLIP_Y))
+		i++;
+	return i < c->n && c->steps[i].op == IMAGE_CONVERT ? c->steps[i].mode : IMAGE_MODES;
+}
+
 /* The bytes of a file; what image/ does not read, others may. */
 static int chain_of_file(const struct step *s, const struct step *first,
 			 const struct pipeline_run *run, struct slice bytes, struct value *out,
 			 struct sconce_error *e)
 {
-	const struct image_step *steps = s->chain.steps;
-	unsigned mode = s->chain.n && steps->op == IMAGE_CONVERT ? steps->mode : IMAGE_MODES;
+	unsigned mode = wanted_mode(&s->chain);
 	struct image_gpu *gpu = run->request->gpu;
 	struct image_error why = { "" };
 	struct image image = { 0 };

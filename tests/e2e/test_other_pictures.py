@@ -46,7 +46,7 @@ def grey(numbers):
 
 FILES = [saved(drawn(mode), form, **options) for mode, form, options in (
     ("L", "TIFF", {}), ("RGB", "TIFF", {"compression": "tiff_lzw"}), ("RGBA", "TIFF", {}),
-    ("CMYK", "TIFF", {"compression": "packbits"}), ("P", "TIFF", {}), ("LA", "TGA", {}),
+    ("LAB", "TIFF", {}), ("CMYK", "TIFF", {"compression": "packbits"}), ("P", "TIFF", {}), ("LA", "TGA", {}),
     ("RGB", "PPM", {}), ("P", "PCX", {}), ("RGB", "SGI", {}), ("RGBA", "DDS", {}),
     ("RGB", "JPEG2000", {}))]
 OTHERS = [saved(image, "TIFF") for image in (drawn("1"), drawn("LAB"), drawn("YCbCr"), grey("i4"),
@@ -89,6 +89,27 @@ def test_colours(tmp_path):
         rows(opened(data).convert("RGB")) for data in files]
 
 
+def test_floats(tmp_path):
+    """Of mode F: any numbers, which no step cuts to bytes unless it is asked to."""
+    steps = PIXELS.replace("- to_tensor: bytes", "- resize: 7\n  - to_tensor")
+    got, = answers(make(tmp_path / "m", steps), [saved(grey("f4"), "TIFF")])
+    small = numpy.asarray(grey("f4").resize((9, 7), Image.Resampling.BILINEAR))
+    assert numpy.array_equal(numpy.array(got, "f4"), small[None])
+    grey_steps = PIXELS.replace("- to_tensor", "- resize: 7\n  - convert: L\n  - to_tensor")
+    got, = answers(make(tmp_path / "l", grey_steps), [saved(grey("f4"), "TIFF")])
+    assert got == rows(Image.fromarray(small).convert("L"))
+
+
+def test_what_is_not_converted_later(tmp_path):
+    lab, floats = saved(drawn("LAB"), "TIFF"), saved(grey("f4"), "TIFF")
+    ran = run(make(tmp_path / "m", SMALL.replace("- to_tensor", "- convert: RGB\n  - to_tensor")),
+              [lab])
+    assert ("a picture of mode LAB cannot be converted to RGB here: convert it "
+            "before other steps\n") in ran.stderr
+    ran = run(make(tmp_path / "f", PIXELS), [floats])
+    assert "a picture of floats (mode F) has no bytes: convert it to L first\n" in ran.stderr
+
+
 def test_resized(tmp_path):
     files = [data for data in FILES if opened(data).mode != "P"]
     # 17 rows become 7, and 23 columns 7 * 23 // 17.
@@ -102,6 +123,12 @@ def test_turned(tmp_path):
     data = saved(drawn("RGB"), "JPEG2000", exif=exif), saved(drawn("RGB"), "AVIF", exif=exif)
     assert answers(make(tmp_path / "m", TURNED), data) == [
         rows(ImageOps.exif_transpose(opened(d)).convert("RGB")) for d in data]
+
+
+def test_turned_before_it_is_converted(tmp_path):
+    """What only Pillow converts, with a step before that changes no pixel."""
+    assert answers(make(tmp_path / "m", TURNED), OTHERS) == [
+        rows(opened(data).convert("RGB")) for data in OTHERS]
 
 
 def test_what_pillow_does_not_read_either(tmp_path):

@@ -35,7 +35,8 @@ def samples(random, width, height, channels, top=255):
     return numpy.rint(values).astype("u2" if top > 255 else "u1")
 
 
-BANDS = {"1": 1, "L": 1, "P": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
+BANDS = {"1": 1, "L": 1, "P": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "LAB": 3,
+         "F": 1}
 
 
 def picture(random, mode, width, height):
@@ -43,6 +44,8 @@ def picture(random, mode, width, height):
     values = samples(random, width, height, BANDS[mode], 65535 if mode == "I;16" else 255)
     if mode == "1":
         return Image.fromarray(values[:, :, 0]).convert("1", dither=Image.Dither.NONE)
+    if mode == "F":
+        values = values.astype("f4") * random.choice([1, 0.013, 1e9]) - random.choice([0, 99, 1e30])
     image = Image.frombytes(mode, (width, height), values.tobytes())
     if mode == "P":
         image.putpalette(random.randbytes(768))

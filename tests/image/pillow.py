@@ -25,6 +25,11 @@ def pixels(image):
     if image.mode == "1":
         image = image.convert("L")
     values = numpy.asarray(image)
+    if image.mode == "F":
+        return numpy.ascontiguousarray(values).view("u1").reshape(height, width, 4)
+    if image.mode == "LAB":
+        return numpy.dstack([values ^ numpy.array([0, 128, 128], "u1"),
+                             numpy.full((height, width), 255, "u1")])
     if image.mode in ("L", "P"):
         return values[:, :, None]
     if image.mode == "LA":

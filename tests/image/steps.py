@@ -6,7 +6,7 @@ import numpy
 from image.pillow import pixels
 from image.programs import BYTES, Program, Refused
 
-MODES = ["1", "L", "P", "I;16", "LA", "RGB", "RGBA", "CMYK"]
+MODES = ["1", "L", "P", "I;16", "LA", "RGB", "RGBA", "CMYK", "LAB", "F"]
 FILTERS = ["NEAREST", "BOX", "BILINEAR", "HAMMING", "BICUBIC", "LANCZOS"]
 OPS = ["convert", "orient", "resize", "resize_short", "crop", "center_crop", "pad", "flip_x",
        "flip_y", "to_tensor", "to_bytes", "normalize", "to_half", "to_hwc"]

@@ -100,14 +100,15 @@ def test_pixels_are_those_of_pillow(reader, mode, form, options):
 
 
 @pytest.mark.parametrize("mode", ["I", "F", "LAB", "YCbCr"])
-def test_modes_that_are_not_known_are_converted_where_that_is_wanted(reader, mode):
+def test_modes_that_others_do_not_convert_are_converted_where_that_is_wanted(reader, mode):
     data = saved(drawn(mode), "TIFF")
     theirs = Image.open(io.BytesIO(data))
     answer = reader.ask(data, pillow.MODES.index("RGB"))
     assert answer[:2] == (0, 5) and answer[-1] == theirs.convert("RGB").tobytes()
     answer = reader.ask(data)
-    if theirs.mode == "YCbCr":
-        assert answer[:2] == (0, 5) and answer[-1] == theirs.tobytes()
+    if mode in ("YCbCr", "LAB", "F"):
+        assert answer[:2] == (0, {"YCbCr": 5, "LAB": 8, "F": 9}[mode])
+        assert answer[-1] == theirs.tobytes()
     elif theirs.mode != "RGB":
         assert answer[0] == pillow.BAD and f"mode {theirs.mode} are not known" in str(answer[-1])
 

@@ -133,6 +133,14 @@ def test_steps_in_any_order_equal_pillow(chain, cases):
         check(chain.run(image, steps), after, (image.mode, image.size, steps))
 
 
+def test_floats_are_converted_as_pillow_does(chain, cases):
+    for rng in cases(N):
+        image, to = picture(rng, "F", side(rng), side(rng)), (side(rng), side(rng))
+        for mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+            check(chain.run(image, [step("resize", *to), step("convert", mode)]),
+                  image.resize(to, Image.Resampling.BILINEAR).convert(mode), (image.size, to, mode))
+
+
 KEYS = {"P": [None, 3, bytes([255, 0, 255, 255]), bytes(range(0, 256, 32))], "1": [None, 0, 255],
         "L": [None, 3, 0], "RGB": [None, (1, 0, 1), (0, 0, 0)], "I;16": [None, 3, 0]}
 

@@ -36,7 +36,7 @@ def test_sizes_of_torchvision(chain, cases):
         assert pixels.shape[:2] == expected.size[::-1], (image.size, to, most)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "LAB", "F"])
 def test_tensors_equal_torchvision(chain, cases, mode):
     for rng in cases(N):
         image = picture(rng, mode, side(rng), side(rng))
@@ -48,13 +48,19 @@ def test_tensors_equal_torchvision(chain, cases, mode):
         to_tensor, normalize = step("to_tensor"), step("normalize", mean, std)
         assert numpy.array_equal(chain.run(image, [to_tensor]), plain)
         assert numpy.array_equal(chain.run(image, [to_tensor, normalize]), expected)
-        assert numpy.array_equal(chain.run(image, [to_tensor, normalize, normalize]),
-                                 transforms.Normalize(mean, std)(expected))
+        if mode == "F":
+            with pytest.raises(Refused, match="can be normalized only once"):
+                chain.run(image, [to_tensor, normalize, normalize])
+            with pytest.raises(Refused, match="has no bytes"):
+                chain.run(image, [step("to_bytes")])
+        else:
+            assert numpy.array_equal(chain.run(image, [to_tensor, normalize, normalize]),
+                                     transforms.Normalize(mean, std)(expected))
         assert numpy.array_equal(chain.run(image, [to_tensor, normalize, step("to_half")]),
                                  expected.half())
         assert numpy.array_equal(chain.run(image, [to_tensor, normalize, step("to_hwc")]),
                                  expected.permute(1, 2, 0))
-        if mode != "1":
+        if mode not in ("1", "F"):
             assert numpy.array_equal(chain.run(image, [step("to_bytes")]),
                                      transforms.PILToTensor()(image))
 

@@ -18,7 +18,8 @@ REQUEST = struct.Struct("<IIQQ")    # seconds, mode that is wanted, most pixels,
 REPLY = struct.Struct("<8IQ")       # status, mode, size, orientation, flags, key, 0, bytes
 READY, BAD, MEMORY, LACKS = range(4)
 # As image/image.h numbers them.
-MODES = ("1", "L", "P", "I;16", "LA", "RGB", "RGBA", "CMYK")
+MODES = ("1", "L", "P", "I;16", "LA", "RGB", "RGBA", "CMYK", "LAB", "F")
+OWN = MODES[-2:]    # which Pillow converts better
 # The same bytes, of which nothing is known but how many channels there are.
 ALIKE = {"YCbCr": "RGB", "HSV": "RGB", "RGBX": "CMYK", "RGBa": "CMYK"}
 PALETTE, ALPHA, KEYED = 1, 2, 4
@@ -54,7 +55,7 @@ def key(picture):
 def reply(picture, wanted, turned):
     """[head, bytes …] of a picture."""
     mode = ALIKE.get(picture.mode, picture.mode)
-    if picture.mode not in MODES and wanted < len(MODES):
+    if (picture.mode not in MODES or picture.mode in OWN) and wanted < len(MODES):
         picture = picture.convert(MODES[wanted])
         mode = picture.mode
     if mode not in MODES:
