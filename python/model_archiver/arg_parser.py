@@ -16,13 +16,21 @@ _FILES = (
 )
 
 
+def _is_native():
+    """Then there is no handler."""
+    early = argparse.ArgumentParser(add_help=False)
+    early.add_argument("--runtime")
+    return early.parse_known_args()[0].runtime == RuntimeType.NATIVE.value
+
+
 class ArgParser:
     @staticmethod
     def export_model_args_parser():
         """The arguments of this process, as a ModelArchiverConfig."""
         parser = argparse.ArgumentParser(prog="torch-model-archiver")
         parser.add_argument("--model-name", required=True, help="the model's name")
-        parser.add_argument("--handler", required=True, help="file, module:function, or a name")
+        parser.add_argument("--handler", required=not _is_native(),
+                            help="file, module:function, or a name; none with --runtime native")
         parser.add_argument("-v", "--version", required=True, help="the model's version")
         for names, text in _FILES:
             parser.add_argument(*names, help=text)

@@ -11,7 +11,7 @@ from model_archiver.manifest_components.manifest import RuntimeType
 @dataclass
 class ModelArchiverConfig:
     model_name: str
-    handler: str
+    handler: Optional[str]      # None: of runtime native
     version: str
     serialized_file: Optional[str] = None
     model_file: Optional[str] = None

@@ -26,9 +26,29 @@ static bool collect_name_valid(const char *name)
 	return true;
 }
 
+static bool collect_is_native(const struct archive_spec *s)
+{
+	return s->runtime && strcmp(s->runtime, "native") == 0;
+}
+
+static int collect_check_native(const struct archive_spec *s, struct buf *notes)
+{
+	const char *wrong = NULL;
+
+	if (!collect_is_native(s))
+		return 0;
+	if (s->handler && *s->handler)
+		wrong = "an engine runs the model, and no handler: leave --handler out";
+	else if (!s->serialized_file || !*s->serialized_file)
+		wrong = "it needs --serialized-file, the model that an engine runs";
+	if (wrong)
+		buf_printf(notes, "ERROR - Runtime native: %s\n", wrong);
+	return wrong ? -EINVAL : 0;
+}
+
 int collect_check(const struct archive_spec *s, struct buf *notes)
 {
-	static const char *const runtimes[] = { "python", "python3", "LSP" };
+	static const char *const runtimes[] = { "python", "python3", "LSP", "native" };
 
 	if (!collect_name_valid(s->model_name)) {
 		buf_puts(notes, "ERROR - Model name contains special characters.\n"
@@ -38,8 +58,8 @@ int collect_check(const struct archive_spec *s, struct buf *notes)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(runtimes); i++)
 		if (strcmp(s->runtime ? s->runtime : "python", runtimes[i]) == 0)
-			return 0;
-	buf_printf(notes, "ERROR - Unknown runtime '%s'; allowed: python, python3, LSP\n",
+			return collect_check_native(s, notes);
+	buf_printf(notes, "ERROR - Unknown runtime '%s'; allowed: python, python3, LSP, native\n",
 		   s->runtime);
 	return -EINVAL;
 }
@@ -278,7 +298,7 @@ int collect_files(const struct archive_spec *s, struct collection *ret, struct b
 
 	if (!r)
 		r = collect_file(ret, s->serialized_file, notes);
-	if (!r)
+	if (!r && !collect_is_native(s))
 		r = collect_handler(ret, s, notes);
 	if (!r && s->extra_files)
 		r = collect_extra(ret, s->extra_files, notes);

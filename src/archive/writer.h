@@ -13,7 +13,8 @@
 #include "base/buf.h"
 
 struct archive_spec {
-	const char *model_name, *version, *handler; /* all three are needed */
+	/* All three are needed; of runtime native there is no handler, but a serialized file. */
+	const char *model_name, *version, *handler;
 	/* NULL or "": none, or TorchServe's default */
 	const char *serialized_file, *model_file, *extra_files, *runtime, *export_path, *format;
 	const char *requirements_file, *config_file;

@@ -14,6 +14,14 @@
 
 #define AT(field) offsetof(struct archive_spec, field)
 
+/* What an engine runs has no handler. */
+static bool is_native(const void *spec)
+{
+	const char *runtime = ((const struct archive_spec *)spec)->runtime;
+
+	return runtime && strcmp(runtime, "native") == 0;
+}
+
 static const struct option rows[] = {
 	{ "--model-name", NULL, OPTION_TEXT, AT(model_name), "NAME",
 	  "the model's name, and the archive's: NAME.mar", .required = true },
@@ -23,12 +31,12 @@ static const struct option rows[] = {
 	  "Python file with the model's class, for models that are not scripted" },
 	{ "--handler", NULL, OPTION_TEXT, AT(handler), "HANDLER",
 	  "handler: file.py, file.py:function, module:function, or the name of one that the "
-	  "server has (image_classifier, text_classifier, ...)",
-	  .required = true },
+	  "server has (image_classifier, text_classifier, ...); none with --runtime native",
+	  .required = true, .waived = is_native },
 	{ "--extra-files", NULL, OPTION_TEXT, AT(extra_files), "FILES",
 	  "further files, separated by commas: files, patterns, and folders for what is in them" },
-	{ "--runtime", NULL, OPTION_TEXT, AT(runtime), "python|python3|LSP",
-	  "what runs the handler (default: python)" },
+	{ "--runtime", NULL, OPTION_TEXT, AT(runtime), "python|python3|LSP|native",
+	  "what runs the handler (default: python); native: an engine runs the serialized file" },
 	{ "--export-path", NULL, OPTION_TEXT, AT(export_path), "DIR",
 	  "folder for the archive (default: the current one)" },
 	{ "--archive-format", NULL, OPTION_TEXT, AT(format), "tgz|no-archive|zip-store|default",

@@ -293,11 +293,14 @@ static int parse_missing(const struct parse *p)
 	_cleanup_(buf_finish) struct buf names = BUF_INIT(4096);
 
 	for (size_t i = 0; i < p->o->n; i++) {
-		if (!p->o->rows[i].required || (p->seen & UINT64_C(1) << i))
+		const struct option *k = &p->o->rows[i];
+
+		if (!k->required || (p->seen & UINT64_C(1) << i) ||
+		    (k->waived && k->waived(p->fields)))
 			continue;
 		if (names.n)
 			buf_puts(&names, ", ");
-		option_put_names(&names, &p->o->rows[i]);
+		option_put_names(&names, k);
 	}
 	return names.n ? options_error(p->o, "the following arguments are required: %s",
 				       buf_cstr(&names))

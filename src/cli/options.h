@@ -34,6 +34,7 @@ struct option {
 	const char *value;
 	const char *help;
 	bool required;
+	bool (*waived)(const void *fields); /* then it is not required; NULL: never */
 	unsigned alone; /* of those with one number (not 0) only one may be given */
 };
 

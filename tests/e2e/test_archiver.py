@@ -150,6 +150,21 @@ def test_native_handlers(bench):
     assert bench.names("n.mar") == []
 
 
+def test_models_that_an_engine_runs(bench):
+    """They have no handler, and cannot do without their file."""
+    native = "--model-name", "m", "--version", "1", "--runtime", "native"
+    model = "--serialized-file", "weights.pt"
+    assert bench.run(*native, *model, "--extra-files", "extra/index.json")[::2] == (0, "")
+    assert bench.names() == ["index.json", "weights.pt"]
+    assert bench.manifest()["runtime"] == "native"
+    assert bench.manifest()["model"] == {"modelName": "m", "serializedFile": "weights.pt",
+                                         "modelVersion": "1"}
+    assert bench.run(*native, "-f")[::2] == (
+        1, "ERROR - Runtime native: it needs --serialized-file, the model that an engine runs\n")
+    assert bench.run(*native, *model, "-f", "--handler", "h.py")[::2] == (
+        1, "ERROR - Runtime native: an engine runs the model, and no handler: leave --handler out\n")
+
+
 @pytest.mark.parametrize("extra,names", [
     ("extra/index.json", ["index.json"]),
     ("extra/index.json, net.py,", ["index.json", "net.py"]),
@@ -214,7 +229,7 @@ def test_flags_as_argparse_takes_them(bench):
     (["--model", "m"],
      "ambiguous option: --model could match --model-name, --model-file"),
     ([*REQUIRED, "--runtime", "java"], "argument --runtime: invalid choice: 'java' "
-     "(choose from 'python', 'python3', 'LSP')"),
+     "(choose from 'python', 'python3', 'LSP', 'native')"),
     ([*REQUIRED, "--archive-format", "rar"], "argument --archive-format: invalid choice: 'rar' "
      "(choose from 'tgz', 'no-archive', 'zip-store', 'default')"),
     ([*REQUIRED, "--force=yes"], "argument -f/--force: ignored explicit argument 'yes'"),

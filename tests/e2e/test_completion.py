@@ -79,7 +79,8 @@ def test_values(complete):
     if complete.shell == "bash":
         # There a '=' is a word of its own.
         assert complete("torch-model-archiver", "--runtime", "=", "L") == ["LSP"]
-        assert complete("torch-model-archiver", "--runtime", "=") == ["python", "python3", "LSP"]
+        assert complete("torch-model-archiver", "--runtime", "=") == ["python", "python3", "LSP",
+                                                                        "native"]
 
 
 def test_files(complete):

@@ -44,6 +44,20 @@ def word(text):
     return text.ljust(8).encode()
 
 
+def test_what_the_archiver_packs(serve, tmp_path):
+    """Once as it is, and once with the package that scripts import."""
+    (tmp_path / "m.echo").write_text("good")
+    for name, command in (("one", [BIN / "sconce", "archive"]),
+                          ("two", [BIN / "torch-model-archiver"])):
+        subprocess.run([*command, "--model-name", name, "--version", "1.0", "--runtime", "native",
+                        "--serialized-file", tmp_path / "m.echo", "--export-path", tmp_path],
+                       check=True)
+    server = serve(store=tmp_path, load_models="one.mar,two.mar", environment=HOSTILE)
+    for name in ("one", "two"):
+        assert describe(server, name)["workers"][0]["status"] == "READY"
+        assert ask(server, name, "[1, 2]").json() == [1, 2]
+
+
 def describe(server, model):
     return server.describe(model)[0]
 

@@ -12,6 +12,7 @@ class RuntimeType(enum.Enum):
     PYTHON = "python"
     PYTHON3 = "python3"
     LSP = "LSP"
+    NATIVE = "native"       # an engine runs the serialized file; there is no handler
 
 
 class Manifest:
