@@ -69,7 +69,7 @@ bench: build ## measure beside TorchServe (ROUNDS=5 ONLY=noop1,ping SERVERS=scon
 	@.venv-demo/bin/python bench/run.py $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--server $(SERVERS))
 
-bench-image: build ## measure pictures beside Pillow, torchvision and OpenCV (FILE=photo.jpg ROUNDS=31)
+bench-image: build ## measure pictures beside Pillow, Pillow-SIMD, torchvision and OpenCV (FILE=photo.jpg ROUNDS=31)
 	@tools/setup.sh bench-image
 	@ninja -C build bench/image/image_bench >/dev/null
 	@.venv-image/bin/python bench/image/compare.py $(if $(ROUNDS),--rounds $(ROUNDS)) \

@@ -186,6 +186,21 @@ optimize() {
 	echo "import torchvision_ops" >>"$(packages_folder .venv-optimize)/others.pth"
 }
 
+# Pillow-SIMD is built for this processor, and has Pillow's name, so it has a place of its own. What
+# was tried is not tried again: there are processors and Pythons that it does not build for, and then
+# the comparison says so.
+pillow_simd() {
+	local folder=.venv-simd wanted=pillow-simd==12.1.1.post0 flags=
+	[ "$(cat "$folder/tried" 2>/dev/null)" != $wanted ] || return 0
+	[ "$(uname -m)" != x86_64 ] || flags=-mavx2
+	say "building $wanted"
+	quiet "$PYTHON" -m venv --clear "$folder" ||
+		fail "cannot make the environment $folder with $PYTHON (see $LOG)"
+	CC="${CC:-cc} $flags" quiet "$folder/bin/python" -m pip install --no-deps \
+		--no-binary :all: $wanted || say "$wanted is not installable here (see $LOG)"
+	echo $wanted >"$folder/tried"
+}
+
 # What pictures are compared with. OpenCV's numpy is the demonstration's.
 image() {
 	environment .venv-demo tools/requirements-demo.txt
@@ -312,6 +327,7 @@ main() {
 	bench-image)
 		setup_build
 		image
+		pillow_simd
 		;;
 	fuzz) setup_build $TEST $FUZZ ;;
 	deb) setup_build $DEPLOY_DEB ;;

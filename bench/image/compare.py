@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""src/image beside Pillow, torchvision and OpenCV, on one core, from one photograph.
+"""src/image beside Pillow, Pillow-SIMD, torchvision and OpenCV, on one core, from one photograph.
 
 `make bench-image` runs it. Milliseconds of processor time, medians of rounds in turns. torchvision
 resizes tensors, and OpenCV its images, to other numbers than Pillow: their columns are of what is
@@ -9,6 +9,7 @@ near, not of the same.
 
 import argparse
 import io
+import json
 import os
 import statistics
 import subprocess
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SIMD = ROOT / ".venv-simd/bin/python"
 PROGRAM = ROOT / "build/bench/image/image_bench"
 KINDS = ["plain", "avx2", "avx512", "vnni", "neon"]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -36,9 +38,9 @@ def ours(file, rounds):
     return ret
 
 
-def pillow_things(data):
+def pixel_things(data):
+    """What Pillow alone does; Pillow-SIMD, too."""
     from PIL import Image
-    from torchvision import transforms
 
     def decode():
         image = Image.open(io.BytesIO(data))
@@ -46,11 +48,8 @@ def pillow_things(data):
         return image
 
     image = decode()
-    small = transforms.Resize(256)(image).size
-    prepare = transforms.Compose([
-        transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(),
-        transforms.Normalize(MEAN, STD)])
-    whole = transforms.Compose(prepare.transforms[2:])
+    short = min(image.size)
+    small = image.width * 256 // short, image.height * 256 // short
     left = (image.width - 224) // 2, (image.height - 224) // 2
     things = {filter: lambda filter=filter: image.resize(small, Image.Resampling[filter.upper()])
               for filter in ("bilinear", "bicubic", "lanczos", "nearest")}
@@ -61,17 +60,28 @@ def pillow_things(data):
               **{mode: image.convert(mode) for mode in ("L", "LA", "RGBA", "CMYK")}}
     for pair in CONVERSIONS:
         things[pair] = lambda pair=pair: others[pair.split()[0]].convert(pair.split()[2])
-    return {**things, "decode": decode,
-            "decode, classify": lambda: prepare(decode()), "classify": lambda: prepare(image),
-            "grey": lambda: image.convert("L"),
+    return {**things, "decode": decode, "grey": lambda: image.convert("L"),
             "grey, bilinear": lambda: image.convert("L").resize(small, Image.Resampling.BILINEAR),
             "crop": lambda: image.crop((*left, left[0] + 224, left[1] + 224)),
             "flip": lambda: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
             "upside down": lambda: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
             "turn": lambda: image.transpose(Image.Transpose.ROTATE_270),
             "turn, grey": lambda: others["L"].transpose(Image.Transpose.ROTATE_270),
-            "turn by half": lambda: image.transpose(Image.Transpose.ROTATE_180),
-            "tensor": lambda: whole(image)}
+            "turn by half": lambda: image.transpose(Image.Transpose.ROTATE_180)}
+
+
+def pillow_things(data):
+    from torchvision import transforms
+
+    things = pixel_things(data)
+    decode = things["decode"]
+    image = decode()
+    prepare = transforms.Compose([
+        transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(),
+        transforms.Normalize(MEAN, STD)])
+    whole = transforms.Compose(prepare.transforms[2:])
+    return {**things, "decode, classify": lambda: prepare(decode()),
+            "classify": lambda: prepare(image), "tensor": lambda: whole(image)}
 
 
 def torchvision_things(data):
@@ -143,6 +153,17 @@ def theirs(make, data, rounds):
         return {}
 
 
+def simd(file, rounds):
+    """Pillow-SIMD, which has Pillow's name and so a Python of its own; nothing where it does not
+    build."""
+    run = subprocess.run([SIMD, __file__, "--simd", file, "--rounds", str(rounds)],
+                         capture_output=True, text=True) if SIMD.exists() else None
+    if not run or run.returncode:
+        print("compare: Pillow-SIMD is not installable here", file=sys.stderr)
+        return {}
+    return json.loads(run.stdout)
+
+
 # What a handler does; what it imports is there before, in a zygote.
 NAIVE = """
 import re, sys
@@ -183,8 +204,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", metavar="FILE", help="photographs, JPEG")
     parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--simd", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if chosen.simd:
+        print(json.dumps(measure(pixel_things(Path(chosen.files[0]).read_bytes()), chosen.rounds)))
+        return
     try:
         import torch
         torch.set_num_threads(1)
@@ -194,6 +219,7 @@ def main():
         data = Path(file).read_bytes()
         columns = ours(file, chosen.rounds)
         columns.update({"Pillow": theirs(pillow_things, data, chosen.rounds),
+                        "Pillow-SIMD": simd(file, chosen.rounds),
                         "torchvision": theirs(torchvision_things, data, chosen.rounds),
                         "OpenCV": theirs(opencv_things, data, chosen.rounds)})
         print(f"\n{Path(file).name}\n\n{table(columns)}")
