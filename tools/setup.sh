@@ -187,8 +187,8 @@ optimize() {
 }
 
 # Pillow-SIMD is built for this processor, and has Pillow's name, so it has a place of its own. What
-# was tried is not tried again: there are processors and Pythons that it does not build for, and then
-# the comparison says so.
+# was tried is not tried again: for some processors and Pythons it does not build, and then the
+# comparison says so.
 pillow_simd() {
 	local folder=.venv-simd wanted=pillow-simd==12.1.1.post0 flags=
 	[ "$(cat "$folder/tried" 2>/dev/null)" != $wanted ] || return 0

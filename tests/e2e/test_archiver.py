@@ -162,7 +162,8 @@ def test_models_that_an_engine_runs(bench):
     assert bench.run(*native, "-f")[::2] == (
         1, "ERROR - Runtime native: it needs --serialized-file, the model that an engine runs\n")
     assert bench.run(*native, *model, "-f", "--handler", "h.py")[::2] == (
-        1, "ERROR - Runtime native: an engine runs the model, and no handler: leave --handler out\n")
+        1, "ERROR - Runtime native: an engine runs the model, and no handler: "
+        "leave --handler out\n")
 
 
 @pytest.mark.parametrize("extra,names", [

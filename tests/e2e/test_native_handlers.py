@@ -200,7 +200,8 @@ def test_pictures_that_only_pillow_reads(server, assets):  # noqa: F811
         ("RGB", "TIFF", {}), ("RGB", "TIFF", {"compression": "tiff_lzw"}),
         ("RGB", "TIFF", {"compression": "jpeg"}), ("CMYK", "TIFF", {}), ("YCbCr", "TIFF", {}),
         ("L", "TIFF", {}), ("P", "TIFF", {}), ("RGBA", "TIFF", {}), ("1", "TIFF", {}),
-        ("I", "TIFF", {}), ("F", "TIFF", {}), ("LAB", "TIFF", {}), ("RGB", "PPM", {}), ("RGB", "TGA", {}),
+        ("I", "TIFF", {}), ("F", "TIFF", {}), ("LAB", "TIFF", {}),
+        ("RGB", "PPM", {}), ("RGB", "TGA", {}),
         ("RGB", "PCX", {}), ("RGB", "SGI", {}), ("RGB", "DDS", {}), ("RGB", "JPEG2000", {}),
         ("RGB", "AVIF", {}))]
     icon = io.BytesIO()

@@ -46,7 +46,8 @@ def grey(numbers):
 
 FILES = [saved(drawn(mode), form, **options) for mode, form, options in (
     ("L", "TIFF", {}), ("RGB", "TIFF", {"compression": "tiff_lzw"}), ("RGBA", "TIFF", {}),
-    ("LAB", "TIFF", {}), ("CMYK", "TIFF", {"compression": "packbits"}), ("P", "TIFF", {}), ("LA", "TGA", {}),
+    ("LAB", "TIFF", {}), ("CMYK", "TIFF", {"compression": "packbits"}), ("P", "TIFF", {}),
+    ("LA", "TGA", {}),
     ("RGB", "PPM", {}), ("P", "PCX", {}), ("RGB", "SGI", {}), ("RGBA", "DDS", {}),
     ("RGB", "JPEG2000", {}))]
 OTHERS = [saved(image, "TIFF") for image in (drawn("1"), drawn("LAB"), drawn("YCbCr"), grey("i4"),
