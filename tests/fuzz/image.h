@@ -16,7 +16,8 @@ static const struct image_limits fuzz_limits = { .pixels = 1 << 18, .memory = 8 
 
 static inline void fuzz_convert(const struct image *image)
 {
-	static const enum image_mode modes[] = { IMAGE_L, IMAGE_RGB, IMAGE_RGBA };
+	static const enum image_mode modes[] = { IMAGE_L, IMAGE_LA, IMAGE_RGB, IMAGE_RGBA,
+						 IMAGE_CMYK };
 	uint8_t *row = malloc((size_t)image->width * 4);
 
 	assert(row);
