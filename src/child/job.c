@@ -320,7 +320,7 @@ static struct job *job_create(struct jobs *js, const struct job_spec *spec)
 	j->log = spec->log ? mem_strdup(spec->log) : NULL;
 	j->limit_ms = spec->limit_ms;
 	j->stall_ms = spec->stall_ms;
-	j->progress = spec->progress ? MAX(progress_create(), -1) : -1;
+	j->progress = spec->progress ? progress_create() : -1; /* less than 0: it tells nothing */
 	list_init(&j->link);
 	buf_init(&j->collected, JOB_OUTPUT_MAX);
 	return j;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -73,6 +74,29 @@ static void what_is_printed_is_collected(void **state)
 	wait_for(s);
 	assert_string_equal(s->output, "done\n");
 	assert_int_equal(s->end.status, 3 << 8);
+}
+
+static unsigned open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void nothing_stays_open(void **state)
+{
+	unsigned before = open_files();
+	struct seen *s;
+
+	(void)state;
+	s = start(JOB_UNPACK, "exit 0");
+	wait_for(s);
+	assert_int_equal(open_files(), before);
 }
 
 static void a_kind_that_is_stuck_holds_up_no_other(void **state)
@@ -279,6 +303,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_printed_is_collected),
+		TEST(nothing_stays_open),
 		TEST(a_kind_that_is_stuck_holds_up_no_other),
 		TEST(a_place_that_becomes_free_is_taken),
 		TEST(what_cannot_be_started_is_told_later),
