@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/file.h"
@@ -126,12 +128,60 @@ static void a_long_turn_is_told_with_the_name_of_its_callback(void **state)
 	assert_int_equal(file_remove_tree(dir), 0);
 }
 
+static uint64_t later_ns;
+
+static uint64_t test_later_ns(void)
+{
+	return later_ns;
+}
+
+/* A turn of 100 ms, 80 of which the kernel says that the thread has waited for a CPU. */
+static void wait_long(uv_timer_t *h)
+{
+	static const char said[] = "0 80000000 1\n";
+	const struct turn *t = h->loop->data;
+
+	TURN(h);
+	later_ns += 100 * NS_PER_MS;
+	assert_int_equal(pwrite(t->schedstat, said, sizeof(said), 0), sizeof(said));
+}
+
+static void what_was_waited_for_a_cpu_is_nobodys_fault(void **state)
+{
+	static const struct clock_source source = { .now_ns = test_later_ns,
+						    .wall_ns = test_later_ns };
+	struct seen seen = { 0 };
+	uv_timer_t timer;
+	uv_loop_t loop;
+	struct turn t;
+
+	(void)state;
+	later_ns = NS_PER_S;
+	clock_source = &source;
+	uv_loop_init(&loop);
+	turn_init(&t, &loop, 50 * NS_PER_MS, seen_turn, &seen);
+	close(t.schedstat);
+	t.schedstat = memfd_create("schedstat", MFD_CLOEXEC);
+	t.waited_ns = 0;
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, wait_long, 0, 0);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(seen.longest_ns, 100 * NS_PER_MS);
+	assert_int_equal(t.warned_ns, 0);
+	uv_close((uv_handle_t *)&timer, NULL);
+	turn_finish(&t);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	clock_source = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(time_goes_to_the_callback_that_took_it),
 		cmocka_unit_test(a_callback_has_one_time),
 		cmocka_unit_test(a_long_turn_is_told_with_the_name_of_its_callback),
+		cmocka_unit_test(what_was_waited_for_a_cpu_is_nobodys_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,9 +78,10 @@ static double turn_ms(uint64_t ns)
 
 static void turn_judge(struct turn *t, uint64_t took_ns, uint64_t now_ns)
 {
-	uint64_t waited_ns = MIN(turn_look(t, now_ns), took_ns);
+	uint64_t waited_ns = turn_look(t, now_ns);
 	char more[64] = "";
 
+	waited_ns = MIN(waited_ns, took_ns);
 	if (took_ns - waited_ns < t->warn_ns)
 		return;
 	if (t->warned_ns && now_ns - t->warned_ns < TURN_WARN_NS) {
