@@ -86,7 +86,7 @@ static void version_fall_back(struct version *v, const char *message)
 }
 
 /* An engine that has been asked for more instances has made some of them, and makes no more: who
- * waits for them would wait for ever. */
+ * waits for them would wait for ever. Its next process is not to fail for those either. */
 static void version_check_instances(struct version *v, const struct worker *w)
 {
 	yyjson_val *facts = yyjson_doc_get_root(w->facts);
@@ -98,6 +98,7 @@ static void version_check_instances(struct version *v, const struct worker *w)
 		return;
 	snprintf(text, sizeof(text), "Its engine has %u instances and makes no more", w->credits);
 	log_warn("Model %s version %s: %s", v->model_name, v->name, text);
+	v->instances = w->credits;
 	version_settle(v, &(struct version_outcome){ VERSION_WORKER_FAILED, 500, text });
 }
 

@@ -243,6 +243,19 @@ def test_nobody_waits_for_instances_that_there_cannot_be(serve, tmp_path, engine
     assert reply.status_code == 200
 
 
+def test_one_that_could_not_have_more_instances_comes_back_from_a_crash(serve, tmp_path):
+    make_model(tmp_path, "hostile", "hostile")
+    server = serve(store=tmp_path, environment=HOSTILE)
+    reply = server.manage("PUT", "/models/hostile?min_worker=9&synchronous=true")
+    assert reply.status_code == 500
+    assert ask(server, "hostile", word("good"), RAW).status_code == 200
+    before = pid(server, "hostile")
+    assert ask(server, "hostile", word("crash"), RAW).status_code == 500
+    eventually(lambda: pid(server, "hostile") not in (0, before))
+    assert ask(server, "hostile", word("good"), RAW).status_code == 200
+    assert len(describe(server, "hostile")["workers"]) == 6
+
+
 def test_nothing_is_lost_when_it_is_killed(serve, tmp_path):
     make_model(tmp_path, "echo", config="minWorkers: 2\nmaxWorkers: 2\n")
     server = serve(store=tmp_path)
