@@ -53,7 +53,8 @@ struct version {
 	bool native_tried; /* as far as it loads; else its handler does */
 	enum pipeline_source pipeline;
 	char *path_reason;  /* why its handler serves it, where an engine might; NULL */
-	unsigned instances; /* native: that this one should have */
+	unsigned instances; /* native: that this one should have … */
+	unsigned instances_made; /* … and had when it was asked last; 0: it has not loaded yet */
 	unsigned batch_size;
 	uint64_t max_batch_delay_ms, latency_goal_ms; /* goal: 0: there is none */
 	uint64_t response_timeout_s, startup_timeout_s, max_retry_timeout_s, client_timeout_ms;

@@ -86,7 +86,7 @@ static void version_fall_back(struct version *v, const char *message)
 }
 
 /* An engine that has been asked for more instances has made some of them, and makes no more: who
- * waits for them would wait for ever. Its next process is not to fail for those either. */
+ * waits for them would wait for ever. */
 static void version_check_instances(struct version *v, const struct worker *w)
 {
 	yyjson_val *facts = yyjson_doc_get_root(w->facts);
@@ -98,7 +98,7 @@ static void version_check_instances(struct version *v, const struct worker *w)
 		return;
 	snprintf(text, sizeof(text), "Its engine has %u instances and makes no more", w->credits);
 	log_warn("Model %s version %s: %s", v->model_name, v->name, text);
-	v->instances = w->credits;
+	v->instances = w->credits; /* its next process does not fail for those it cannot have */
 	version_settle(v, &(struct version_outcome){ VERSION_WORKER_FAILED, 500, text });
 }
 
@@ -111,6 +111,9 @@ static void version_worker_loaded(void *owner, struct worker *w, int code, const
 		return;
 	}
 	if (message) {
+		/* It may have ended while it was asked for more than there can be. */
+		if (v->instances_made)
+			v->instances = MIN(v->instances, v->instances_made);
 		metric_add(v->metrics.start_failures, 1);
 		version_fails(v, w, message);
 		version_settle(
@@ -120,6 +123,7 @@ static void version_worker_loaded(void *owner, struct worker *w, int code, const
 	free(TAKE(v->failure));
 	v->native_tried = false; /* from now on it stays on its path */
 	v->load_ns = w->ready_ns - w->began_ns;
+	v->instances_made = v->native ? w->credits : 0;
 	if (v->state == VERSION_LOADING)
 		v->state = VERSION_READY;
 	version_check_instances(v, w);

@@ -256,6 +256,18 @@ def test_one_that_could_not_have_more_instances_comes_back_from_a_crash(serve, t
     assert len(describe(server, "hostile")["workers"]) == 6
 
 
+def test_one_that_had_fewer_instances_is_there_with_those(serve, tmp_path):
+    make_model(tmp_path, "hostile", "hostile")
+    server = serve(store=tmp_path, environment=HOSTILE)
+    for n, status in ((5, 200), (0, 200), (9, 500)):
+        reply = server.manage("PUT", f"/models/hostile?min_worker={n}&max_worker={n}"
+                                     "&synchronous=true")
+        assert reply.status_code == status
+    assert "six instances are enough" in reply.json()["message"]
+    eventually(lambda: ask(server, "hostile", word("good"), RAW).status_code == 200)
+    assert len(describe(server, "hostile")["workers"]) == 5
+
+
 def test_nothing_is_lost_when_it_is_killed(serve, tmp_path):
     make_model(tmp_path, "echo", config="minWorkers: 2\nmaxWorkers: 2\n")
     server = serve(store=tmp_path)
