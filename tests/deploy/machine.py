@@ -50,6 +50,7 @@ class Machine:
                 ["unshare", *NAMESPACES, "bash", str(HERE / "boot.sh"), str(self.root)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True, env={**os.environ, "TMPDIR": str(self.log.parent)})
+        eventually(self.init, lambda: self.log.read_text(errors="replace"), timeout=60)
         eventually(lambda: self.ask("systemctl", "is-system-running") in ("running", "degraded"),
                    lambda: self.log.read_text(errors="replace"), timeout=60)
 
