@@ -66,6 +66,7 @@ static const struct {
 	FIELD(FIELD_TEXT, torchrun_endpoint),
 	FIELD(FIELD_TEXT, parallel_type),
 	FIELD(FIELD_BOOL, has_config),
+	FIELD(FIELD_TEXT, doubts),
 };
 
 void manifest_write_json(const struct manifest *m, struct buf *out)

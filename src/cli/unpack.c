@@ -83,19 +83,6 @@ static void unpack_confine(const struct archive_limits *limits)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-/* The server's standard error is ours. */
-static void unpack_doubts(const struct manifest *m)
-{
-	struct slice rest = m->doubts;
-
-	while (rest.n) {
-		struct slice line = slice_cut(&rest, '\n');
-
-		fprintf(stderr, "%.*s %.*s: %.*s\n", SLICE_ARG(m->model_name),
-			SLICE_ARG(m->model_version), SLICE_ARG(line));
-	}
-}
-
 int unpack_main(int argc, char **argv)
 {
 	struct unpack_arguments a = {
@@ -124,7 +111,6 @@ int unpack_main(int argc, char **argv)
 		buf_puts(&out, ",\"manifest\":");
 		manifest_write_json(&m, &out);
 		buf_puts(&out, "}\n");
-		unpack_doubts(&m);
 	}
 	assert(!buf_overflowed(&out));
 	fwrite(out.p, 1, out.n, stdout);

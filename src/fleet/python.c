@@ -99,6 +99,16 @@ static char *python_of_environment(void)
 	return mark && executable ? python_check(slice_str(executable)) : NULL;
 }
 
+/* What can be seen without running it. */
+static const char *python_why_not(const char *wanted)
+{
+	if (!strchr(wanted, '/'))
+		return "; it is not on the PATH, or too old";
+	if (access(wanted, F_OK) < 0)
+		return ": there is no such file";
+	return access(wanted, X_OK) < 0 ? ": it cannot be executed" : "";
+}
+
 void python_find(struct python *p, const char *wanted)
 {
 	bool given = wanted && *wanted;
@@ -108,7 +118,8 @@ void python_find(struct python *p, const char *wanted)
 	if (!p->executable && !given)
 		p->executable = python_search(SLICE("python3"));
 	if (!p->executable && given)
-		p->why = mem_printf("'%s' is not a Python 3.9 or newer that runs", wanted);
+		p->why = mem_printf("'%s' is not a Python 3.9 or newer that runs%s", wanted,
+				    python_why_not(wanted));
 	else if (!p->executable)
 		p->why = mem_strdup(
 			"No Python 3.9 or newer was found on the PATH: install python3, "

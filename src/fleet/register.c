@@ -236,6 +236,18 @@ static void registering_workers(struct registering *g, struct version *v)
 	}
 }
 
+/* What model-config.yaml says in vain. */
+static void registering_doubts(const struct version *v)
+{
+	struct slice rest = v->manifest.doubts;
+
+	while (rest.n) {
+		struct slice line = slice_cut(&rest, '\n');
+
+		log_warn("Model %s version %s: %.*s", v->model_name, v->name, SLICE_ARG(line));
+	}
+}
+
 static void registering_add(struct registering *g)
 {
 	struct version *v = TAKE(g->version);
@@ -244,6 +256,7 @@ static void registering_add(struct registering *g)
 	if (g->wish.make_default)
 		model_set_default(v->model, v);
 	log_info("Model %s version %s is registered from %s", v->model_name, v->name, g->url);
+	registering_doubts(v);
 	registering_known(g);
 	registering_workers(g, v);
 }

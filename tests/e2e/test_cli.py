@@ -418,13 +418,15 @@ def test_model_config_as_templates_render_it(shell):
              "respnseTimeout: 7\nlabels: [a]\n")
     output, model = serve_once(shell)
     assert (model["minWorkers"], model["maxWorkers"], model["batchSize"]) == (2, 2, 10)
-    said = [line.split("model-config.yaml: ")[1] for line in output.splitlines()
-            if line.startswith("echo 1.0: model-config.yaml: ")]
+    said = [line.split("echo version 1.0: model-config.yaml: ")[1]
+            for line in (shell.root / "logs/ts_log.log").read_text().splitlines()
+            if "model-config.yaml" in line]
     assert said == [
         "line 4: maxBatchDelay is ignored: it is \"1.5\", and must be a whole number",
         "line 5: startupTimeout is ignored: it is \"soon\", and must be a whole number",
         "line 6: the server knows no \"respnseTimeout\", only the handler sees it; did you mean "
         "responseTimeout?"]
+    assert "WARN ] main sconce - Model echo version 1.0: model-config.yaml: line 4" in output
 
 
 def test_missing_environment_variable(shell):
@@ -511,13 +513,17 @@ def test_bad_address(shell, address):
     assert address in output or "inference" in output
 
 
-@pytest.mark.parametrize("python", ["/bin/false", "/bin/true", "/bin/echo",
-                                    "/no/such/python", "no_such_python"])
-def test_python_that_does_not_run(shell, python):
+@pytest.mark.parametrize("python,why", [
+    ("/bin/false", ""), ("/bin/true", ""), ("/bin/echo", ""),
+    ("/no/such/python", ": there is no such file"),
+    ("/etc/passwd", ": it cannot be executed"),
+    ("no_such_python", "; it is not on the PATH, or too old"),
+])
+def test_python_that_does_not_run(shell, python, why):
     code, output = shell.run(*serve_command(shell, "--python", python))
     assert code == 1
-    assert (f"sconce: cannot start: --python: '{python}' is not a Python 3.9 or newer that runs\n"
-            in output)
+    assert (f"sconce: cannot start: --python: '{python}' is not a Python 3.9 or newer that runs"
+            f"{why}\n" in output)
 
 
 def without_privileges():
