@@ -192,7 +192,7 @@ def torch():
     units = pytest("torch-units", "-m", "torch", "tests/unit_python", env=environment,
                    python=python)
     engine = build("build", "engine-tests") or pytest(
-        "torch-engine", "tests/engines/test_torch.py",
+        "torch-engine", "tests/engines/test_torch.py", "tests/engines/test_torch_layout.py",
         env={"PYTHONPATH": environment["PYTHONPATH"]}, python=python)
     for more in (units, engine):
         counts.add(more)

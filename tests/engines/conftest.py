@@ -7,7 +7,8 @@ import pytest
 # It is for this process, whose interpreter has the runtimes but not pytest.
 os.environ.pop("PYTHONPATH", None)
 # Torch is in another environment than the other runtimes.
-collect_ignore = [] if importlib.util.find_spec("torch") else ["test_torch.py"]
+collect_ignore = [] if importlib.util.find_spec("torch") else ["test_torch.py",
+                                                               "test_torch_layout.py"]
 pytest.register_assert_rewrite("engines.engine")
 
 from engines.engine import Engine, this_python       # noqa: E402

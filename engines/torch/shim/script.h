@@ -3,7 +3,8 @@
 
 /*
  * TorchScript models. One that a probe finds to give the same when frozen and fused by oneDNN runs
- * like that, and any other as it is. One that keeps state between calls is not shared by instances.
+ * like that, and any other as it is; what has convolutions gets its pictures channels last, as
+ * these want them. One that keeps state between calls is not shared by instances.
  */
 
 #include <torch/csrc/jit/codegen/onednn/interface.h>
@@ -32,6 +33,7 @@ struct script_callee : callee {
 	bool prepared; /* runs are fast for the sizes that it was prepared for only */
 	/* What is fused fails with some other sizes: for these, with the same weights. */
 	std::optional<jit::Module> unfused;
+	std::atomic<bool> channels_last{ false }; /* pictures are laid out like that for it */
 
 	script_callee(const script_model *m, const jit::Module &what, bool for_sizes = false)
 	    : model(m), module(what), method(module.get_method("forward")), prepared(for_sizes)
@@ -45,7 +47,28 @@ struct script_callee : callee {
 
 			return call_once(unfused->get_method("forward"), inputs);
 		}
-		return prepared && model->stacks ? call_parts(inputs) : call_once(method, inputs);
+		return prepared && model->stacks ? call_parts(inputs) : call_laid_out(inputs);
+	}
+
+	/* Code that views a picture's memory as it lies fails where another layout is not foreseen:
+	 * from then on there is none. */
+	results call_laid_out(tensors &inputs)
+	{
+		if (!channels_last.load(std::memory_order_relaxed))
+			return call_once(method, inputs);
+		try {
+			tensors laid_out = inputs;
+
+			for (at::Tensor &t : laid_out)
+				if (t.dim() == 4 && t.is_floating_point())
+					t = t.contiguous(at::MemoryFormat::ChannelsLast);
+			return call_once(method, laid_out);
+		} catch (const std::exception &) {
+			results ret = call_once(method, inputs);
+
+			channels_last.store(false, std::memory_order_relaxed);
+			return ret;
+		}
 	}
 
 	bool is_of_example_sizes(const tensors &inputs) const
@@ -75,7 +98,7 @@ struct script_callee : callee {
 
 			for (const at::Tensor &t : inputs)
 				part.push_back(t.narrow(0, done, counts.back()));
-			ret = call_once(method, part);
+			ret = call_laid_out(part);
 			parts.resize(ret.size());
 			for (size_t i = 0; i < ret.size(); i++)
 				parts[i].push_back(ret[i].tensor);
@@ -83,7 +106,7 @@ struct script_callee : callee {
 		}
 		for (size_t i = 0; i < ret.size() && parts[i].size() > 1; i++)
 			ret[i].tensor = at::cat(parts[i]);
-		return rows ? ret : call_once(method, inputs);
+		return rows ? ret : call_laid_out(inputs);
 	}
 
 	results call_once(const jit::Method &forward, tensors &inputs)
@@ -171,31 +194,71 @@ inline void fuse(const model &m, bool on)
 		jit::RegisterLlgaFuseGraph::setEnabled(on);
 }
 
-/* `expected`: of the plain module. Null: it does not do the same. */
-inline std::shared_ptr<callee> faster(script_model &m, const jit::Module &frozen,
-				      const results &expected, bool any_sizes)
+inline bool has_convolution(const jit::Block *block)
+{
+	static const c10::Symbol kinds[] = { c10::aten::_convolution, c10::aten::conv2d };
+
+	for (const jit::Node *n : block->nodes()) {
+		if (n->kind() == kinds[0] || n->kind() == kinds[1])
+			return true;
+		for (const jit::Block *inner : n->blocks())
+			if (has_convolution(inner))
+				return true;
+	}
+	return false;
+}
+
+/* Why it does not do what the plain module does, in runs to learn and one with what was learnt.
+ * Empty: it does. */
+inline std::string differs(const script_model &m, callee &c, const results &expected)
+{
+	try {
+		for (int i = 0; i < 3; i++) {
+			tensors inputs = probe(m, 0, 1);
+
+			if (!agree(expected, c.call(inputs)))
+				return "it gives other results like that";
+		}
+	} catch (const std::exception &e) {
+		return sentence(e.what());
+	}
+	return "";
+}
+
+inline std::shared_ptr<script_callee> form(script_model &m, const jit::Module &frozen,
+					   bool any_sizes, bool channels_last)
 {
 	bool fixed = has_fixed_sizes(m);
 	auto ret = std::make_shared<script_callee>(&m, frozen, fixed);
-	std::string why = "it gives other results like that";
 
 	/* What is fused is for one size each. */
 	if (fixed && any_sizes)
 		ret->unfused = frozen.clone(true);
-	fuse(m, fixed);
-	try {
-		bool same = true;
+	ret->channels_last = channels_last;
+	return ret;
+}
 
-		for (int i = 0; i < 3 && same; i++) {
-			tensors inputs = probe(m, 0, 1);
+/* `expected`: of the plain module. Null: it does not do the same. */
+inline std::shared_ptr<callee> faster(script_model &m, const jit::Module &frozen,
+				      const results &expected, bool any_sizes)
+{
+	std::string why;
 
-			same = agree(expected, ret->call(inputs));
-		}
-		if (same)
+	fuse(m, has_fixed_sizes(m));
+	if (m.device.is_cpu() && has_convolution(frozen.get_method("forward").graph()->block())) {
+		/* A copy, for a form has learnt the layout that it was tried with. */
+		auto ret = form(m, frozen.clone(true), any_sizes, true);
+
+		if (differs(m, *ret, expected).empty() && ret->channels_last) {
+			log(m.host, 1, "The model gets pictures with their channels last");
 			return ret;
-	} catch (const std::exception &e) {
-		why = sentence(e.what());
+		}
 	}
+	auto ret = form(m, frozen, any_sizes, false);
+
+	why = differs(m, *ret, expected);
+	if (why.empty())
+		return ret;
 	fuse(m, false);
 	log(m.host, 2, "The model is run as it is, neither frozen nor fused: " + why);
 	return nullptr;
