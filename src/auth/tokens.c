@@ -300,13 +300,12 @@ static bool tokens_have_length(const struct tokens *t, size_t n)
 	return false;
 }
 
-/* "Bearer", in whatever case (RFC 9110), blanks, one word. */
+/* "Bearer", blanks, one word. RFC 9110 takes any case, TorchServe this one only. */
 static bool token_from_header(struct slice header, struct slice *ret)
 {
 	struct slice s = slice_trim(header);
 
-	if (s.n <= 6 || !slice_ieq(slice_make(s.p, 6), SLICE("Bearer")) ||
-	    (s.p[6] != ' ' && s.p[6] != '\t'))
+	if (!slice_starts(s, SLICE("Bearer")) || s.n <= 6 || (s.p[6] != ' ' && s.p[6] != '\t'))
 		return false;
 	*ret = slice_trim(slice_make(s.p + 6, s.n - 6));
 	return slice_find(*ret, ' ') < 0 && slice_find(*ret, '\t') < 0;
