@@ -317,7 +317,7 @@ def tsan_worker():
         return broken
     engines = sorted(path.name for path in (ROOT / "build/tests/engines").glob("*.[sm]o*")
                      if path.is_file())
-    targets = ["bin/sconce", "bin/sconce-worker", "engines/echo.so",
+    targets = ["bin/sconce", "bin/sconce-worker", "bin/torch-model-archiver", "engines/echo.so",
                "src/worker/test_worker_session", *(f"tests/engines/{name}" for name in engines)]
     environment = {"SCONCE_BIN_DIR": str(ROOT / "build-tsan" / "bin"),
                    "TSAN_OPTIONS": "halt_on_error=1", "SCONCE_E2E_STALL_MS": "500"}
