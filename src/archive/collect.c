@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/bare.h"
 #include "base/guess.h"
 #include "base/mem.h"
 #include "base/util.h"
@@ -26,16 +27,16 @@ static bool collect_name_valid(const char *name)
 	return true;
 }
 
-static bool collect_is_native(const struct archive_spec *s)
+bool archive_spec_is_native(const struct archive_spec *s)
 {
-	return s->runtime && strcmp(s->runtime, "native") == 0;
+	return s->runtime && slice_eq(slice_str(s->runtime), BARE_RUNTIME);
 }
 
 static int collect_check_native(const struct archive_spec *s, struct buf *notes)
 {
 	const char *wrong = NULL;
 
-	if (!collect_is_native(s))
+	if (!archive_spec_is_native(s))
 		return 0;
 	if (s->handler && *s->handler)
 		wrong = "an engine runs the model, and no handler: leave --handler out";
@@ -298,7 +299,7 @@ int collect_files(const struct archive_spec *s, struct collection *ret, struct b
 
 	if (!r)
 		r = collect_file(ret, s->serialized_file, notes);
-	if (!r && !collect_is_native(s))
+	if (!r && !archive_spec_is_native(s))
 		r = collect_handler(ret, s, notes);
 	if (!r && s->extra_files)
 		r = collect_extra(ret, s->extra_files, notes);

@@ -23,6 +23,8 @@ struct archive_spec {
 	const volatile sig_atomic_t *interrupted;
 };
 
+/* Does an engine run its model? Then it has no handler. */
+bool archive_spec_is_native(const struct archive_spec *s);
 /* 0 or a negative error; then nothing is left behind. `notes` receives lines for people, as
  * TorchServe's tool logs them: "ERROR - …", "WARNING - …". Blocks. */
 int archive_write(const struct archive_spec *s, struct buf *notes);

@@ -17,9 +17,7 @@
 /* What an engine runs has no handler. */
 static bool is_native(const void *spec)
 {
-	const char *runtime = ((const struct archive_spec *)spec)->runtime;
-
-	return runtime && strcmp(runtime, "native") == 0;
+	return archive_spec_is_native(spec);
 }
 
 static const struct option rows[] = {
