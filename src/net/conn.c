@@ -211,6 +211,7 @@ void conn_close(struct conn *c)
 	c->doomed = true; /* what its exchanges do at their end is for nobody */
 	wait_stop(&c->in);
 	wait_stop(&c->out);
+	c->reset |= h1_would_look_whole(c);
 	h1_abandon(c);
 	h1_drop_stash(c);
 	c->closed = true;

@@ -101,7 +101,8 @@ struct conn {
 	bool linger;      /* the client may still be sending: drop that for a moment first */
 	bool lingering;
 	bool doomed; /* close it in the next turn, whatever is pending */
-	bool reset;  /* what the kernel still has for it is thrown away too */
+	bool reset;  /* what the kernel still has for it is thrown away too, and its client sees an
+		      * error */
 	bool closed;
 	size_t queued;     /* bytes that libuv was given */
 	size_t queue_seen; /* libuv's queue at the last check: progress */

@@ -127,7 +127,8 @@ void exchange_reply(struct exchange *x, const struct answer *a, struct payload b
 void exchange_begin(struct exchange *x, const struct answer *a);
 void exchange_chunk(struct exchange *x, struct payload data);
 void exchange_finish(struct exchange *x);
-/* The answer breaks off: the connection closes without its last chunk, so the client can tell. */
+/* The answer breaks off: the connection closes without its last chunk, or is reset where there are
+ * no chunks, so the client can tell. (A Unix socket cannot be reset.) */
 void exchange_abort(struct exchange *x);
 
 /* How many bytes of the answer's body the client's socket has taken by now, of pieces that have

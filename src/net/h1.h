@@ -95,3 +95,5 @@ void h1_sent(struct conn *c, size_t n);
 void h1_copy_tail(struct conn *c, size_t max);
 /* Exchanges whose answers are out are over. */
 void h1_reap(struct conn *c);
+/* Would what breaks off now look whole, for it ends where the connection does? */
+bool h1_would_look_whole(const struct conn *c);

@@ -137,6 +137,11 @@ static void h1_over(struct h1_exchange *e, enum exchange_end how)
 	h1_exchange_free(c->net, e);
 }
 
+bool h1_would_look_whole(const struct conn *c)
+{
+	return c->h1.n_exchanges && h1_oldest(c)->until_close;
+}
+
 void h1_abandon(struct conn *c)
 {
 	while (c->h1.n_exchanges)

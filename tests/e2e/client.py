@@ -158,7 +158,9 @@ class Raw:
         try:
             while True:
                 self._fill()
-        except Broken:
+        except Broken as e:
+            if e.__cause__:
+                raise
             data, self.buffer = self.buffer, b""
             return data
 

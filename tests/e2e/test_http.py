@@ -7,7 +7,7 @@ import re
 import pytest
 
 from e2e.archives import make_mar
-from e2e.client import Raw, encode, encode_chunked
+from e2e.client import Broken, Raw, encode, encode_chunked
 from e2e.gate import background
 from e2e.server import assert_error, eventually, status_text
 
@@ -116,6 +116,11 @@ def test_http_1_0_stream_is_not_chunked(server):
         answer = raw.request("POST", "/predictions/stream", '{"pieces": 2}', version="1.0")
         assert answer.header("transfer-encoding") is None
         assert answer.text == "piece 0;piece 1;the end"
+
+
+def test_http_1_0_stream_that_breaks_off_does_not_look_whole(server):
+    with server.raw() as raw, pytest.raises(Broken, match="reset"):
+        raw.request("POST", "/predictions/stream", '{"pieces": 2, "fail": true}', version="1.0")
 
 
 def test_pipelined_answers_come_in_order_however_slow_the_first(server, gate):
