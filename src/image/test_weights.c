@@ -138,6 +138,29 @@ static void taps_stay_near_the_picture(void **state _unused_)
 		}
 }
 
+/* As a float, 126999997 is three more: Pillow sums up nothing for results there. */
+static void results_behind_the_last_pixel_are_of_nothing(void **state _unused_)
+{
+	for (unsigned mirrored = 0; mirrored < 2; mirrored++)
+		for (enum image_filter filter = IMAGE_BOX; filter < IMAGE_FILTERS; filter++) {
+			struct image_axis a = axis(126999997, 2 * 126999997);
+			struct image_weights w;
+			uint32_t lo, end;
+
+			a.mirrored = mirrored;
+			a.first = mirrored ? 0 : a.result - 40;
+			a.end = a.first + 40;
+			w = weights(&a, filter);
+			image_weights_range(&w, &lo, &end);
+			assert_true(lo < end && end <= a.size);
+			for (uint32_t i = 0; i < w.n; i++)
+				assert_true(w.count[i] && w.count[i] <= w.taps);
+			if (filter == IMAGE_BOX || filter == IMAGE_BILINEAR)
+				assert_int_equal(w.k[mirrored ? 0 : (w.n - 1) * w.taps], 0);
+			image_weights_finish(&w);
+		}
+}
+
 static void too_many_are_refused(void **state _unused_)
 {
 	struct image_axis a = axis(170000000, 224);
@@ -159,6 +182,7 @@ int main(void)
 		cmocka_unit_test(a_window_has_those_of_the_whole),
 		cmocka_unit_test(mirrored_ones_are_in_the_other_order),
 		cmocka_unit_test(taps_stay_near_the_picture),
+		cmocka_unit_test(results_behind_the_last_pixel_are_of_nothing),
 		cmocka_unit_test(too_many_are_refused),
 	};
 

@@ -87,14 +87,16 @@ static struct frame frame_of(const struct image_axis *a, enum image_filter filte
 	return (struct frame){ scale, 1.0 / wide, filters[filter].support * wide };
 }
 
-/* The pixels of result `i`, and where its middle is; both not mirrored. */
+/* The pixels of result `i`, and where its middle is; both not mirrored. Beyond 2^24 pixels the end
+ * of the axis is a rounded float, as in Pillow, and may lie behind the last one: results there are
+ * of that one, with a weight of 0. */
 static double span(const struct image_axis *a, const struct frame *f, uint32_t i, uint32_t *lo,
 		   uint32_t *count)
 {
 	double center = a->from + (i + 0.5) * f->scale;
 	double first = center - f->support + 0.5, end = center + f->support + 0.5;
 
-	*lo = first < 0 ? 0 : (uint32_t)first;
+	*lo = first < 0 ? 0 : MIN((uint32_t)first, a->size - 1);
 	*count = MAX(end > a->size ? a->size : (uint32_t)end, *lo) - *lo;
 	return center;
 }
