@@ -354,6 +354,10 @@ static void the_default_detector(void **state)
 	few[0].bytes = few[1].bytes = few[2].bytes = 0;
 	assert_string_equal(rig_infers("object_detector", SLICE("[[[1, 2]]]"), few, of_torch, 3),
 			    "[]");
+	/* Torch's tensors without elements have no memory. */
+	few[0].data = few[1].data = few[2].data = NULL;
+	assert_string_equal(rig_infers("object_detector", SLICE("[[[1, 2]]]"), few, of_torch, 3),
+			    "[]");
 }
 
 static void the_default_segmenter(void **state)

@@ -102,7 +102,9 @@ const float *value_floats(const struct value *v, float **ret_own)
 	uint64_t n;
 
 	*ret_own = NULL;
-	if (v->tensor.dtype == SCONCE_FP32 && (uintptr_t)v->tensor.data % _Alignof(float) == 0)
+	/* What has no elements may lie nowhere: then there is a place for none. */
+	if (v->tensor.dtype == SCONCE_FP32 && v->tensor.data &&
+	    (uintptr_t)v->tensor.data % _Alignof(float) == 0)
 		return v->tensor.data;
 	if (!tensor_count(&v->tensor, &n) || !sconce_dtype_size(v->tensor.dtype) ||
 	    n > SIZE_MAX / 2 / sizeof(float))
