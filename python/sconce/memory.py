@@ -53,5 +53,11 @@ class Memory:
         self.outbound[offset:offset + len(body)] = bytes(body) if not isinstance(
             body, (bytes, bytearray, memoryview)) else body
 
+    def leave(self):
+        """In a process that was forked off: what it writes there would be in the worker's answers,
+        or by then in those of other requests; and maps keep memory that the front has given up."""
+        self.segments.clear()
+        self.outbound, self.outbound_size = None, 0
+
     def begin_batch(self, number):
         store_u64(self.outbound, number)

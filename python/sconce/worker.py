@@ -142,11 +142,12 @@ def _open(fd, rank):
     return ranks.join(fd, rank)
 
 
-def _leave(channel):
+def _leave(channel, memory):
     """In a process that a handler has forked: it is not the worker, whatever it returns to or
     raises, and only the worker answers."""
     metrics.disconnect()
     channel.close()
+    memory.leave()
 
 
 def run(fd, rank=None):
@@ -156,7 +157,7 @@ def run(fd, rank=None):
     logs.configure()
     channel, memory = _open(fd, rank)
     metrics.connect(channel)
-    os.register_at_fork(after_in_child=lambda: _leave(channel))
+    os.register_at_fork(after_in_child=lambda: _leave(channel, memory))
     _send_json(channel, wire.HELLO, 0, {
         "protocol": wire.PROTOCOL, "pid": os.getpid(), "runtime": "python",
         "version": "%d.%d.%d" % sys.version_info[:3]})

@@ -258,6 +258,32 @@ def handle(data, context):
         assert [(r.id, r.body) for r in f.read_replies(data, count)] == [(i, b"worker")]
 
 
+def test_what_a_handler_forks_writes_into_no_answer(front, tmp_path):
+    """It may come to its end when the memory of its request is somebody else's."""
+    gate, ended = tmp_path / "gate", tmp_path / "ended"
+    os.mkfifo(gate)
+    os.mkfifo(ended)
+    f = front("""
+import os
+def handle(data, context):
+    if data is None:
+        return None
+    if os.fork():
+        return [b"worker" * 5000]
+    open(%r).read()
+    global kept
+    kept = open(%r, "w")    # until it ends
+    return [b"child!" * 5000]
+""" % (str(gate), str(ended)))
+    f.run([b""], grant=(8192, 65536))
+    assert f.replies(1)[0].body == b"worker" * 5000
+    another = b"other." * 5000
+    f.outbound[8192:8192 + len(another)] = another
+    gate.write_text("")
+    assert ended.read_bytes() == b""
+    assert f.outbound[8192:8192 + len(another)] == another
+
+
 def test_a_handler_that_ends_the_process_leaves_no_thread_to_wait_for(front):
     f = front("""
 import threading
