@@ -101,7 +101,8 @@ static void remove_unfinished(const struct torch *t)
 	globfree(&found);
 }
 
-static int compile_as(const struct torch *t, const char *out, int lock, struct sconce_error *e)
+static int compile_as(const struct torch *t, const char *out, int lock, bool outlives,
+		      struct sconce_error *e)
 {
 	char source[KIT_PATH_MAX], file[KIT_PATH_MAX + 16], include[KIT_PATH_MAX + 16],
 		api[KIT_PATH_MAX + 64], lib[KIT_PATH_MAX + 16], own[KIT_PATH_MAX + 16];
@@ -131,10 +132,11 @@ static int compile_as(const struct torch *t, const char *out, int lock, struct s
 	snprintf(include, sizeof(include), "-I%s/include", t->folder);
 	snprintf(api, sizeof(api), "-I%s/include/torch/csrc/api/include", t->folder);
 	snprintf(lib, sizeof(lib), "-L%s/lib", t->folder);
-	return compiler_run(&(struct compilation){ arguments, out, t->shim, t->version, lock }, e);
+	return compiler_run(
+		&(struct compilation){ arguments, out, t->shim, t->version, lock, outlives }, e);
 }
 
-static int build_locked(const struct torch *t, int lock, struct sconce_error *e)
+static int build_locked(const struct torch *t, int lock, bool outlives, struct sconce_error *e)
 {
 	char out[KIT_PATH_MAX + 16];
 	int fd, r;
@@ -148,13 +150,13 @@ static int build_locked(const struct torch *t, int lock, struct sconce_error *e)
 	if (fd < 0)
 		return kit_fail(e, -1, "%.500s: %s", out, strerror(errno));
 	close(fd);
-	r = compile_as(t, out, lock, e);
+	r = compile_as(t, out, lock, outlives, e);
 	if (r)
 		unlink(out);
 	return r;
 }
 
-int torch_shim_build(struct torch *t, struct sconce_error *e)
+int torch_shim_build(struct torch *t, bool outlives, struct sconce_error *e)
 {
 	char lock[KIT_PATH_MAX + 16];
 	int fd, r;
@@ -171,7 +173,7 @@ int torch_shim_build(struct torch *t, struct sconce_error *e)
 	if (r < 0)
 		kit_fail(e, -1, "%.500s: %s", lock, strerror(errno));
 	else
-		r = build_locked(t, fd, e);
+		r = build_locked(t, fd, outlives, e);
 	close(fd);
 	return r;
 }

@@ -69,8 +69,8 @@ static int choose(char *text, size_t room, char **words)
 	return n && is_in_path(words[0]) ? 0 : -1;
 }
 
-/* In a group of its own: it has children. */
-static int start(char *const *words, int out, int lock, pid_t *ret)
+/* In a group of its own it outlives ours. */
+static int start(char *const *words, int out, const struct compilation *c, pid_t *ret)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -81,13 +81,14 @@ static int start(char *const *words, int out, int lock, pid_t *ret)
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setflags(&attributes, (short)(POSIX_SPAWN_SETSIGMASK |
+						      (c->outlives ? POSIX_SPAWN_SETPGROUP : 0)));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
 	/* Onto itself: it is not closed. */
-	posix_spawn_file_actions_adddup2(&actions, lock, lock);
+	posix_spawn_file_actions_adddup2(&actions, c->lock, c->lock);
 	r = posix_spawn(ret, "/bin/sh", &actions, &attributes, words, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
@@ -142,14 +143,14 @@ static int run(const struct compilation *c, char *const *words, char *output,
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return kit_fail(e, -1, "there is no pipe for the C++ compiler: %s",
 				strerror(errno));
-	if (start(words, ends[1], c->lock, &pid) < 0) {
+	if (start(words, ends[1], c, &pid) < 0) {
 		close(ends[0]);
 		close(ends[1]);
 		return kit_fail(e, -1, "the C++ compiler does not start");
 	}
 	close(ends[1]);
 	if (listen_to(ends[0], output, OUTPUT_MAX) < 0) {
-		kill(-pid, SIGKILL);
+		kill(c->outlives ? -pid : pid, SIGKILL);
 		r = kit_fail(e, -1, "the C++ compiler took longer than %d minutes for PyTorch %s",
 			     PATIENCE_MS / 60000, c->version);
 	}

@@ -52,7 +52,7 @@ static void torch_info(void *engine, struct sconce_engine_info *ret)
 
 static int torch_prepare(void *engine, struct sconce_error *e)
 {
-	return torch_shim_build(engine, e);
+	return torch_shim_build(engine, false, e);
 }
 
 /* ---- models ---- */
@@ -84,13 +84,14 @@ static int open_shim(struct torch *t, const struct settings *s, bool cuda, struc
 	if (settings_flag(s, "build", &build, e) < 0)
 		return -1;
 	if (!torch_shim_is_built(t) && !build)
-		return kit_fail(
-			e, -1, "what PyTorch %s needs is not built yet: sconce engines build torch",
-			t->version);
+		return kit_fail(e, SCONCE_NOT_PREPARED,
+				"what PyTorch %s needs is not built yet: "
+				"sconce engines build torch",
+				t->version);
 	if (!torch_shim_is_built(t))
 		kit_log(t->host, 1, "Building what PyTorch %s needs, once: this takes a while",
 			t->version);
-	if (torch_shim_build(t, e) < 0)
+	if (torch_shim_build(t, true, e) < 0)
 		return -1;
 	wait_asleep();
 	if (torch_open_library(t, "libtorch_cpu.so", e) < 0 ||

@@ -34,9 +34,10 @@ int torch_open_library(const struct torch *t, const char *name, struct sconce_er
  */
 int torch_shim_place(struct torch *t, struct sconce_error *e);
 bool torch_shim_is_built(const struct torch *t);
-/* Builds it, unless it is there. Other processes may do so at the same time. 0, or -1 with what is
+/* Builds it, unless it is there. Other processes may do so at the same time. `outlives`: the
+ * compiler goes on when our process group is killed. 0, or -1 with what is
  * missing or what the compiler says. */
-int torch_shim_build(struct torch *t, struct sconce_error *e);
+int torch_shim_build(struct torch *t, bool outlives, struct sconce_error *e);
 
 /* ---- tree.c ---- */
 

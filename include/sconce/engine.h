@@ -44,6 +44,8 @@ extern "C" {
 #define SCONCE_ERROR_MAX 1024
 #define SCONCE_BAD_INPUT (-2)
 #define SCONCE_NO_MEMORY (-12)
+/* Of load(): what prepare() makes is not there, and `build: false` forbids to make it now. */
+#define SCONCE_NOT_PREPARED (-3)
 
 /* Is `field` within what the other side knows of *p? */
 #define SCONCE_HAS(p, field) ((p)->size >= offsetof(__typeof__(*(p)), field) + sizeof((p)->field))

@@ -23,6 +23,7 @@ static const unsigned jobs_places[JOB_KINDS] = {
 	[JOB_DOWNLOAD] = 4,
 	[JOB_INSTALL] = 2,
 	[JOB_PROBE] = 1,
+	[JOB_BUILD] = 1,
 };
 
 extern char **environ;

@@ -23,6 +23,7 @@ enum job_kind {
 	JOB_DOWNLOAD, /* waits for a network */
 	JOB_INSTALL,  /* needs both, for long */
 	JOB_PROBE,    /* is over in a moment */
+	JOB_BUILD,    /* needs a processor, for a minute */
 	JOB_KINDS,
 };
 

@@ -69,6 +69,7 @@ struct settings {
 	bool frame_batching;
 	char *batch_mode;            /* adaptive | fixed */
 	char *native;                /* auto | never | always */
+	bool build_engines;
 	char *queue_full_status;     /* 503 | 429 */
 	uint64_t threads_per_worker; /* 0: cores divided among workers */
 	uint64_t memory_budget;      /* bytes; 0: a quarter of the memory allowed to us */

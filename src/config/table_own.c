@@ -39,6 +39,9 @@ const struct setting settings_own[] = {
 	    "Serve archives with TorchServe's default handlers for images by an engine, without "
 	    "Python: auto, where the model loads that way, else by the handler; native in "
 	    "model-config.yaml goes before it"),
+	BOOL(WORKERS, build_engines, "true",
+	     "Build what an engine lacks (for PyTorch, once for each version) beside the handler "
+	     "that serves its model meanwhile"),
 	ROW(WORKERS, SETTING_CHOICE, queue_full_status, "503", "503|429",
 	    "Status of what a full queue refuses: 503 as TorchServe, or 429 with a message that "
 	    "says why; both come with Retry-After"),

@@ -259,6 +259,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	lane_init_wide(&f->lookups, loop, FLEET_LOOKUPS);
 	list_init(&f->registering);
 	jobs_init(&f->jobs, loop, &f->children);
+	preparations_init(&f->preparations);
 	store_init(&f->store);
 	telemetry_init(&f->telemetry, metrics, catalogue, settings);
 	python_find(&f->python, settings->python);
@@ -373,6 +374,7 @@ void fleet_finish(struct fleet *f)
 	uv_close((uv_handle_t *)&f->again, NULL);
 	uv_close((uv_handle_t *)&f->tick, NULL);
 	host_metrics_stop(&f->host);
+	preparations_finish(&f->preparations);
 	python_finish(&f->python);
 	free(f->executable);
 	model_list_finish(&f->models);

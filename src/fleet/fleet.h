@@ -15,6 +15,7 @@
 #include "child/job.h"
 #include "telemetry/gpus.h"
 #include "telemetry/host_metrics.h"
+#include "fleet/preparation.h"
 #include "fleet/python.h"
 #include "fleet/removal.h"
 #include "fleet/store.h"
@@ -53,6 +54,7 @@ struct fleet {
 	unsigned cpus;           /* that we may use: affinity and cgroup quota */
 	unsigned next_worker;    /* worker ids, from initial_worker_port */
 	struct jobs jobs;        /* short-lived children */
+	struct preparations preparations;
 	struct list registering; /* struct registering, see register.c */
 	unsigned n_registering;
 	uint64_t next_request_id, next_registration;

@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "fleet/fleet.h"
 #include "fleet/placement.h"
+#include "fleet/preparation.h"
 #include "fleet/share.h"
 #include "log/log.h"
 #include "wire/json.h"
@@ -108,6 +109,8 @@ static void version_worker_loaded(void *owner, struct worker *w, int code, const
 
 	if (message && w->model.native && v->native_tried && v->state < VERSION_DRAINING) {
 		version_fall_back(v, message);
+		if (w->load_prepare)
+			preparation_begin(v, w->load_prepare);
 		return;
 	}
 	if (message) {

@@ -69,6 +69,7 @@ struct worker *worker_destroy(struct worker *w)
 	free(w->segments);
 	free(w->load_message);
 	free(w->load_traceback);
+	free(w->load_prepare);
 	yyjson_doc_free(w->facts);
 	free(w->master);
 	free(w);
@@ -127,6 +128,7 @@ void worker_start(struct worker *w)
 	w->load_code = 0;
 	free(TAKE(w->load_message));
 	free(TAKE(w->load_traceback));
+	free(TAKE(w->load_prepare));
 	uv_update_time(w->shared->loop);
 	uv_timer_start(w->timer, worker_startup_late, w->model.startup_timeout_s * 1000, 0);
 	r = worker_launch(w);

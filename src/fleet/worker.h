@@ -194,6 +194,7 @@ struct worker {
 	int load_code;               /* of a failed LOADED; 0: none */
 	char *load_message;          /* one sentence */
 	char *load_traceback;        /* for the log; "": none */
+	char *load_prepare;          /* engine that can build what it lacks; NULL: none */
 	bool resting;                /* it could not load, and is not tried again at once */
 };
 

@@ -23,6 +23,7 @@
 #include "wire/json.h"
 
 #define WORKER_CREDITS_MAX 1024
+#define WORKER_ENGINE_NAME_MAX 32
 #define WORKER_NEED_MAX_SLACK 65536 /* head room of a reply over max_response_size */
 
 static int worker_refuse(struct worker *w, const char *why)
@@ -108,19 +109,31 @@ static void worker_ready(struct worker *w, yyjson_val *root)
 	w->ops->loaded(w->owner, w, 200, NULL);
 }
 
+static bool is_engine_name(const char *text)
+{
+	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	size_t n = text ? strlen(text) : 0;
+
+	return n && n <= WORKER_ENGINE_NAME_MAX && strspn(text, alphabet) == n;
+}
+
 /* It exits by itself; its death tells whoever waits. */
 static void worker_cannot_load(struct worker *w, int64_t code, yyjson_val *root)
 {
 	const char *text = yyjson_get_str(yyjson_obj_get(root, "message"));
 	const char *traceback = yyjson_get_str(yyjson_obj_get(root, "traceback"));
+	const char *prepare = yyjson_get_str(yyjson_obj_get(root, "prepare"));
 
 	w->load_code = code >= 400 && code < 600 ? (int)code : 500;
 	free(w->load_message);
 	free(w->load_traceback);
+	free(w->load_prepare);
 	w->load_message = mem_strdup(text ? text : "unknown");
 	w->load_traceback = mem_strdup(traceback ? traceback : "");
-	log_line(LOG_SERVER, LOG_ERROR, w->label, "sconce.worker", "Backend worker error: %s",
-		 w->load_message);
+	w->load_prepare = is_engine_name(prepare) ? mem_strdup(prepare) : NULL;
+	/* That an engine does not load what a handler can is no trouble. */
+	log_line(LOG_SERVER, w->model.native_tried ? LOG_INFO : LOG_ERROR, w->label,
+		 "sconce.worker", "Backend worker error: %s", w->load_message);
 }
 
 static int worker_loaded(struct worker *w, const struct frame *f)

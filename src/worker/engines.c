@@ -175,9 +175,10 @@ static FILE *engines_quiet(void)
 	return fd >= 0 ? fdopen(fd, "w") : stdout;
 }
 
-static int engine_prepare(const struct sconce_engine *t, const char *python, struct sconce_error *e)
+static int engine_prepare(const struct sconce_engine *t, const char *python, const char *given,
+			  struct sconce_error *e)
 {
-	_cleanup_(freep) char *cache = cache_open("");
+	_cleanup_(freep) char *cache = cache_open(given);
 	struct sconce_host host = engine_host(python, cache);
 	struct sconce_engine_info info;
 	void *engine;
@@ -197,7 +198,7 @@ static int engine_prepare(const struct sconce_engine *t, const char *python, str
 	return 0;
 }
 
-int engines_prepare(const char *name, const char *python)
+int engines_prepare(const char *name, const char *python, const char *cache)
 {
 	struct sconce_error e = { "" };
 	struct plugin p;
@@ -205,7 +206,7 @@ int engines_prepare(const char *name, const char *python)
 	int r = plugin_find(&p, &from, name, "", &e);
 
 	if (!r) {
-		r = engine_prepare(p.table, python, &e);
+		r = engine_prepare(p.table, python, cache, &e);
 		plugin_close(&p);
 	}
 	if (r < 0)

@@ -20,7 +20,8 @@
 #define LOAD_MAX ((size_t)32 << 20)
 #define LOAD_RESPONSE_MAX 6553500
 
-static void load_refuse(struct session *s, int code, const char *why)
+/* `prepare`: what that engine can make, and makes it load then; NULL: nothing. */
+static void load_refuse(struct session *s, int code, const char *why, const char *prepare)
 {
 	struct buf json = BUF_INIT(FRAME_ROOM);
 	char packet[8 * SCONCE_ERROR_MAX];
@@ -28,6 +29,8 @@ static void load_refuse(struct session *s, int code, const char *why)
 
 	buf_puts(&json, "{\"traceback\":\"\",\"message\":");
 	json_put_string(&json, utf8_cut(slice_str(why), SCONCE_ERROR_MAX));
+	if (prepare)
+		json_put_member(&json, "prepare", prepare);
 	buf_putc(&json, '}');
 	frame_begin(&fw, packet, sizeof(packet), FRAME_LOADED, (uint64_t)code);
 	frame_put_bytes(&fw, buf_slice(&json));
@@ -182,7 +185,8 @@ int load_model(struct session *s, int fd, size_t n)
 		r = load_document(s, yyjson_doc_get_root(doc), &e);
 	e.text[sizeof(e.text) - 1] = '\0';
 	if (r < 0)
-		load_refuse(s, r == SCONCE_NO_MEMORY ? 507 : 500, e.text);
+		load_refuse(s, r == SCONCE_NO_MEMORY ? 507 : 500, e.text,
+			    r == SCONCE_NOT_PREPARED ? s->model.plugin.table->name : NULL);
 	yyjson_doc_free(doc);
 	free(text);
 	return r < 0 ? -1 : 0;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -21,7 +22,7 @@ static int usage(FILE *to, int code)
 {
 	fputs("usage: sconce-worker --fd N                 (for the server)\n"
 	      "       sconce-worker --engines [--python P] [--within SECONDS]\n"
-	      "       sconce-worker --prepare ENGINE [--python P]\n"
+	      "       sconce-worker --prepare ENGINE [--python P] [--cache DIR] [--nice N]\n"
 	      "       sconce-worker --check FILE [--engine NAME] [--device cpu|cuda:N] "
 	      "[--python P]\n"
 	      "       sconce-worker --ops                     (of pipelines, as a table)\n"
@@ -66,7 +67,7 @@ static int offline_main(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const char *fd = NULL, *check = NULL, *engine = "", *device = "cpu", *python = "";
-	const char *within = "30", *prepare = NULL;
+	const char *within = "30", *prepare = NULL, *cache = "", *nicer = "0";
 	bool list = false;
 	int r = offline_main(argc, argv);
 
@@ -81,6 +82,8 @@ int main(int argc, char **argv)
 				  : strcmp(argv[i], "--python") == 0  ? &python
 				  : strcmp(argv[i], "--within") == 0  ? &within
 				  : strcmp(argv[i], "--prepare") == 0 ? &prepare
+				  : strcmp(argv[i], "--cache") == 0   ? &cache
+				  : strcmp(argv[i], "--nice") == 0    ? &nicer
 								      : NULL;
 
 		if (strcmp(argv[i], "--engines") == 0)
@@ -94,8 +97,10 @@ int main(int argc, char **argv)
 	}
 	if (fd)
 		return worker_main(fd);
-	if (prepare)
-		return engines_prepare(prepare, python);
+	if (prepare) {
+		setpriority(PRIO_PROCESS, 0, (int)strtol(nicer, NULL, 10));
+		return engines_prepare(prepare, python, cache);
+	}
 	if (list)
 		return engines_list(python, (unsigned)MAX(strtol(within, NULL, 10), 1));
 	return check ? engines_check(check, engine, device, python) : usage(stderr, 2);

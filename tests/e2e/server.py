@@ -107,7 +107,7 @@ class Server:
             "tmp_dir": self.root / "tmp", "python": PYTHON, "metrics_mode": "prometheus",
             "disable_token_authorization": True, "enable_model_api": True,
             "default_workers_per_model": 1, "no_config_snapshots": True,
-            "loop_stall_warning_ms": STALL_MS, **settings,
+            "loop_stall_warning_ms": STALL_MS, "build_engines": False, **settings,
         }
         self._start(environment, files)
         if wait:
