@@ -15,6 +15,8 @@ SANITIZERS = -Db_sanitize=address,undefined -Db_lundef=false
 .DEFAULT_GOAL := all
 .PHONY: all build install uninstall wheel image demo examples test test-asan test-compat bench bench-image sim sim-plants fuzz format docs tidy clean help
 export PYTHON
+# Of the engine torch; a server would build it beside the handler that serves its model meanwhile.
+BUILD_ENGINE = build/bin/sconce engines build torch --python .venv-demo/bin/python
 
 all: build ## build into build/ (installs what is missing first)
 
@@ -44,6 +46,7 @@ deb: build ## make dist/sconce_….deb for this Debian (deploy/systemd/README.md
 
 demo: build ## serve a photograph classifier and ask it (KEEP=1: keep serving)
 	@tools/setup.sh demo
+	@$(BUILD_ENGINE)
 	@.venv-demo/bin/python tools/demo.py $(if $(filter-out 0,$(KEEP)),--keep)
 
 examples: build ## install what the examples need (examples/README.md)
@@ -66,6 +69,7 @@ test-compat: ## compare the answers of TorchServe 0.12 and sconce (docs/compatib
 bench: build ## measure beside TorchServe (ROUNDS=5 ONLY=noop1,ping SERVERS=sconce)
 	@tools/setup.sh $(if $(filter sconce,$(SERVERS)),bench-sconce,bench)
 	@ninja -C build bench/bare/bare >/dev/null
+	@$(BUILD_ENGINE)
 	@.venv-demo/bin/python bench/run.py $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--server $(SERVERS))
 

@@ -308,7 +308,7 @@ main() {
 		torchserve
 		;;
 	demo)
-		setup_build
+		setup_build $COMPILER
 		environment .venv-demo tools/requirements-demo.txt
 		;;
 	examples)
