@@ -10,7 +10,25 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "fleet/version.h"
 #include "fleet/worker_rig.h"
+
+/* A piece that is said to lie in memory which nobody has granted. */
+static void rig_sends_granted(uint64_t id, uint64_t length)
+{
+	struct frame_reply fr = {
+		.status = 200, .flags = FRAME_REPLY_GRANTED, .id = id, .length = length
+	};
+	char packet[128];
+	struct frame_writer fw;
+	struct slice s;
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_CHUNK, 0);
+	assert_int_equal(frame_put_reply(&fw, &fr), 0);
+	s = frame_end(&fw);
+	assert_int_equal(send(rig.peer, s.p, s.n, MSG_NOSIGNAL), s.n);
+	rig_turn();
+}
 
 static void test_a_stream_has_a_window(void **state)
 {
@@ -84,6 +102,29 @@ static void test_busy_time_is_that_with_a_batch(void **state)
 	rig_answers(7, "x");
 	worker_count_busy(rig.w, began_ns + 60 * NS_PER_S);
 	assert_true(near(busy_seconds() - before, 3));
+}
+
+/* Until it has ended its client goes on taking what came before. */
+static void test_a_length_that_is_a_lie_is_not_counted(void **state)
+{
+	struct frame_reply piece = { .status = 200, .id = 7 };
+	struct request r = rig_asked(7, NULL);
+	uint64_t streamed;
+
+	(void)state;
+	rig_loads();
+	rig_begins(&r);
+	while (r.streamed < FRAME_WINDOW_BYTES)
+		rig_sends(&piece, FRAME_INLINE_MAX);
+	version_stream_taken(NULL, &r, FRAME_WINDOW_BYTES / 2);
+	assert_int_equal(r.opened, FRAME_WINDOW_BYTES / 2);
+	streamed = r.streamed;
+	rig_sends_granted(7, UINT64_MAX - FRAME_WINDOW_BYTES + 1);
+	assert_int_equal(rig.kills, 1);
+	assert_int_equal(r.streamed, streamed);
+	version_stream_taken(NULL, &r, FRAME_INLINE_MAX);
+	assert_int_equal(r.taken, FRAME_WINDOW_BYTES / 2 + FRAME_INLINE_MAX);
+	rig_ends(SIGKILL);
 }
 
 /* Without having noted that it began: such a request may not be run again. */
@@ -358,6 +399,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORKER_TEST(test_a_stream_has_a_window),
 		WORKER_TEST(test_busy_time_is_that_with_a_batch),
+		WORKER_TEST(test_a_length_that_is_a_lie_is_not_counted),
 		WORKER_TEST(test_a_stream_that_breaks_is_not_run_again),
 		WORKER_TEST(test_a_last_reply_needs_no_window),
 		WORKER_TEST(test_what_http_cannot_say_fails_its_request_only),

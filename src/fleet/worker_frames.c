@@ -281,19 +281,22 @@ static void worker_spoil(struct worker *w, struct request *r)
 static int worker_reply_body(struct worker *w, struct request *r, const struct frame_reply *fr,
 			     struct reply *reply)
 {
-	const void *view;
+	bool granted = fr->flags & FRAME_REPLY_GRANTED;
+	const void *view = NULL;
 
 	if (!reply->final && r->streamed - r->opened >= FRAME_WINDOW_BYTES)
 		return worker_refuse(w, "it streamed more than its client had taken");
+	if (granted)
+		view = outbound_view(w->memory->outbound, r->grant, fr->offset, fr->length);
+	if (granted && !view)
+		return worker_refuse(w, "it named reply memory that it was not granted");
+	/* No sooner: its client takes what came before until the liar has ended. */
 	if (!reply->final)
 		r->streamed += fr->length;
-	if (!(fr->flags & FRAME_REPLY_GRANTED))
-		return 0;
-	view = outbound_view(w->memory->outbound, r->grant, fr->offset, fr->length);
-	if (!view)
-		return worker_refuse(w, "it named reply memory that it was not granted");
-	reply->body = slice_make(view, fr->length);
-	worker_lease(w, r, reply);
+	if (granted) {
+		reply->body = slice_make(view, fr->length);
+		worker_lease(w, r, reply);
+	}
 	return 0;
 }
 
