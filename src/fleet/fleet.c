@@ -353,6 +353,7 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 	removals_limit(&f->removals, clock_now_ns() + (grace_ms + FLEET_TIDY_MS) * NS_PER_MS);
 	removals_limit(&f->sweeps, clock_now_ns());
 	jobs_stop(&f->jobs);
+	versions_end_by(f, clock_now_ns() + grace_ms * NS_PER_MS);
 	while (f->store.models.n) {
 		struct model *m = map_next(&f->store.models, NULL)->value;
 

@@ -136,6 +136,8 @@ void version_stream_taken(struct version *v, struct request *r, size_t bytes);
  * took beyond the deadline, at which stragglers are killed, or is not waited for any more. */
 void version_retire(struct version *v, uint64_t timeout_ms, void (*done)(void *arg, bool in_time),
 		    void *arg);
+/* Those that are being taken away already: no later than that, whatever they were given. */
+void versions_end_by(struct fleet *f, uint64_t deadline_ns);
 /* Tells all who wait for that that it is not done in time. */
 void versions_stop_waiting(struct fleet *f);
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/util.h"
 #include "fleet/fleet.h"
 #include "fleet/removal.h"
 #include "fleet/worker.h"
@@ -76,6 +77,15 @@ void versions_stop_waiting(struct fleet *f)
 		struct farewell *b = container_of(n, struct farewell, link);
 
 		version_stop_waiting(&b->done, b->arg);
+	}
+}
+
+void versions_end_by(struct fleet *f, uint64_t deadline_ns)
+{
+	list_for_each (n, &f->retired) {
+		struct version *v = container_of(n, struct version, link);
+
+		v->drain_deadline_ns = MIN(v->drain_deadline_ns, deadline_ns);
 	}
 }
 

@@ -52,6 +52,18 @@ def test_sigint_is_the_same(serve, tmp_path):
     assert server.wait() == 0
 
 
+def test_a_stop_waits_no_longer_for_a_model_that_is_being_unregistered(serve, tmp_path, gate):
+    make_mar(tmp_path, "gate", "gate.py")
+    server = serve(store=tmp_path, drain_timeout=1)   # unregister_model_timeout is two minutes
+    background(server.predict, "gate", gate.body())
+    gate.wait_entered()
+    background(server.manage, "DELETE", "/models/gate")
+    eventually(lambda: not server.models(), "the model is out of the store")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert "does not answer" not in server.console
+
+
 def test_drain_timeout_bounds_the_wait(serve, tmp_path, gate):
     make_mar(tmp_path, "gate", "gate.py")
     server = serve(store=tmp_path, drain_timeout=1)

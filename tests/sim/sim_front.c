@@ -145,7 +145,7 @@ static void front_stopped(void *arg)
 
 void front_stop(struct sim *s)
 {
-	fleet_stop(&s->front.fleet, 1000, front_stopped, &s->front);
+	fleet_stop(&s->front.fleet, FRONT_GRACE_MS, front_stopped, &s->front);
 }
 
 static void front_close_left(uv_handle_t *h, void *arg)

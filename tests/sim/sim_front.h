@@ -14,6 +14,8 @@
 
 struct sim;
 
+#define FRONT_GRACE_MS 1000 /* for workers, at the end */
+
 struct front {
 	uv_loop_t loop;
 	struct settings settings;

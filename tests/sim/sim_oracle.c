@@ -11,6 +11,7 @@
 #define QUIET_MS 100      /* a step of time when all is calm */
 #define QUIET_STEPS 12000 /* 20 minutes */
 #define QUIET_TURNS_PER_STEP 2
+#define ORACLE_STOP_MS 2000 /* until those that were killed have ended */
 /* What a run may hold besides the budget. */
 #define ORACLE_HEAP ((size_t)256 << 20)
 
@@ -120,6 +121,17 @@ static bool oracle_stopped(const struct sim *s)
 	return s->front.stopped && list_empty(&s->processes);
 }
 
+/* Nothing has longer than the stop, whatever it was given before. */
+static void oracle_stop(struct sim *s)
+{
+	uint64_t began_ns = system_now_ns();
+
+	front_stop(s);
+	oracle_wait(s, oracle_stopped, "it does not stop");
+	if (system_now_ns() - began_ns > (FRONT_GRACE_MS + ORACLE_STOP_MS) * NS_PER_MS)
+		sim_fail(s, "it takes %.1f s to stop", (double)(system_now_ns() - began_ns) / 1e9);
+}
+
 static bool oracle_drained(const struct sim *s)
 {
 	return s->front.drained;
@@ -180,8 +192,7 @@ static void oracle_quiet(struct sim *s)
 	oracle_nothing_left(s);
 	client_probe(s, "/livez", 200);
 	oracle_wait(s, oracle_no_clients, "it does not answer any more");
-	front_stop(s);
-	oracle_wait(s, oracle_stopped, "it does not stop");
+	oracle_stop(s);
 }
 
 /* Who waits for anything else than an answer of a worker has been told. */
@@ -215,16 +226,14 @@ static void oracle_drain(struct sim *s)
 	oracle_told(s);
 	oracle_wait(s, oracle_drained, "it does not drain");
 	oracle_nothing_left(s);
-	front_stop(s);
-	oracle_wait(s, oracle_stopped, "it does not stop");
+	oracle_stop(s);
 }
 
 /* As with the second SIGTERM: front_finish() cuts off who is left. */
 static void oracle_cut(struct sim *s)
 {
 	s->ending = true;
-	front_stop(s);
-	oracle_wait(s, oracle_stopped, "it does not stop");
+	oracle_stop(s);
 }
 
 void oracle_end(struct sim *s)
