@@ -52,8 +52,8 @@ struct version {
 	bool native;       /* an engine runs it: one worker, whose instances count as workers */
 	bool native_tried; /* as far as it loads; else its handler does */
 	enum pipeline_source pipeline;
-	char *path_reason;  /* why its handler serves it, where an engine might; NULL */
-	unsigned instances; /* native: that this one should have … */
+	char *path_reason;       /* why its handler serves it, where an engine might; NULL */
+	unsigned instances;      /* native: that this one should have … */
 	unsigned instances_made; /* … and had when it was asked last; 0: it has not loaded yet */
 	unsigned batch_size;
 	uint64_t max_batch_delay_ms, latency_goal_ms; /* goal: 0: there is none */

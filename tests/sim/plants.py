@@ -103,6 +103,12 @@ PLANTS = {
         "src/core/sequence.c", "\t\tq->busy = true;\n", "\t\tq->busy = false;\n"),
     "a sequence goes on elsewhere while its first request runs": (
         "src/core/sequence.c", "if (q->touched || q->running)", "if (q->touched)"),
+    "what is being taken away has longer than the stop": (
+        "src/fleet/fleet.c", "\tversions_end_by(f, clock_now_ns() + grace_ms * NS_PER_MS);\n", ""),
+    "a piece in memory of nobody counts": (
+        "src/fleet/worker_frames.c", "\tif (granted && !view)\n",
+        "\tif (granted && !view && !reply->final)\n\t\tr->streamed += fr->length;\n"
+        "\tif (granted && !view)\n"),
     "who waits for workers is forgotten": (
         "src/fleet/version_end.c",
         "\tversion_settle(v, v->fleet->stopping ? &version_stopping : &unregistered);\n", ""),

@@ -355,6 +355,8 @@ static void process_end(struct sim *s, struct process *p, int status)
 
 	sim_say(s, "process %u ends with %d", p->number, status);
 	process_free(s, p);
+	if (!w)
+		return;
 	system_enter();
 	worker_ended(w, status, NULL);
 	system_leave();
@@ -562,12 +564,19 @@ static void process_kill(struct worker *w)
 	}
 }
 
+/* What was killed and has not ended by now is not waited for any more. */
 static void process_clear(struct worker *w)
 {
-	struct process *p = process_find(w, true);
+	list_for_each_safe (l, &processes_of->processes) {
+		struct process *p = container_of(l, struct process, link);
 
-	if (p)
-		process_free(processes_of, p);
+		if (p->worker != w)
+			continue;
+		if (p->unmade)
+			process_free(processes_of, p);
+		else
+			p->worker = NULL;
+	}
 }
 
 static const struct worker_maker sim_maker = {

@@ -52,8 +52,8 @@ enum process_fate {
 enum process_state { PROCESS_BORN, PROCESS_GREETED, PROCESS_LOADING, PROCESS_READY };
 
 struct process {
-	struct list link; /* in the simulator */
-	struct worker *worker;
+	struct list link;      /* in the simulator */
+	struct worker *worker; /* NULL: that does not wait for its end any more */
 	unsigned number;
 	int fd, out, err;
 	enum process_state state;

@@ -17,7 +17,7 @@ static void process_check_place(struct sim *s, const struct process *p, const st
 	list_for_each (l, &s->processes) {
 		const struct process *q = container_of(l, struct process, link);
 
-		if (q->worker->owner != p->worker->owner || q->killed)
+		if (q->killed || q->worker->owner != p->worker->owner)
 			continue;
 		list_for_each (m, &q->jobs) {
 			const struct process_job *k = container_of(m, struct process_job, link);
@@ -33,7 +33,7 @@ static void process_check_place(struct sim *s, const struct process *p, const st
 
 static bool process_is_beside(const struct process *p, const struct process *q)
 {
-	return q != p && !q->killed && q->worker->owner == p->worker->owner;
+	return q != p && !p->killed && !q->killed && q->worker->owner == p->worker->owner;
 }
 
 /* What others have of a sequence that begins anew here is of no account any more. */
@@ -85,8 +85,7 @@ void process_leave_state(struct sim *s, const struct process *p)
 	list_for_each (l, &s->processes) {
 		struct process *q = container_of(l, struct process, link);
 
-		for (unsigned i = 1; i < PROCESS_LANES && process_is_beside(p, q) && !p->killed;
-		     i++)
+		for (unsigned i = 1; i < PROCESS_LANES && process_is_beside(p, q); i++)
 			q->lost_ns[i] = MAX(q->lost_ns[i], MAX(p->state_ns[i], p->lost_ns[i]));
 	}
 }
