@@ -348,6 +348,46 @@ static void test_a_batch_that_has_not_begun_is_not_late(void **state)
 	rig_ends(SIGKILL);
 }
 
+static void rig_needs(uint64_t id, uint64_t n)
+{
+	char packet[FRAME_HEAD + 8];
+	struct frame_writer fw;
+	struct slice s;
+
+	frame_begin(&fw, packet, sizeof(packet), FRAME_NEED, id);
+	frame_put_u64(&fw, n);
+	s = frame_end(&fw);
+	assert_int_equal(send(rig.peer, s.p, s.n, MSG_NOSIGNAL), s.n);
+	rig_turn();
+}
+
+/* One long answer, and all that are under way would hold as much for answers of a few bytes. */
+static void test_guesses_leave_memory_for_what_is_needed(void **state)
+{
+	struct request r[8];
+	struct frame f;
+
+	(void)state;
+	rig_loads();
+	rig.w->async = true;
+	rig.w->credits = ARRAY_LEN(r);
+	rig.sizes.recent = 1 << 20;
+	rig.budget.limit = 4 << 20;
+	for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+		r[i] = rig_asked(i + 1, NULL);
+		rig_begins(&r[i]);
+	}
+	assert_int_equal(rig.budget.used, 2 << 20);
+	assert_true(r[1].grant.length && !r[2].grant.length);
+	/* Who needs it gets it. */
+	rig_needs(3, 1 << 20);
+	assert_int_equal(rig_hears(&f), FRAME_GRANT);
+	assert_int_equal(r[2].grant.length, 1 << 20);
+	for (size_t i = 0; i < ARRAY_LEN(r); i++)
+		rig_answers(i + 1, "x");
+	assert_int_equal(rig.budget.used, 0);
+}
+
 /* Python's integers have no end. */
 static void test_a_metric_without_a_finite_value_is_dropped_alone(void **state)
 {
@@ -410,6 +450,7 @@ int main(void)
 		WORKER_TEST(test_a_client_that_takes_next_to_nothing_loses_its_stream),
 		WORKER_TEST(test_a_client_that_takes_a_long_piece_keeps_its_stream),
 		WORKER_TEST(test_a_batch_that_has_not_begun_is_not_late),
+		WORKER_TEST(test_guesses_leave_memory_for_what_is_needed),
 		WORKER_TEST(test_a_metric_without_a_finite_value_is_dropped_alone),
 		WORKER_TEST(test_batches_of_instances_are_timed),
 	};

@@ -144,12 +144,21 @@ static void worker_put_request(struct frame_writer *fw, const struct request *r,
 	assert(e == 0); /* the batch was taken for the room there is */
 }
 
+/* It is a guess, which may be far too much: half of the budget is for what is known to be needed.
+ */
+static bool worker_may_guess(const struct worker *w, size_t n)
+{
+	const struct budget *b = w->shared->budget;
+
+	return n && n <= b->limit / 2 && b->used <= b->limit / 2 - n;
+}
+
 static void worker_grant(struct worker *w, struct request *r)
 {
 	size_t n = sizes_grant(w->model.sizes);
 
 	assert(!r->grant.length);
-	if (n && outbound_grant(w->memory->outbound, n, &r->grant) != 0)
+	if (worker_may_guess(w, n) && outbound_grant(w->memory->outbound, n, &r->grant) != 0)
 		r->grant = (struct span){ 0 };
 }
 
