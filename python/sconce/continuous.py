@@ -108,14 +108,17 @@ class ContinuousLoop:
         """Pieces for those that go on, final replies for the others. Only what the channel raises
         gets out."""
         s = self.session
-        if not s.replies.fits(requests, values):
+        answers = s.replies.each(requests, values)
+        if answers is None:
             self._tell(requests)
             return
-        rows = zip(requests, values, serving.processors(s.context, s.own))
+        rows = zip(requests, answers, serving.processors(s.context, s.own))
         for i, (r, value, processor) in enumerate(rows):
             try:
                 goes_on = not r.flags & wire.RUN_ALONE and _goes_on(s.context, i, value, processor)
-            except Exception as e:
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as e:
                 self._tell([r])
                 s.replies.raised([r], e)
             else:

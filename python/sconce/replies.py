@@ -121,7 +121,9 @@ class Replies:
             if size > _HEAD_MAX:
                 raise ValueError("its headers have %d bytes more than fit a frame"
                                  % (size - _HEAD_MAX))
-        except Exception as e:
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as e:
             self._refuse(request, e)
             return
         with self._lock:
@@ -246,25 +248,34 @@ class Replies:
         with self._lock:
             return any(stream.waiting for stream in self._streams.values())
 
-    def fits(self, requests, values):
-        """Is it an answer for each request of a batch? If not, they are all failed."""
+    def each(self, requests, values):
+        """A handler's answers to a batch as a list that nobody else has; None if it is not one for
+        each request, which fails them all."""
         if not isinstance(values, list):
             logs.complain("model: %s, Invalid return type: %s. A list with an element for each of "
                           "%d request(s) is expected." % (logs.model, type(values), len(requests)),
                           None, requests)
             self.fail_all(requests, 503, "Invalid model predict output")
-        elif len(values) != len(requests):
-            logs.complain("model: %s, number of batch response mismatched, expect: %d, got: %d."
-                          % (logs.model, len(requests), len(values)), None, requests)
-            self.fail_all(requests, 503, "number of batch response mismatched")
-        else:
-            return True
-        return False
+            return None
+        try:
+            answers = list(values)    # of its own kind it may have others than its length says
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as e:
+            self.raised(requests, e)
+            return None
+        if len(answers) == len(requests):
+            return answers
+        logs.complain("model: %s, number of batch response mismatched, expect: %d, got: %d."
+                      % (logs.model, len(requests), len(answers)), None, requests)
+        self.fail_all(requests, 503, "number of batch response mismatched")
+        return None
 
     def put_all(self, requests, values, processors):
         """A handler's answer to a batch."""
-        if self.fits(requests, values):
-            for request, value, processor in zip(requests, values, processors):
+        answers = self.each(requests, values)
+        if answers is not None:
+            for request, value, processor in zip(requests, answers, processors):
                 self.put(request, value, processor, _FINAL)
 
     def fail_all(self, requests, status, message):

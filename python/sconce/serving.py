@@ -98,9 +98,10 @@ def processors(context, own):
     if type(now) is list and len(now) == len(own):
         return now
     try:
-        return list(now)[:len(own)] + list(own[len(now):])
-    except TypeError:
+        now = list(now)[:len(own)]
+    except Exception:
         return own
+    return now + list(own[len(now):])
 
 
 def stream(replies, requests, context, own, values, ids):

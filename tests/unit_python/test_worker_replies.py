@@ -36,6 +36,8 @@ UNSENDABLE = {
     "surrogate": (500, "out[i] = 'a\\ud800'"),
     "text of its own kind": (500, "out[i] = type('S', (str,), {'encode': lambda *_: 5})('a')"),
     "json that raises": (503, "out[i] = [object()]"),
+    "json that is cancelled": (500, "def items(_): raise __import__('asyncio').CancelledError()\n"
+                               "out[i] = type('D', (dict,), {'items': items})(a=1)"),
     "deep json": (503, "x = []\nfor _ in range(100000): x = [x]\nout[i] = x"),
     "line end in a header": (500, "head('X-Out', 'a\\r\\nSet-Cookie: b')"),
     "control in a header": (500, "head('X-Out', 'a\\0b')"),
@@ -145,7 +147,9 @@ def handle(data, context):
 
 @pytest.mark.parametrize("how", ["del context.request_processor[1:]",
                                  "context.request_processor.clear()",
-                                 "context.request_processor = None"])
+                                 "context.request_processor = None",
+                                 "context.request_processor = type('P', (list,), "
+                                 "{'__len__': lambda _: 9})()"])
 def test_a_handler_that_shortens_its_processors_answers_all(front, how):
     f = front("""
 def handle(data, context):
@@ -157,6 +161,23 @@ def handle(data, context):
 """ % how)
     f.run([b"0", b"1", b"2"], batch_size=3)
     assert [(r.body, r.status) for r in f.replies(3)] == [(b"0", 200), (b"1", 200), (b"2", 201)]
+
+
+@pytest.mark.parametrize("run", ["def", "async def"])
+@pytest.mark.parametrize("method,message", [
+    ("'__iter__': lambda _: iter(())", "number of batch response mismatched"),
+    ("'__len__': lambda _: 2", "number of batch response mismatched"),
+    ("'__iter__': lambda _: 1 / 0", "Prediction failed"),
+    ("'__iter__': lambda _: open('/no')", "Prediction failed")])
+def test_a_list_that_is_none_fails_its_batch(front, run, method, message):
+    f = front("""
+%s handle(data, context):
+    if data is None:
+        return None
+    return type("L", (list,), {%s})(["x"])
+""" % (run, method))
+    f.run([b"0", b"1"], batch_size=2)
+    assert [(r.status, r.body.decode()) for r in f.replies(2)] == [(503, message)] * 2
 
 
 def test_deeply_nested_json_is_passed_as_bytes(front):
