@@ -10,6 +10,7 @@ import copy
 import warnings
 from _thread import get_ident
 from time import monotonic_ns
+from weakref import ref
 
 from sconce import frame as wire
 from sconce import logs, serving
@@ -17,14 +18,18 @@ from sconce.channel import NOWAIT, Closed
 
 
 class _View:
-    """A session as one batch sees it."""
+    """A session as one batch sees it, known to the batch's context. That is held only weakly: where
+    a handler has turned garbage collection off, what is done with goes nevertheless."""
 
-    def __init__(self, loop, requests):
+    def __init__(self, loop, context, requests):
         self._loop = loop
+        self._context = ref(context)
         self.requests = requests
-        self.context = copy.copy(loop.session.context)
-        self.context.session = self
-        self.own = self.context.begin_batch(requests)
+        self.own = context.begin_batch(requests)
+
+    @property
+    def context(self):
+        return self._context()
 
     def send_intermediate(self, values, ids):
         self._loop.send_intermediate(values, self.context.request_ids if ids is None else ids)
@@ -115,13 +120,14 @@ class AsyncLoop:
         logs.of_task.set(requests)
         trace = self._trace(requests)
         try:
-            view = _View(self, requests)
+            context = copy.copy(s.context)
+            context.session = view = _View(self, context, requests)
             self.views.update((r.ident, view) for r in requests)
             rows = [s.fields(r) for r in requests]
             if trace:
-                values = await trace.call_async(s.entry, rows, view.context)
+                values = await trace.call_async(s.entry, rows, context)
             else:
-                values = s.entry(rows, view.context)
+                values = s.entry(rows, context)
                 if hasattr(values, "__await__"):
                     values = await values
         except (SystemExit, KeyboardInterrupt):
@@ -137,7 +143,7 @@ class AsyncLoop:
         else:
             if trace:
                 trace.tell(s.channel, number)
-            serving.answer(s, requests, values, view.context, view.own)
+            serving.answer(s, requests, values, context, view.own)
 
     @staticmethod
     def _trace(requests):

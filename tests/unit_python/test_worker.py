@@ -274,6 +274,24 @@ class Handler:
     assert sorted(r.body for r in f.replies(2)) == [b"firstu", b"secondu"]
 
 
+@pytest.mark.parametrize("run", ["def", "async def"])
+def test_what_is_done_with_goes_without_garbage_collection(front, run):
+    """Which handlers turn off that want to answer evenly."""
+    f = front("""
+import gc
+class Handler:
+    def initialize(self, context):
+        gc.collect()
+        gc.disable()
+    %s handle(self, data, context):
+        return [str(gc.collect())]
+""" % run)
+    for i in range(3):
+        f.run([b""], first=i + 1, uuids=True)
+        found = f.replies(1)[0].body
+    assert found == b"0"
+
+
 @pytest.mark.parametrize("entry", ["""
 class H:
     @noted
