@@ -43,7 +43,7 @@ class AsyncLoop:
 
     def __init__(self, session):
         self.session = session
-        self.tasks = {}        # request id → (task, ids still wanted)
+        self.tasks = {}        # request id → [task, ids still wanted]
         self.views = {}        # what handlers call a request → the view of its batch
         self.stopping = False
         session.send_intermediate = self.send_intermediate
@@ -94,10 +94,15 @@ class AsyncLoop:
             batches.setdefault(request.batch, []).append(request)
         for index, requests in batches.items():
             self.session.memory.begin_batch(number + index)
-            wanted = {r.id for r in requests}
-            task = asyncio.ensure_future(self._batch(number + index, requests, wanted))
-            for r in requests:
-                self.tasks[r.id] = (task, wanted)
+            self._begin(number + index, requests)
+
+    def _begin(self, number, requests):
+        """Tasks may be of a kind that runs at once, and be over when they are made."""
+        wanted = {r.id for r in requests}
+        under_way = [None, wanted]
+        for r in requests:
+            self.tasks[r.id] = under_way
+        under_way[0] = asyncio.ensure_future(self._batch(number, requests, wanted))
 
     async def _batch(self, number, requests, wanted):
         s = self.session

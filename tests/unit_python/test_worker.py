@@ -292,6 +292,31 @@ class Handler:
     assert found == b"0"
 
 
+def test_tasks_that_are_over_when_they_are_made(front):
+    """As asyncio.eager_task_factory makes them, where nothing is waited for."""
+    f = front("""
+import asyncio
+def eager(loop, coroutine, **options):
+    if not loop.is_running():
+        return asyncio.Task(coroutine, loop=loop)
+    future = loop.create_future()
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        future.set_result(None)
+    return future
+class Handler:
+    def initialize(self, context):
+        asyncio.get_event_loop().set_task_factory(eager)
+    async def handle(self, data, context):
+        return ["x"]
+""")
+    f.run([b""])
+    assert f.replies(1)[0].body == b"x"
+    f.send(wire.STOP, 0)
+    assert f.process.wait(30) == 0
+
+
 @pytest.mark.parametrize("entry", ["""
 class H:
     @noted
