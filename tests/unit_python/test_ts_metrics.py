@@ -126,8 +126,16 @@ def test_metrics_of_wrong_types_are_refused(cache, arguments):
         cache.add_metric_to_cache(*arguments)
 
 
+class SeveralElements:
+    """A tensor of them."""
+
+    def __float__(self):
+        raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
+
+
 @pytest.mark.parametrize("value,values", [
-    (-1, ["a"]), (1, []), (1, ["a", "b"]), (1, None), ("x", ["a"]), (float("nan"), ["a"])])
+    (-1, ["a"]), (1, []), (1, ["a", "b"]), (1, None), ("x", ["a"]), (float("nan"), ["a"]),
+    (SeveralElements(), ["a"])])
 def test_updates_that_do_not_fit_are_logged_and_dropped(cache, caplog, value, values):
     """In a worker once for each metric, also when it is made anew; elsewhere each time."""
     for _ in range(3):

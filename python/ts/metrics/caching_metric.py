@@ -29,10 +29,10 @@ def _number(value):
     """`value` as an int or float of Python's own; NumPy's and one-element tensors are let in."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError("the value is not a number") from None
     except OverflowError:
         raise ValueError("the value is too large") from None
+    except Exception:     # RuntimeError of a tensor with several elements, say
+        raise ValueError("the value is not a number") from None
     if number - number != 0:
         raise ValueError("the value is not finite")
     return value if type(value) is int else number
