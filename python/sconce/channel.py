@@ -31,6 +31,7 @@ class Channel:
     mute = False    # does nobody want to hear more than whether the model is loaded?
 
     def __init__(self, fd):
+        os.set_inheritable(fd, False)      # what a handler starts may outlive this process
         self._socket = socket.socket(fileno=fd)
         self._buffer = memoryview(bytearray(wire.FRAME_MAX))
         # For frames that receive() has not asked for.

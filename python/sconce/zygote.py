@@ -84,7 +84,6 @@ def _become_worker(order, fds, adopted):
     os.chdir(order["cwd"])
     if _has_another(order["cwd"]):
         os.execv(sys.executable, [sys.executable, "-m", "sconce.worker", "--fd", "3"])
-    os.set_inheritable(3, False)
     for path in reversed(os.environ.get("PYTHONPATH", "").split(":")[1:]):
         if path and path not in sys.path:
             sys.path.insert(1, path)

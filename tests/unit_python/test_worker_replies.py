@@ -305,6 +305,18 @@ def handle(data, context):
     assert f.outbound[8192:8192 + len(another)] == another
 
 
+def test_what_a_handler_starts_has_not_the_workers_socket(front):
+    f = front("""
+import os
+def handle(data, context):
+    if data is None:
+        return None
+    return [os.system("ls -l /proc/self/fd | grep -q socket:")]
+""")
+    f.run([b""])
+    assert f.replies(1)[0].body != b"0"
+
+
 def test_a_handler_that_ends_the_process_leaves_no_thread_to_wait_for(front):
     f = front("""
 import threading
