@@ -105,6 +105,8 @@ static void onnx_unload(void *model)
 	struct onnx_model *m = model;
 
 	onnx_tune_end(m);
+	if (m->wide)
+		onnx_session_put(m, m->wide);
 	if (m->current)
 		onnx_session_put(m, m->current);
 	onnx_forget(m);
@@ -131,7 +133,10 @@ static int onnx_load_into(struct onnx_model *m, const struct sconce_model_option
 	r = kit_file_read(&m->file, m->path, e);
 	if (r)
 		return r;
-	r = onnx_session_open(m, onnx_pool(wanted->instances, wanted->threads), &m->current, e);
+	r = onnx_alone_init(m, e);
+	m->wanted = onnx_pool(wanted->instances, wanted->threads);
+	if (!r)
+		r = onnx_session_open(m, m->wanted, &m->current, e);
 	after = kit_own_bytes();
 	m->loaded_bytes = after > before ? after - before : 0;
 	return r ? r : onnx_describe(m, e);

@@ -9,7 +9,8 @@
 #include "kit/kit.h"
 #include "ort.h"
 
-#define ONNX_SETTINGS "library precision optimization providers cuda session arena batches"
+#define ONNX_SETTINGS                                                                              \
+	"library precision optimization providers cuda session arena batches threads_alone"
 
 struct onnx {
 	const struct sconce_host *host;
@@ -51,8 +52,12 @@ struct onnx_model {
 	pthread_mutex_t lock;
 	struct onnx_session *current;
 	unsigned instances, wanted; /* threads of a session */
+	struct onnx_session *wide;  /* for runs alone; NULL: none */
+	unsigned alone_most;        /* threads of it; less than 2: there is none */
+	unsigned running, alone_runs;
+	uint64_t ended_ns, took_ns; /* of the last run */
 	pthread_t tuner;
-	bool has_tuner, tuning, closing;
+	bool has_tuner, tuning, closing, wide_wanted;
 	bool symbols_lie; /* outputs have had other sizes than their names say */
 };
 
@@ -84,7 +89,7 @@ int ort_open(struct onnx *o, const char *path, struct sconce_error *e);
 /* Of the model's path, device and settings. */
 int onnx_session_open(struct onnx_model *m, unsigned threads, struct onnx_session **ret,
 		      struct sconce_error *e);
-/* The session to run with, until it is put back. Any thread. */
+/* The session of all runs, until it is put back. Any thread. */
 struct onnx_session *onnx_session_get(struct onnx_model *m);
 void onnx_session_put(struct onnx_model *m, struct onnx_session *s);
 
@@ -100,8 +105,20 @@ int onnx_providers(struct onnx_model *m, ort_session_options *options, struct sc
 unsigned onnx_pool(unsigned instances, unsigned each);
 /* From now on. Any thread; returns at once. */
 void onnx_tune(struct onnx_model *m, unsigned each);
+/* Opens a session for runs that are alone, or another one. With the lock held. */
+void onnx_tune_wide(struct onnx_model *m);
 /* Waits for what onnx_tune() has begun; nothing can be begun any more. */
 void onnx_tune_end(struct onnx_model *m);
+
+/* ---- alone.c ---- */
+
+/* Reads the setting threads_alone. 0, or -1. */
+int onnx_alone_init(struct onnx_model *m, struct sconce_error *e);
+/* Threads of a run that has the model to itself; 0: those of any other. With the lock held. */
+unsigned onnx_alone_threads(const struct onnx_model *m);
+/* The session to run with, until its end; *ret_ns goes to it. Any thread. */
+struct onnx_session *onnx_run_begin(struct onnx_model *m, uint64_t *ret_ns);
+void onnx_run_end(struct onnx_model *m, struct onnx_session *s, uint64_t began_ns);
 
 /* ---- signature.c ---- */
 

@@ -177,15 +177,16 @@ static int take_results(struct onnx_instance *i, struct sconce_tensor *outputs, 
 static int run_session(struct onnx_instance *i, size_t n_inputs, size_t n_outputs,
 		       struct sconce_error *e)
 {
-	struct onnx_session *s = onnx_session_get(i->model);
 	const struct onnx *o = i->model->engine;
+	uint64_t began_ns;
+	struct onnx_session *s = onnx_run_begin(i->model, &began_ns);
 	int r = onnx_check(o,
 			   o->api->run(s->session, i->options, i->input_names,
 				       (const ort_value *const *)i->inputs, n_inputs,
 				       i->output_names, n_outputs, i->outputs),
 			   e);
 
-	onnx_session_put(i->model, s);
+	onnx_run_end(i->model, s, began_ns);
 	return r;
 }
 

@@ -18,32 +18,62 @@ unsigned onnx_pool(unsigned instances, unsigned each)
 	return instances ? instances * (each - 1) + 1 : each;
 }
 
+static int open_another(struct onnx_model *m, unsigned threads, struct onnx_session **ret,
+			struct sconce_error *e)
+{
+	if (m->loaded_bytes > TWICE_BYTES_MAX)
+		return kit_fail(e, -1,
+				"the model is too large to be loaded a second time beside itself");
+	if (!kit_file_is_the_same(&m->file, m->path))
+		return kit_fail(e, -1, "its file has changed since");
+	return onnx_session_open(m, threads, ret, e);
+}
+
+/* Another session into that place, with so many threads; none with 0. The lock is held, but not
+ * meanwhile. False: it cannot be opened. */
+static bool replace(struct onnx_model *m, struct onnx_session **place, unsigned threads)
+{
+	const struct sconce_host *host = m->engine->host;
+	const char *whose = place == &m->wide ? "a run that is alone uses"
+					      : "all runs together use";
+	unsigned before = m->current->threads;
+	struct onnx_session *next = NULL, *old;
+	struct sconce_error e;
+	int r = 0;
+
+	pthread_mutex_unlock(&m->lock);
+	if (threads)
+		r = open_another(m, threads, &next, &e);
+	if (r)
+		kit_log(host, 1, "keeps its %u threads: %.900s", before, e.text);
+	else if (threads)
+		kit_log(host, 1, "%s %u threads from now on", whose, threads);
+	pthread_mutex_lock(&m->lock);
+	if (r)
+		return false;
+	old = *place;
+	*place = next;
+	pthread_mutex_unlock(&m->lock);
+	if (old)
+		onnx_session_put(m, old);
+	pthread_mutex_lock(&m->lock);
+	return true;
+}
+
 /* One step to what is wanted. False: there is none. The lock is held, but not meanwhile. */
 static bool tune_step(struct onnx_model *m)
 {
-	const struct sconce_host *host = m->engine->host;
-	struct onnx_session *next = NULL, *old = NULL;
-	unsigned wanted = m->wanted;
-	struct sconce_error e;
-	int r;
+	unsigned alone = onnx_alone_threads(m);
 
-	if (m->closing || m->current->threads == wanted)
+	if (m->closing)
 		return false;
-	pthread_mutex_unlock(&m->lock);
-	r = onnx_session_open(m, wanted, &next, &e);
-	if (r)
-		kit_log(host, 2, "keeps its number of threads: %.900s", e.text);
-	else
-		kit_log(host, 1, "all runs together use %u threads from now on", wanted);
-	pthread_mutex_lock(&m->lock);
-	if (r)
-		return false;
-	old = m->current;
-	m->current = next;
-	pthread_mutex_unlock(&m->lock);
-	onnx_session_put(m, old);
-	pthread_mutex_lock(&m->lock);
-	return true;
+	if (m->current->threads != m->wanted)
+		return replace(m, &m->current, m->wanted);
+	if (m->wide && !alone)
+		return replace(m, &m->wide, 0);
+	if (m->wide_wanted && (!m->wide || m->wide->threads != alone))
+		return replace(m, &m->wide, alone);
+	return false;
 }
 
 static void *tune_thread(void *arg)
@@ -63,6 +93,8 @@ static void tune_begin(struct onnx_model *m)
 {
 	sigset_t all, before;
 
+	if (m->tuning || m->closing)
+		return;
 	if (m->has_tuner)
 		pthread_join(m->tuner, NULL);
 	/* Signals are the host's. */
@@ -75,22 +107,23 @@ static void tune_begin(struct onnx_model *m)
 
 void onnx_tune(struct onnx_model *m, unsigned each)
 {
-	const char *why =
-		m->loaded_bytes > TWICE_BYTES_MAX
-			? "the model is too large to be loaded a second time beside itself"
-		: !kit_file_is_the_same(&m->file, m->path) ? "its file has changed since"
-							   : NULL;
+	unsigned alone;
 
 	pthread_mutex_lock(&m->lock);
 	m->wanted = onnx_pool(m->instances, each ? each : 1);
-	if (!m->tuning && !m->closing && m->wanted != m->current->threads) {
-		if (why)
-			kit_log(m->engine->host, 1, "keeps its %u threads: %s", m->current->threads,
-				why);
-		else
-			tune_begin(m);
-	}
+	alone = onnx_alone_threads(m);
+	if (m->wanted != m->current->threads || (m->wide && m->wide->threads != alone))
+		tune_begin(m);
 	pthread_mutex_unlock(&m->lock);
+}
+
+void onnx_tune_wide(struct onnx_model *m)
+{
+	/* Once: what cannot be is not tried again. */
+	if (m->wide_wanted)
+		return;
+	m->wide_wanted = true;
+	tune_begin(m);
 }
 
 void onnx_tune_end(struct onnx_model *m)

@@ -2,6 +2,7 @@
 """ONNX Runtime as an engine, beside ONNX Runtime in Python."""
 
 import importlib.util
+import os
 import random
 from pathlib import Path
 
@@ -230,6 +231,22 @@ def test_another_number_of_threads(onnx, tmp_path):
     result = onnx.call(path, [eye], [eye], [eye], retune=2, instances=2, repeat=5)
     assert all((result.outputs(i)[0] == eye).all() for i in range(3))
     assert result.log == [[1, "all runs together use 3 threads from now on"]]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
+def test_a_run_that_is_alone(onnx, tmp_path):
+    """It gets a session with the threads of both, once that has been seen to be of use."""
+    path = model(tmp_path / "short.onnx", [helper.make_node("Abs", ["x"], ["y"])],
+                 [value("x", FLOAT, (2, 3))], [value("y", FLOAT, (2, 3))])
+    runs = [[-ROWS]] * 60
+    for options, wanted in (({"instances": 2}, True), ({"instances": 2, "threads": 2}, False),
+                            ({"instances": 1}, False),
+                            ({"instances": 2, "config": {"threads_alone": 1}}, False)):
+        result = onnx.call(path, *runs, **options)
+        assert all((result.outputs(i)[0] == ROWS).all() for i in range(len(runs)))
+        assert result.log == [[1, "a run that is alone uses 2 threads from now on"]] * wanted
+    with pytest.raises(EngineError, match="threads_alone: is no number from 1"):
+        onnx.call(path, *runs, config={"threads_alone": 0})
 
 
 def test_the_runtime_speaks_through_the_log(onnx, tmp_path):
