@@ -67,7 +67,9 @@ class AsyncLoop:
             parts.setdefault(self.views.get(ident), {})[index] = ident
         parts.pop(None, None)      # they are over
         for view, own in parts.items():
-            serving.stream(self.session.replies, view.requests, view.context, view.own, values, own)
+            context = view.context
+            if context is not None:    # a thread asks, and the batch has come to its end meanwhile
+                serving.stream(self.session.replies, view.requests, context, view.own, values, own)
 
     def _readable(self):
         try:

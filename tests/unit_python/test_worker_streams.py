@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from sconce import frame as wire
-from sconce import ranks
+from sconce import aserving, ranks
 from sconce.channel import Channel
 from sconce.memory import Memory
 from sconce.serving import Session
+
+from ts.context import Context
 
 LEFT_OVER = """
 import asyncio
@@ -217,6 +219,13 @@ def test_one_request_of_a_step_fails_alone(front, what, media, code):
 def make_session():
     return Session(SimpleNamespace(), Memory(), {"batch_size": 1, "max_response_size": 1}, None,
                    SimpleNamespace(stopping_criteria=None, begin_batch=lambda requests: ()))
+
+
+def test_a_piece_for_a_batch_that_ends_meanwhile_is_dropped():
+    """A thread found it, and it is gone."""
+    loop = aserving.AsyncLoop(make_session())
+    loop.views["request"] = aserving._View(loop, Context("m", ".", {}, 1, None, None), ())
+    loop.send_intermediate(["piece"], {0: "request"})
 
 
 def test_what_opens_a_window_is_not_remembered_without_bound():
