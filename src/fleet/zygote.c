@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "fleet/channel.h"
 #include "child/output.h"
 #include "fleet/environment.h"
@@ -182,6 +183,16 @@ static int zygote_start(struct zygote *z)
 	return r;
 }
 
+/* A document has text: what is none would reach the worker as something else. */
+static bool zygote_can_be_told(char *const *environment, const char *cwd)
+{
+	bool text = utf8_valid(slice_str(cwd));
+
+	for (; *environment; environment++)
+		text = text && utf8_valid(slice_str(*environment));
+	return text;
+}
+
 static int zygote_order(struct zygote *z, uint64_t token, char *const *environment, const char *cwd,
 			const int fds[3])
 {
@@ -190,6 +201,8 @@ static int zygote_order(struct zygote *z, uint64_t token, char *const *environme
 	struct frame_writer fw;
 	int r;
 
+	if (!zygote_can_be_told(environment, cwd))
+		return -EILSEQ;
 	buf_printf(&json, "{\"token\":%llu,\"cwd\":", (unsigned long long)token);
 	json_put_string(&json, slice_str(cwd));
 	buf_puts(&json, ",\"environment\":{");

@@ -57,3 +57,15 @@ def test_the_server_ends_while_a_worker_waits_for_it(server):
     server.register("second.mar", initial_workers=1, synchronous=False)
     eventually(lambda: "second" in server.models())
     server.stop()
+
+
+def test_variables_that_are_no_text_reach_the_worker(serve, tmp_path):
+    """A folder's name in Latin-1, say. No zygote can be told."""
+    store = tmp_path / "store"
+    make_mar(store, "see", """
+import os
+def handle(data, context):
+    return data and [os.environb[b"PLACE"]]
+""")
+    server = serve(store=store, environment={"PLACE": os.fsdecode(b"/caf\xe9")})
+    assert server.predict("see").content == b"/caf\xe9"
