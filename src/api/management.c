@@ -17,8 +17,9 @@
 struct waiting {
 	struct call *call;
 	struct registering
-		*registering; /* that it waits for; NULL: for something else, or it is over */
-	int status;           /* of what is told when it is recorded */
+		*registering;   /* that it waits for; NULL: for something else, or it is over */
+	struct version *scaled; /* … or for whose workers; it tells before it ends */
+	int status;             /* of what is told when it is recorded */
 	char *text;
 	char *model, *version; /* version NULL: none was named */
 };
@@ -260,6 +261,7 @@ static void scale_done(void *arg, const struct version_outcome *o)
 {
 	struct waiting *w = arg;
 
+	w->call->left = NULL;
 	if (o->result == VERSION_SCALED) {
 		waiting_tell(w, 200, "Workers scaled to %u for model: %s%s%s", o->workers, w->model,
 			     w->version ? ", version: " : "", w->version ? w->version : "");
@@ -278,6 +280,15 @@ static void scale_done(void *arg, const struct version_outcome *o)
 	waiting_free(w);
 }
 
+/* Workers may load for long, and clients come and go. */
+static void scale_left(struct call *c)
+{
+	struct waiting *w = c->waiting;
+
+	version_stop_telling(w->scaled, w);
+	waiting_end(w);
+}
+
 static void scale_run(struct call *c, struct version *v, struct slice version, int64_t min,
 		      int64_t max, bool synchronous)
 {
@@ -288,6 +299,8 @@ static void scale_run(struct call *c, struct version *v, struct slice version, i
 		waiting_tell(w, 202, "Processing worker updates...");
 		return;
 	}
+	w->scaled = v;
+	c->left = scale_left;
 	version_scale(v, (unsigned)min, (unsigned)max, scale_done, w);
 }
 

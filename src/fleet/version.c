@@ -299,6 +299,19 @@ void version_scale(struct version *v, unsigned min, unsigned max, version_done *
 	version_touch(v);
 }
 
+void version_stop_telling(struct version *v, const void *arg)
+{
+	list_for_each_safe (n, &v->waiters) {
+		struct version_wait *w = container_of(n, struct version_wait, link);
+
+		if (w->arg != arg)
+			continue;
+		list_remove(&w->link);
+		free(w);
+		return;
+	}
+}
+
 /* ---- requests ---- */
 
 /* Requests that could begin at once, beyond those that wait already. */

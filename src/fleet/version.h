@@ -110,6 +110,8 @@ struct version *version_destroy(struct version *v);
 /* Sets the wanted number of workers, starts or ends some, and calls done (may be NULL) once: when
  * all wanted ones are ready, the first one has failed to load, or the version is retired. */
 void version_scale(struct version *v, unsigned min, unsigned max, version_done *done, void *arg);
+/* Who waits with this `arg` is not to be told any more. */
+void version_stop_telling(struct version *v, const void *arg);
 
 enum {
 	VERSION_NO_WORKER = 1,

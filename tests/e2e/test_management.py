@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from e2e.archives import make_folder, make_mar
-from e2e.client import encode
+from e2e.client import Raw, encode
 from e2e.gate import Gate, background
 from e2e.server import assert_error, assert_status, eventually, free_ports
 
@@ -480,6 +480,23 @@ def test_unregistering_ends_a_registration_that_waits(serve, tmp_path, gate):
                  "Failed to start workers for model stuck version: null: "
                  "it was unregistered meanwhile")
     assert server.models() == []
+
+
+def test_a_client_that_leaves_while_workers_load_leaves_nothing(serve, tmp_path, gate):
+    """Its id is free again: nothing of its call is kept."""
+    stuck(tmp_path, "stuck", gate)
+    server = serve(store=tmp_path, load_models=None)
+    server.register("stuck.mar", initial_workers=1, synchronous=False)
+    gate.wait_entered()
+    own = {"X-Request-ID": "mine"}
+    scaling = "/models/stuck?min_worker=1&synchronous=true"
+    with Raw(server.management) as raw:
+        raw.send(encode("PUT", scaling, headers=own))
+        eventually(lambda: server.get("/ping", headers=own).headers["x-request-id"] != "mine")
+    eventually(lambda: server.get("/ping", headers=own).headers["x-request-id"] == "mine")
+    waiting = background(server.manage, "PUT", scaling)
+    gate.open()
+    assert_status(waiting.result(), 200, "Workers scaled to 1 for model: stuck")
 
 
 def test_stopping_ends_a_registration_that_waits(serve, tmp_path, gate):
