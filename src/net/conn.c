@@ -46,6 +46,17 @@ void conn_wait_again(struct conn *c)
 	wait_start(&c->in, c->in.kind);
 }
 
+static uint64_t conn_now_ms(const struct conn *c)
+{
+	return turn_now_ns(c->net->loop) / NS_PER_MS;
+}
+
+void conn_linger_on(struct conn *c)
+{
+	if (c->lingering && !c->net->draining && conn_now_ms(c) < c->linger_until)
+		conn_wait_again(c);
+}
+
 void conn_wait_output(struct conn *c, bool waits)
 {
 	wait_start(&c->out, waits ? WAIT_WRITE : WAIT_NONE);
@@ -280,6 +291,7 @@ static void conn_leave(struct conn *c)
 		h1_drop_stash(c);
 		conn_start_reading(c);
 		c->lingering = c->reading;
+		c->linger_until = conn_now_ms(c) + NET_LINGER_WHOLE_MS;
 		shutdown(conn_fd(c), SHUT_WR);
 		conn_wait(c, WAIT_LINGER);
 	}

@@ -20,12 +20,13 @@
 #define NET_RECEIVE_HEAD ((size_t)4096)  /* where a large body is expected behind the head */
 #define NET_READ_BYTES ((size_t)1 << 20) /* read at a time, into memory that may be new … */
 #define NET_TURN_BYTES ((size_t)4 << 20) /* … and in one turn of the loop */
-#define NET_WEIGHED ((size_t)4096) /* what was read and is answered weighs by that */
+#define NET_WEIGHED ((size_t)4096)       /* what was read and is answered weighs by that */
 #define NET_IOV 64
 #define NET_UNTAKEN ((size_t)16384)  /* of answers: no further request is begun behind them */
 #define NET_TAIL_COPY ((size_t)4096) /* a remainder this small is copied: its memory goes back */
 #define NET_LINGER_BYTES ((uint64_t)32 << 20) /* read and dropped of what nobody wants any more */
-#define NET_LINGER_MS 1000
+#define NET_LINGER_MS 1000                    /* without any more of it … */
+#define NET_LINGER_WHOLE_MS 30000             /* … and in all, about */
 
 /* What a connection waits for. Each kind has one timeout, so its list is ordered by deadline. */
 enum wait_kind { WAIT_HEAD, WAIT_BODY, WAIT_IDLE, WAIT_LINGER, WAIT_WRITE, WAIT_KINDS, WAIT_NONE };
@@ -93,7 +94,8 @@ struct conn {
 	} h;
 	struct h1 h1;
 	struct wait in, out;
-	uint64_t dropped; /* input thrown away while lingering */
+	uint64_t dropped;      /* input thrown away while lingering … */
+	uint64_t linger_until; /* … and until when that may go on, in ms */
 	uv_write_t write;
 	bool writing, reading, eof;
 	bool satisfied;   /* with what was read in this turn: a whole body, or all that may be */
@@ -124,6 +126,8 @@ void conn_doom(struct conn *c);
 void conn_wait(struct conn *c, enum wait_kind kind);
 /* It arrived, in part: waits anew. */
 void conn_wait_again(struct conn *c);
+/* More came that is dropped: its client may not read before it has sent everything. */
+void conn_linger_on(struct conn *c);
 /* Whether the socket takes no more for now. */
 void conn_wait_output(struct conn *c, bool waits);
 void conn_timed_out(struct wait *w);

@@ -263,6 +263,8 @@ void h1_arrived(struct conn *c, const char *p, size_t n)
 		c->dropped += n;
 		if (c->dropped > NET_LINGER_BYTES)
 			conn_doom(c);
+		else
+			conn_linger_on(c);
 	} else if (p == c->net->receive) {
 		h1_input(c, slice_make(p, n));
 	} else {

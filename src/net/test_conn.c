@@ -357,39 +357,6 @@ static void test_refusals(void **state)
 	refused("GARBAGE\r\n\r\n", "HTTP/1.1 400", NULL);
 }
 
-/* ---- draining ---- */
-
-static void on_drained(void *arg)
-{
-	*(bool *)arg = true;
-}
-
-/* A client that has sent more than will be answered must not lose the answers before that: closing
- * a socket with unread input throws away what is still on its way out. */
-static void test_draining_reads_what_it_does_not_answer(void **state)
-{
-	struct world *w = world_new(0);
-	bool drained = false;
-	char rest[16];
-
-	(void)state;
-	sends(w, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
-	for (unsigned i = 0; i < 9; i++)
-		sends(w, "GET /more HTTP/1.1\r\nHost: h\r\n\r\n");
-	net_drain(w->net, on_drained, &drained);
-	answer(w, w->kept, 200, "[first]");
-	assert_false(turns(w));
-	assert_int_equal(seen(w, "HTTP/1.1 "), 4); /* all that had been begun */
-	assert_int_equal(seen(w, "connection: close"), 1);
-	assert_false(drained);
-	assert_int_equal(send(w->client, "GET", 3, MSG_NOSIGNAL), 3);
-	shutdown(w->client, SHUT_WR);
-	while (!drained)
-		uv_run(&w->loop, UV_RUN_NOWAIT);
-	assert_int_equal(recv(w->client, rest, sizeof(rest), 0), 0);
-	world_end(w);
-}
-
 /* ---- streams ---- */
 
 static unsigned released;
@@ -583,7 +550,6 @@ int main(void)
 		cmocka_unit_test(test_line_breaks_begin_nothing),
 		cmocka_unit_test(test_refusal_leaves_the_word_to_the_api),
 		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_draining_reads_what_it_does_not_answer),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_delivered),
 		cmocka_unit_test(test_an_answer_of_four_gibibytes),
