@@ -432,11 +432,13 @@ unsigned sequences_take(struct sequences *s, const struct batch_policy *p,
 		list_push_front(&r->sequence->requests, n);
 	}
 	list_for_each (l, &out->requests) {
-		struct sequence *q = container_of(l, struct request, link)->sequence;
+		const struct request *r = container_of(l, struct request, link);
+		struct sequence *q = r->sequence;
 
 		q->n--;
 		q->running++;
 		q->busy = true;
+		q->last = r;
 		s->n_waiting--;
 		list_remove(&q->ready);
 	}
@@ -466,8 +468,11 @@ void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns,
 
 	assert(q->running > 0);
 	q->used_ns = now_ns;
-	q->touched = q->place != NULL;
-	if (final || s->policy.overlap)
+	/* What was lost and still runs has left nothing where it was started anew, and is not what
+	 * the next one waits for. */
+	if (r->sequence_losses == q->losses)
+		q->touched = q->place != NULL;
+	if (r == q->last && (final || s->policy.overlap))
 		q->busy = false;
 	if (final) {
 		q->running--;
@@ -476,11 +481,12 @@ void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns,
 	sequence_settle(s, q, now_ns);
 }
 
-void sequences_end(struct sequences *s, struct slice id, uint64_t now_ns)
+void sequences_end(struct sequences *s, struct slice id, const void *place, uint64_t now_ns)
 {
 	struct sequence *q = map_get(&s->all, id);
 
-	if (!q)
+	/* Elsewhere it may have been started anew since. */
+	if (!q || (q->place != place && !q->lost))
 		return;
 	q->ending = true;
 	sequence_settle(s, q, now_ns);

@@ -35,10 +35,11 @@ struct sequence {
 	unsigned n, running;
 	unsigned losses; /* how often it was lost */
 	uint64_t opened_ns, used_ns;
-	bool busy;    /* a request runs, the next may not go yet */
-	bool touched; /* its place holds state of it */
-	bool ending;  /* freed with its last request */
-	bool lost;    /* the state is gone */
+	const struct request *last; /* that was taken, while `busy` */
+	bool busy;                  /* it runs, the next may not go yet */
+	bool touched;               /* its place holds state of it */
+	bool ending;                /* freed with its last request */
+	bool lost;                  /* the state is gone */
 	size_t id_len;
 	char id[];
 };
@@ -102,8 +103,9 @@ static inline bool sequence_may_return(const struct request *r)
 void sequences_return(struct sequences *s, struct request *r);
 /* A taken request was answered, or will never be. After the final answer it has no lane. */
 void sequences_answered(struct sequences *s, struct request *r, uint64_t now_ns, bool final);
-/* The handler says that a sequence is over. Nothing happens if there is none of that id. */
-void sequences_end(struct sequences *s, struct slice id, uint64_t now_ns);
+/* The handler at `place` says that a sequence is over. Nothing happens if there is none of that id,
+ * or if it goes on at another place. */
+void sequences_end(struct sequences *s, struct slice id, const void *place, uint64_t now_ns);
 
 /* `place` goes away. Sequences that have no state there, and run nothing there that may make some,
  * wait for another place; the others are lost, and every waiting request of them is moved to

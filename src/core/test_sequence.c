@@ -231,13 +231,13 @@ static void the_handler_may_say_that_a_sequence_is_over(void **state)
 	push(1, "b");
 	place_all(&here);
 	take(2, &here);
-	sequences_end(&s, SLICE("b"), NOW);
-	sequences_end(&s, SLICE("never heard of"), NOW);
+	sequences_end(&s, SLICE("b"), &here, NOW);
+	sequences_end(&s, SLICE("never heard of"), &here, NOW);
 	assert_int_equal(s.all.n, 2);
 	answer(1, NOW);
 	assert_int_equal(s.all.n, 1);
 	answer(0, NOW);
-	sequences_end(&s, SLICE("a"), NOW);
+	sequences_end(&s, SLICE("a"), &here, NOW);
 	assert_int_equal(s.all.n, 0);
 }
 
@@ -519,12 +519,40 @@ static void with_overlap_the_first_answer_lets_the_next_go(void **state)
 	assert_string_equal(take(4, &here), "");
 	sequences_answered(&s, &requests[0], NOW, false);
 	assert_string_equal(take(4, &here), "1 ");
-	sequences_end(&s, SLICE("a"), NOW);
+	sequences_end(&s, SLICE("a"), &here, NOW);
 	answer(1, NOW);
 	assert_int_equal(push(2, "a"), SEQUENCE_CLOSED);
 	assert_int_equal(s.all.n, 1);
 	answer(0, NOW);
 	assert_int_equal(s.all.n, 0);
+}
+
+/* It streams on at the place that goes, while the sequence has begun anew at another one. */
+static void what_was_lost_lets_nobody_go(void **state)
+{
+	(void)state;
+	push(0, "a");
+	place_all(&here);
+	take(1, &here);
+	sequences_answered(&s, &requests[0], NOW, false);
+	leave(&here);
+	requests[1].sequence_start = true;
+	assert_int_equal(push(1, "a"), 0);
+	assert_int_equal(push(2, "a"), 0);
+	place_all(&there);
+	assert_string_equal(take(1, &there), "1 ");
+	sequences_answered(&s, &requests[0], NOW, false);
+	assert_string_equal(take(1, &there), "");
+	assert_true(sequence_may_return(&requests[1]));
+	/* Nor does it end what it has no part in. */
+	sequences_end(&s, SLICE("a"), &here, NOW);
+	answer(0, NOW);
+	assert_string_equal(take(1, &there), "");
+	sequences_answered(&s, &requests[1], NOW, false);
+	assert_string_equal(take(1, &there), "2 ");
+	answer(1, NOW);
+	answer(2, NOW);
+	assert_int_equal(push(3, "a"), 0);
 }
 
 #define SEQUENCE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -554,6 +582,8 @@ int main(void)
 		SEQUENCE_TEST(all_that_are_overdue_are_looked_for_once),
 		cmocka_unit_test_setup_teardown(with_overlap_the_first_answer_lets_the_next_go,
 						set_up_overlap, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_lost_lets_nobody_go, set_up_overlap,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

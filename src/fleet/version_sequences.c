@@ -166,7 +166,8 @@ unsigned version_take(struct version *v, const struct worker *w, size_t bytes_ma
 /* ---- answers ---- */
 
 /* The values of the header that ends sequences: ids, separated by semicolons. */
-static void version_end_named(struct version *v, struct slice headers, uint64_t now_ns)
+static void version_end_named(struct version *v, struct slice headers, const struct worker *w,
+			      uint64_t now_ns)
 {
 	struct slice key = slice_str(v->fleet->settings->ts_header_key_sequence_end);
 	struct slice name, value;
@@ -178,7 +179,7 @@ static void version_end_named(struct version *v, struct slice headers, uint64_t 
 			struct slice id = slice_trim(slice_cut(&value, ';'));
 
 			if (id.n)
-				sequences_end(&v->sequences, id, now_ns);
+				sequences_end(&v->sequences, id, w, now_ns);
 		}
 	}
 }
@@ -187,7 +188,7 @@ void version_sequence_answered(struct version *v, struct request *r, const struc
 			       uint64_t now_ns)
 {
 	/* First, while its own request still counts as running: what ends then is not freed yet. */
-	version_end_named(v, reply->headers, now_ns);
+	version_end_named(v, reply->headers, r->place, now_ns);
 	sequences_answered(&v->sequences, r, now_ns, reply->final);
 }
 

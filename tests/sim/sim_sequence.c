@@ -9,6 +9,12 @@
 #include "base/util.h"
 #include "sim.h"
 
+/* With continuous batching the next one may come when an answer has begun. */
+static bool process_lets_go(const struct process *p, const struct process_job *j)
+{
+	return p->worker->model.manifest->continuous_batching && j->pieces_sent;
+}
+
 /* Of a sequence one request runs at a time, and at one place. */
 static void process_check_place(struct sim *s, const struct process *p, const struct process_job *j)
 {
@@ -22,7 +28,8 @@ static void process_check_place(struct sim *s, const struct process *p, const st
 		list_for_each (m, &q->jobs) {
 			const struct process_job *k = container_of(m, struct process_job, link);
 
-			if (k != j && strcmp(k->sequence, j->sequence) == 0)
+			if (k != j && strcmp(k->sequence, j->sequence) == 0 &&
+			    !process_lets_go(q, k))
 				sim_fail(s,
 					 "two requests of sequence %s run at once, in processes "
 					 "%u and %u",
