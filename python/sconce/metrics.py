@@ -2,8 +2,8 @@
 """Metrics on their way to the front: collected here, sent along with replies, or earlier where a
 handler makes many, or makes them while there is no request."""
 
-import json
 from collections import deque
+from json import dumps    # a handler may put another in its place
 
 from sconce import frame as wire
 from sconce import logs
@@ -64,7 +64,7 @@ def _send(channel, updates):
 
 
 def _dump(document):
-    return json.dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    return dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8")
 
 
 def _dump_one(update):

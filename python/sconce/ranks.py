@@ -7,10 +7,10 @@ requests in the same order. What the others answer goes nowhere. The front watch
 when one ends, all do.
 """
 
-import json
 import os
 import socket
 from array import array
+from json import dumps, loads    # a handler may put others in their place
 
 from sconce import frame as wire
 from sconce import logs
@@ -96,11 +96,11 @@ class Lead(Channel):
             _kind, _count, code = wire.read_head(data, len(data))
             if code != 200:
                 raise LoadError("rank %d could not load the model: %s"
-                                % (rank, json.loads(data[wire.HEAD:])["message"]))
+                                % (rank, loads(data[wire.HEAD:])["message"]))
 
     def step(self, active, chosen):
         """When requests join and leave depends on time: peers are told, so that all agree."""
-        self._pass_on(wire.frame(wire.PEER, 0, json.dumps(
+        self._pass_on(wire.frame(wire.PEER, 0, dumps(
             {"active": list(active), "chosen": [r.id for r in chosen]}).encode()))
 
     def finish(self):
@@ -205,7 +205,7 @@ def serve(session):
             if kind == wire.RUN:
                 requests.update((r.id, r) for r in wire.read_requests(data, size, count))
             elif kind == wire.PEER:
-                _follow(session, requests, json.loads(bytes(data[wire.HEAD:size])))
+                _follow(session, requests, loads(bytes(data[wire.HEAD:size])))
             elif not session.housekeeping(got):
                 break
     except Closed:

@@ -5,9 +5,9 @@ one of several processes that are a worker together (sconce.ranks).
 Says HELLO, is told by LOAD which model it is, loads the handler, says LOADED, and serves.
 """
 
-import json
 import os
 import sys
+from json import dumps, loads    # a handler may put others in their place
 
 from sconce import frame as wire
 from sconce import loader, logs, metrics, model_config, serving, trial
@@ -20,7 +20,7 @@ _TRACEBACK_MAX = 5000
 
 
 def _send_json(channel, kind, arg, document):
-    channel.send(wire.frame(kind, arg, json.dumps(document).encode()))
+    channel.send(wire.frame(kind, arg, dumps(document).encode()))
 
 
 def _prefer_to_die():
@@ -48,7 +48,7 @@ def _wait_for_load(channel, memory):
         elif kind == wire.LOAD and len(fds) == 2:
             memory.set_outbound(fds[0])
             try:
-                return json.loads(os.pread(fds[1], arg, 0))
+                return loads(os.pread(fds[1], arg, 0))
             finally:
                 os.close(fds[1])
         elif kind == wire.STOP:

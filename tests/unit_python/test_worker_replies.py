@@ -317,6 +317,22 @@ def handle(data, context):
     assert f.replies(1)[0].body != b"0"
 
 
+def test_a_handler_that_puts_another_json_in_place(front):
+    """Its own answers are made by that, as in TorchServe; what the worker says is not."""
+    f = front("""
+import json
+json.dumps = lambda value, **options: b"bytes, as orjson makes them"
+def handle(data, context):
+    if data is None:
+        return None
+    context.metrics.add_counter("n", 1)
+    return ["x"]
+""")
+    f.run([b""])
+    assert [m["name"] for m in json.loads(f.receive(wire.METRIC)[1])] == ["n"]
+    assert f.replies(1)[0].body == b"x"
+
+
 def test_a_handler_that_ends_the_process_leaves_no_thread_to_wait_for(front):
     f = front("""
 import threading
