@@ -203,20 +203,30 @@ class Model:
             self.context = worker._make_context(load)
             entry = loader.load(load["handler"], self.dir, self.context, load["envelope"])
         self.handler = getattr(entry, "__self__", entry)
-        ours, front = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._front = front
+        self._loop, _ = worker._loop(load, entry, None)
+        self._number = 0
+        self._raised = []
+        self._connect(load, entry)
+
+    def _connect(self, load, entry):
+        ours, self._front = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._memory = Memory()
         outbound = os.memfd_create("sconce-model")
         os.ftruncate(outbound, _OUTBOUND)
         self._memory.set_outbound(outbound)
         self._session = serving.Session(Channel(ours.detach()), self._memory, load, entry,
                                         self.context)
-        self._loop, _ = worker._loop(load, entry, None)
-        self._number = 0
-        self._raised = []
+        self._anew = lambda: self._connect(load, entry)
         fail = self._session.replies.raised
         self._session.replies.raised = lambda requests, error: (self._raised.append(error),
                                                                 fail(requests, error))
+
+    def _disconnect(self):
+        """Whoever waits at the other end hears of it; a loop of coroutines still waits at ours."""
+        if hasattr(self._loop, "event_loop"):
+            self._loop.event_loop().close()
+        self._front.shutdown(socket.SHUT_RDWR)
+        self._session.channel.close()
 
     @contextlib.contextmanager
     def _inside(self):
@@ -248,6 +258,12 @@ class Model:
         try:
             with self._inside():
                 self._loop.serve(self._session)
+        except BaseException:     # what ends a worker, of which the next one knows nothing
+            self._disconnect()
+            front.thread.join(_PATIENCE_S)
+            self._front.close()
+            self._anew()
+            raise
         finally:
             serving.session = before
         front.thread.join(_PATIENCE_S)

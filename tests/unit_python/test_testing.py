@@ -57,6 +57,23 @@ def test_bodies_are_decoded_and_answers_encoded(model):
     assert m.predict("again").text == "again"
 
 
+@pytest.mark.parametrize("run", ["def", "async def"])
+def test_what_ends_a_worker_ends_its_call(model, run):
+    m = model("""
+import sys
+class Handler:
+    %s handle(self, data, context):
+        if data[0]["body"] == b"leave":
+            sys.exit(3)
+        return [row["body"] for row in data]
+""" % run)
+    for _ in range(2):
+        assert m.predict(b"before").body == b"before"
+        with pytest.raises(SystemExit):
+            m.predict(b"leave")
+    assert m.predict(b"after").body == b"after"
+
+
 def test_forms_and_headers(model):
     m = model("def handle(data, context):\n"
               "    if data is None:\n"
