@@ -150,6 +150,16 @@ def test_without_pillow(tmp_path):
     reader.close()
 
 
+def test_it_ends_in_silence_with_a_worker_that_goes_while_it_is_greeted(monkeypatch):
+    class Gone:
+        def sendall(self, _):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(pillow.socket, "socket", lambda fileno: Gone())
+    monkeypatch.setattr(pillow, "leave_with_the_worker", lambda sock: None)
+    pillow.main()
+
+
 def test_it_ends_with_the_worker_in_the_middle_of_a_picture():
     reader = Reader()
     reader.socket.sendall(pillow.REQUEST.pack(60, NOT_WANTED, PIXELS, 1 << 20) + b"half")

@@ -142,13 +142,14 @@ def main():
     threading.Thread(target=leave_with_the_worker, args=(sock,), daemon=True).start()
     try:
         from PIL import Image
+        hello = refusal(READY, "")
     except ImportError as e:
-        send(sock, refusal(LACKS, "%s: install Pillow for %s" % (e, sys.executable)))
-        return
-    send(sock, refusal(READY, ""))
+        Image, hello = None, refusal(LACKS, "%s: install Pillow for %s" % (e, sys.executable))
     try:
-        serve(sock, Image)
-    except ConnectionError:
+        send(sock, hello)
+        if Image:
+            serve(sock, Image)
+    except ConnectionError:     # the worker may go at any time
         pass
 
 
