@@ -125,7 +125,8 @@ static int tensor_copy(const struct step *s, struct value *out, struct slice dat
 	if (out->tensor.bytes != data.n)
 		return step_fail(e, s, SCONCE_BAD_INPUT, "%zu bytes came, but its shape needs %llu",
 				 data.n, (unsigned long long)out->tensor.bytes);
-	memcpy(out->tensor.data, data.p, data.n);
+	if (data.n)
+		memcpy(out->tensor.data, data.p, data.n);
 	if (!tensor_bools_sound(&out->tensor))
 		return step_fail(e, s, SCONCE_BAD_INPUT, "flags must be bytes of 0 or 1");
 	return 0;

@@ -221,7 +221,8 @@ static int view(const struct step *s, struct pipeline_run *run, const struct val
 	}
 	if (!value_place(out))
 		return ops_no_memory(s, e);
-	memcpy(out->tensor.data, in->tensor.data, in->tensor.bytes);
+	if (in->tensor.bytes) /* what has no elements may lie nowhere */
+		memcpy(out->tensor.data, in->tensor.data, in->tensor.bytes);
 	return 0;
 }
 

@@ -354,9 +354,24 @@ static void the_default_detector(void **state)
 	few[0].bytes = few[1].bytes = few[2].bytes = 0;
 	assert_string_equal(rig_infers("object_detector", SLICE("[[[1, 2]]]"), few, of_torch, 3),
 			    "[]");
-	/* Torch's tensors without elements have no memory. */
 	few[0].data = few[1].data = few[2].data = NULL;
 	assert_string_equal(rig_infers("object_detector", SLICE("[[[1, 2]]]"), few, of_torch, 3),
+			    "[]");
+}
+
+/* Torch's tensors without elements have no memory; nor has a body without bytes. */
+static void nothing_lies_nowhere(void **state)
+{
+	static const char *const out[] = { "out" };
+	static const struct sconce_tensor none = { .dtype = SCONCE_FP32, .ndim = 1 };
+
+	(void)state;
+	assert_string_equal(rig_infers("[\"from_json\", {\"infer\": {\"rows\": false}}, "
+				       "{\"reshape\": [2, 0]}, \"sigmoid\", \"encode_json\"]",
+				       SLICE("[1]"), &none, out, 1),
+			    "[[], []]");
+	assert_string_equal(rig_answers("[{\"from_raw\": {\"shape\": [-1, 2]}}, \"encode_json\"]",
+					"", SLICE_NULL),
 			    "[]");
 }
 
@@ -423,6 +438,7 @@ int main(void)
 		cmocka_unit_test(what_is_in_common_is_a_float_and_its_bound_a_double),
 		cmocka_unit_test(boxes_by_their_middle_and_scores_by_class),
 		cmocka_unit_test(the_default_detector),
+		cmocka_unit_test(nothing_lies_nowhere),
 		cmocka_unit_test(the_default_segmenter),
 		cmocka_unit_test(the_default_classifier),
 		cmocka_unit_test(a_mask_is_a_picture),
