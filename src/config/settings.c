@@ -509,6 +509,7 @@ int settings_check(struct settings *s, struct buf *why)
 		s->workflow_store = mem_strdup(s->model_store);
 	if (!s->tmp_dir)
 		s->tmp_dir = mem_strdup("/tmp");
+	make_absolute(&s->tmp_dir);
 	make_absolute(&s->cache_dir);
 	if (!s->key_file)
 		s->key_file = mem_strdup("key_file.json");

@@ -407,16 +407,18 @@ static void test_check_derives(void **state)
 }
 
 /* Workers are in other folders. */
-static void test_a_relative_cache_is_beside_the_server(void **state)
+static void test_relative_folders_are_beside_the_server(void **state)
 {
 	_cleanup_(freep) char *here = getcwd(NULL, 0), *wanted = mem_printf("%s/kept", here);
 	struct fixture *f = *state;
 
 	set(f, "cache-dir", "kept");
-	assert_int_equal(settings_check(&f->s, &f->why), 0);
-	assert_string_equal(f->s.cache_dir, wanted);
-	assert_int_equal(settings_check(&f->s, &f->why), 0);
-	assert_string_equal(f->s.cache_dir, wanted);
+	set(f, "tmp-dir", "kept");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(settings_check(&f->s, &f->why), 0);
+		assert_string_equal(f->s.cache_dir, wanted);
+		assert_string_equal(f->s.tmp_dir, wanted);
+	}
 }
 
 static void test_check_relations(void **state)
@@ -560,7 +562,7 @@ int main(int argc, char **argv)
 		TEST(test_environment),
 		TEST(test_environment_of_torchserve),
 		TEST(test_check_derives),
-		TEST(test_a_relative_cache_is_beside_the_server),
+		TEST(test_relative_folders_are_beside_the_server),
 		TEST(test_check_relations),
 		TEST(test_errors_name_file_and_line),
 		TEST(test_models_that_are_doubtful),

@@ -45,6 +45,14 @@ def test_sigterm_answers_what_was_accepted(serve, tmp_path, gate):
     assert server.wait() == 0
 
 
+def test_folders_may_be_named_from_where_it_is_started(serve, tmp_path):
+    """Workers are in the folders of their models."""
+    make_mar(tmp_path / "store", "echo", "echo.py")
+    server = serve(root=tmp_path, tmp_dir="tmp", cache_dir="cache")
+    assert server.predict("echo", "x").status_code == 200
+    assert server.unpacked()
+
+
 def test_sigint_is_the_same(serve, tmp_path):
     make_mar(tmp_path, "echo", "echo.py")
     server = serve(store=tmp_path)
