@@ -89,6 +89,7 @@ static void child_exec(const struct spawn *s, pid_t parent, const struct rlimit 
 	if (getppid() != parent)
 		_exit(127);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* Out of the way first: a source may carry a number that is another's target. */

@@ -172,6 +172,7 @@ static void serve_watch_signals(struct server *s)
 		      { &s->hangup, serve_hangup, SIGHUP } };
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on files: memory for workers is one, and a log */
 	for (size_t i = 0; i < ARRAY_LEN(watch); i++) {
 		uv_signal_init(&s->loop, watch[i].handle);
 		watch[i].handle->data = s;

@@ -3,6 +3,8 @@
 
 import os
 import re
+import resource
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -51,6 +53,16 @@ def test_folders_may_be_named_from_where_it_is_started(serve, tmp_path):
     server = serve(root=tmp_path, tmp_dir="tmp", cache_dir="cache")
     assert server.predict("echo", "x").status_code == 200
     assert server.unpacked()
+
+
+def test_a_limit_on_files_is_no_end(serve, tmp_path):
+    """`ulimit -f`: what workers write answers to is a file to the kernel."""
+    mar = make_mar(tmp_path / "archives", "echo", "echo.py")
+    server = serve(root=tmp_path, load_models=None)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (100 << 20, 100 << 20))
+    shutil.copy(mar, server.store)
+    assert server.register("echo.mar", initial_workers=1, synchronous=True).status_code == 200
+    assert server.predict("echo", "x").status_code == 200
 
 
 def test_sigint_is_the_same(serve, tmp_path):
