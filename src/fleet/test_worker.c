@@ -304,7 +304,7 @@ static void test_a_kill_that_nobody_reports_yet_keeps_the_place(void **state)
 	assert_false(worker_has_credit(rig.w));
 	worker_stop(rig.w, 0);
 	rig_turn();
-	assert_int_equal(rig.kills, 2);
+	assert_int_equal(rig.kills, 1);
 	assert_int_equal(rig.gone, 0);
 	rig_ends(SIGKILL);
 	assert_int_equal(rig.gone, 1);

@@ -348,6 +348,31 @@ static void test_a_batch_that_has_not_begun_is_not_late(void **state)
 	rig_ends(SIGKILL);
 }
 
+/* What it said before it heard of it makes nobody wait for it, or take it for one that serves. */
+static void test_who_was_killed_has_not_loaded(void **state)
+{
+	(void)state;
+	rig_says(FRAME_HELLO, 0, "{\"protocol\":1}");
+	rig.w->timed_out = true;
+	worker_kill(rig.w, NULL);
+	rig_says(FRAME_LOADED, 200, "{\"credits\":1}");
+	assert_int_equal(rig.loaded, 0);
+	assert_true(uv_is_active((uv_handle_t *)rig.w->timer));
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.load_code, 500);
+}
+
+static void test_a_stop_leaves_who_was_killed_its_ten_seconds(void **state)
+{
+	(void)state;
+	rig_loads();
+	worker_kill(rig.w, "it lied");
+	worker_stop(rig.w, 600000);
+	assert_true(uv_timer_get_due_in(rig.w->timer) <= 10000);
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.gone, 1);
+}
+
 static void rig_needs(uint64_t id, uint64_t n)
 {
 	char packet[FRAME_HEAD + 8];
@@ -450,6 +475,8 @@ int main(void)
 		WORKER_TEST(test_a_client_that_takes_next_to_nothing_loses_its_stream),
 		WORKER_TEST(test_a_client_that_takes_a_long_piece_keeps_its_stream),
 		WORKER_TEST(test_a_batch_that_has_not_begun_is_not_late),
+		WORKER_TEST(test_who_was_killed_has_not_loaded),
+		WORKER_TEST(test_a_stop_leaves_who_was_killed_its_ten_seconds),
 		WORKER_TEST(test_guesses_leave_memory_for_what_is_needed),
 		WORKER_TEST(test_a_metric_without_a_finite_value_is_dropped_alone),
 		WORKER_TEST(test_batches_of_instances_are_timed),

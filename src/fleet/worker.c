@@ -339,7 +339,6 @@ void worker_stop(struct worker *w, uint64_t grace_ms)
 	/* Its time runs already, or is over. */
 	if (w->state == WORKER_STOPPING && (grace_ms || w->killed))
 		return;
-	uv_timer_stop(w->timer);
 	if (!running && w->state != WORKER_STOPPING) {
 		w->state = WORKER_STOPPING;
 		w->ops->gone(w->owner, w);
@@ -350,6 +349,9 @@ void worker_stop(struct worker *w, uint64_t grace_ms)
 		grace_ms = 0;
 	w->state = WORKER_STOPPING;
 	w->ops->leaves(w->owner, w, 503, "Worker scaled down.");
+	/* Its end is on its way, and what does not even die is not waited for any longer. */
+	if (w->killed)
+		return;
 	frame_begin(&fw, packet, sizeof(packet), FRAME_STOP, 0);
 	channel_send(&w->channel, frame_end(&fw), NULL, 0);
 	uv_update_time(w->shared->loop);

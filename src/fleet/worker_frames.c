@@ -143,6 +143,11 @@ static int worker_loaded(struct worker *w, const struct frame *f)
 
 	bool again = w->model.native && w->state == WORKER_READY && f->arg == 200;
 
+	/* Its end is on its way: it has not loaded in time, whatever it says now. */
+	if (w->killed) {
+		yyjson_doc_free(doc);
+		return 0;
+	}
 	if (!yyjson_is_obj(root) || w->state == WORKER_STARTING ||
 	    (w->state == WORKER_READY && !again)) {
 		yyjson_doc_free(doc);

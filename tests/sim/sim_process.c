@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -424,7 +425,7 @@ void process_step(struct sim *s, struct process *p)
 		sim_fail(s, "process %u named memory that is not its request's, and lives",
 			 p->number);
 	if (p->killed) {
-		if (!p->end_in)
+		if (!p->end_in || s->calm)
 			process_end(s, p, SIGKILL);
 		else
 			p->end_in--;
@@ -554,13 +555,15 @@ static int process_go_on(struct worker *w)
 static void process_kill(struct worker *w)
 {
 	struct process *p = process_find(w, false);
+	struct sim_random *r = &processes_of->random;
 
 	if (!w->pid) {
 		worker_end_soon(w, "was not made");
 	} else if (p) {
 		sim_say(processes_of, "process %u is killed", p->number);
 		p->killed = true;
-		p->end_in = random_below(&processes_of->random, 5);
+		/* Some the kernel does not let go. */
+		p->end_in = random_chance(r, 30) ? UINT_MAX : random_below(r, 5);
 	}
 }
 
@@ -570,12 +573,12 @@ static void process_clear(struct worker *w)
 	list_for_each_safe (l, &processes_of->processes) {
 		struct process *p = container_of(l, struct process, link);
 
-		if (p->worker != w)
-			continue;
-		if (p->unmade)
+		if (p->worker == w && p->unmade) {
 			process_free(processes_of, p);
-		else
+		} else if (p->worker == w) {
 			p->worker = NULL;
+			p->end_in = 0;
+		}
 	}
 }
 
