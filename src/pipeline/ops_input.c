@@ -132,20 +132,6 @@ static int tensor_copy(const struct step *s, struct value *out, struct slice dat
 	return 0;
 }
 
-#define EMPTY_MAX ((uint64_t)1 << 24)
-
-/* A file of a few bytes may say that it has no elements, but 2^63 rows of them: whoever walks along
- * these is to come to an end. */
-static bool empty_is_bounded(const struct sconce_tensor *t)
-{
-	uint64_t walked = 1;
-
-	for (uint32_t i = 0; i < t->ndim; i++)
-		if (t->shape[i] && __builtin_mul_overflow(walked, (uint64_t)t->shape[i], &walked))
-			return false;
-	return walked <= EMPTY_MAX;
-}
-
 static int from_npy_run(const struct step *s, struct pipeline_run *run, const struct value *in,
 			struct value *out, struct sconce_error *e)
 {
@@ -165,7 +151,7 @@ static int from_npy_run(const struct step *s, struct pipeline_run *run, const st
 			"its file has %zu bytes of elements, which are not as many as its shape "
 			"needs",
 			data.n);
-	if (!count && !empty_is_bounded(&out->tensor))
+	if (!tensor_empty_is_bounded(&out->tensor))
 		return step_fail(e, s, SCONCE_BAD_INPUT,
 				 "its file has no elements, but sizes that are too large");
 	return tensor_copy(s, out, data, e);

@@ -7,6 +7,9 @@
 
 #include "base/util.h"
 
+/* About as many rows of one element as a request of the default size may have. */
+#define EMPTY_MAX ((uint64_t)1 << 20)
+
 static const struct {
 	const char *name, *numpy;
 } dtypes[SCONCE_DTYPES] = {
@@ -99,6 +102,19 @@ bool tensor_bools_sound(const struct sconce_tensor *t)
 	return true;
 }
 
+bool tensor_empty_is_bounded(const struct sconce_tensor *t)
+{
+	uint64_t walked = 1;
+	bool empty = false;
+
+	for (uint32_t i = 0; i < t->ndim; i++) {
+		empty = empty || !t->shape[i];
+		if (t->shape[i] && __builtin_mul_overflow(walked, (uint64_t)t->shape[i], &walked))
+			walked = UINT64_MAX;
+	}
+	return !empty || walked <= EMPTY_MAX;
+}
+
 void shape_write(char *out, size_t room, const int64_t *shape, uint32_t ndim)
 {
 	size_t n = (size_t)snprintf(out, room, "[");
@@ -126,6 +142,10 @@ int tensor_fit(struct sconce_tensor *t, const struct sconce_tensor_spec *spec, b
 	char wanted[400], came[400];
 
 	*ret_added = false;
+	if (!tensor_empty_is_bounded(t))
+		return tensor_refuse(e,
+				     "input \"%s\" has no elements, but sizes that are too large",
+				     spec->name);
 	if (spec->dtype && t->dtype != spec->dtype)
 		return tensor_refuse(e, "input \"%s\" must be %s, but is %s", spec->name,
 				     dtype_name(spec->dtype), dtype_name(t->dtype));

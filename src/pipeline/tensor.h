@@ -22,6 +22,9 @@ bool tensor_count(const struct sconce_tensor *t, uint64_t *ret);
 bool tensor_sound(const struct sconce_tensor *t);
 /* Of a sound one: are its elements, where they are BOOL, 0 or 1? */
 bool tensor_bools_sound(const struct sconce_tensor *t);
+/* A few bytes may say that there are no elements, but 2^62 rows of them: whoever walks along these,
+ * or makes a number of each, is to come to an end. True where there are elements. */
+bool tensor_empty_is_bounded(const struct sconce_tensor *t);
 /* "[1, 3, -1]" into `out`. */
 void shape_write(char *out, size_t room, const int64_t *shape, uint32_t ndim);
 /* Fits it what the model says of an input? A leading dimension of 1 that is missing, and may be
