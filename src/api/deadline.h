@@ -15,8 +15,9 @@
 struct call;
 
 struct deadlines {
-	uv_timer_t *timer; /* for the first of them */
-	struct list calls; /* ordered by deadline */
+	uv_timer_t *timer;
+	uint64_t at_ns;    /* when it fires: not after the first of them; UINT64_MAX: it does not */
+	struct list terms; /* a list of calls for each length of time that models allow */
 };
 
 void deadlines_init(struct deadlines *d, uv_loop_t *loop);
