@@ -12,7 +12,7 @@
 /* With continuous batching the next one may come when an answer has begun. */
 static bool process_lets_go(const struct process *p, const struct process_job *j)
 {
-	return p->worker->model.manifest->continuous_batching && j->pieces_sent;
+	return p->worker->model.manifest->continuous_batching && (j->pieces_sent || j->overfilled);
 }
 
 /* Of a sequence one request runs at a time, and at one place. */
@@ -50,8 +50,15 @@ static void process_begin_anew(struct sim *s, struct process *p, unsigned lane)
 	list_for_each (l, &s->processes) {
 		struct process *q = container_of(l, struct process, link);
 
-		if (process_is_beside(p, q))
-			q->state_ns[lane] = q->lost_ns[lane] = 0;
+		if (!process_is_beside(p, q))
+			continue;
+		q->state_ns[lane] = q->lost_ns[lane] = 0;
+		/* Nor is what they still answer in it. */
+		list_for_each (m, &q->jobs) {
+			struct process_job *k = container_of(m, struct process_job, link);
+
+			k->lane = k->lane == lane ? 0 : k->lane;
+		}
 	}
 }
 
