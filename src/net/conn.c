@@ -76,6 +76,22 @@ static void conn_write_timed_out(struct conn *c)
 	conn_doom(c);
 }
 
+static int conn_fd(const struct conn *c)
+{
+	uv_os_fd_t fd = -1;
+
+	uv_fileno(&c->h.handle, &fd);
+	return fd;
+}
+
+/* Has something come that was not read yet? */
+static bool conn_hears(const struct conn *c)
+{
+	char first;
+
+	return recv(conn_fd(c), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* It is taken out before anything is done about it: what is late is late once. */
 void conn_timed_out(struct wait *w)
 {
@@ -93,6 +109,13 @@ void conn_timed_out(struct wait *w)
 		return;
 	case WAIT_WRITE:
 		conn_write_timed_out(c);
+		return;
+	case WAIT_IDLE:
+		if (conn_hears(c)) {
+			wait_start(w, kind);
+			return;
+		}
+		conn_doom(c);
 		return;
 	default:
 		conn_doom(c);
@@ -142,6 +165,8 @@ static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		conn_ended(c, n);
 	else if (n > 0)
 		h1_arrived(c, buf->base, (size_t)n);
+	if (n)
+		c->heard = c->heard && c->h1.stash.n;
 	net->turn_read += n > 0 ? (size_t)n : 0;
 	/* libuv would go on while there is more, and others wait. */
 	if ((net->turn_read < NET_TURN_BYTES && !net->late) || !c->reading)
@@ -267,15 +292,19 @@ int conn_begin(struct conn *c)
 	return c->reading ? 0 : -EIO;
 }
 
-/* ---- its turn ---- */
-
-static int conn_fd(const struct conn *c)
+void conn_drain(struct conn *c)
 {
-	uv_os_fd_t fd = -1;
+	bool idle = h1_idle(c);
 
-	uv_fileno(&c->h.handle, &fd);
-	return fd;
+	c->close_after = true;
+	c->heard = idle && !c->h1.refused && !c->lingering && conn_hears(c);
+	if (idle && !c->heard)
+		conn_doom(c);
+	else
+		conn_touch(c);
 }
+
+/* ---- its turn ---- */
 
 /* May there be input that nobody will look at, or is some on its way? */
 static bool conn_has_more(const struct conn *c)
@@ -316,7 +345,7 @@ void conn_turn(struct conn *c)
 		c->doomed = true;
 	if (c->doomed)
 		conn_close(c);
-	else if (c->close_after && !c->h1.n_exchanges)
+	else if (c->close_after && !c->h1.n_exchanges && !c->heard)
 		conn_leave(c);
 	else
 		conn_go_on(c);

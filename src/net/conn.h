@@ -102,6 +102,7 @@ struct conn {
 	bool close_after; /* no further requests: close when all answers are out */
 	bool linger;      /* the client may still be sending: drop that for a moment first */
 	bool lingering;
+	bool heard;  /* when draining began a request had come that is not begun yet */
 	bool doomed; /* close it in the next turn, whatever is pending */
 	bool reset;  /* what the kernel still has for it is thrown away too, and its client sees an
 		      * error */
@@ -132,6 +133,8 @@ void conn_linger_on(struct conn *c);
 void conn_wait_output(struct conn *c, bool waits);
 void conn_timed_out(struct wait *w);
 void conn_stop_reading(struct conn *c);
+/* No further requests, but for one that has come already. */
+void conn_drain(struct conn *c);
 /* Sends, and then closes or goes on. Only from net_turn(). */
 void conn_turn(struct conn *c);
 /* At once; answers still pending are given up. Only from net_turn() and net_destroy(). */

@@ -96,6 +96,7 @@ struct h1_exchange *h1_exchange_take(struct conn *c)
 		.x = { .carrier = &h1_carrier, .region = region, .began_ns = turn_now_ns(n->loop) },
 		.conn = c
 	};
+	c->heard = false;
 	net_count(n, 1);
 	if (c->h1.n_exchanges && budget_take(n->budget, h1_ahead_bytes(c)))
 		e->charged = h1_ahead_bytes(c);

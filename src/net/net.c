@@ -219,15 +219,8 @@ void net_drain(struct net *n, void (*done)(void *arg), void *arg)
 {
 	n->draining = true;
 	net_close_listeners(n);
-	list_for_each (l, &n->conns) {
-		struct conn *c = container_of(l, struct conn, link);
-
-		c->close_after = true;
-		if (h1_idle(c))
-			conn_doom(c);
-		else
-			conn_touch(c);
-	}
+	list_for_each (l, &n->conns)
+		conn_drain(container_of(l, struct conn, link));
 	n->drained = done;
 	n->drained_arg = arg;
 }

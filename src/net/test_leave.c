@@ -77,11 +77,54 @@ static void test_draining_reads_what_it_does_not_answer(void **state)
 	world_end(w);
 }
 
+/* A client cannot know that it comes too late. */
+static void test_what_has_come_is_answered_when_draining(void **state)
+{
+	struct world *w = world_new(0);
+	bool drained = false;
+
+	(void)state;
+	assert_true(sends(w, "GET /before HTTP/1.1\r\nHost: h\r\n\r\n"));
+	sends_only(w, "GET /mine HTTP/1.1\r\nHost: h\r\n\r\n"
+		      "GET /behind HTTP/1.1\r\nHost: h\r\n\r\n");
+	net_drain(w->net, on_drained, &drained);
+	assert_false(turns(w));
+	assert_int_equal(seen(w, "[/mine]"), 1);
+	assert_int_equal(seen(w, "connection: close"), 1);
+	assert_int_equal(seen(w, "HTTP/1.1 "), 2);
+	shutdown(w->client, SHUT_WR);
+	while (!drained)
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+	world_end(w);
+}
+
+static void test_what_has_come_is_answered_when_nobody_waits_for_it_any_more(void **state)
+{
+	struct world *w;
+
+	(void)state;
+	clock_source = &test_clock;
+	w = world_new(2);
+	assert_true(sends(w, "GET /before HTTP/1.1\r\nHost: h\r\n\r\n"));
+	sends_only(w, "GET /mine HTTP/1.1\r\nHost: h\r\n\r\n");
+	time_ns += 3 * NS_PER_MS;
+	net_check_times(w->net);
+	assert_true(turns(w));
+	assert_int_equal(seen(w, "[/mine]"), 1);
+	time_ns += 3 * NS_PER_MS;
+	net_check_times(w->net);
+	assert_false(turns(w));
+	world_end(w);
+	clock_source = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_who_goes_on_sending_is_heard_out),
 		cmocka_unit_test(test_draining_reads_what_it_does_not_answer),
+		cmocka_unit_test(test_what_has_come_is_answered_when_draining),
+		cmocka_unit_test(test_what_has_come_is_answered_when_nobody_waits_for_it_any_more),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

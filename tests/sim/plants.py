@@ -46,7 +46,8 @@ PLANTS = {
         "src/net/h1_answer.c", ".no_length = o->answer.status == 204 ||",
         ".no_length = 0 &&"),
     "a connection is never closed": (
-        "src/net/conn.c", "\telse if (c->close_after && !c->h1.n_exchanges)\n\t\tconn_leave(c);\n",
+        "src/net/conn.c", "\telse if (c->close_after && !c->h1.n_exchanges && !c->heard)\n"
+        "\t\tconn_leave(c);\n",
         ""),
     "a request's body is never given back": (
         "src/api/call.c", "\tbody_finish(&c->body);\n", ""),
