@@ -100,6 +100,8 @@ PLANTS = {
     "a lost sequence is forgotten for another one": (
         "src/core/sequence.c", "\t\tsequences_remember(s, sequence_id(q));\n\t\tsequence_free",
         "\t\tsequence_free"),
+    "what is left of a lost sequence lets the next one go": (
+        "src/core/sequence.c", "if (r == q->last && (final", "if ((final"),
     "two of a sequence at once": (
         "src/core/sequence.c", "\t\tq->busy = true;\n", "\t\tq->busy = false;\n"),
     "a sequence goes on elsewhere while its first request runs": (

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -115,7 +116,24 @@ static bool process_is_held(const struct process_job *j, const struct ask_plan *
 	return j->pieces_sent + 1 < plan->pieces && j->window >= FRAME_WINDOW_BYTES;
 }
 
-static bool process_send_piece(struct process *p, struct process_job *j,
+/* With continuous batching a handler may say that sequences are over: its request's, and another.
+ */
+static struct slice process_ends_sequences(struct sim *s, const struct process *p,
+					   const struct process_job *j, char *block, size_t room)
+{
+	unsigned other = 1 + random_below(&s->random, PROCESS_LANES - 1);
+	char ids[32];
+
+	if (!j->lane || !p->worker->model.manifest->continuous_batching ||
+	    !random_chance(&s->random, 15))
+		return SLICE_NULL;
+	snprintf(ids, sizeof(ids), "s%u; s%u", j->lane - 1, other - 1);
+	s->ended[j->lane] = s->ended[other] = true;
+	return slice_make(block, frame_header_put(block, room, SLICE("ts_request_sequence_end"),
+						  slice_str(ids)));
+}
+
+static bool process_send_piece(struct sim *s, struct process *p, struct process_job *j,
 			       const struct ask_plan *plan, struct slice bytes)
 {
 	bool last = j->pieces_sent + 1 >= plan->pieces, inline_ = bytes.n <= FRAME_INLINE_MAX;
@@ -125,6 +143,7 @@ static bool process_send_piece(struct process *p, struct process_job *j,
 				  .length = bytes.n,
 				  .type = SLICE("text/plain"),
 				  .body = inline_ ? bytes : SLICE_NULL };
+	char headers[64];
 
 	if (!inline_) {
 		if (j->grant.length < bytes.n)
@@ -135,6 +154,7 @@ static bool process_send_piece(struct process *p, struct process_job *j,
 	}
 	if (last)
 		process_tell_trace(p, j);
+	fr.headers = process_ends_sequences(s, p, j, headers, sizeof(headers));
 	if (!process_reply(p, &fr))
 		return false;
 	if (!inline_)
@@ -175,7 +195,7 @@ bool process_answer(struct sim *s, struct process *p, struct process_job *j)
 	if (process_is_held(j, &plan))
 		return false;
 	process_piece(&plan, j->pieces_sent, &bytes);
-	sent = process_send_piece(p, j, &plan, buf_slice(&bytes));
+	sent = process_send_piece(s, p, j, &plan, buf_slice(&bytes));
 	buf_finish(&bytes);
 	return sent;
 }

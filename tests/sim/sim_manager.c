@@ -33,10 +33,8 @@ static bool manager_sees_first(const struct process *p)
 
 static bool manager_is_of(const struct process *p, const struct sim_model *m)
 {
-	const struct worker_model *of = &p->worker->model;
-
-	return !p->killed && !p->leaving && strcmp(of->name, m->name) == 0 &&
-	       strcmp(of->version, m->version) == 0;
+	return !p->killed && !p->leaving && strcmp(p->worker->model.name, m->name) == 0 &&
+	       strcmp(p->worker->model.version, m->version) == 0;
 }
 
 void manager_step(struct sim *s)

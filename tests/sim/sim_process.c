@@ -19,55 +19,10 @@
 
 #define PROCESS_PID 1000000000 /* beyond any real one: nobody may signal it */
 #define PROCESS_SLOWLY 7       /* every so many is made in several turns */
+#define PROCESS_LATE 5         /* … and is told of when it is at work already */
 #define PROCESS_FDS 4
 
 static struct sim *processes_of;
-
-/* ---- memory ---- */
-
-static struct process_segment *process_segment(struct process *p, uint32_t id)
-{
-	for (unsigned i = 0; i < p->n_segments; i++)
-		if (p->segments[i].id == id)
-			return &p->segments[i];
-	return NULL;
-}
-
-static void process_map(struct sim *s, struct process *p, uint32_t id, uint64_t size, int fd)
-{
-	struct process_segment *g = process_segment(p, id);
-	void *at = MAP_FAILED;
-
-	if (!size) {
-		if (!g)
-			sim_fail(s, "process %u is to forget a segment it was not sent", p->number);
-		munmap(g->p, g->size);
-		*g = p->segments[--p->n_segments];
-		return;
-	}
-	if (g || fd < 0)
-		sim_fail(s, "process %u is sent segment %u twice, or without memory", p->number,
-			 id);
-	at = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (at == MAP_FAILED)
-		sim_fail(s, "process %u cannot map segment %u", p->number, id);
-	if (mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED)
-		sim_fail(s, "inbound memory can be mapped for writing");
-	p->segments = mem_realloc(p->segments, (p->n_segments + 1) * sizeof(*p->segments));
-	p->segments[p->n_segments++] = (struct process_segment){ id, at, size };
-}
-
-struct slice process_body(struct sim *s, struct process *p, const struct process_job *j)
-{
-	struct process_segment *g;
-
-	if (!j->body.length)
-		return SLICE_NULL;
-	g = process_segment(p, j->body.segment);
-	if (!g || j->body.offset > g->size || j->body.length > g->size - j->body.offset)
-		sim_fail(s, "process %u has a request outside the segments it was sent", p->number);
-	return slice_make(g->p + j->body.offset, j->body.length);
-}
 
 /* ---- jobs ---- */
 
@@ -331,6 +286,11 @@ static void process_load(struct sim *s, struct process *p)
 
 /* ---- its life ---- */
 
+static pid_t process_pid(const struct process *p)
+{
+	return (pid_t)(PROCESS_PID + p->number);
+}
+
 static void process_free(struct sim *s, struct process *p)
 {
 	struct list *l;
@@ -350,11 +310,21 @@ static void process_free(struct sim *s, struct process *p)
 	free(p);
 }
 
+static void process_is_told(struct process *p)
+{
+	p->untold = 0;
+	system_enter();
+	worker_started(p->worker, process_pid(p));
+	system_leave();
+}
+
 static void process_end(struct sim *s, struct process *p, int status)
 {
 	struct worker *w = p->worker;
 
 	sim_say(s, "process %u ends with %d", p->number, status);
+	if (w && p->untold)
+		process_is_told(p);
 	process_free(s, p);
 	if (!w)
 		return;
@@ -431,6 +401,8 @@ void process_step(struct sim *s, struct process *p)
 			p->end_in--;
 		return;
 	}
+	if (p->untold && !--p->untold)
+		process_is_told(p);
 	if (!p->deaf)
 		while (hear-- && process_hear(s, p))
 			;
@@ -523,7 +495,11 @@ static int process_start(struct worker *w, const int ends[4])
 	p->unmade = p->number % PROCESS_SLOWLY ? 0 : 1 + p->number / PROCESS_SLOWLY % 3;
 	if (p->unmade)
 		return MAKER_MORE;
-	worker_started(w, (pid_t)(PROCESS_PID + p->number));
+	/* Of others it is told when they are at work already, as of a zygote's. */
+	if (p->number % PROCESS_LATE == 0)
+		p->untold = 1 + (unsigned)random_size(&s->random, 300);
+	else
+		worker_started(w, process_pid(p));
 	return 0;
 }
 
@@ -548,7 +524,7 @@ static int process_go_on(struct worker *w)
 	p->unmade--;
 	if (p->unmade)
 		return MAKER_MORE;
-	worker_started(w, (pid_t)(PROCESS_PID + p->number));
+	worker_started(w, process_pid(p));
 	return 0;
 }
 
@@ -559,6 +535,10 @@ static void process_kill(struct worker *w)
 
 	if (!w->pid) {
 		worker_end_soon(w, "was not made");
+		if (p) {
+			p->killed = true;
+			p->worker = NULL;
+		}
 	} else if (p) {
 		sim_say(processes_of, "process %u is killed", p->number);
 		p->killed = true;

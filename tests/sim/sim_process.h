@@ -61,6 +61,7 @@ struct process {
 	unsigned fate_in; /* steps with work until its fate */
 	bool fated;       /* it has come */
 	unsigned unmade;  /* turns until it is made */
+	unsigned untold;  /* steps until the front knows its pid */
 	bool killed, leaving, deaf, trying;
 	unsigned end_in;    /* steps until the kill works */
 	unsigned load_in;   /* steps until it has loaded */
@@ -110,7 +111,10 @@ void process_lie(struct sim *s, struct process *p);
 void process_check_sequence(struct sim *s, struct process *p, const struct process_job *j);
 /* It ends: what it had of its sequences is lost. */
 void process_leave_state(struct sim *s, const struct process *p);
+/* ---- sim_memory.c ---- */
+/* A segment that it is sent, or is to forget: of size 0. */
+void process_map(struct sim *s, struct process *p, uint32_t id, uint64_t size, int fd);
+/* The body of a request; fails when it is not where it should be. */
+struct slice process_body(struct sim *s, struct process *p, const struct process_job *j);
 /* ---- sim_process.c ---- */
 void process_job_free(struct process *p, struct process_job *j);
-/* Its body; fails when it is not where it should be. */
-struct slice process_body(struct sim *s, struct process *p, const struct process_job *j);
