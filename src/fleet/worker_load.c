@@ -162,8 +162,8 @@ static int worker_make_memory(struct worker *w)
 	       size < 2 * MAX(w->shared->settings->max_response_size, w->shared->budget->limit))
 		size *= 2;
 	r = outbound_create(&o, w->shared->budget, size);
-	/* There is a limit on files (ulimit -f), and it counts as one. */
-	while (r == -EFBIG && size > WORKER_OUTBOUND_MIN) {
+	/* There is a limit on files (ulimit -f), and it counts as one, or on addresses (-v). */
+	while ((r == -EFBIG || r == -ENOMEM) && size > WORKER_OUTBOUND_MIN) {
 		size /= 2;
 		r = outbound_create(&o, w->shared->budget, size);
 	}

@@ -55,11 +55,15 @@ def test_folders_may_be_named_from_where_it_is_started(serve, tmp_path):
     assert server.unpacked()
 
 
-def test_a_limit_on_files_is_no_end(serve, tmp_path):
-    """`ulimit -f`: what workers write answers to is a file to the kernel."""
+@pytest.mark.parametrize("kind", [resource.RLIMIT_FSIZE, resource.RLIMIT_AS], ids=["-f", "-v"])
+def test_a_limit_on_files_or_addresses_is_no_end(serve, tmp_path, kind):
+    """`ulimit`: what workers write answers to is a file to the kernel, and the server maps it."""
     mar = make_mar(tmp_path / "archives", "echo", "echo.py")
-    server = serve(root=tmp_path, load_models=None)
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (100 << 20, 100 << 20))
+    server = serve(root=tmp_path, load_models=None, memory_budget="4g")
+    pid = server.process.pid
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    most = (200 << 20) + (pages * resource.getpagesize() if kind == resource.RLIMIT_AS else 0)
+    resource.prlimit(pid, kind, (most, most))
     shutil.copy(mar, server.store)
     assert server.register("echo.mar", initial_workers=1, synchronous=True).status_code == 200
     assert server.predict("echo", "x").status_code == 200
