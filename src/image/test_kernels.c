@@ -47,9 +47,13 @@ static struct image_weights weights(const struct image_axis *a, enum image_filte
 static struct image_axis random_axis(enum image_filter *filter)
 {
 	struct image_axis a = { .size = 1 + draw(900), .result = 1 + draw(900) };
+	/* Of a picture that was decoded smaller there may be a part of the last pixel only. */
+	float lacks = (float)draw(8) / 8;
 
 	*filter = IMAGE_BOX + draw(IMAGE_FILTERS - IMAGE_BOX);
-	a.to = (float)a.size;
+	a.mirrored = draw(2);
+	a.from = a.mirrored ? lacks : 0;
+	a.to = a.mirrored ? (float)a.size : (float)a.size - lacks;
 	a.first = draw(a.result);
 	a.end = a.first + 1 + draw(a.result - a.first);
 	return a;
