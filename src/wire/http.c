@@ -158,10 +158,23 @@ bool http_unescape(struct region *r, struct slice s, bool plus, struct slice *re
 	return true;
 }
 
+/* TorchServe takes ';' for '&', as HTML once recommended. */
+static struct slice http_query_cut(struct slice *rest)
+{
+	struct slice whole = *rest, pair;
+	size_t n = 0;
+
+	while (n < whole.n && whole.p[n] != '&' && whole.p[n] != ';')
+		n++;
+	pair = slice_make(whole.p, n);
+	*rest = n < whole.n ? slice_make(whole.p + n + 1, whole.n - n - 1) : SLICE_NULL;
+	return pair;
+}
+
 int http_query_next(struct region *r, struct slice *rest, struct slice *name, struct slice *value)
 {
 	while (rest->p) {
-		struct slice pair = slice_cut(rest, '&'), v = pair, n = slice_cut(&v, '=');
+		struct slice pair = http_query_cut(rest), v = pair, n = slice_cut(&v, '=');
 
 		if (!pair.n)
 			continue;

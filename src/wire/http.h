@@ -21,8 +21,8 @@ struct http_header {
 struct http_head {
 	struct slice method; /* "GET" … */
 	struct slice target; /* as sent, for logs */
-	struct slice path;   /* target before '?', still percent-encoded */
-	struct slice query;  /* after '?', without it; SLICE_NULL when there is none */
+	struct slice path;   /* target before '?' or '#', still percent-encoded */
+	struct slice query;  /* after '?', up to '#'; SLICE_NULL when there is none */
 	unsigned minor;      /* HTTP/1.x */
 	struct http_header *headers;
 	size_t n_headers;
@@ -51,7 +51,7 @@ const char *http_status_phrase(int status);
 /* Percent-decodes `s` into the region ('+' becomes a blank when `plus`). Returns false on a bad
  * escape or an encoded NUL. */
 bool http_unescape(struct region *r, struct slice s, bool plus, struct slice *ret);
-/* Walks a query or form text: cuts the next name=value off *rest, decoded into the region.
+/* Walks a query: cuts the next name=value off *rest, decoded into the region.
  * 1: a pair; 0: no more; -EINVAL: a bad escape. */
 int http_query_next(struct region *r, struct slice *rest, struct slice *name, struct slice *value);
 /* One parameter of a Content-Type or Content-Disposition value; points into it. */

@@ -263,7 +263,7 @@ int http1_head(struct http1 *h, struct region *r, struct http_head *ret)
 {
 	const llhttp_t *p = &h->parser;
 	char *text = region_strndup(r, h->text.p, h->text.n);
-	struct slice target = slice_make(text, h->target_n), path;
+	struct slice target = slice_make(text, h->target_n), rest = target, path;
 	struct slice expect;
 	int status;
 
@@ -272,7 +272,7 @@ int http1_head(struct http1 *h, struct region *r, struct http_head *ret)
 				   .minor = p->http_minor,
 				   .n_headers = h->n_fields,
 				   .keep_alive = llhttp_should_keep_alive(p) };
-	path = http1_path(target);
+	path = http1_path(slice_cut(&rest, '#')); /* what follows is the client's own affair */
 	ret->path = slice_cut(&path, '?');
 	ret->query = path;
 	ret->headers = region_bytes(r, h->n_fields * sizeof(*ret->headers));

@@ -115,12 +115,18 @@ static void a_proxys_target_is_cut_behind_its_host(void **state)
 	static const struct {
 		const char *target, *path;
 	} rows[] = {
-		{ "http://h/two", "/two" },     { "HTTPS://h/two?x", "/two" },
-		{ "http://h", "/" },            { "https://h", "/" },
-		{ "http://", "/" },             { "https://", "/" },
-		{ "http:///two", "/two" },      { "https:///two", "/two" },
-		{ "http://h?to=/two", "" },     { "https://h?to=http://i/two", "" },
+		{ "http://h/two", "/two" },
+		{ "HTTPS://h/two?x", "/two" },
+		{ "http://h", "/" },
+		{ "https://h", "/" },
+		{ "http://", "/" },
+		{ "https://", "/" },
+		{ "http:///two", "/two" },
+		{ "https:///two", "/two" },
+		{ "http://h?to=/two", "" },
+		{ "https://h?to=http://i/two", "" },
 		{ "http://u:p@h:1/two", "/two" },
+		{ "/two#/three?x", "/two" },
 	};
 
 	(void)state;

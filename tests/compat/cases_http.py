@@ -37,6 +37,7 @@ TAKEN = [
     sent("long line", encode("GET", "/ping?" + "x" * 4000)),
     sent("escaped path", encode("GET", "/%70ing")),
     sent("fragment", encode("GET", "/ping?a#b")),
+    sent("fragment of a path", encode("GET", "/ping#/no/such")),
     seen("chunked", encode_chunked("POST", "/predictions/see", [b"one ", b"two"])),
     seen("chunked and empty", encode_chunked("POST", "/predictions/see", [])),
     seen("chunked with an extension", CHUNKED + b"3;name=value\r\nabc\r\n0\r\n\r\n"),

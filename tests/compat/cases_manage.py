@@ -80,7 +80,9 @@ LISTS = [case(
         "", "?", "?limit=1", "?limit=2", "?limit=0", "?limit=-1", "?limit=101",
         "?limit=100", "?limit=x", "?limit=", "?limit=1&next_page_token=1", "?next_page_token=2",
         "?next_page_token=-1", "?next_page_token=x",
-        "?limit=2&limit=1", "?next_page_token=99", "/?limit=1")),
+        "?limit=2&limit=1", "?next_page_token=99", "/?limit=1", "?limit=1;next_page_token=1",
+        "?;limit=1", "?limit=1;", "?limit=1#&limit=2", "?=1&limit=1", "?limit==1", "?limit=+1",
+        "?limit=%31")),
     gone("a"), gone("b"), gone("B"))]
 
 VALUES = [lives(f"with {query}", described("see"), query=query) for query in (
