@@ -93,13 +93,14 @@ def _become_worker(order, fds, adopted):
 
 def _fork_again(order, fds, writer, adopted):
     """In the child: makes the grandchild, tells its pid and ends. Nothing of it may return."""
+    grandchild = -1
     try:
         grandchild = os.fork()
-    except OSError:
-        os._exit(1)
-    if grandchild:
-        os.write(writer, b"%d" % grandchild)
-        os._exit(0)
+        if grandchild:
+            os.write(writer, b"%d" % grandchild)     # to nobody, where the zygote has ended
+    finally:
+        if grandchild:
+            os._exit(grandchild < 0)
     os.close(writer)
     try:
         _become_worker(order, fds, adopted)

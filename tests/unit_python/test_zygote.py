@@ -80,6 +80,29 @@ def test_every_worker_draws_numbers_of_its_own(zygote, tmp_path):
     assert numpy_a != numpy_b and python_a != python_b and torch_a == torch_b == "new"
 
 
+BETWEEN = """
+import os
+from sconce import zygote
+zygote._become_worker = lambda order, fds, adopted: os._exit(0)
+reader, writer = os.pipe()
+adopted, not_yet = os.pipe()
+os.close(reader)
+pid = os.fork()
+if not pid:
+    try:
+        zygote._fork_again({}, (), writer, adopted)
+    finally:
+        os._exit(77)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_who_is_between_does_not_take_the_place_of_a_zygote_that_has_ended():
+    environment = dict(os.environ, PYTHONPATH=str(ROOT / "python"))
+    done = subprocess.run([sys.executable, "-c", BETWEEN], env=environment, check=False)
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("brought", ["numpy/__init__.py", "torch.py", "torch.abi3.so"])
 def test_a_model_has_the_packages_that_it_brings(zygote, tmp_path, brought):
     """Not those that were imported for all models."""
