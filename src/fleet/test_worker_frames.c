@@ -373,6 +373,39 @@ static void test_a_stop_leaves_who_was_killed_its_ten_seconds(void **state)
 	assert_int_equal(rig.gone, 1);
 }
 
+/* Its maker has ended before it could tell of it: what the next one makes says HELLO, too. */
+static void test_who_is_made_again_may_say_hello_again(void **state)
+{
+	struct request r = rig_asked(7, NULL);
+
+	(void)state;
+	rig_loads();
+	rig.slow = true;
+	rig_ends(SIGKILL);
+	rig_turn();
+	rig_says(FRAME_HELLO, 0, "{\"protocol\":1}");
+	assert_int_equal(rig.w->state, WORKER_LOADING);
+	worker_launch_again(rig.w);
+	close(rig.peer);
+	workers_launch(&rig.shared);
+	rig_loads();
+	assert_int_equal(rig.kills, 0);
+	/* One that serves has ended then, with what it had. */
+	rig_begins(&r);
+	rig.slow = false;
+	rig.w->failures = 0; /* the next start follows at once */
+	worker_launch_again(rig.w);
+	close(rig.peer);
+	rig_turn();
+	assert_ptr_equal(queue_first(&rig.queue), &r);
+	rig_turn();
+	rig_loads();
+	assert_int_equal(rig_runs(), 1);
+	rig_answers(7, "true");
+	assert_int_equal(rig.replies, 1);
+	assert_int_equal(rig.kills, 0);
+}
+
 static void rig_needs(uint64_t id, uint64_t n)
 {
 	char packet[FRAME_HEAD + 8];
@@ -477,6 +510,7 @@ int main(void)
 		WORKER_TEST(test_a_batch_that_has_not_begun_is_not_late),
 		WORKER_TEST(test_who_was_killed_has_not_loaded),
 		WORKER_TEST(test_a_stop_leaves_who_was_killed_its_ten_seconds),
+		WORKER_TEST(test_who_is_made_again_may_say_hello_again),
 		WORKER_TEST(test_guesses_leave_memory_for_what_is_needed),
 		WORKER_TEST(test_a_metric_without_a_finite_value_is_dropped_alone),
 		WORKER_TEST(test_batches_of_instances_are_timed),

@@ -112,6 +112,13 @@ void worker_launch_again(struct worker *w)
 	channel_close(&w->channel);
 	output_close(&w->out);
 	output_close(&w->err);
+	/* It may have made it after all, without a word of that: it ends with its channel. */
+	if (w->state != WORKER_STARTING && w->state != WORKER_LOADING) {
+		worker_end_soon(w, "has ended with what had made it");
+		return;
+	}
+	w->state = WORKER_STARTING;
+	worker_memory_unref(TAKE(w->memory));
 	worker_launch_later(w);
 }
 
