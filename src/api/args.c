@@ -54,19 +54,15 @@ static int args_read_json(struct args *a, struct call *c)
 /* Nobody knows how many members there are, but we ask for few: only those are ever copied. */
 static struct slice args_json_text(const struct args *a, struct slice name)
 {
-	yyjson_val *key, *value;
-	struct slice text;
+	yyjson_val *key, *value, *last = NULL;
 	size_t i, n;
 
 	yyjson_obj_foreach(yyjson_doc_get_root(a->json), i, n, key, value)
 	{
-		if (!yyjson_equals_strn(key, name.p, name.n))
-			continue;
-		text = json_value_text(a->region, value);
-		if (text.p)
-			return text;
+		if (yyjson_equals_strn(key, name.p, name.n))
+			last = value;
 	}
-	return SLICE_NULL;
+	return last ? json_value_text(a->region, last) : SLICE_NULL;
 }
 
 int args_read(struct args *a, struct call *c, bool json)

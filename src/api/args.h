@@ -3,8 +3,8 @@
 
 /*
  * Arguments of a management call: the query string, or the members of a JSON body where that is
- * what was sent. As in TorchServe the first value of a repeated name wins, an integer that is none
- * counts as not given, and a boolean is true only for "true".
+ * what was sent. As in TorchServe the first value of a repeated name wins in a query and the last
+ * one in JSON, an integer that is none counts as not given, and a boolean is true only for "true".
  */
 
 #include <yyjson.h>

@@ -201,6 +201,9 @@ BODIES = [case(f"JSON {body}", manage("POST", "/models", body, JSON), described(
     ("{'url':'see.mar','initial_workers':'0','synchronous':'true', max_batch_delay: 3}", {}),
     ('{"url": "see.mar", "model_name": null, "max_batch_delay": 3, "x": [1, {"a": 2}]}', {}),
     ('{"url": "none.mar"}', {}), ('{"url": ""}', {}), ('{}', {}),
+    ('{"url": "see.mar", "max_batch_delay": 3, "url": "none.mar"}', {}),
+    ('{"max_batch_delay": 3, "url": "none.mar", "max_batch_delay": 4, "url": "see.mar"}', {}),
+    ('{"url": "see.mar", "max_batch_delay": 3, "url": null}', {}),
     ('{"url": "see.mar", "runtime": "java"}', {}),
 )] + [
     case("JSON with a charset", manage("POST", "/models", '{"url": "see.mar"}',
