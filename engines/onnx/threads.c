@@ -60,20 +60,22 @@ static bool replace(struct onnx_model *m, struct onnx_session **place, unsigned 
 	return true;
 }
 
+/* Is there another one for runs alone than there should be? That may be none, in both cases. */
+static bool wide_is_due(const struct onnx_model *m)
+{
+	unsigned has = m->wide ? m->wide->threads : 0;
+
+	return m->wide_wanted && has != onnx_alone_threads(m);
+}
+
 /* One step to what is wanted. False: there is none. The lock is held, but not meanwhile. */
 static bool tune_step(struct onnx_model *m)
 {
-	unsigned alone = onnx_alone_threads(m);
-
 	if (m->closing)
 		return false;
 	if (m->current->threads != m->wanted)
 		return replace(m, &m->current, m->wanted);
-	if (m->wide && !alone)
-		return replace(m, &m->wide, 0);
-	if (m->wide_wanted && (!m->wide || m->wide->threads != alone))
-		return replace(m, &m->wide, alone);
-	return false;
+	return wide_is_due(m) && replace(m, &m->wide, onnx_alone_threads(m));
 }
 
 static void *tune_thread(void *arg)
@@ -107,12 +109,9 @@ static void tune_begin(struct onnx_model *m)
 
 void onnx_tune(struct onnx_model *m, unsigned each)
 {
-	unsigned alone;
-
 	pthread_mutex_lock(&m->lock);
 	m->wanted = onnx_pool(m->instances, each ? each : 1);
-	alone = onnx_alone_threads(m);
-	if (m->wanted != m->current->threads || (m->wide && m->wide->threads != alone))
+	if (m->wanted != m->current->threads || wide_is_due(m))
 		tune_begin(m);
 	pthread_mutex_unlock(&m->lock);
 }

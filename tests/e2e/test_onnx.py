@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -193,6 +194,30 @@ def test_a_runtime_that_is_missing_is_named(serve, models):
     assert answer.status_code == 500
     assert "ONNX Runtime is not installed: " in answer.json()["message"]
     assert "-m pip install onnxruntime" in answer.json()["message"]
+
+
+def state_of_threads(pid):
+    """A letter for each, as ps shows them."""
+    return "".join(path.read_text().rpartition(")")[2].split()[0]
+                   for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
+def test_nothing_is_at_work_once_runs_have_other_threads(serve, python, models):
+    """The session of runs that are alone has gone, for any other has as many threads."""
+    many = len(os.sched_getaffinity(0))
+    server = serve(store=models, python=python, load_models="mul.onnx",
+                   default_workers_per_model=many)
+
+    def is_alone():
+        server.predict("mul", "[[1, 2], [3, 4], [5, 6]]", headers=JSON)
+        return "a run that is alone uses" in server.log("model_log.log")
+
+    eventually(is_alone, "a session for runs that are alone")
+    server.manage("PUT", "/models/mul?min_worker=1&max_worker=1&synchronous=true")
+    eventually(lambda: "all runs together use" in server.log("model_log.log"), "a session")
+    pid, = server.worker_pids("mul")
+    eventually(lambda: {*state_of_threads(pid)} == {"S"}, lambda: state_of_threads(pid))
 
 
 def test_another_number_of_instances(serve, python, models, tmp_path):
