@@ -195,8 +195,23 @@ def event_loop():
     return loop
 
 
+_loop = None    # that serves
+
+
+def leave():
+    """In a process that was forked off: a coroutine that goes on there would have all the others go
+    on with it, and take in what wakes those of the worker, with which it shares what it waits at.
+    Event loops of another kind see to that themselves."""
+    waits = getattr(_loop, "_selector", None)
+    if waits is not None:
+        waits.close()
+        _loop._ready.clear()
+
+
 def serve(session):
     """Runs until the front says STOP or is gone."""
+    global _loop
     serving.session = session
     session.replies.hurried = get_ident()
-    event_loop().run_until_complete(AsyncLoop(session).run())
+    _loop = event_loop()
+    _loop.run_until_complete(AsyncLoop(session).run())

@@ -148,6 +148,9 @@ def _leave(channel, memory):
     metrics.disconnect()
     channel.close()
     memory.leave()
+    aserving = sys.modules.get("sconce.aserving")
+    if aserving:
+        aserving.leave()
 
 
 def run(fd, rank=None):

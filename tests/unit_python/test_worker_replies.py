@@ -317,6 +317,31 @@ def handle(data, context):
     assert f.replies(1)[0].body != b"0"
 
 
+def test_what_a_coroutine_forks_does_not_go_on_in_its_loop(front, tmp_path):
+    """It would wait at what the worker waits at, and take in what is to wake that."""
+    ended = tmp_path / "ended"
+    os.mkfifo(ended)
+    f = front("""
+import asyncio
+import os
+async def handle(data, context):
+    if data is None:
+        return None
+    if os.fork() == 0:
+        global kept
+        kept = open(%r, "w")    # until it ends
+        await asyncio.sleep(0)
+        print("went on", file=kept, flush=True)
+    return [b"worker"]
+""" % str(ended))
+    f.run([b""])
+    assert f.replies(1)[0].body == b"worker"
+    assert ended.read_bytes() == b""
+    f.run([b""])
+    assert f.replies(1)[0].body == b"worker"
+    assert ended.read_bytes() == b""
+
+
 def test_a_handler_that_puts_another_json_in_place(front):
     """Its own answers are made by that, as in TorchServe; what the worker says is not."""
     f = front("""
