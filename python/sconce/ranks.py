@@ -112,6 +112,11 @@ class Lead(Channel):
             except OSError:
                 pass
 
+    def close(self):
+        super().close()
+        for peer in self._peers.values():
+            peer.close()
+
 
 class Peer(Channel):
     """The socket of another rank, to rank 0: only whether it has loaded is told."""

@@ -10,7 +10,7 @@ import pytest
 
 from sconce import frame as wire
 from sconce import aserving, ranks
-from sconce.channel import Channel
+from sconce.channel import Channel, Closed
 from sconce.memory import Memory
 from sconce.serving import Session
 
@@ -226,6 +226,20 @@ def test_a_piece_for_a_batch_that_ends_meanwhile_is_dropped():
     loop = aserving.AsyncLoop(make_session())
     loop.views["request"] = aserving._View(loop, Context("m", ".", {}, 1, None, None), ())
     loop.send_intermediate(["piece"], {0: "request"})
+
+
+def test_who_has_left_the_front_has_left_its_peers():
+    """As what a handler forks has: peers would take steps that are not rank 0's."""
+    ours, front = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    peer, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    lead = ranks.Lead(ours.detach(), Memory())
+    socket.send_fds(front, [wire.frame(wire.PEER, 1)], [its.fileno()])
+    its.close()
+    lead.receive()
+    lead.close()
+    with pytest.raises((Closed, OSError)):
+        lead.step({}, [])
+    assert peer.recv(wire.FRAME_MAX, socket.MSG_DONTWAIT) == b""
 
 
 def test_what_opens_a_window_is_not_remembered_without_bound():
