@@ -31,7 +31,8 @@ def emit(name, value, unit, metric_type, dimensions, request_ids=""):
     pairs."""
     _pending.append({"name": name, "value": value, "unit": unit, "type": metric_type,
                      "dimensions": dimensions, "request_ids": request_ids})
-    if _channel is not None and (len(_pending) >= _MAX or not logs.of_now()):
+    # A coroutine may have left a task that goes on when its requests are over.
+    if _channel is not None and (len(_pending) >= _MAX or all(r.over for r in logs.of_now())):
         flush(_channel)
 
 

@@ -342,6 +342,27 @@ async def handle(data, context):
     assert ended.read_bytes() == b""
 
 
+def test_a_metric_of_a_task_that_is_left_over_waits_for_no_request(front, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    f = front("""
+import asyncio
+async def later(context):
+    await asyncio.get_running_loop().run_in_executor(None, lambda: open(%r).read())
+    context.metrics.add_counter("later", 1)
+async def handle(data, context):
+    if data is None:
+        return None
+    global task
+    task = asyncio.ensure_future(later(context))
+    return [b"x"]
+""" % str(gate))
+    f.run([b""])
+    assert f.replies(1)[0].body == b"x"
+    gate.write_text("")
+    assert [m["name"] for m in json.loads(f.receive(wire.METRIC)[1])] == ["later"]
+
+
 def test_a_handler_that_puts_another_json_in_place(front):
     """Its own answers are made by that, as in TorchServe; what the worker says is not."""
     f = front("""
