@@ -78,7 +78,19 @@ void children_finish(struct children *cs)
 	uv_close((uv_handle_t *)&cs->sigchld, NULL);
 }
 
-/* Between fork and exec: async-signal-safe calls only. */
+/* Handlers are ours: what such a signal to the child would have them do is done to us. */
+static void child_forget_handlers(void)
+{
+	struct sigaction a;
+
+	for (int n = 1; n < NSIG; n++)
+		if (sigaction(n, NULL, &a) == 0 && a.sa_handler != SIG_IGN)
+			signal(n, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
+}
+
+/* Between fork and exec: async-signal-safe calls only, and all signals are blocked. */
 static void child_exec(const struct spawn *s, pid_t parent, const struct rlimit *files)
 {
 	int fds[ARRAY_LEN(s->fds)];
@@ -88,8 +100,7 @@ static void child_exec(const struct spawn *s, pid_t parent, const struct rlimit 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGXFSZ, SIG_DFL);
+	child_forget_handlers();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* Out of the way first: a source may carry a number that is another's target. */
@@ -116,13 +127,20 @@ static void child_exec(const struct spawn *s, pid_t parent, const struct rlimit 
 int child_spawn(struct children *cs, struct child *c, const struct spawn *s,
 		void (*exited)(struct child *c, int status))
 {
-	pid_t parent = getpid();
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid;
+	sigset_t all, before;
+	int r = 0;
 
-	if (pid < 0)
-		return err_origin(-errno);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = fork();
 	if (pid == 0)
 		child_exec(s, parent, &cs->files);
+	if (pid < 0)
+		r = err_origin(-errno);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r < 0)
+		return r;
 	*c = (struct child){ .children = cs, .pid = pid, .exited = exited };
 	list_push_back(&cs->all, &c->link);
 	return 0;

@@ -188,6 +188,34 @@ static int tear_down(void **state)
 	return uv_loop_close(uv_default_loop());
 }
 
+static void terminated(uv_signal_t *h, int signal)
+{
+	(void)signal;
+	++*(unsigned *)h->data;
+}
+
+/* It is for the child, however early it comes. */
+static void a_signal_to_a_child_is_none_to_us(void **state)
+{
+	struct children *cs = *state;
+	unsigned heard = 0;
+	uv_signal_t term = { .data = &heard };
+	struct seen s;
+
+	uv_signal_init(cs->sigchld.loop, &term);
+	uv_signal_start(&term, terminated, SIGTERM);
+	for (unsigned i = 0; i < 100; i++) {
+		run(cs, &s, "sleep 60");
+		child_kill(&s.child, SIGTERM);
+		turn(cs);
+		assert_true(s.ended && WIFSIGNALED(s.status));
+		assert_int_equal(WTERMSIG(s.status), SIGTERM);
+	}
+	assert_int_equal(heard, 0);
+	uv_close((uv_handle_t *)&term, NULL);
+	uv_run(cs->sigchld.loop, UV_RUN_NOWAIT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +223,7 @@ int main(void)
 		cmocka_unit_test(says_127_for_a_missing_program),
 		cmocka_unit_test(has_none_of_our_descriptors),
 		cmocka_unit_test(kills_the_whole_group),
+		cmocka_unit_test(a_signal_to_a_child_is_none_to_us),
 		cmocka_unit_test(adopts_a_process_that_has_already_ended),
 		cmocka_unit_test(adopts_one_whose_end_was_seen_long_ago),
 		cmocka_unit_test(ends_belong_to_one_process_not_to_its_number),
