@@ -44,12 +44,16 @@ static void prefer_to_die(void)
 	close(fd);
 }
 
-static int worker_main(const char *fd)
+static int worker_main(const char *number)
 {
+	int fd = (int)strtol(number, NULL, 10);
+
 	prefer_to_die();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
-	return session_main((int)strtol(fd, NULL, 10));
+	/* Compilers and interpreters that an engine starts have no part in it. */
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return session_main(fd);
 }
 
 /* Commands about pipelines, which are the first argument. Negative: it is none. */
