@@ -153,6 +153,11 @@ static int worker_loaded(struct worker *w, const struct frame *f)
 		yyjson_doc_free(doc);
 		return worker_refuse(w, "it sent LOADED out of turn or without a document");
 	}
+	/* Another of its processes has ended since that one had loaded. */
+	if (w->state == WORKER_LOADING && f->arg == 200 && w->ranks && w->load_message) {
+		yyjson_doc_free(doc);
+		return worker_refuse(w, w->load_message);
+	}
 	if (again) {
 		worker_count_busy(w, clock_now_ns());
 		worker_note_credits(w, root);

@@ -121,6 +121,55 @@ def test_a_rank_that_cannot_load(serve, tmp_path, rank, why):
     eventually(lambda: not all_pids(server, "three"), "all have ended")
 
 
+ENDS_LOADED = """
+import os
+import threading
+
+from sconce import serving
+
+PAUSE = threading.Event()
+NOTE = os.environ["DEVICE_NOTES"] + "/pid"
+
+
+def is_there(pid):
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class EndsLoaded:
+    def initialize(self, context):
+        if os.environ["RANK"] == "1":
+            threading.Thread(target=self.end).start()
+        elif os.environ["RANK"] == "0":
+            while not os.path.exists(NOTE) or is_there(open(NOTE).read()):
+                PAUSE.wait(0.01)
+
+    def end(self):
+        while not serving.session:     # it has said that it is loaded
+            PAUSE.wait(0.01)
+        with open(NOTE + ".new", "w") as f:
+            f.write(str(os.getpid()))
+        os.rename(NOTE + ".new", NOTE)
+        os._exit(3)
+
+    def handle(self, data, context):
+        return ["done"] * len(data)
+"""
+
+
+def test_a_rank_that_ends_when_it_has_loaded(serve, tmp_path):
+    make_mar(tmp_path / "store", "three", ENDS_LOADED,
+             config="parallelType: pp\nparallelLevel: 3\n")
+    server = serve(store=tmp_path / "store", load_models=None,
+                   environment={"DEVICE_NOTES": str(tmp_path)})
+    response = server.register("three.mar", initial_workers=1)
+    assert response.status_code == 500, "its requests would go to a worker that has no rank 1"
+    assert "rank 1 of 3 exited with code 3 while loading" in response.text
+
+
 @pytest.mark.parametrize("section,why", [
     ("nnodes: 2", "rdzv-endpoint: it has to name the node with node-rank 0"),
     ("node-rank: 1", "node-rank: it has to be less than nnodes"),
