@@ -13,6 +13,7 @@
 #define BODY_STEPS 256 /* that the whole budget has */
 /* What one takes of which nothing has arrived; of its first bytes it takes as many more at most. */
 #define BODY_PROMISED ((size_t)1024)
+#define BODY_MOVED ((size_t)4 << 20) /* what is longer does not move again and again */
 
 static int body_answer(int r)
 {
@@ -42,6 +43,15 @@ static int body_begin(struct sink *s, uint64_t length)
 	return body_answer(pool_reserve(b->pool, room, MIN(room, BODY_PROMISED), &b->block));
 }
 
+/* To a larger block. What has arrived is copied, and nobody is served meanwhile: one that has
+ * become long gets addresses for all that may come, so that this is the last time. */
+static int body_move(struct body *b, uint64_t wanted)
+{
+	if (b->used < BODY_MOVED)
+		return pool_grow(b->pool, &b->block, b->used, wanted);
+	return pool_move(b->pool, &b->block, b->used, body_limit(b), wanted);
+}
+
 /* More of the block, or a larger one: what has arrived decides how much. Less will do where there
  * is not so much. */
 static int body_more(struct body *b)
@@ -50,7 +60,7 @@ static int body_more(struct body *b)
 	int r;
 
 	if (b->used == b->block.size)
-		return pool_grow(b->pool, &b->block, b->used, wanted);
+		return body_move(b, wanted);
 	r = pool_charge(b->pool, &b->block, MIN(wanted, b->block.size));
 	return b->block.charged > b->used ? 0 : r;
 }

@@ -4,8 +4,9 @@
 /*
  * A request body in the shared pool: the sink that connections read into. Addresses for a known
  * length are reserved once, so that it is read into its place without a copy; memory is taken from
- * the budget as it arrives, in steps that grow. An unknown length grows by doubling. Where the
- * budget is used up, a body is refused rather than kept waiting.
+ * the budget as it arrives, in steps that grow. One of unknown length moves to larger blocks while
+ * it is short, and then to one that has room for the longest. Where the budget is used up, a body
+ * is refused rather than kept waiting.
  */
 
 #include "net/sink.h"

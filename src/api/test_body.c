@@ -96,13 +96,62 @@ static void what_trickles_in_is_whole(void **state)
 	body_finish(&b);
 }
 
+/* To move is to copy, on the loop. Whatever others have been promised. */
+static void what_is_long_moves_no_more(void **state)
+{
+	static const uint64_t lengths[] = { 100 * MIB, HTTP_LENGTH_UNKNOWN };
+	struct block others;
+
+	(void)state;
+	budget.limit = 256 * MIB;
+	assert_int_equal(pool_reserve(pool, 200 * MIB, KIB, &others), 0);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		size_t copied = 0, left = 100 * MIB;
+		const char *at = NULL;
+		struct body b;
+
+		body_init(&b, pool, 200 * MIB);
+		assert_int_equal(b.sink.ops->begin(&b.sink, lengths[i]), SINK_OK);
+		while (left) {
+			size_t before = b.used;
+
+			left -= arrive(&b, left);
+			copied += b.block.p != at ? before : 0;
+			at = b.block.p;
+		}
+		assert_int_equal(b.used, 100 * MIB);
+		for (size_t k = 0; k < b.used; k += KIB)
+			assert_int_equal(b.block.p[k], 'x');
+		body_finish(&b);
+		assert_true(copied <= 16 * MIB);
+	}
+	pool_free(pool, &others);
+}
+
+/* Addresses for the longest there may be are not always to be had. */
+static void what_finds_no_place_for_all_goes_on(void **state)
+{
+	struct body b;
+
+	(void)state;
+	budget.limit = 64 * MIB;
+	body_init(&b, pool, SIZE_MAX / 4);
+	assert_int_equal(b.sink.ops->begin(&b.sink, HTTP_LENGTH_UNKNOWN), SINK_OK);
+	for (size_t left = 20 * MIB; left;)
+		left -= arrive(&b, left);
+	assert_int_equal(b.used, 20 * MIB);
+	for (size_t k = 0; k < b.used; k += KIB)
+		assert_int_equal(b.block.p[k], 'x');
+	body_finish(&b);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(who_sends_one_byte_takes_little),
-		TEST(most_are_read_in_few_calls),
-		TEST(what_trickles_in_is_whole),
+		TEST(who_sends_one_byte_takes_little),     TEST(most_are_read_in_few_calls),
+		TEST(what_trickles_in_is_whole),           TEST(what_is_long_moves_no_more),
+		TEST(what_finds_no_place_for_all_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,6 +239,14 @@ void pool_uncharge(struct pool *p, struct block *b, size_t n)
 	b->charged -= less;
 }
 
+static void pool_replace(struct pool *p, struct block *b, size_t used, const struct block *next)
+{
+	assert(used <= b->charged && used <= next->charged);
+	memcpy(next->p, b->p, used);
+	pool_free(p, b);
+	*b = *next;
+}
+
 int pool_grow(struct pool *p, struct block *b, size_t used, size_t n)
 {
 	struct block next;
@@ -250,9 +258,23 @@ int pool_grow(struct pool *p, struct block *b, size_t used, size_t n)
 	r = pool_alloc(p, n, &next);
 	if (r)
 		return r;
-	memcpy(next.p, b->p, used);
-	pool_free(p, b);
-	*b = next;
+	pool_replace(p, b, used, &next);
+	return 0;
+}
+
+int pool_move(struct pool *p, struct block *b, size_t used, size_t n, size_t first)
+{
+	size_t size = pool_round(p, n);
+	struct block next;
+	int r;
+
+	assert(used <= first && first && first <= n);
+	r = size < n ? -ENOMEM : pool_take(p, size, first, &next);
+	if (r < 0)
+		r = pool_alloc(p, first, &next);
+	if (r)
+		return r;
+	pool_replace(p, b, used, &next);
 	return 0;
 }
 

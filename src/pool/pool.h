@@ -50,6 +50,10 @@ int pool_charge(struct pool *p, struct block *b, size_t n);
 void pool_uncharge(struct pool *p, struct block *b, size_t n);
 /* Grows to at least n bytes, keeping the first `used`; may move. On failure *b is unchanged. */
 int pool_grow(struct pool *p, struct block *b, size_t used, size_t n);
+/* To a block of n bytes, as pool_reserve(), keeping the first `used`. For what is long already: of
+ * those there are few, so it does not matter how much is promised. Where there are no addresses for
+ * that it is `first` bytes long. On failure *b is unchanged. */
+int pool_move(struct pool *p, struct block *b, size_t used, size_t n, size_t first);
 void pool_free(struct pool *p, struct block *b); /* *b becomes BLOCK_NONE; NONE is fine */
 
 uint32_t block_segment_id(const struct block *b);
