@@ -128,12 +128,9 @@ void fleet_measure(struct fleet *f)
 static void fleet_trim_version(struct version *v, uint64_t now_ns)
 {
 	(void)now_ns;
-	list_for_each (n, &v->workers) {
-		struct worker *w = container_of(n, struct worker, link);
-
-		if (w->memory)
-			outbound_trim(w->memory->outbound, FLEET_TRIM_BYTES);
-	}
+	list_for_each (n, &v->workers)
+		worker_trim(container_of(n, struct worker, link), v->fleet->tick_n,
+			    FLEET_TRIM_TICKS, FLEET_TRIM_BYTES);
 }
 
 static void fleet_tick(uv_timer_t *t)
@@ -145,10 +142,10 @@ static void fleet_tick(uv_timer_t *t)
 	fleet_each_version(f, version_tick, now_ns);
 	fleet_registering_tick(f, now_ns);
 	gpus_refresh(&f->gpus, f->settings->metric_time_interval * NS_PER_S);
-	if (++f->tick_n % FLEET_TRIM_TICKS)
-		return;
-	pool_trim(f->pool, FLEET_TRIM_BYTES);
+	f->tick_n++;
 	fleet_each_version(f, fleet_trim_version, now_ns);
+	if (f->tick_n % FLEET_TRIM_TICKS == 0)
+		pool_trim(f->pool, FLEET_TRIM_BYTES);
 }
 
 static void fleet_forget_in(struct version *v, uint64_t id)

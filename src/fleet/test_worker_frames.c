@@ -492,6 +492,28 @@ static void test_batches_of_instances_are_timed(void **state)
 	rig.w->model.native = false;
 }
 
+/* The tick in which memory that it is done with goes back. */
+static uint64_t rig_trims_at(unsigned id)
+{
+	struct span grant;
+	uint64_t tick = 0;
+
+	rig.w->id = id;
+	assert_int_equal(outbound_grant(rig.w->memory->outbound, 1 << 20, &grant), 0);
+	outbound_revoke(rig.w->memory->outbound, grant);
+	while (!worker_trim(rig.w, tick, 5, UINT64_MAX))
+		assert_true(++tick < 10);
+	return tick % 5;
+}
+
+static void test_no_two_give_memory_back_at_once(void **state)
+{
+	(void)state;
+	rig_loads();
+	for (unsigned id = 9000; id < 9005; id++)
+		assert_int_equal(rig_trims_at(id), id - 9000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -514,6 +536,7 @@ int main(void)
 		WORKER_TEST(test_guesses_leave_memory_for_what_is_needed),
 		WORKER_TEST(test_a_metric_without_a_finite_value_is_dropped_alone),
 		WORKER_TEST(test_batches_of_instances_are_timed),
+		WORKER_TEST(test_no_two_give_memory_back_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -240,6 +240,10 @@ void worker_forget_segment(struct worker *w, uint32_t id);
 void worker_tune(struct worker *w, unsigned threads_each);
 /* Checks the response timeout: of each batch that runs. */
 void worker_tick(struct worker *w, uint64_t now_ns);
+/* Idle memory goes back in one of every so many ticks: of some ten megabytes that takes as many
+ * milliseconds, so that no two workers have the same tick as long as there are enough. Returns the
+ * bytes. */
+uint64_t worker_trim(struct worker *w, uint64_t tick, unsigned ticks, uint64_t bytes_max);
 /* Asserts its invariants. */
 void worker_check(const struct worker *w);
 /* Kills the process with a line that says why; the rest follows from its death, which is not waited

@@ -175,6 +175,13 @@ static int worker_make_memory(struct worker *w)
 	return 0;
 }
 
+uint64_t worker_trim(struct worker *w, uint64_t tick, unsigned ticks, uint64_t bytes_max)
+{
+	if (!w->memory || tick % ticks != w->id % ticks)
+		return 0;
+	return outbound_trim(w->memory->outbound, bytes_max);
+}
+
 /* The document goes through memory: what a model's configuration says may be larger than a frame.
  */
 int worker_send_load(struct worker *w)
