@@ -170,7 +170,7 @@ static void closing_run(struct work *w)
 	struct closing *c = container_of(w, struct closing, work);
 
 	memfd_close(&c->memory);
-	close(c->read_only);
+	closep(&c->read_only);
 }
 
 static void closing_done(struct work *w)
@@ -178,7 +178,8 @@ static void closing_done(struct work *w)
 	free(container_of(w, struct closing, work));
 }
 
-/* A large body's pages go back on a thread of the pool: some milliseconds for each. */
+/* The pages of a large body, and of a worker's replies, go back on a thread of the pool: some
+ * milliseconds for each. `read_only` -1: there is none. */
 static void fleet_segment_close(void *arg, struct memfd memory, int read_only)
 {
 	struct fleet *f = arg;
@@ -187,6 +188,14 @@ static void fleet_segment_close(void *arg, struct memfd memory, int read_only)
 	c->memory = memory;
 	c->read_only = read_only;
 	lane_add(&f->closings, &c->work, closing_run, closing_done);
+}
+
+static void fleet_watch_memory(struct fleet *f)
+{
+	pool_on_segment_gone(f->pool, fleet_segment_gone, f);
+	pool_on_segment_close(f->pool, fleet_segment_close, f);
+	f->workers.closer = fleet_segment_close;
+	f->workers.closer_arg = f;
 }
 
 void fleet_changed(struct fleet *f)
@@ -283,8 +292,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	gpus_detect(&f->gpus, settings, &f->jobs, &f->telemetry);
 	if (settings->model_store)
 		download_clean(settings->model_store);
-	pool_on_segment_gone(pool, fleet_segment_gone, f);
-	pool_on_segment_close(pool, fleet_segment_close, f);
+	fleet_watch_memory(f);
 	uv_check_init(loop, &f->dispatch);
 	f->dispatch.data = f;
 	uv_check_start(&f->dispatch, fleet_dispatch);
@@ -363,6 +371,7 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 void fleet_finish(struct fleet *f)
 {
 	pool_on_segment_close(f->pool, NULL, NULL);
+	f->workers.closer = NULL;
 	zygotes_destroy(f->workers.zygotes);
 	gpus_finish(&f->gpus);
 	children_finish(&f->children);

@@ -514,6 +514,32 @@ static void test_no_two_give_memory_back_at_once(void **state)
 		assert_int_equal(rig_trims_at(id), id - 9000);
 }
 
+static void rig_closes(void *arg, struct memfd memory, int read_only)
+{
+	assert_int_equal(read_only, -1);
+	memfd_close(&memory);
+	++*(unsigned *)arg;
+}
+
+/* When nobody reads from it any more. */
+static void test_reply_memory_is_closed_by_somebody_else(void **state)
+{
+	struct worker_memory *memory;
+	unsigned closed = 0;
+
+	(void)state;
+	rig.shared.closer = rig_closes;
+	rig.shared.closer_arg = &closed;
+	rig_loads();
+	memory = rig.w->memory;
+	memory->refs++; /* an answer on its way */
+	rig_ends(0);
+	assert_int_equal(closed, 0);
+	worker_memory_unref(memory);
+	assert_int_equal(closed, 1);
+	rig.shared.closer = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +563,7 @@ int main(void)
 		WORKER_TEST(test_a_metric_without_a_finite_value_is_dropped_alone),
 		WORKER_TEST(test_batches_of_instances_are_timed),
 		WORKER_TEST(test_no_two_give_memory_back_at_once),
+		WORKER_TEST(test_reply_memory_is_closed_by_somebody_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

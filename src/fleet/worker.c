@@ -95,7 +95,10 @@ void worker_memory_unref(struct worker_memory *m)
 {
 	if (!m || --m->refs)
 		return;
-	outbound_destroy(m->outbound);
+	if (m->shared->closer)
+		m->shared->closer(m->shared->closer_arg, outbound_release(m->outbound), -1);
+	else
+		outbound_destroy(m->outbound);
 	free(m);
 }
 

@@ -25,6 +25,7 @@
 #include "fleet/channel.h"
 #include "fleet/native.h"
 #include "pool/outbound.h"
+#include "pool/pool.h"
 #include "telemetry/telemetry.h"
 
 struct gpus;
@@ -60,6 +61,8 @@ struct worker_shared {
 	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
 	struct list launches;    /* of workers whose process is made in a later turn */
 	uint64_t launch_ns;      /* that the processes of this turn took */
+	pool_closer *closer;     /* of reply memory; NULL: it is closed at once */
+	void *closer_arg;
 };
 
 /* What a worker is told of its model. What is pointed to belongs to the owner and outlives it. */
@@ -123,6 +126,7 @@ struct worker_owner_ops {
 
 /* Reply memory: outlives the worker while a client still reads from it. */
 struct worker_memory {
+	const struct worker_shared *shared;
 	struct outbound *outbound;
 	unsigned refs;
 };

@@ -41,14 +41,24 @@ int outbound_create(struct outbound **ret, struct budget *budget, size_t size)
 	return 0;
 }
 
-struct outbound *outbound_destroy(struct outbound *o)
+struct memfd outbound_release(struct outbound *o)
 {
-	if (!o)
-		return NULL;
+	struct memfd memory = o->memory;
+
 	budget_give(o->budget, o->buddy.used - o->buddy.min);
-	memfd_close(&o->memory);
 	buddy_finish(&o->buddy);
 	free(o);
+	return memory;
+}
+
+struct outbound *outbound_destroy(struct outbound *o)
+{
+	struct memfd memory;
+
+	if (!o)
+		return NULL;
+	memory = outbound_release(o);
+	memfd_close(&memory);
 	return NULL;
 }
 
