@@ -11,6 +11,15 @@
 
 #include "net/conn_rig.h"
 
+uint64_t time_ns = NS_PER_S;
+
+static uint64_t test_now_ns(void)
+{
+	return time_ns;
+}
+
+const struct clock_source test_clock = { .now_ns = test_now_ns, .wall_ns = test_now_ns };
+
 /* A sink that keeps nothing but the count. */
 struct count {
 	struct sink sink;

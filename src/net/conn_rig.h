@@ -32,6 +32,10 @@ struct world {
 	bool inside; /* in a call to the net: nothing may call back */
 };
 
+/* A clock of the test's own, while it is `clock_source`, and its time. */
+extern const struct clock_source test_clock;
+extern uint64_t time_ns;
+
 /* `timeout_ms`: of heads, bodies and pauses; 0: none. */
 struct world *world_new(unsigned timeout_ms);
 void world_end(struct world *w);

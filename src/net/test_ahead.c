@@ -100,15 +100,6 @@ static void test_input_that_waits_is_taken_from_the_budget(void **state)
 	world_end(w);
 }
 
-static uint64_t time_ns = NS_PER_S;
-
-static uint64_t test_now_ns(void)
-{
-	return time_ns;
-}
-
-static const struct clock_source test_clock = { .now_ns = test_now_ns, .wall_ns = test_now_ns };
-
 /* Requests that take long, on several connections: a turn does some of them, the next ones go on
  * where it stopped, and none is left out. */
 static void test_a_turn_is_not_long(void **state)

@@ -194,15 +194,6 @@ static void test_continue(void **state)
 
 /* ---- refusals ---- */
 
-static uint64_t time_ns = NS_PER_S;
-
-static uint64_t test_now_ns(void)
-{
-	return time_ns;
-}
-
-static const struct clock_source test_clock = { .now_ns = test_now_ns, .wall_ns = test_now_ns };
-
 static void test_one_refusal(void **state)
 {
 	struct world *w;

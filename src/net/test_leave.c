@@ -13,15 +13,6 @@
 
 #include "net/conn_rig.h"
 
-static uint64_t time_ns = NS_PER_S;
-
-static uint64_t test_now_ns(void)
-{
-	return time_ns;
-}
-
-static const struct clock_source test_clock = { .now_ns = test_now_ns, .wall_ns = test_now_ns };
-
 /* Many a client reads nothing before it has sent everything, however slowly. It may take a while,
  * and not for ever. */
 static void test_who_goes_on_sending_is_heard_out(void **state)
