@@ -190,14 +190,6 @@ static void fleet_segment_close(void *arg, struct memfd memory, int read_only)
 	lane_add(&f->closings, &c->work, closing_run, closing_done);
 }
 
-static void fleet_watch_memory(struct fleet *f)
-{
-	pool_on_segment_gone(f->pool, fleet_segment_gone, f);
-	pool_on_segment_close(f->pool, fleet_segment_close, f);
-	f->workers.closer = fleet_segment_close;
-	f->workers.closer_arg = f;
-}
-
 void fleet_changed(struct fleet *f)
 {
 	if (f->changed && !f->stopping)
@@ -292,7 +284,8 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	gpus_detect(&f->gpus, settings, &f->jobs, &f->telemetry);
 	if (settings->model_store)
 		download_clean(settings->model_store);
-	fleet_watch_memory(f);
+	pool_on_segment_gone(pool, fleet_segment_gone, f);
+	pool_on_segment_close(pool, fleet_segment_close, f);
 	uv_check_init(loop, &f->dispatch);
 	f->dispatch.data = f;
 	uv_check_start(&f->dispatch, fleet_dispatch);
@@ -371,7 +364,6 @@ void fleet_stop(struct fleet *f, uint64_t grace_ms, void (*done)(void *arg), voi
 void fleet_finish(struct fleet *f)
 {
 	pool_on_segment_close(f->pool, NULL, NULL);
-	f->workers.closer = NULL;
 	zygotes_destroy(f->workers.zygotes);
 	gpus_finish(&f->gpus);
 	children_finish(&f->children);

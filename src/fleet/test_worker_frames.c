@@ -528,8 +528,7 @@ static void test_reply_memory_is_closed_by_somebody_else(void **state)
 	unsigned closed = 0;
 
 	(void)state;
-	rig.shared.closer = rig_closes;
-	rig.shared.closer_arg = &closed;
+	pool_on_segment_close(rig.pool, rig_closes, &closed);
 	rig_loads();
 	memory = rig.w->memory;
 	memory->refs++; /* an answer on its way */
@@ -537,7 +536,7 @@ static void test_reply_memory_is_closed_by_somebody_else(void **state)
 	assert_int_equal(closed, 0);
 	worker_memory_unref(memory);
 	assert_int_equal(closed, 1);
-	rig.shared.closer = NULL;
+	pool_on_segment_close(rig.pool, NULL, NULL);
 }
 
 int main(void)

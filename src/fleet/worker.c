@@ -12,6 +12,7 @@
 #include "fleet/maker.h"
 #include "log/log.h"
 #include "loop/turn.h"
+#include "pool/pool.h"
 
 /* A worker that was healthy this long has left its earlier failures behind. */
 #define WORKER_HEALTHY_NS (60 * NS_PER_S)
@@ -53,6 +54,14 @@ struct worker *worker_create(struct worker_shared *shared, const struct worker_o
 	return w;
 }
 
+void worker_forget_load(struct worker *w)
+{
+	w->load_code = 0;
+	free(TAKE(w->load_message));
+	free(TAKE(w->load_traceback));
+	free(TAKE(w->load_prepare));
+}
+
 struct worker *worker_destroy(struct worker *w)
 {
 	if (!w)
@@ -67,9 +76,7 @@ struct worker *worker_destroy(struct worker *w)
 	worker_memory_unref(w->memory);
 	uv_close((uv_handle_t *)w->timer, worker_timer_closed);
 	free(w->segments);
-	free(w->load_message);
-	free(w->load_traceback);
-	free(w->load_prepare);
+	worker_forget_load(w);
 	yyjson_doc_free(w->facts);
 	free(w->master);
 	free(w);
@@ -95,10 +102,7 @@ void worker_memory_unref(struct worker_memory *m)
 {
 	if (!m || --m->refs)
 		return;
-	if (m->shared->closer)
-		m->shared->closer(m->shared->closer_arg, outbound_release(m->outbound), -1);
-	else
-		outbound_destroy(m->outbound);
+	pool_close_memory(m->pool, outbound_release(m->outbound), -1);
 	free(m);
 }
 
@@ -128,10 +132,7 @@ void worker_start(struct worker *w)
 	w->began_ns = clock_now_ns();
 	w->began_wall_ms = clock_wall_ns() / NS_PER_MS;
 	w->n_segments = 0;
-	w->load_code = 0;
-	free(TAKE(w->load_message));
-	free(TAKE(w->load_traceback));
-	free(TAKE(w->load_prepare));
+	worker_forget_load(w);
 	uv_update_time(w->shared->loop);
 	uv_timer_start(w->timer, worker_startup_late, w->model.startup_timeout_s * 1000, 0);
 	r = worker_launch(w);

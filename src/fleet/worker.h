@@ -25,7 +25,6 @@
 #include "fleet/channel.h"
 #include "fleet/native.h"
 #include "pool/outbound.h"
-#include "pool/pool.h"
 #include "telemetry/telemetry.h"
 
 struct gpus;
@@ -61,8 +60,6 @@ struct worker_shared {
 	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
 	struct list launches;    /* of workers whose process is made in a later turn */
 	uint64_t launch_ns;      /* that the processes of this turn took */
-	pool_closer *closer;     /* of reply memory; NULL: it is closed at once */
-	void *closer_arg;
 };
 
 /* What a worker is told of its model. What is pointed to belongs to the owner and outlives it. */
@@ -126,7 +123,7 @@ struct worker_owner_ops {
 
 /* Reply memory: outlives the worker while a client still reads from it. */
 struct worker_memory {
-	const struct worker_shared *shared;
+	struct pool *pool; /* closes it */
 	struct outbound *outbound;
 	unsigned refs;
 };
@@ -244,6 +241,8 @@ void worker_forget_segment(struct worker *w, uint32_t id);
 void worker_tune(struct worker *w, unsigned threads_each);
 /* Checks the response timeout: of each batch that runs. */
 void worker_tick(struct worker *w, uint64_t now_ns);
+/* How the last one that could not load failed. */
+void worker_forget_load(struct worker *w);
 /* Idle memory goes back in one of every so many ticks: of some ten megabytes that takes as many
  * milliseconds, so that no two workers have the same tick as long as there are enough. Returns the
  * bytes. */

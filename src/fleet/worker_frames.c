@@ -124,10 +124,8 @@ static void worker_cannot_load(struct worker *w, int64_t code, yyjson_val *root)
 	const char *traceback = yyjson_get_str(yyjson_obj_get(root, "traceback"));
 	const char *prepare = yyjson_get_str(yyjson_obj_get(root, "prepare"));
 
+	worker_forget_load(w);
 	w->load_code = code >= 400 && code < 600 ? (int)code : 500;
-	free(w->load_message);
-	free(w->load_traceback);
-	free(w->load_prepare);
 	w->load_message = mem_strdup(text ? text : "unknown");
 	w->load_traceback = mem_strdup(traceback ? traceback : "");
 	w->load_prepare = is_engine_name(prepare) ? mem_strdup(prepare) : NULL;

@@ -170,7 +170,7 @@ static int worker_make_memory(struct worker *w)
 	if (r < 0)
 		return err_trace(r);
 	w->memory = mem_new(struct worker_memory);
-	w->memory->shared = w->shared;
+	w->memory->pool = w->shared->pool;
 	w->memory->outbound = o;
 	w->memory->refs = 1;
 	return 0;

@@ -51,17 +51,6 @@ struct memfd outbound_release(struct outbound *o)
 	return memory;
 }
 
-struct outbound *outbound_destroy(struct outbound *o)
-{
-	struct memfd memory;
-
-	if (!o)
-		return NULL;
-	memory = outbound_release(o);
-	memfd_close(&memory);
-	return NULL;
-}
-
 int outbound_fd(const struct outbound *o)
 {
 	return o->memory.fd;

@@ -17,9 +17,8 @@ struct outbound;
 
 /* `size`: bytes, a power of two >= 1 MiB (sparse: only touched pages cost memory). */
 int outbound_create(struct outbound **ret, struct budget *budget, size_t size);
-struct outbound *outbound_destroy(struct outbound *o);
-/* The same, but its memory is yours to close: of what was used that takes a millisecond for a few
- * MB, as of segments. */
+/* Its memory is yours to close: of what was used that takes a millisecond for a few MB, as of
+ * segments. */
 struct memfd outbound_release(struct outbound *o);
 int outbound_fd(const struct outbound *o); /* read-write; stays owned by `o` */
 size_t outbound_size(const struct outbound *o);

@@ -36,6 +36,16 @@ struct pool {
 	struct pool_stats stats;
 };
 
+void pool_close_memory(struct pool *p, struct memfd memory, int read_only)
+{
+	if (p->closer) {
+		p->closer(p->closer_arg, memory, read_only);
+		return;
+	}
+	memfd_close(&memory);
+	closep(&read_only);
+}
+
 static void segment_close(struct pool *p, struct segment *s)
 {
 	if (p->gone)
@@ -43,12 +53,7 @@ static void segment_close(struct pool *p, struct segment *s)
 	list_remove(&s->link);
 	p->stats.segments--;
 	p->stats.mapped_bytes -= s->memory.size;
-	if (p->closer) {
-		p->closer(p->closer_arg, s->memory, s->read_only);
-	} else {
-		memfd_close(&s->memory);
-		close(s->read_only);
-	}
+	pool_close_memory(p, s->memory, s->read_only);
 	buddy_finish(&s->buddy);
 	free(s);
 }

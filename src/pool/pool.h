@@ -63,10 +63,12 @@ uint32_t block_segment_id(const struct block *b);
 bool pool_segment(const struct pool *p, uint32_t id, int *ret_fd, size_t *ret_size);
 /* Called when a private segment goes away, so that workers can be told to forget it. */
 void pool_on_segment_gone(struct pool *p, void (*gone)(void *arg, uint32_t id), void *arg);
-/* Called instead of closing a segment's memory, which takes a millisecond for a few MB: closes
- * `memory` and `read_only`, now or later. NULL: the pool closes them itself. */
+/* Called instead of closing memory, which takes a millisecond for a few MB: closes `memory` and
+ * `read_only` (-1: there is none), now or later. NULL: the pool closes them itself. */
 typedef void pool_closer(void *arg, struct memfd memory, int read_only);
 void pool_on_segment_close(struct pool *p, pool_closer *closer, void *arg);
+/* Closes memory that is no segment's as segments' is. */
+void pool_close_memory(struct pool *p, struct memfd memory, int read_only);
 
 /* Gives segments that have been empty for some calls back to the system, until that is `bytes_max`.
  * Returns the bytes. (Single pages cannot be given back: see MEMFD_OURS.) Cheap when there is
