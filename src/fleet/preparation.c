@@ -29,8 +29,7 @@ void preparations_init(struct preparations *ps)
 void preparations_finish(struct preparations *ps)
 {
 	while (!list_empty(&ps->all)) {
-		struct preparation *p =
-			container_of(list_pop(&ps->all), struct preparation, link);
+		struct preparation *p = container_of(list_pop(&ps->all), struct preparation, link);
 
 		free(p->engine);
 		free(p->python);
@@ -85,13 +84,14 @@ static void preparation_done(void *arg, const struct job_end *end)
 void preparation_begin(const struct version *v, const char *engine)
 {
 	struct fleet *f = v->fleet;
-	const char *python = v->python ? v->python : f->python.executable;
+	const char *found = v->python ? v->python : f->python.executable;
+	const char *python = found ? found : "";
 	_cleanup_(freep) char *file = file_beside_us("sconce-worker");
 	const char *const argv[] = { "sconce-worker",
 				     "--prepare",
 				     engine,
 				     "--python",
-				     python ? python : "",
+				     python,
 				     "--cache",
 				     f->settings->cache_dir ? f->settings->cache_dir : "",
 				     "--nice",
@@ -102,13 +102,13 @@ void preparation_begin(const struct version *v, const char *engine)
 	};
 	struct preparation *p;
 
-	if (!file || is_forbidden(v) || was_begun(&f->preparations, engine, argv[4]))
+	if (!file || is_forbidden(v) || was_begun(&f->preparations, engine, python))
 		return;
 	log_info("Building what the engine %s needs, beside all else: this takes a while, once",
 		 engine);
 	p = mem_new(struct preparation);
 	p->engine = mem_strdup(engine);
-	p->python = mem_strdup(argv[4]);
+	p->python = mem_strdup(python);
 	p->began_ns = clock_now_ns();
 	list_push_back(&f->preparations.all, &p->link);
 	job_start(&f->jobs, &spec, preparation_done, p);
