@@ -108,5 +108,8 @@ void kit_hash(uint64_t *hash, const void *p, size_t n);
 
 /* ---- process.c ---- */
 
+/* A clock that only goes on. */
+uint64_t kit_now_ns(void);
+int64_t kit_now_ms(void);
 /* Memory of this process that is in no file. */
 uint64_t kit_own_bytes(void);

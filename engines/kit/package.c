@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 20000
@@ -106,22 +105,14 @@ static int python_file(const char *name, char *ret, size_t room)
 	return -1;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* All that comes until the end. Negative: too much, or too late. */
 static ssize_t read_all(int fd, char *ret, size_t room)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int64_t end = now_ms() + PATIENCE_MS, left;
+	int64_t end = kit_now_ms() + PATIENCE_MS, left;
 	size_t n = 0;
 
-	while ((left = end - now_ms()) > 0 && n + 1 < room) {
+	while ((left = end - kit_now_ms()) > 0 && n + 1 < room) {
 		int ready = poll(&p, 1, (int)left);
 		ssize_t more = ready > 0 ? read(fd, ret + n, room - n - 1) : -1;
 

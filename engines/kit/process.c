@@ -2,6 +2,20 @@
 #include "kit/kit.h"
 
 #include <stdio.h>
+#include <time.h>
+
+uint64_t kit_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int64_t kit_now_ms(void)
+{
+	return (int64_t)(kit_now_ns() / 1000000u);
+}
 
 uint64_t kit_own_bytes(void)
 {

@@ -9,19 +9,10 @@
  */
 
 #include <sched.h>
-#include <time.h>
 
 #define ALONE_THREADS_MAX 4 /* with more a run of a small model takes much more time in all */
 #define ALONE_RUNS 8        /* that would have gained, until a session is opened for them */
 #define ALONE_PART 4        /* of the time of a run is how long nobody else may have run */
-
-static uint64_t alone_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static unsigned alone_processors(void)
 {
@@ -51,6 +42,11 @@ int onnx_alone_init(struct onnx_model *m, struct sconce_error *e)
 	return 0;
 }
 
+bool onnx_alone_pays(const struct onnx_model *m)
+{
+	return m->alone_runs == ALONE_RUNS;
+}
+
 unsigned onnx_alone_threads(const struct onnx_model *m)
 {
 	unsigned threads = at_most(m->instances, m->alone_most);
@@ -70,13 +66,13 @@ struct onnx_session *onnx_run_begin(struct onnx_model *m, uint64_t *ret_ns)
 	struct onnx_session *s;
 
 	pthread_mutex_lock(&m->lock);
-	*ret_ns = alone_now_ns();
+	*ret_ns = kit_now_ns();
 	s = m->current;
 	if (is_alone(m, *ret_ns) && onnx_alone_threads(m)) {
 		if (m->wide && m->wide->threads == onnx_alone_threads(m))
 			s = m->wide;
-		else if (++m->alone_runs % ALONE_RUNS == 0)
-			onnx_tune_wide(m);
+		else if (!onnx_alone_pays(m) && ++m->alone_runs == ALONE_RUNS)
+			onnx_tune_begin(m); /* once: what cannot be is not tried again */
 	}
 	s->users++;
 	m->running++;
@@ -88,7 +84,7 @@ void onnx_run_end(struct onnx_model *m, struct onnx_session *s, uint64_t began_n
 {
 	pthread_mutex_lock(&m->lock);
 	m->running--;
-	m->ended_ns = alone_now_ns();
+	m->ended_ns = kit_now_ns();
 	m->took_ns = m->ended_ns - began_ns;
 	pthread_mutex_unlock(&m->lock);
 	onnx_session_put(m, s);

@@ -65,7 +65,7 @@ static bool wide_is_due(const struct onnx_model *m)
 {
 	unsigned has = m->wide ? m->wide->threads : 0;
 
-	return m->wide_wanted && has != onnx_alone_threads(m);
+	return onnx_alone_pays(m) && has != onnx_alone_threads(m);
 }
 
 /* One step to what is wanted. False: there is none. The lock is held, but not meanwhile. */
@@ -91,7 +91,7 @@ static void *tune_thread(void *arg)
 }
 
 /* With the lock held: a thread that has ended its tuning does not take it again. */
-static void tune_begin(struct onnx_model *m)
+void onnx_tune_begin(struct onnx_model *m)
 {
 	sigset_t all, before;
 
@@ -112,17 +112,8 @@ void onnx_tune(struct onnx_model *m, unsigned each)
 	pthread_mutex_lock(&m->lock);
 	m->wanted = onnx_pool(m->instances, each ? each : 1);
 	if (m->wanted != m->current->threads || wide_is_due(m))
-		tune_begin(m);
+		onnx_tune_begin(m);
 	pthread_mutex_unlock(&m->lock);
-}
-
-void onnx_tune_wide(struct onnx_model *m)
-{
-	/* Once: what cannot be is not tried again. */
-	if (m->wide_wanted)
-		return;
-	m->wide_wanted = true;
-	tune_begin(m);
 }
 
 void onnx_tune_end(struct onnx_model *m)

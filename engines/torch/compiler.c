@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kit/kit.h"
@@ -23,14 +22,6 @@
 #define FINISH "out=$1 to=$2; shift 2; \"$@\" && chmod 755 \"$out\" && mv -f \"$out\" \"$to\""
 
 extern char **environ;
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static bool is_in_path(const char *name)
 {
@@ -99,11 +90,11 @@ static int start(char *const *words, int out, const struct compilation *c, pid_t
 static int listen_to(int fd, char *ret, size_t room)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int64_t end = now_ms() + PATIENCE_MS, left;
+	int64_t end = kit_now_ms() + PATIENCE_MS, left;
 	char rest[4096];
 	size_t n = 0;
 
-	while ((left = end - now_ms()) > 0) {
+	while ((left = end - kit_now_ms()) > 0) {
 		int ready = poll(&p, 1, (int)left);
 		bool full = n + 1 >= room;
 		ssize_t more = -1;
