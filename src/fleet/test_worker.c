@@ -426,6 +426,29 @@ static void test_where_nothing_goes_on_any_may_be_why(void **state)
 	assert_true(second.retried);
 }
 
+/* It keeps its worker from looking at anything else. */
+static void test_what_is_sent_behind_one_that_hangs_waits_again(void **state)
+{
+	struct request hangs = rig_asked(7, NULL), behind = rig_asked(8, NULL);
+
+	(void)state;
+	rig_loads();
+	rig.settings.retry = true;
+	rig.w->async = true;
+	rig.w->credits = 4;
+	rig_begins(&hangs);
+	rig_notes(1);
+	rig_begins(&behind);
+	worker_tick(rig.w, clock_now_ns() + 2 * rig.w->model.response_timeout_s * NS_PER_S);
+	assert_int_equal(rig.kills, 1);
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.replies, 1);
+	assert_true(rig.last.error);
+	assert_ptr_equal(queue_first(&rig.queue), &behind);
+	assert_false(behind.retried);
+	queue_remove(&rig.queue, &behind);
+}
+
 static void runs_side_by_side(unsigned credits)
 {
 	rig_loads();
@@ -564,6 +587,7 @@ int main(void)
 		WORKER_TEST(test_one_that_streams_without_reading_is_alive),
 		WORKER_TEST(test_what_runs_beside_one_that_hangs_waits_again),
 		WORKER_TEST(test_where_nothing_goes_on_any_may_be_why),
+		WORKER_TEST(test_what_is_sent_behind_one_that_hangs_waits_again),
 		WORKER_TEST(test_what_ran_side_by_side_is_run_again_in_groups),
 		WORKER_TEST(test_of_a_frame_the_batch_that_runs_is_late),
 		WORKER_TEST(test_one_that_is_not_made_yet_can_be_ended),

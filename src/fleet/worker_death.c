@@ -151,10 +151,12 @@ void worker_fail_flights(struct worker *w, int status, const char *how, uint64_t
 	while ((n = list_last(&w->flights))) {
 		struct flight *fl = container_of(n, struct flight, link);
 
-		/* Those beside the one that hung have done nothing wrong. */
-		death.timed_out = fl->late;
 		/* One that we stop may not have looked at it. */
 		death.first = list_first(&w->flights) == n && w->state != WORKER_STOPPING;
+		/* Those beside the one that hung have done nothing wrong; and where it lets its
+		 * worker read nothing more, what was sent behind it has not had its turn. */
+		death.timed_out =
+			fl->late && (fl->seq <= death.started_batch || death.first);
 		worker_settle_flight(w, fl, &death, how, code);
 	}
 	assert(list_empty(&w->flights));
