@@ -4,7 +4,7 @@
 Only for batches of requests that are traced. Of a handler that has them, preprocess(), inference()
 and postprocess() are measured while it is called, whoever calls them. For that the functions in its
 classes are replaced, once and for good, when the first such batch comes: an object that copies or
-pickles itself, or has another function put in their place, does not notice.
+pickles itself or one of them, or has another function put in their place, does not notice.
 """
 
 import functools
@@ -60,21 +60,59 @@ def _find(kind, name):
     return next(((c, vars(c)[name]) for c in kind.__mro__ if name in vars(c)), (None, None))
 
 
+class _Static:
+    """A static method, measured. Pickled it is what its class has by that name."""
+
+    def __init__(self, owner, name, timed):
+        functools.update_wrapper(self, timed)
+        self._timed, self._place = timed, (owner, name)
+
+    def __call__(self, *args, **kwargs):
+        return self._timed(*args, **kwargs)
+
+    def __reduce__(self):
+        return getattr, self._place
+
+
+class _Stage:
+    """What a class has in the place of a function: it is measured where an object is asked for it.
+    The class still has the function itself, which somebody may know since before, and pickle: that
+    is by its name, where the same has to be found then."""
+
+    def __init__(self, found, measured):
+        self._found, self._measured = found, measured
+
+    def __get__(self, instance, kind=None):
+        which = self._found if instance is None else self._measured
+        return which.__get__(instance, kind)
+
+
 _measured = set()    # functions that measure others
+
+
+def _replacement(owner, name, found):
+    """What measures what a class has by this name; None where that is no plain function."""
+    wrap = type(found) if type(found) in (staticmethod, classmethod) else None
+    function = found.__func__ if wrap else found
+    if type(function) is not types.FunctionType or function in _measured:
+        return None
+    timed = _timed(name, function)
+    # That one returns a coroutine is to be seen, which it is of functions only.
+    if not timed or (wrap is staticmethod and function.__code__.co_flags & _COROUTINE):
+        return None
+    _measured.add(timed)
+    if wrap is classmethod:
+        return wrap(timed)
+    return _Stage(found, wrap(_Static(owner, name, timed)) if wrap else timed)
 
 
 def _measure(kind):
     """Has the stages of a class measured, where they are plain functions."""
     for name in METHODS:
         owner, found = _find(kind, name)
-        wrap = type(found) if type(found) in (staticmethod, classmethod) else None
-        function = found.__func__ if wrap else found
-        if type(function) is not types.FunctionType or function in _measured:
-            continue
-        timed = _timed(name, function)
-        if timed:
-            _measured.add(timed)
-            type.__setattr__(owner, name, wrap(timed) if wrap else timed)
+        replacement = _replacement(owner, name, found)
+        if replacement:
+            type.__setattr__(owner, name, replacement)
 
 
 def _kinds(entry):
