@@ -11,27 +11,24 @@
 #define MULTIPART_HEAD_MAX ((size_t)8192) /* of one part */
 #define MULTIPART_HEADERS_MAX 32
 
-/* Finds the next "--boundary" that begins a line; *ret_line is where the line (with its CRLF)
- * starts. */
+/* Finds the next "--boundary" that begins a line; `delimiter` is it with the line break before it,
+ * so that what looks like it within a line costs nothing. *ret_end is behind it. Returns where the
+ * line break begins, or the body where that begins with it. */
 static const char *multipart_find(struct slice body, const char *from, struct slice delimiter,
 				  const char **ret_end)
 {
-	const char *end = body.p + body.n, *at = from;
+	struct slice rest = slice_make(from, (size_t)(body.p + body.n - from));
+	const char *at;
 
-	while (at < end && (at = memmem(at, (size_t)(end - at), delimiter.p, delimiter.n))) {
-		bool first = at == body.p;
-		bool line = first || (at - body.p >= 2 && at[-2] == '\r' && at[-1] == '\n') ||
-			    at[-1] == '\n';
-
-		if (line) {
-			*ret_end = at + delimiter.n;
-			if (first)
-				return at;
-			return at - body.p >= 2 && at[-2] == '\r' ? at - 2 : at - 1;
-		}
-		at++;
+	if (from == body.p && slice_starts(rest, slice_make(delimiter.p + 1, delimiter.n - 1))) {
+		*ret_end = from + delimiter.n - 1;
+		return from;
 	}
-	return NULL;
+	at = memmem(rest.p, rest.n, delimiter.p, delimiter.n);
+	if (!at)
+		return NULL;
+	*ret_end = at + delimiter.n;
+	return at > body.p && at[-1] == '\r' ? at - 1 : at;
 }
 
 /* Cuts a line, CRLF or LF removed. */
@@ -108,15 +105,15 @@ static int multipart_after(struct slice body, const char **at)
 int multipart_parse(struct region *r, struct slice body, struct slice boundary,
 		    struct multipart_part *parts, unsigned max, unsigned *ret_n)
 {
-	char text[MULTIPART_BOUNDARY_MAX + 2] = "--";
-	struct slice delimiter = slice_make(text, boundary.n + 2);
+	char text[MULTIPART_BOUNDARY_MAX + 3] = "\n--";
+	struct slice delimiter = slice_make(text, boundary.n + 3);
 	const char *at = NULL, *end = body.p + body.n;
 	unsigned n = 0;
 	int more;
 
 	if (!boundary.n || boundary.n > MULTIPART_BOUNDARY_MAX || !body.n)
 		return err_origin(-EBADMSG);
-	memcpy(text + 2, boundary.p, boundary.n);
+	memcpy(text + 3, boundary.p, boundary.n);
 	if (!multipart_find(body, body.p, delimiter, &at))
 		return err_origin(-EBADMSG);
 	while ((more = multipart_after(body, &at)) > 0) {

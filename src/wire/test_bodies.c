@@ -7,8 +7,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/mem.h"
 #include "base/util.h"
 #include "wire/form.h"
 #include "wire/http.h"
@@ -103,6 +106,26 @@ static void parameters_cost_no_memory(void **state)
 	many_parameters(SLICE("x=\"\\\\\";"));
 	many_parameters(SLICE("names=\"a\" ;"));
 	many_parameters(SLICE(";"));
+}
+
+/* A body may be full of what would be its boundary, if it began a line. */
+static void near_boundaries_cost_no_time(void **state)
+{
+	const size_t n = (size_t)4 << 20;
+	char *body = mem_alloc(n), boundary[256];
+	uint64_t began_ns = clock_now_ns();
+	struct multipart_part p[1];
+	unsigned found;
+
+	(void)state;
+	memset(body, '-', n);
+	memset(boundary, '-', sizeof(boundary));
+	body[0] = 'x';
+	assert_int_equal(multipart_parse(&region, slice_make(body, n),
+					 slice_make(boundary, sizeof(boundary)), p, 1, &found),
+			 -EBADMSG);
+	assert_true(clock_now_ns() - began_ns < NS_PER_S);
+	free(body);
 }
 
 static int form(const char *text, struct form_field *f, unsigned max, unsigned *n, char *copy)
@@ -285,6 +308,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(multipart_finds_its_parts),
 		cmocka_unit_test(parameters_cost_no_memory),
+		cmocka_unit_test(near_boundaries_cost_no_time),
 		cmocka_unit_test(malformed_multipart_is_refused),
 		cmocka_unit_test(forms_are_decoded_where_they_lie),
 		cmocka_unit_test(header_parameters),
