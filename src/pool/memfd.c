@@ -14,6 +14,8 @@
 #define MEMFD_SEAL_FUTURE_WRITE 0x0010
 static_assert(F_SEAL_WRITE << 1 == MEMFD_SEAL_FUTURE_WRITE, "the seal after F_SEAL_WRITE");
 
+#define MEMFD_UNMAP_BYTES ((size_t)4 << 20) /* by one call: a millisecond at most */
+
 /* Seals what must be sealed while there is no other mapping than ours. */
 static int memfd_seal(int fd, enum memfd_kind kind)
 {
@@ -48,10 +50,18 @@ int memfd_open(struct memfd *m, const char *name, size_t size, enum memfd_kind k
 	return 0;
 }
 
+/* In pieces: for as long as one call takes nobody else in this process can map memory or fork, and
+ * a thread that closes hundreds of megabytes is there so that the loop need not wait. */
+static void memfd_unmap(const struct memfd *m)
+{
+	for (size_t at = 0; at < m->size; at += MEMFD_UNMAP_BYTES)
+		munmap(m->p + at, MIN(m->size - at, MEMFD_UNMAP_BYTES));
+}
+
 void memfd_close(struct memfd *m)
 {
 	if (m->p)
-		munmap(m->p, m->size);
+		memfd_unmap(m);
 	if (m->p && m->fd >= 0)
 		close(m->fd);
 	*m = (struct memfd){ .fd = -1 };

@@ -17,6 +17,18 @@
 
 #define MIB ((size_t)1 << 20)
 
+static size_t unmapped, unmapped_most; /* bytes; by one call */
+
+int __real_munmap(void *p, size_t n);
+int __wrap_munmap(void *p, size_t n);
+
+int __wrap_munmap(void *p, size_t n)
+{
+	unmapped += n;
+	unmapped_most = MAX(unmapped_most, n);
+	return __real_munmap(p, n);
+}
+
 static void blocks_are_seen_through_the_read_only_descriptor(void **state)
 {
 	struct budget budget = { .limit = 8 * MIB };
@@ -251,6 +263,26 @@ static void memory_can_be_closed_by_somebody_else(void **state)
 	assert_int_equal(budget.used, 0);
 }
 
+/* Who maps memory meanwhile waits for the call that unmaps, whatever thread it is on. */
+static void long_memory_is_unmapped_in_pieces(void **state)
+{
+	const size_t size = 50 * MIB + 4096;
+	struct memfd m;
+	char *p;
+
+	(void)state;
+	assert_int_equal(memfd_open(&m, "test", size, MEMFD_SHARED), 0);
+	memset(m.p, 'x', size);
+	p = m.p;
+	unmapped = unmapped_most = 0;
+	memfd_close(&m);
+	assert_int_equal(unmapped, size);
+	assert_true(unmapped_most <= 4 * MIB);
+	assert_int_equal(msync(p, size, MS_ASYNC), -1);
+	memfd_close(&m);
+	assert_int_equal(unmapped, size);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +295,7 @@ int main(void)
 		cmocka_unit_test(leases_are_bounded_by_the_budget_only),
 		cmocka_unit_test(grants_stay_inside_and_off_the_status_page),
 		cmocka_unit_test(memory_can_be_closed_by_somebody_else),
+		cmocka_unit_test(long_memory_is_unmapped_in_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
