@@ -12,6 +12,9 @@
 struct budget {
 	uint64_t limit, used, peak;
 	uint64_t refused_total;
+	/* Of what was given back: still in memory, for it is soon wanted again. Whoever keeps some
+	 * counts it here, and sees to it that this is no more than budget_idle_max(). */
+	uint64_t idle;
 };
 
 static inline bool budget_fits(const struct budget *b, uint64_t n)
@@ -29,6 +32,11 @@ static inline bool budget_take(struct budget *b, uint64_t n)
 	if (b->used > b->peak)
 		b->peak = b->used;
 	return true;
+}
+
+static inline uint64_t budget_idle_max(const struct budget *b)
+{
+	return b->limit / 4;
 }
 
 static inline void budget_give(struct budget *b, uint64_t n)

@@ -26,6 +26,7 @@
 #define FLEET_LOOKUPS 2                       /* at once, of the four threads of the pool */
 #define FLEET_TRIM_TICKS 50                   /* idle memory goes back every 5 s … */
 #define FLEET_TRIM_BYTES ((uint64_t)64 << 20) /* … in portions that do not stall the loop */
+#define FLEET_SHED_BYTES ((uint64_t)16 << 20) /* what is too much, in each turn */
 
 /* ---- CPUs ---- */
 
@@ -64,6 +65,19 @@ char *fleet_packages(void)
 
 /* ---- the loop's turns ---- */
 
+static bool fleet_is_idle(const struct fleet *f)
+{
+	return list_empty(&f->dirty) && list_empty(&f->workers.launches) &&
+	       f->budget->idle <= budget_idle_max(f->budget);
+}
+
+/* Clients that leave by the hundred leave gigabytes: no turn gives all of that back. */
+static void fleet_shed(struct fleet *f)
+{
+	if (workers_shed(&f->workers, FLEET_SHED_BYTES))
+		uv_idle_start(&f->again, f->again.idle_cb);
+}
+
 /* All sockets of this turn have been read: now see what may run together. */
 static void fleet_dispatch(uv_check_t *c)
 {
@@ -72,7 +86,7 @@ static void fleet_dispatch(uv_check_t *c)
 	uint64_t now_ns;
 	struct list *n;
 
-	if (list_empty(&f->dirty) && list_empty(&f->workers.launches)) {
+	if (fleet_is_idle(f)) {
 		f->workers.launch_ns = 0;
 		uv_idle_stop(&f->again);
 		return;
@@ -84,6 +98,7 @@ static void fleet_dispatch(uv_check_t *c)
 	while ((n = list_pop(&dirty)))
 		version_dispatch(container_of(n, struct version, dirty), now_ns);
 	workers_launch(&f->workers);
+	fleet_shed(f);
 }
 
 static void fleet_again(uv_idle_t *i)
@@ -229,6 +244,23 @@ void fleet_recorded(struct fleet *f, void (*done)(void *arg), void *arg)
 
 /* ---- life ---- */
 
+static void fleet_init_workers(struct fleet *f)
+{
+	f->workers = (struct worker_shared){ .loop = f->loop,
+					     .settings = f->settings,
+					     .budget = f->budget,
+					     .pool = f->pool,
+					     .telemetry = &f->telemetry,
+					     .children = &f->children,
+					     .gpus = &f->gpus,
+					     .python = &f->python,
+					     .makers = makers_all };
+	list_init(&f->workers.launches);
+	list_init(&f->workers.memories);
+	if (f->settings->zygote != TRISTATE_OFF)
+		f->workers.zygotes = zygotes_create(&f->workers);
+}
+
 int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings,
 	       struct budget *budget, struct pool *pool, struct metrics *metrics,
 	       const struct catalogue *catalogue, struct buf *why)
@@ -261,18 +293,7 @@ int fleet_init(struct fleet *f, uv_loop_t *loop, const struct settings *settings
 	store_init(&f->store);
 	telemetry_init(&f->telemetry, metrics, catalogue, settings);
 	python_find(&f->python, settings->python);
-	f->workers = (struct worker_shared){ .loop = loop,
-					     .settings = settings,
-					     .budget = budget,
-					     .pool = pool,
-					     .telemetry = &f->telemetry,
-					     .children = &f->children,
-					     .gpus = &f->gpus,
-					     .python = &f->python,
-					     .makers = makers_all };
-	list_init(&f->workers.launches);
-	if (settings->zygote != TRISTATE_OFF)
-		f->workers.zygotes = zygotes_create(&f->workers);
+	fleet_init_workers(f);
 	/* settings_check() has read it before, and told what is wrong. */
 	model_list_parse(&f->models, MODEL_LIST_MODELS, slice_str(settings->models),
 			 &(struct buf){ 0 }, NULL);

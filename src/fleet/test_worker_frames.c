@@ -539,6 +539,30 @@ static void test_reply_memory_is_closed_by_somebody_else(void **state)
 	pool_on_segment_close(rig.pool, NULL, NULL);
 }
 
+/* Of a worker that has ended, too, while somebody reads an answer of its. */
+static void test_idle_memory_is_shed_wherever_it_is(void **state)
+{
+	uint64_t limit = rig.budget.limit;
+	struct worker_memory *memory;
+	struct span grant;
+
+	(void)state;
+	rig_loads();
+	memory = rig.w->memory;
+	assert_int_equal(outbound_grant(memory->outbound, 8 << 20, &grant), 0);
+	outbound_revoke(memory->outbound, grant);
+	memory->refs++;
+	rig_ends(0);
+	rig.budget.limit = 8 << 20;
+	assert_int_equal(workers_shed(&rig.shared, 1 << 20), 1 << 20);
+	assert_int_equal(workers_shed(&rig.shared, UINT64_MAX), 5 << 20);
+	assert_int_equal(workers_shed(&rig.shared, UINT64_MAX), 0);
+	rig.budget.limit = limit;
+	worker_memory_unref(memory);
+	assert_true(list_empty(&rig.shared.memories));
+	assert_int_equal(rig.budget.idle, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -562,6 +586,7 @@ int main(void)
 		WORKER_TEST(test_a_metric_without_a_finite_value_is_dropped_alone),
 		WORKER_TEST(test_batches_of_instances_are_timed),
 		WORKER_TEST(test_no_two_give_memory_back_at_once),
+		WORKER_TEST(test_idle_memory_is_shed_wherever_it_is),
 		WORKER_TEST(test_reply_memory_is_closed_by_somebody_else),
 	};
 

@@ -102,6 +102,7 @@ void worker_memory_unref(struct worker_memory *m)
 {
 	if (!m || --m->refs)
 		return;
+	list_remove(&m->link);
 	pool_close_memory(m->pool, outbound_release(m->outbound), -1);
 	free(m);
 }

@@ -60,6 +60,7 @@ struct worker_shared {
 	unsigned next_rank_port; /* from initial_distribution_port, see ranks.c */
 	struct list launches;    /* of workers whose process is made in a later turn */
 	uint64_t launch_ns;      /* that the processes of this turn took */
+	struct list memories;    /* struct worker_memory, the oldest first */
 };
 
 /* What a worker is told of its model. What is pointed to belongs to the owner and outlives it. */
@@ -123,6 +124,7 @@ struct worker_owner_ops {
 
 /* Reply memory: outlives the worker while a client still reads from it. */
 struct worker_memory {
+	struct list link; /* in `memories` */
 	struct pool *pool; /* closes it */
 	struct outbound *outbound;
 	unsigned refs;
@@ -247,6 +249,9 @@ void worker_forget_load(struct worker *w);
  * milliseconds, so that no two workers have the same tick as long as there are enough. Returns the
  * bytes. */
 uint64_t worker_trim(struct worker *w, uint64_t tick, unsigned ticks, uint64_t bytes_max);
+/* What all of them together keep is a share of the budget at most, however many they are: gives
+ * back of what is more. Returns the bytes. */
+uint64_t workers_shed(struct worker_shared *s, uint64_t bytes_max);
 /* Asserts its invariants. */
 void worker_check(const struct worker *w);
 /* Kills the process with a line that says why; the rest follows from its death, which is not waited

@@ -173,6 +173,7 @@ static int worker_make_memory(struct worker *w)
 	w->memory->pool = w->shared->pool;
 	w->memory->outbound = o;
 	w->memory->refs = 1;
+	list_push_back(&w->shared->memories, &w->memory->link);
 	return 0;
 }
 
@@ -181,6 +182,21 @@ uint64_t worker_trim(struct worker *w, uint64_t tick, unsigned ticks, uint64_t b
 	if (!w->memory || tick % ticks != w->id % ticks)
 		return 0;
 	return outbound_trim(w->memory->outbound, bytes_max);
+}
+
+uint64_t workers_shed(struct worker_shared *s, uint64_t bytes_max)
+{
+	uint64_t given = 0;
+
+	if (s->budget->idle <= budget_idle_max(s->budget))
+		return 0;
+	/* Those that only clients still read from are among the oldest. */
+	list_for_each (n, &s->memories) {
+		struct worker_memory *m = container_of(n, struct worker_memory, link);
+
+		given += outbound_shed(m->outbound, bytes_max - given);
+	}
+	return given;
 }
 
 /* The document goes through memory: what a model's configuration says may be larger than a frame.

@@ -318,6 +318,7 @@ int rig_set_up(void **state)
 					     .telemetry = &rig.telemetry,
 					     .makers = fake_makers };
 	list_init(&rig.shared.launches);
+	list_init(&rig.shared.memories);
 	rig.w = worker_create(&rig.shared, &owner_ops, &rig, &m, 9000, 0, DEVICES_NONE);
 	worker_start(rig.w);
 	return 0;
@@ -335,6 +336,7 @@ int rig_tear_down(void **state)
 	assert_null(rig.w);
 	uv_run(rig.shared.loop, UV_RUN_DEFAULT);
 	assert_int_equal(rig.budget.used, 0);
+	assert_int_equal(rig.budget.idle, 0);
 	telemetry_forget(&rig.version_metrics);
 	telemetry_finish(&rig.telemetry);
 	metrics_destroy(rig.metrics);

@@ -57,6 +57,7 @@ static void buddy_push(struct buddy *b, uint32_t i, unsigned order, uint32_t war
 	uint32_t head = b->heads[order];
 
 	assert(hot <= warm && warm <= 1u << order);
+	b->idle += warm * b->min;
 	b->blocks[i] = (struct buddy_block){ .next = head,
 					     .prev = BUDDY_NONE,
 					     .warm = warm,
@@ -73,6 +74,7 @@ static void buddy_unlink(struct buddy *b, uint32_t i)
 	struct buddy_block *k = &b->blocks[i];
 
 	assert(k->state == BUDDY_FREE);
+	b->idle -= k->warm * b->min;
 	if (k->prev == BUDDY_NONE)
 		b->heads[k->order] = k->next;
 	else
@@ -167,17 +169,18 @@ size_t buddy_free(struct buddy *b, size_t offset)
 	return n;
 }
 
-/* From its end, so that one number still says what is left. */
-static size_t buddy_trim_block(struct buddy *b, uint32_t i, size_t bytes_max,
-			       void (*punch)(void *arg, size_t offset, size_t n), void *arg)
+/* What lies behind `keep`, from its end, so that one number still says what is left. */
+static size_t buddy_give_back(struct buddy *b, uint32_t i, uint32_t keep, size_t bytes_max,
+			      void (*punch)(void *arg, size_t offset, size_t n), void *arg)
 {
 	struct buddy_block *k = &b->blocks[i];
-	uint32_t n = (uint32_t)MIN(k->warm - k->hot, bytes_max / b->min);
+	uint32_t n = (uint32_t)MIN(k->warm - keep, bytes_max / b->min);
 
-	k->hot = 0;
 	if (!n)
 		return 0;
 	k->warm -= n;
+	k->hot = MIN(k->hot, k->warm);
+	b->idle -= n * b->min;
 	punch(arg, ((size_t)i + k->warm) * b->min, n * b->min);
 	return n * b->min;
 }
@@ -189,7 +192,21 @@ size_t buddy_trim(struct buddy *b, size_t bytes_max,
 
 	/* Large ones lie behind small ones, mostly: `warm` remembers an end, and no holes. */
 	for (unsigned order = b->orders; order-- > 0;)
+		for (uint32_t i = b->heads[order]; i != BUDDY_NONE; i = b->blocks[i].next) {
+			given += buddy_give_back(b, i, b->blocks[i].hot, bytes_max - given, punch,
+						 arg);
+			b->blocks[i].hot = 0;
+		}
+	return given;
+}
+
+size_t buddy_shed(struct buddy *b, size_t bytes_max,
+		  void (*punch)(void *arg, size_t offset, size_t n), void *arg)
+{
+	size_t given = 0;
+
+	for (unsigned order = b->orders; order-- > 0 && given < bytes_max;)
 		for (uint32_t i = b->heads[order]; i != BUDDY_NONE; i = b->blocks[i].next)
-			given += buddy_trim_block(b, i, bytes_max - given, punch, arg);
+			given += buddy_give_back(b, i, 0, bytes_max - given, punch, arg);
 	return given;
 }

@@ -21,6 +21,7 @@ struct buddy {
 	struct buddy_block *blocks; /* one per `min` bytes; meaningful for the first of a block */
 	size_t used;                /* bytes handed out */
 	size_t n_blocks;            /* blocks handed out */
+	size_t idle;                /* bytes that are free and were not given back: that at most */
 };
 
 void buddy_init(struct buddy *b, size_t size, size_t min);
@@ -35,4 +36,7 @@ size_t buddy_round(const struct buddy *b, size_t n);
  * `bytes_max` bytes have been given back. A hole may be given back again with what lies behind it.
  * Returns the bytes. */
 size_t buddy_trim(struct buddy *b, size_t bytes_max,
+		  void (*punch)(void *arg, size_t offset, size_t n), void *arg);
+/* Likewise, also for what was in use since the last call. */
+size_t buddy_shed(struct buddy *b, size_t bytes_max,
 		  void (*punch)(void *arg, size_t offset, size_t n), void *arg);

@@ -18,7 +18,16 @@ struct outbound {
 	struct budget *budget;
 	struct memfd memory;
 	struct buddy buddy;
+	size_t idle; /* of the budget's */
 };
+
+/* After each change of what is free. */
+static void outbound_count(struct outbound *o, size_t idle)
+{
+	o->budget->idle += idle;
+	o->budget->idle -= o->idle;
+	o->idle = idle;
+}
 
 int outbound_create(struct outbound **ret, struct budget *budget, size_t size)
 {
@@ -46,6 +55,7 @@ struct memfd outbound_release(struct outbound *o)
 	struct memfd memory = o->memory;
 
 	budget_give(o->budget, o->buddy.used - o->buddy.min);
+	outbound_count(o, 0);
 	buddy_finish(&o->buddy);
 	free(o);
 	return memory;
@@ -71,14 +81,17 @@ int outbound_grant(struct outbound *o, size_t n, struct span *ret)
 		budget_give(o->budget, size);
 		return OUTBOUND_FULL;
 	}
+	outbound_count(o, o->buddy.idle);
 	*ret = (struct span){ .offset = offset, .length = size };
 	return 0;
 }
 
 void outbound_revoke(struct outbound *o, struct span grant)
 {
-	if (grant.length)
-		budget_give(o->budget, buddy_free(&o->buddy, grant.offset));
+	if (!grant.length)
+		return;
+	budget_give(o->budget, buddy_free(&o->buddy, grant.offset));
+	outbound_count(o, o->buddy.idle);
 }
 
 const void *outbound_view(const struct outbound *o, struct span grant, uint64_t offset,
@@ -107,5 +120,20 @@ static void outbound_punch(void *arg, size_t offset, size_t n)
 
 uint64_t outbound_trim(struct outbound *o, uint64_t bytes_max)
 {
-	return buddy_trim(&o->buddy, bytes_max, outbound_punch, o);
+	uint64_t given = buddy_trim(&o->buddy, bytes_max, outbound_punch, o);
+
+	outbound_count(o, o->buddy.idle);
+	return given;
+}
+
+uint64_t outbound_shed(struct outbound *o, uint64_t bytes_max)
+{
+	uint64_t max = budget_idle_max(o->budget), idle = o->budget->idle, given;
+
+	if (idle <= max || !o->idle)
+		return 0;
+	given = buddy_shed(&o->buddy, MIN(idle - max + o->buddy.min - 1, bytes_max), outbound_punch,
+			   o);
+	outbound_count(o, o->buddy.idle);
+	return given;
 }

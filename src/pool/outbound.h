@@ -34,3 +34,6 @@ const void *outbound_view(const struct outbound *o, struct span grant, uint64_t 
 /* The number of the last batch the worker has begun. */
 uint64_t outbound_started(const struct outbound *o);
 uint64_t outbound_trim(struct outbound *o, uint64_t bytes_max); /* as pool_trim() */
+/* Gives back to the system of what is idle, here and elsewhere, beyond budget_idle_max(). Returns
+ * the bytes. */
+uint64_t outbound_shed(struct outbound *o, uint64_t bytes_max);

@@ -128,6 +128,34 @@ static void trims_what_is_idle_beside_what_is_not(void **state)
 	buddy_finish(&b);
 }
 
+static void knows_what_is_idle_and_sheds_it_at_once(void **state)
+{
+	size_t a, b, size, punched = 0;
+	struct buddy all;
+
+	(void)state;
+	buddy_init(&all, 1 << 20, 1024);
+	assert_int_equal(all.idle, 0);
+	buddy_alloc(&all, 65536, &a, &size);
+	buddy_alloc(&all, 65536, &b, &size);
+	assert_int_equal(all.idle, 0);
+	buddy_free(&all, a);
+	assert_int_equal(all.idle, 65536);
+	buddy_alloc(&all, 16384, &a, &size);
+	assert_int_equal(all.idle, 65536 - 16384);
+	buddy_free(&all, a);
+	buddy_free(&all, b);
+	assert_int_equal(all.idle, 2 * 65536);
+	assert_int_equal(buddy_shed(&all, 70000, count_bytes, &punched), 70000 / 1024 * 1024);
+	assert_int_equal(all.idle, 2 * 65536 - punched);
+	buddy_trim(&all, SIZE_MAX, count_bytes, &punched);
+	buddy_trim(&all, SIZE_MAX, count_bytes, &punched);
+	assert_int_equal(punched, 2 * 65536);
+	assert_int_equal(all.idle, 0);
+	assert_int_equal(buddy_shed(&all, SIZE_MAX, count_bytes, &punched), 0);
+	buddy_finish(&all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +164,7 @@ int main(void)
 		cmocka_unit_test(survives_random_traffic),
 		cmocka_unit_test(trims_what_was_idle_for_a_round),
 		cmocka_unit_test(trims_what_is_idle_beside_what_is_not),
+		cmocka_unit_test(knows_what_is_idle_and_sheds_it_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,6 +232,30 @@ static void leases_are_bounded_by_the_budget_only(void **state)
 	close_outbound(o);
 }
 
+/* Whoever has it: a worker more is no reason for more of it. */
+static void idle_memory_of_all_is_bounded(void **state)
+{
+	struct budget budget = { .limit = 64 * MIB };
+	struct outbound *all[4];
+	struct span grant;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+		assert_int_equal(outbound_create(&all[i], &budget, 64 * MIB), 0);
+		assert_int_equal(outbound_grant(all[i], 8 * MIB, &grant), 0);
+		assert_int_equal(budget.idle, i * 8 * MIB);
+		outbound_revoke(all[i], grant);
+		assert_int_equal(budget.idle, (i + 1) * 8 * MIB);
+	}
+	assert_int_equal(outbound_shed(all[0], MIB), MIB);
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		outbound_shed(all[i], UINT64_MAX);
+	assert_int_equal(budget.idle, budget_idle_max(&budget));
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		close_outbound(all[i]);
+	assert_int_equal(budget.idle, 0);
+}
+
 static void hand_over(void *arg, struct memfd memory, int read_only)
 {
 	struct memfd *got = arg;
@@ -294,6 +318,7 @@ int main(void)
 		cmocka_unit_test(idle_segments_go_back),
 		cmocka_unit_test(leases_are_bounded_by_the_budget_only),
 		cmocka_unit_test(grants_stay_inside_and_off_the_status_page),
+		cmocka_unit_test(idle_memory_of_all_is_bounded),
 		cmocka_unit_test(memory_can_be_closed_by_somebody_else),
 		cmocka_unit_test(long_memory_is_unmapped_in_pieces),
 	};

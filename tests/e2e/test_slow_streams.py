@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Streams that are larger than what may be on its way, and echoes of what cannot be sent."""
 
+import contextlib
+import os
 import threading
 
 import pytest
@@ -122,3 +124,35 @@ def test_echoes_that_cannot_be_sent_cost_no_worker(server):
     stop.set()
     others.result()
     assert set(good) == {"fine"} and server.worker_pids("echo") == pid
+
+
+LARGE = """
+def handle(data, context):
+    return data and [b"x" * int(row["body"]) for row in data]
+"""
+
+
+def kept(server):
+    """Bytes of reply memory that the system has given."""
+    folder, total = f"/proc/{server.process.pid}/fd", 0
+    for fd in os.listdir(folder):
+        with contextlib.suppress(OSError):    # it has been closed meanwhile
+            if "sconce-outbound" in os.readlink(f"{folder}/{fd}"):
+                total += os.stat(f"{folder}/{fd}").st_blocks * 512
+    return total
+
+
+def test_what_slow_clients_leave_behind_is_bounded(serve, tmp_path):
+    """However many workers have had answers for the whole budget."""
+    for i in range(4):
+        make_mar(tmp_path, f"large{i}", LARGE, config="minWorkers: 1\nmaxWorkers: 1\n")
+    server = serve(store=tmp_path, memory_budget="128m")
+    for i in range(4):
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(server.raw(receive_buffer=4096)) for _ in range(14)]
+            for raw in clients:
+                raw.send(encode("POST", f"/predictions/large{i}", "6500000"))
+            for raw in clients:
+                raw.head()
+        eventually(lambda: server.metric("sconce_memory_used_bytes") == 0, "all have left")
+    eventually(lambda: kept(server) <= 36 << 20, lambda: f"{kept(server)} bytes are kept", 3)
