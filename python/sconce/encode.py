@@ -30,7 +30,7 @@ def encode(value):
     if kind is bytes or kind is bytearray:
         return value
     if isinstance(value, (bytes, bytearray)):
-        return bytes(value)
+        return b"".join((value,))    # whatever else its class says of its bytes and length
     if isinstance(value, str):
         # Bytes of a request's header that are not UTF-8 go out as they came in; other lone
         # surrogates cannot be sent.

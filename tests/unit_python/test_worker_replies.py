@@ -90,6 +90,23 @@ def test_only_the_request_fails_whose_answer_cannot_be_sent(front, handler):
     assert f.replies(1)[0].body == b"fine"
 
 
+@pytest.mark.parametrize("n, claimed", [(9, 3), (9, 90_000), (90_000, 3)])
+def test_bytes_of_a_class_that_says_something_else_of_them(front, n, claimed):
+    f = front("""
+class Odd(bytes):
+    def __len__(self):
+        return %d
+
+    def __bytes__(self):
+        return self
+
+def handle(data, context):
+    return [Odd(row["body"]) for row in data or ()]
+""" % claimed)
+    f.run([b"x" * n, b"y" * n])
+    assert [r.body for r in f.replies(2)] == [b"x" * n, b"y" * n]
+
+
 def test_whatever_is_raised_is_answered(front, handler):
     f = front(handler)
     for what, (status, _, message) in RAISED.items():
