@@ -23,6 +23,14 @@ _FLOW = frozenset((wire.GRANT, wire.WINDOW, wire.CANCEL))
 _WAKING = frozenset((wire.GRANT, wire.WINDOW))
 
 
+def open_socket(fd):
+    """A socket that waits as long as it takes: others may have a limit, which a sitecustomize, say,
+    has given to all."""
+    opened = socket.socket(fileno=fd)
+    opened.settimeout(None)
+    return opened
+
+
 class Channel:
     """One thread serves what it receives; others may wait for memory and for slow clients, look
     for clients that have left, and send. They take turns in receiving: what is for the first one
@@ -32,7 +40,7 @@ class Channel:
 
     def __init__(self, fd):
         os.set_inheritable(fd, False)      # what a handler starts may outlive this process
-        self._socket = socket.socket(fileno=fd)
+        self._socket = open_socket(fd)
         self._buffer = memoryview(bytearray(wire.FRAME_MAX))
         # For frames that receive() has not asked for.
         self._aside = memoryview(bytearray(wire.FRAME_MAX))

@@ -210,6 +210,7 @@ class Model:
 
     def _connect(self, load, entry):
         ours, self._front = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._front.settimeout(None)    # whatever a handler has given to all
         self._memory = Memory()
         outbound = os.memfd_create("sconce-model")
         os.ftruncate(outbound, _OUTBOUND)

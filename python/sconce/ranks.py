@@ -14,7 +14,7 @@ from json import dumps, loads    # a handler may put others in their place
 
 from sconce import frame as wire
 from sconce import logs
-from sconce.channel import Channel, Closed
+from sconce.channel import Channel, Closed, open_socket
 from sconce.loader import LoadError
 from sconce.memory import Memory
 
@@ -45,7 +45,7 @@ class Lead(Channel):
         if kind == wire.SEGMENT and len(fds) == 1:
             self._memory.add_segment(arg, wire.read_u64(data, wire.HEAD, size), os.dup(fds[0]))
         elif kind == wire.PEER and len(fds) == 1:
-            self._peers[arg] = socket.socket(fileno=fds[0])
+            self._peers[arg] = open_socket(fds[0])
         elif kind == wire.RUN:
             self._pass_run(data, size, count)
         elif kind == wire.LOAD:

@@ -4,11 +4,14 @@
 import json
 import os
 import re
+import socket
 import struct
+import threading
 
 import pytest
 
 from sconce import frame as wire
+from sconce.channel import Channel
 
 ECHO = """
 def handle(data, context):
@@ -442,6 +445,19 @@ def test_stop_and_a_front_that_is_gone_end_the_worker(front):
     g = front(ECHO)
     g.socket.close()
     assert g.process.wait(30) == 0
+
+
+def test_a_limit_of_time_that_all_sockets_have_is_none_of_the_channels():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    socket.setdefaulttimeout(0.01)
+    try:
+        channel = Channel(ours.detach())
+    finally:
+        socket.setdefaulttimeout(None)
+    threading.Timer(0.2, theirs.send, [wire.frame(wire.STOP)]).start()
+    assert channel.receive()[0] == wire.STOP
+    channel.close()
+    theirs.close()
 
 
 def test_a_part_outside_its_segment_is_not_read(front):

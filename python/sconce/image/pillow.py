@@ -139,6 +139,7 @@ def serve(sock, Image):
 
 def main():
     sock = socket.socket(fileno=0)
+    sock.settimeout(None)       # whatever a sitecustomize has given to all
     threading.Thread(target=leave_with_the_worker, args=(sock,), daemon=True).start()
     try:
         from PIL import Image
