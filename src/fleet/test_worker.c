@@ -86,28 +86,6 @@ static void test_a_request_that_kills_makes_others_wait_for_a_moment_only(void *
 	assert_true(rests_after_an_end() > 1000);
 }
 
-/* It is in the kernel's hands: a file system or a driver hangs. */
-static void test_one_that_does_not_even_die_is_not_waited_for(void **state)
-{
-	struct request r = rig_asked(7, NULL);
-
-	(void)state;
-	rig_loads();
-	rig_begins(&r);
-	rig_notes(1);
-	worker_kill(rig.w, "it hangs");
-	assert_int_equal(rig.kills, 1);
-	assert_int_equal(rig.replies, 0);
-	assert_int_equal(uv_timer_get_due_in(rig.w->timer), 10000);
-	uv_timer_start(rig.w->timer, rig.w->timer->timer_cb, 0, 0);
-	close(rig.peer);
-	rig_turn();
-	assert_int_equal(rig.replies, 1);
-	assert_true(rig.last.error);
-	assert_int_equal(rig.starts, 2);
-	rig_loads();
-}
-
 static void test_a_turn_does_not_make_processes_without_end(void **state)
 {
 	(void)state;
@@ -569,7 +547,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORKER_TEST(test_loads_runs_answers_and_stops),
 		WORKER_TEST(test_a_request_that_kills_makes_others_wait_for_a_moment_only),
-		WORKER_TEST(test_one_that_does_not_even_die_is_not_waited_for),
 		WORKER_TEST(test_a_turn_does_not_make_processes_without_end),
 		WORKER_TEST(test_one_that_waits_for_its_turn_can_be_stopped),
 		WORKER_TEST(test_what_a_zygote_has_not_made_waits_for_its_turn_too),

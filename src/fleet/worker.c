@@ -22,6 +22,9 @@
 /* For a process that is killed to be gone. One that the kernel holds, in a file system or a driver
  * that hangs, ends when that answers, or never. */
 #define WORKER_UNDEAD_MS 10000
+/* A process that ends closes its socket first, and may have a driver to wait for before its end is
+ * told. */
+#define WORKER_DEAF_MS 5000
 
 static void worker_timer_closed(uv_handle_t *h)
 {
@@ -324,6 +327,25 @@ void worker_kill(struct worker *w, const char *why)
 		return;
 	uv_update_time(w->shared->loop);
 	uv_timer_start(w->timer, worker_undead, WORKER_UNDEAD_MS, 0);
+}
+
+static void worker_deaf_late(uv_timer_t *t)
+{
+	struct worker *w = t->data;
+
+	TURN(t);
+	if (w->state != WORKER_READY && !w->load_message)
+		w->load_message = mem_strdup("its process has closed the worker's socket");
+	worker_kill(w, "its socket is closed, and it does not end");
+}
+
+void worker_deaf(struct worker *w)
+{
+	/* Of one without a pid its maker tells; the others end soon anyway. */
+	if (!w->pid || w->killed || w->state == WORKER_STOPPING)
+		return;
+	uv_update_time(w->shared->loop);
+	uv_timer_start(w->timer, worker_deaf_late, WORKER_DEAF_MS, 0);
 }
 
 static void worker_stop_late(uv_timer_t *t)

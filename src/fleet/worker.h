@@ -257,6 +257,8 @@ void worker_check(const struct worker *w);
 /* Kills the process with a line that says why; the rest follows from its death, which is not waited
  * for long. */
 void worker_kill(struct worker *w, const char *why);
+/* Its channel is at an end. Where its process goes on nevertheless it is killed after a while. */
+void worker_deaf(struct worker *w);
 
 /* ---- worker_launch.c ---- */
 /* A process for this place, by the first maker that suits. */

@@ -36,9 +36,12 @@ void worker_broken(struct channel *c, const char *why)
 {
 	struct worker *w = container_of(c, struct worker, channel);
 
-	/* Its end is told by whoever made it, never by the socket. */
+	/* Its end is told by whoever made it, never by the socket; but a handler may have closed
+	 * that with all others. */
 	if (why)
 		worker_refuse(w, why);
+	else
+		worker_deaf(w);
 }
 
 static yyjson_doc *worker_json(const struct frame *f)
