@@ -45,8 +45,9 @@ const struct image_info *image_reader_info(const struct image_reader *r);
 /* Valid once the first row was read. */
 const struct image_palette *image_reader_palette(const struct image_reader *r);
 /* Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, the least that has still at least these
- * numbers of pixels; other formats stay as they are. Not what Pillow gives without draft(). Before
- * the first row; image_reader_info() tells the size that came of it. */
+ * numbers of pixels; other formats stay as they are. Not what Pillow gives without draft(), and of
+ * most JPEGs not to the last bit what it gives with it: see image/jpeg_huffman.h. Before the first
+ * row; image_reader_info() tells the size that came of it. */
 void image_reader_scale(struct image_reader *r, uint32_t width, uint32_t height);
 /* The next n rows. `to`: IMAGE_ALIGN-aligned, as `stride`; width * image_pixel() bytes of each are
  * written. A file that ends too early is an error, as in Pillow. */

@@ -3,7 +3,9 @@
 /*
  * JPEG, by libjpeg-turbo with its defaults (exact DCT, smooth upsampling), as Pillow uses it. The
  * library reads from a source that may run dry and is fed in Pillow's portions: so it finds the
- * same files too short, and looks as far beyond the last row as it does there.
+ * same files too short, and looks as far beyond the last row as it does there. Most pictures are
+ * read by jpeg_huffman.c within it; where that finds one that is not as it should be, the library
+ * decodes it from the beginning.
  */
 #include "image/file.h"
 
@@ -15,6 +17,7 @@
 
 #include "base/util.h"
 #include "image/jpeg_head.h"
+#include "image/jpeg_huffman.h"
 
 #define PORTION 65536
 #define ROWS 16 /* asked of the library at a time */
@@ -32,11 +35,13 @@ struct jpeg {
 	jmp_buf failed;
 	struct image_file *f;
 	struct image_error *e;
-	int code;     /* of the failure */
-	bool started; /* `d` is to be destroyed */
-	bool ready;   /* rows can be read */
-	size_t given; /* bytes of the file that the source has had */
-	size_t skip;  /* of those that come next */
+	int code;                     /* of the failure */
+	bool started;                 /* `d` is to be destroyed */
+	bool ready;                   /* rows can be read */
+	bool plain;                   /* it is left to the library */
+	struct jpeg_huffman *huffman; /* NULL: it is */
+	size_t given;                 /* bytes of the file that the source has had */
+	size_t skip;                  /* of those that come next */
 	uint32_t width, height;
 	unsigned by; /* decoded at 1/by of its size */
 	int scans;   /* it may have at most */
@@ -188,6 +193,10 @@ static int start(struct jpeg *j)
 		return image_fail(j->e, IMAGE_BAD, "the JPEG cannot be decoded at 1/%u of its size",
 				  j->by);
 	j->ready = true;
+	if (!j->plain)
+		j->huffman = jpeg_huffman_begin(&j->d, j->f->p + j->f->n);
+	if (j->huffman)
+		j->given = j->f->n;
 	return 0;
 }
 
@@ -213,6 +222,26 @@ static int next_rows(struct jpeg *j, uint32_t done)
 	return (int)got;
 }
 
+/* By the library, from the beginning up to the row that is to come; those before it, again, have
+ * their place for a moment. */
+static int again(struct jpeg *j, uint32_t done)
+{
+	JDIMENSION row = j->d.output_scanline;
+	JSAMPROW to = j->to + done * j->stride;
+	int code;
+
+	jpeg_destroy_decompress(&j->d);
+	jpeg_huffman_free(j->huffman);
+	j->huffman = NULL;
+	j->plain = true;
+	j->given = j->skip = 0;
+	code = start(j);
+	while (!code && j->d.output_scanline < row)
+		if (!jpeg_read_scanlines(&j->d, &to, 1))
+			code = feed(j);
+	return code;
+}
+
 static int read_rows(struct jpeg *j)
 {
 	uint32_t done = 0;
@@ -223,7 +252,7 @@ static int read_rows(struct jpeg *j)
 
 		done += (uint32_t)got;
 		if (!got)
-			code = feed(j);
+			code = j->huffman ? again(j, done) : feed(j);
 	}
 	/* What comes behind the last row may be missing, but not wrong. */
 	if (!code && j->d.output_scanline == j->d.output_height)
@@ -243,6 +272,8 @@ static int guarded(struct jpeg *j, int (*f)(struct jpeg *j))
 static int destroy(struct jpeg *j)
 {
 	jpeg_destroy_decompress(&j->d);
+	jpeg_huffman_free(j->huffman);
+	j->huffman = NULL;
 	return 0;
 }
 

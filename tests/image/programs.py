@@ -84,3 +84,8 @@ class JpegMaker(Program):
                 f"{self.KINDS[kind]} {arithmetic:d} {factors} {jfif + 2 * adobe}\n")
         n = int(self.ask(head.encode(), samples.tobytes()))
         return self.read(n) if n else None
+
+    def lower(self, data, by):
+        """The file without what is not read of it where it is decoded at 1/by of its size."""
+        n = int(self.ask(f"lower {by} {len(data)}\n".encode(), data))
+        return self.read(n) if n else None
