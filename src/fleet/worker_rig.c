@@ -230,7 +230,7 @@ unsigned rig_runs(void)
 	return worker_run(rig.w, 1, clock_now_ns(), &wake_ns);
 }
 
-void rig_sends(const struct frame_reply *reply, size_t n)
+void rig_puts(const struct frame_reply *reply, size_t n)
 {
 	static char body[FRAME_INLINE_MAX], packet[FRAME_MAX];
 	struct frame_reply fr = *reply;
@@ -244,6 +244,11 @@ void rig_sends(const struct frame_reply *reply, size_t n)
 	assert_int_equal(frame_put_reply(&fw, &fr), 0);
 	s = frame_end(&fw);
 	assert_int_equal(send(rig.peer, s.p, s.n, MSG_NOSIGNAL), s.n);
+}
+
+void rig_sends(const struct frame_reply *reply, size_t n)
+{
+	rig_puts(reply, n);
 	rig_turn();
 }
 

@@ -60,6 +60,8 @@ void rig_loads(void);
 void rig_notes(uint64_t batch);
 /* It sends a reply, with its own body or `n` bytes of some. */
 void rig_sends(const struct frame_reply *reply, size_t n);
+/* … of which the front does not hear yet. */
+void rig_puts(const struct frame_reply *reply, size_t n);
 /* It sends a final reply. */
 void rig_answers(uint64_t id, const char *body);
 /* It ends. */

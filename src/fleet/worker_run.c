@@ -244,6 +244,13 @@ static bool worker_goes_on(const struct worker *w, const struct frame_writer *fw
 	return fw->n < FRAME_SOFT && (!w->async || worker_async_batches(w));
 }
 
+/* It has ended, most likely: what it said before that is no liar's, and is heard. */
+static void worker_cannot_be_told(struct worker *w, const char *why)
+{
+	channel_drain(&w->channel);
+	worker_kill(w, why);
+}
+
 unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_t *ret_wake_ns)
 {
 	static char packet[FRAME_MAX];
@@ -262,7 +269,7 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 			break;
 		if (worker_send_batch_segments(w, &b.requests) < 0) {
 			worker_return_batch(w, &b);
-			worker_kill(w, "memory could not be handed to it");
+			worker_cannot_be_told(w, "memory could not be handed to it");
 			break;
 		}
 		worker_put_batch(w, &fw, &b, done, now_ns);
@@ -275,7 +282,7 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 	container_of(list_last(&w->flights), struct flight, link)->last_of_frame = true;
 	w->n_frames++;
 	if (channel_send(&w->channel, frame_end(&fw), NULL, 0) < 0)
-		worker_kill(w, "its socket is broken");
+		worker_cannot_be_told(w, "its socket is broken");
 	return sent;
 }
 
