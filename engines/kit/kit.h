@@ -6,6 +6,7 @@
  * into each of them. An engine elsewhere needs none of it.
  */
 
+#include <pthread.h>
 #include <sconce/engine.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -86,6 +87,48 @@ enum { BATCHES_NO, BATCHES_YES, BATCHES_MAYBE };
  * wrong. */
 int kit_batches(const struct settings *settings, const struct sconce_signature *s,
 		struct sconce_error *e);
+
+/* ---- alone.c ---- */
+
+/* Whether runs have a model to themselves. Calls are made under the model's lock, but for init. */
+struct kit_alone {
+	unsigned most; /* threads of a run that has; less than 2: it has no more than others */
+	unsigned runs; /* that have missed them, until that pays */
+	unsigned running;
+	uint64_t ended_ns, took_ns; /* of the last run */
+};
+
+/* Reads the setting threads_alone. `has_own`: what computes elsewhere, or has threads of its own,
+ * does not gain. 0, or -1. */
+int kit_alone_init(struct kit_alone *a, const struct settings *settings, bool has_own,
+		   struct sconce_error *e);
+/* Threads of a run that has the model to itself, where each of the instances has one; 0: that. */
+unsigned kit_alone_threads(const struct kit_alone *a, unsigned instances);
+/* A run begins. *ret_ns goes to its end. True: it has the model to itself. */
+bool kit_alone_begin(struct kit_alone *a, uint64_t *ret_ns);
+void kit_alone_end(struct kit_alone *a, uint64_t began_ns);
+/* Such a run has no more threads than others, and would gain. True, once: so have many. */
+bool kit_alone_missed(struct kit_alone *a);
+/* Has that been so? */
+bool kit_alone_pays(const struct kit_alone *a);
+
+/* ---- tuner.c ---- */
+
+/* A thread that does what takes its time, so that no run waits for it. */
+struct kit_tuner {
+	pthread_mutex_t *lock;
+	/* With the lock, which it may leave meanwhile. False: there is no more to be done. */
+	bool (*step)(void *arg);
+	void *arg;
+	/* The tuner's own. */
+	pthread_t thread;
+	bool has_thread, tuning, closing;
+};
+
+/* Goes on with steps until there are none. With the lock; returns at once. */
+void kit_tuner_begin(struct kit_tuner *t);
+/* Waits for the step that is under way; nothing can be begun any more. Without the lock. */
+void kit_tuner_end(struct kit_tuner *t);
 
 /* ---- file.c ---- */
 

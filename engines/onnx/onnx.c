@@ -104,7 +104,7 @@ static void onnx_unload(void *model)
 {
 	struct onnx_model *m = model;
 
-	onnx_tune_end(m);
+	kit_tuner_end(&m->tuner);
 	if (m->wide)
 		onnx_session_put(m, m->wide);
 	if (m->current)
@@ -133,7 +133,8 @@ static int onnx_load_into(struct onnx_model *m, const struct sconce_model_option
 	r = kit_file_read(&m->file, m->path, e);
 	if (r)
 		return r;
-	r = onnx_alone_init(m, e);
+	r = kit_alone_init(&m->alone, &m->settings,
+			   onnx_gpu(m) >= 0 || yyjson_obj_get(m->settings.root, "providers"), e);
 	m->wanted = onnx_pool(wanted->instances, wanted->threads);
 	if (!r)
 		r = onnx_session_open(m, m->wanted, &m->current, e);
@@ -152,6 +153,7 @@ static int onnx_load(void *engine, const struct sconce_model_options *wanted, vo
 		return kit_no_memory(e);
 	m->engine = engine;
 	pthread_mutex_init(&m->lock, NULL);
+	m->tuner = (struct kit_tuner){ .lock = &m->lock, .step = onnx_tune_step, .arg = m };
 	r = onnx_load_into(m, wanted, e);
 	if (r)
 		onnx_unload(m);

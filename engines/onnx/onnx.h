@@ -53,12 +53,8 @@ struct onnx_model {
 	struct onnx_session *current;
 	unsigned instances, wanted; /* threads of a session */
 	struct onnx_session *wide;  /* for runs alone; NULL: none */
-	unsigned alone_most;        /* threads of it; less than 2: there is none */
-	unsigned running;
-	unsigned alone_runs; /* that had no such session, up to ALONE_RUNS: then it is wanted */
-	uint64_t ended_ns, took_ns; /* of the last run */
-	pthread_t tuner;
-	bool has_tuner, tuning, closing;
+	struct kit_alone alone;
+	struct kit_tuner tuner;
 	bool symbols_lie; /* outputs have had other sizes than their names say */
 };
 
@@ -106,19 +102,8 @@ int onnx_providers(struct onnx_model *m, ort_session_options *options, struct sc
 unsigned onnx_pool(unsigned instances, unsigned each);
 /* From now on. Any thread; returns at once. */
 void onnx_tune(struct onnx_model *m, unsigned each);
-/* Goes on, on a thread of its own, to the sessions that there should be. With the lock held. */
-void onnx_tune_begin(struct onnx_model *m);
-/* Waits for what onnx_tune() has begun; nothing can be begun any more. */
-void onnx_tune_end(struct onnx_model *m);
-
-/* ---- alone.c ---- */
-
-/* Reads the setting threads_alone. 0, or -1. */
-int onnx_alone_init(struct onnx_model *m, struct sconce_error *e);
-/* Have there been so many runs alone that a session for them pays? With the lock held. */
-bool onnx_alone_pays(const struct onnx_model *m);
-/* Threads of a run that has the model to itself; 0: those of any other. With the lock held. */
-unsigned onnx_alone_threads(const struct onnx_model *m);
+/* One step to the sessions that there should be, of the model's tuner. */
+bool onnx_tune_step(void *model);
 /* The session to run with, until its end; *ret_ns goes to it. Any thread. */
 struct onnx_session *onnx_run_begin(struct onnx_model *m, uint64_t *ret_ns);
 void onnx_run_end(struct onnx_model *m, struct onnx_session *s, uint64_t began_ns);

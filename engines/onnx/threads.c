@@ -3,12 +3,10 @@
 
 /*
  * The number of threads can be changed although ONNX Runtime cannot change it: a thread of ours
- * loads the model a second time with another pool, and runs that begin later use that. A model that
- * is so large that holding it twice would hurt keeps its threads.
+ * loads the model a second time with another pool, and runs that begin later use that. So it is for
+ * runs that are alone, whose session is beside that of all. A model that is so large that holding
+ * it twice would hurt keeps its threads.
  */
-
-#include <signal.h>
-#include <string.h>
 
 #define TWICE_BYTES_MAX ((uint64_t)256 << 20)
 
@@ -60,51 +58,28 @@ static bool replace(struct onnx_model *m, struct onnx_session **place, unsigned 
 	return true;
 }
 
+/* Threads of a run that has the model to itself; 0: those of any other. */
+static unsigned threads_alone(const struct onnx_model *m)
+{
+	/* Where each has several, a run alone has the whole pool already. */
+	return m->wanted == 1 ? kit_alone_threads(&m->alone, m->instances) : 0;
+}
+
 /* Is there another one for runs alone than there should be? That may be none, in both cases. */
 static bool wide_is_due(const struct onnx_model *m)
 {
 	unsigned has = m->wide ? m->wide->threads : 0;
 
-	return onnx_alone_pays(m) && has != onnx_alone_threads(m);
+	return kit_alone_pays(&m->alone) && has != threads_alone(m);
 }
 
-/* One step to what is wanted. False: there is none. The lock is held, but not meanwhile. */
-static bool tune_step(struct onnx_model *m)
+bool onnx_tune_step(void *model)
 {
-	if (m->closing)
-		return false;
+	struct onnx_model *m = model;
+
 	if (m->current->threads != m->wanted)
 		return replace(m, &m->current, m->wanted);
-	return wide_is_due(m) && replace(m, &m->wide, onnx_alone_threads(m));
-}
-
-static void *tune_thread(void *arg)
-{
-	struct onnx_model *m = arg;
-
-	pthread_mutex_lock(&m->lock);
-	while (tune_step(m))
-		;
-	m->tuning = false;
-	pthread_mutex_unlock(&m->lock);
-	return NULL;
-}
-
-/* With the lock held: a thread that has ended its tuning does not take it again. */
-void onnx_tune_begin(struct onnx_model *m)
-{
-	sigset_t all, before;
-
-	if (m->tuning || m->closing)
-		return;
-	if (m->has_tuner)
-		pthread_join(m->tuner, NULL);
-	/* Signals are the host's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	m->has_tuner = pthread_create(&m->tuner, NULL, tune_thread, m) == 0;
-	m->tuning = m->has_tuner;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return wide_is_due(m) && replace(m, &m->wide, threads_alone(m));
 }
 
 void onnx_tune(struct onnx_model *m, unsigned each)
@@ -112,19 +87,35 @@ void onnx_tune(struct onnx_model *m, unsigned each)
 	pthread_mutex_lock(&m->lock);
 	m->wanted = onnx_pool(m->instances, each ? each : 1);
 	if (m->wanted != m->current->threads || wide_is_due(m))
-		onnx_tune_begin(m);
+		kit_tuner_begin(&m->tuner);
 	pthread_mutex_unlock(&m->lock);
 }
 
-void onnx_tune_end(struct onnx_model *m)
+/* ---- runs ---- */
+
+struct onnx_session *onnx_run_begin(struct onnx_model *m, uint64_t *ret_ns)
 {
-	bool join;
+	struct onnx_session *s;
+	unsigned threads;
 
 	pthread_mutex_lock(&m->lock);
-	m->closing = true;
-	join = m->has_tuner;
-	m->has_tuner = false;
+	s = m->current;
+	threads = threads_alone(m);
+	if (kit_alone_begin(&m->alone, ret_ns) && threads) {
+		if (m->wide && m->wide->threads == threads)
+			s = m->wide;
+		else if (kit_alone_missed(&m->alone))
+			kit_tuner_begin(&m->tuner); /* once: what cannot be is not tried again */
+	}
+	s->users++;
 	pthread_mutex_unlock(&m->lock);
-	if (join)
-		pthread_join(m->tuner, NULL);
+	return s;
+}
+
+void onnx_run_end(struct onnx_model *m, struct onnx_session *s, uint64_t began_ns)
+{
+	pthread_mutex_lock(&m->lock);
+	kit_alone_end(&m->alone, began_ns);
+	pthread_mutex_unlock(&m->lock);
+	onnx_session_put(m, s);
 }
