@@ -77,3 +77,8 @@ bool kit_alone_pays(const struct kit_alone *a)
 {
 	return a->runs == ALONE_RUNS;
 }
+
+void kit_alone_forget(struct kit_alone *a)
+{
+	a->runs = 0;
+}

@@ -111,6 +111,8 @@ void kit_alone_end(struct kit_alone *a, uint64_t began_ns);
 bool kit_alone_missed(struct kit_alone *a);
 /* Has that been so? */
 bool kit_alone_pays(const struct kit_alone *a);
+/* What they had is gone: they are counted anew. */
+void kit_alone_forget(struct kit_alone *a);
 
 /* ---- tuner.c ---- */
 

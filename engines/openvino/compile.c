@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "openvino.h"
 
-/* From a file to what runs, and again where the number of runs at a time or of threads changes. */
+/* From a file to what runs. */
 
 #include <malloc.h>
 #include <stdio.h>
@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define VALUE_ROOM 512
-#define TWICE_BYTES_MAX ((uint64_t)256 << 20)
 
 /* ---- settings ---- */
 
@@ -63,6 +62,21 @@ static int set_properties(struct openvino_model *m, struct sconce_error *e)
 			return r;
 	}
 	return 0;
+}
+
+bool openvino_has_threads(const struct openvino_model *m)
+{
+	yyjson_val *all = yyjson_obj_get(m->settings.root, "properties"), *key, *value;
+	size_t i, n;
+
+	yyjson_obj_foreach(all, i, n, key, value)
+	{
+		const char *name = yyjson_get_str(key);
+
+		if (strcasestr(name, "thread") || strcasestr(name, "stream"))
+			return true;
+	}
+	return false;
 }
 
 int openvino_configure(struct openvino_model *m, struct sconce_error *e)
@@ -142,60 +156,4 @@ void openvino_put(struct openvino_model *m, struct openvino_compiled *c)
 	m->engine->api.compiled_model_free(c->compiled);
 	free(c);
 	malloc_trim(0);
-}
-
-/* ---- tuning ---- */
-
-/* Instances that do nothing would hold on to the old one until they run. With the lock. */
-static void leave(struct openvino_model *m)
-{
-	for (struct openvino_instance *i = m->instances; i; i = i->next)
-		if (!i->running && i->compiled != m->current)
-			openvino_instance_leave(i);
-}
-
-static void replace(struct openvino_model *m, unsigned streams, unsigned each)
-{
-	const struct sconce_host *host = m->engine->host;
-	struct openvino_compiled *next = NULL, *old;
-	const char *why =
-		m->loaded_bytes > TWICE_BYTES_MAX
-			? "the model is too large to be compiled a second time beside itself"
-		: !kit_file_is_the_same(&m->file, m->path) ? "its file has changed since"
-							   : NULL;
-	struct sconce_error e;
-
-	if (why) {
-		kit_log(host, 1, "stays compiled for %u runs at a time and %u threads: %s",
-			m->current->streams, m->current->threads, why);
-		return;
-	}
-	if (openvino_compile(m, streams, each, &next, NULL, &e)) {
-		kit_log(host, 2, "keeps its number of threads: %.900s", e.text);
-		return;
-	}
-	pthread_mutex_lock(&m->lock);
-	old = m->current;
-	m->current = next;
-	leave(m);
-	openvino_put(m, old);
-	pthread_mutex_unlock(&m->lock);
-	kit_log(host, 1, "%u runs at a time use %u threads each from now on", streams, each);
-}
-
-void openvino_tune(struct openvino_model *m)
-{
-	unsigned streams, each;
-	bool same;
-
-	pthread_mutex_lock(&m->tuning);
-	pthread_mutex_lock(&m->lock);
-	streams = m->n_instances ? m->n_instances : 1;
-	each = m->each;
-	/* Streams that nobody uses cost little. */
-	same = streams <= m->current->streams && each == m->current->threads / m->current->streams;
-	pthread_mutex_unlock(&m->lock);
-	if (!same)
-		replace(m, streams, each);
-	pthread_mutex_unlock(&m->tuning);
 }

@@ -70,6 +70,8 @@ static void openvino_unload(void *model)
 {
 	struct openvino_model *m = model;
 
+	kit_tuner_end(&m->tuner);
+	openvino_put(m, m->wide);
 	openvino_put(m, m->current);
 	openvino_forget(m);
 	settings_finish(&m->settings);
@@ -96,7 +98,9 @@ static int load_into(struct openvino_model *m, const struct sconce_model_options
 		kit_log(m->engine->host, 2,
 			"OpenVINO does not run on %.100s: it uses the processor", wanted->device);
 	m->each = wanted->threads;
-	r = kit_file_read(&m->file, m->path, e);
+	r = kit_alone_init(&m->alone, &m->settings, openvino_has_threads(m), e);
+	if (!r)
+		r = kit_file_read(&m->file, m->path, e);
 	if (!r)
 		r = openvino_configure(m, e);
 	if (!r)
@@ -121,6 +125,7 @@ static int openvino_load(void *engine, const struct sconce_model_options *wanted
 	m->engine = engine;
 	pthread_mutex_init(&m->tuning, NULL);
 	pthread_mutex_init(&m->lock, NULL);
+	m->tuner = (struct kit_tuner){ .lock = &m->lock, .step = openvino_widen, .arg = m };
 	r = load_into(m, wanted, e);
 	if (r)
 		openvino_unload(m);
@@ -140,6 +145,7 @@ static void openvino_set_threads(void *model, uint32_t threads)
 
 	pthread_mutex_lock(&m->lock);
 	m->each = threads ? threads : 1;
+	openvino_fit(m);
 	pthread_mutex_unlock(&m->lock);
 	openvino_tune(m);
 }

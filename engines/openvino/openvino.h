@@ -9,7 +9,7 @@
 #include "kit/kit.h"
 #include "ov.h"
 
-#define OPENVINO_SETTINGS "library precision batches properties"
+#define OPENVINO_SETTINGS "library precision batches properties threads_alone"
 #define OPENVINO_DEVICE "CPU"
 
 struct openvino {
@@ -29,7 +29,7 @@ struct openvino {
 struct openvino_compiled {
 	ov_compiled *compiled;
 	unsigned streams, threads; /* threads: of all streams together */
-	unsigned users;            /* the model, and instances; under the model's lock */
+	unsigned users;            /* the model, and seats; under the model's lock */
 };
 
 struct openvino_model {
@@ -41,20 +41,29 @@ struct openvino_model {
 	struct sconce_tensor_spec *inputs, *outputs;
 	uint64_t loaded_bytes; /* by how much the process grew */
 
-	pthread_mutex_t tuning; /* held while it is compiled again */
+	pthread_mutex_t tuning; /* held while it is compiled again; taken before the lock */
 	pthread_mutex_t lock;
 	struct openvino_compiled *current;
+	struct openvino_compiled *wide; /* for runs alone; NULL: none */
+	struct kit_alone alone;
+	struct kit_tuner tuner;              /* compiles that one */
 	struct openvino_instance *instances; /* a list */
 	unsigned n_instances, each;          /* each: threads of a run */
+};
+
+/* What an instance runs of a compiled model, from its first run with that to its last. */
+struct openvino_seat {
+	struct openvino_compiled *compiled;
+	ov_request *request;
 };
 
 struct openvino_instance {
 	struct openvino_model *model;
 	struct openvino_instance *next;
-	/* Under the model's lock, the last three: cancel() and tuning come from other threads. */
-	struct openvino_compiled *compiled;
-	ov_request *request;
-	bool running;
+	/* Under the model's lock, the next three: cancel() and tuning come from other threads. */
+	struct openvino_seat narrow, wide;
+	ov_request *running; /* of a seat; NULL: none. Who runs reads it without */
+	uint64_t began_ns;
 };
 
 /* ---- find.c ---- */
@@ -94,11 +103,23 @@ int openvino_configure(struct openvino_model *m, struct sconce_error *e);
  * read, to be freed. */
 int openvino_compile(struct openvino_model *m, unsigned streams, unsigned each,
 		     struct openvino_compiled **ret, ov_model **ret_read, struct sconce_error *e);
+/* Do its settings speak of threads, or of runs at a time? */
+bool openvino_has_threads(const struct openvino_model *m);
 /* With the lock. */
 void openvino_put(struct openvino_model *m, struct openvino_compiled *c);
+
+/* ---- threads.c ---- */
+
 /* Compiles the model again for the instances that there are, where that is another number than the
  * one it was compiled for. Any thread, but it takes its time. */
 void openvino_tune(struct openvino_model *m);
+/* There are other instances or threads: what runs alone have goes where it has another number than
+ * it should. With the lock. */
+void openvino_fit(struct openvino_model *m);
+/* A run begins; its end is kit_alone_end(). True: with what runs alone have. With the lock. */
+bool openvino_run_begin(struct openvino_model *m, uint64_t *ret_ns);
+/* Compiles what runs alone have. A step of the model's tuner. */
+bool openvino_widen(void *model);
 
 /* ---- signature.c ---- */
 
@@ -111,7 +132,7 @@ void openvino_forget(struct openvino_model *m);
 
 int openvino_instance_create(void *model, uint32_t index, void **ret, struct sconce_error *e);
 void openvino_instance_destroy(void *instance);
-/* Lets go of what it runs; it takes the model's current one at its next run. With the lock. */
+/* Lets go of what the model does not have any more, but for what it runs. With the lock. */
 void openvino_instance_leave(struct openvino_instance *i);
 int openvino_run(void *instance, const struct sconce_tensor *inputs, size_t n_inputs,
 		 struct sconce_tensor *outputs, size_t n_outputs, struct sconce_error *e);

@@ -13,31 +13,42 @@
 
 /* ---- instances ---- */
 
+static void leave(struct openvino_model *m, struct openvino_seat *s)
+{
+	if (s->request)
+		m->engine->api.infer_request_free(s->request);
+	openvino_put(m, s->compiled);
+	*s = (struct openvino_seat){ NULL, NULL };
+}
+
+static void leave_old(struct openvino_instance *i, struct openvino_seat *s,
+		      const struct openvino_compiled *now)
+{
+	if (s->compiled != now && (!i->running || i->running != s->request))
+		leave(i->model, s);
+}
+
 void openvino_instance_leave(struct openvino_instance *i)
 {
-	if (i->request)
-		i->model->engine->api.infer_request_free(i->request);
-	openvino_put(i->model, i->compiled);
-	i->request = NULL;
-	i->compiled = NULL;
+	leave_old(i, &i->narrow, i->model->current);
+	leave_old(i, &i->wide, i->model->wide);
 }
 
 /* With the lock. */
-static int instance_join(struct openvino_instance *i, struct sconce_error *e)
+static int join(struct openvino_model *m, struct openvino_seat *s, struct openvino_compiled *c,
+		struct sconce_error *e)
 {
-	struct openvino_model *m = i->model;
-
-	if (i->compiled == m->current)
+	if (s->compiled == c)
 		return 0;
-	openvino_instance_leave(i);
-	i->compiled = m->current;
-	i->compiled->users++;
-	if (openvino_check(m->engine,
-			   m->engine->api.compiled_model_create_infer_request(i->compiled->compiled,
-									      &i->request),
-			   e) == 0)
+	leave(m, s);
+	s->compiled = c;
+	c->users++;
+	if (openvino_check(
+		    m->engine,
+		    m->engine->api.compiled_model_create_infer_request(c->compiled, &s->request),
+		    e) == 0)
 		return 0;
-	openvino_instance_leave(i);
+	leave(m, s);
 	return -1;
 }
 
@@ -51,7 +62,9 @@ void openvino_instance_destroy(void *instance)
 		;
 	*at = i->next;
 	m->n_instances--;
-	openvino_instance_leave(i);
+	leave(m, &i->narrow);
+	leave(m, &i->wide);
+	openvino_fit(m);
 	pthread_mutex_unlock(&m->lock);
 	free(i);
 }
@@ -70,10 +83,11 @@ int openvino_instance_create(void *model, uint32_t index, void **ret, struct sco
 	i->next = m->instances;
 	m->instances = i;
 	m->n_instances++;
+	openvino_fit(m);
 	pthread_mutex_unlock(&m->lock);
 	openvino_tune(m);
 	pthread_mutex_lock(&m->lock);
-	r = instance_join(i, e);
+	r = join(m, &i->narrow, m->current, e);
 	pthread_mutex_unlock(&m->lock);
 	if (r)
 		openvino_instance_destroy(i);
@@ -88,7 +102,7 @@ void openvino_cancel(void *instance)
 
 	pthread_mutex_lock(&i->model->lock);
 	if (i->running)
-		i->model->engine->api.infer_request_cancel(i->request);
+		i->model->engine->api.infer_request_cancel(i->running);
 	pthread_mutex_unlock(&i->model->lock);
 }
 
@@ -171,7 +185,7 @@ static int set_input(struct openvino_instance *i, size_t k, const struct sconce_
 	}
 	r = tensor_over(o, t->dtype, t->shape, t->ndim, data, &v, e);
 	if (!r &&
-	    openvino_check(o, o->api.infer_request_set_input_tensor_by_index(i->request, k, v), e))
+	    openvino_check(o, o->api.infer_request_set_input_tensor_by_index(i->running, k, v), e))
 		r = SCONCE_BAD_INPUT; /* the model limits a size that the signature does not */
 	if (v)
 		o->api.tensor_free(v);
@@ -239,7 +253,7 @@ static int set_output(struct openvino_instance *i, size_t k, struct sconce_tenso
 		r = tensor_over(o, t->dtype, t->shape, t->ndim, t->data, &v, e);
 	if (!r)
 		r = openvino_check(
-			o, o->api.infer_request_set_output_tensor_by_index(i->request, k, v), e);
+			o, o->api.infer_request_set_output_tensor_by_index(i->running, k, v), e);
 	if (v)
 		o->api.tensor_free(v);
 	return r;
@@ -321,7 +335,7 @@ static int take_output(struct openvino_instance *i, size_t k, struct sconce_tens
 	if (size_known(s, &bytes))
 		return 0;
 	t->dtype = s->dtype;
-	r = openvino_check(o, o->api.infer_request_get_output_tensor_by_index(i->request, k, &v),
+	r = openvino_check(o, o->api.infer_request_get_output_tensor_by_index(i->running, k, &v),
 			   e);
 	if (!r)
 		r = take_open_output(o, v, t, e);
@@ -338,10 +352,10 @@ static int take_output(struct openvino_instance *i, size_t k, struct sconce_tens
 static int infer(struct openvino_instance *i, struct sconce_error *e)
 {
 	const struct openvino *o = i->model->engine;
-	int r = openvino_check(o, o->api.infer_request_start_async(i->request), e);
+	int r = openvino_check(o, o->api.infer_request_start_async(i->running), e);
 
 	if (!r)
-		r = openvino_check(o, o->api.infer_request_wait(i->request), e);
+		r = openvino_check(o, o->api.infer_request_wait(i->running), e);
 	return r && strcasestr(e->text, "shape infer") ? SCONCE_BAD_INPUT : r;
 }
 
@@ -368,22 +382,27 @@ static int run_tensors(struct openvino_instance *i, const struct sconce_tensor *
 
 static int begin(struct openvino_instance *i, struct sconce_error *e)
 {
+	struct openvino_model *m = i->model;
+	struct sconce_error ignored;
 	int r;
 
-	pthread_mutex_lock(&i->model->lock);
-	r = instance_join(i, e);
-	i->running = !r;
-	pthread_mutex_unlock(&i->model->lock);
+	pthread_mutex_lock(&m->lock);
+	r = join(m, &i->narrow, m->current, e);
+	if (!r && openvino_run_begin(m, &i->began_ns) && !join(m, &i->wide, m->wide, &ignored))
+		i->running = i->wide.request;
+	else if (!r)
+		i->running = i->narrow.request;
+	pthread_mutex_unlock(&m->lock);
 	return r;
 }
 
 static void end(struct openvino_instance *i)
 {
 	pthread_mutex_lock(&i->model->lock);
-	i->running = false;
-	/* It was compiled again meanwhile: the old one is not needed any more. */
-	if (i->compiled != i->model->current)
-		openvino_instance_leave(i);
+	kit_alone_end(&i->model->alone, i->began_ns);
+	i->running = NULL;
+	/* It may have been compiled again meanwhile: the old one is not needed any more. */
+	openvino_instance_leave(i);
 	pthread_mutex_unlock(&i->model->lock);
 }
 

@@ -24,9 +24,13 @@ static const char usage[] =
 	"  --repeat N          measured runs of each group (default 1)\n"
 	"  --lend BYTES        offer so much memory for each output\n"
 	"  --retune N          use N threads from the last group on\n"
+	"  --await N           before the last group, wait for so many lines of the log\n"
+	"  --restless N        change threads and instances while each N-th group runs, and let\n"
+	"                      one instance alone run every other group\n"
+	"  --touch             the model's file changes once it is loaded\n"
 	"  --cancel            cancel every run until it ends\n";
 
-enum { FLAG_CANCEL = 1 };
+enum { FLAG_CANCEL = 1, FLAG_TOUCH };
 
 static void misused(const char *what)
 {
@@ -91,6 +95,10 @@ static void option_read(struct arguments *a, const char *name, char *value)
 		a->lend = number(value);
 	else if (!strcmp(name, "retune"))
 		a->retune = number(value);
+	else if (!strcmp(name, "await"))
+		a->await = number(value);
+	else if (!strcmp(name, "restless"))
+		a->restless = number(value);
 }
 
 void arguments_read(struct arguments *a, int argc, char **argv)
@@ -109,6 +117,9 @@ void arguments_read(struct arguments *a, int argc, char **argv)
 		{ "repeat", required_argument, NULL, 0 },
 		{ "lend", required_argument, NULL, 0 },
 		{ "retune", required_argument, NULL, 0 },
+		{ "await", required_argument, NULL, 0 },
+		{ "restless", required_argument, NULL, 0 },
+		{ "touch", no_argument, NULL, FLAG_TOUCH },
 		{ "cancel", no_argument, NULL, FLAG_CANCEL },
 		{ 0 },
 	};
@@ -124,6 +135,8 @@ void arguments_read(struct arguments *a, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "+", options, &index)) != -1) {
 		if (option == FLAG_CANCEL)
 			a->cancel = 1;
+		else if (option == FLAG_TOUCH)
+			a->touch = 1;
 		else if (option == 0)
 			option_read(a, options[index].name, optarg);
 		else

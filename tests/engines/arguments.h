@@ -23,7 +23,12 @@ struct arguments {
 	long repeat, warm;
 	long lend;   /* bytes for each output; -1: the engine brings its own */
 	long retune; /* threads, before the last group; 0: as they were */
-	int cancel;  /* every run, until it ends */
+	long await;  /* lines of the log, before the last group */
+	/* Every so many groups, while they run, threads or instances change; and only one instance
+	 * runs every other group. 0: never. */
+	long restless;
+	int touch;  /* the model's file is another one once it is loaded */
+	int cancel; /* every run, until it ends */
 	struct group groups[GROUPS_MAX];
 	size_t n_groups; /* 0: load only */
 };

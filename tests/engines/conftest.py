@@ -30,4 +30,7 @@ def openvino(tmp_path, monkeypatch):
     options = os.environ.get("ASAN_OPTIONS")
     if options:
         monkeypatch.setenv("ASAN_OPTIONS", f"{options}:allocator_may_return_null=1")
+    # Its threads let go of what they have shared some time after the last model is gone.
+    (tmp_path / "leaks").write_text("leak:libtbb\n")
+    monkeypatch.setenv("LSAN_OPTIONS", f"print_suppressions=0:suppressions={tmp_path}/leaks")
     return Engine("openvino", tmp_path, python=this_python())

@@ -8,10 +8,12 @@
  */
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "arguments.h"
@@ -32,6 +34,7 @@ struct session {
 	struct host host;
 	const struct sconce_engine *engine;
 	void *opened, *model, **instances;
+	void *another; /* instance, of --restless */
 	const struct sconce_signature *signature;
 };
 
@@ -144,6 +147,8 @@ static void model_load(struct session *s)
 
 static void model_unload(struct session *s)
 {
+	if (s->another)
+		s->engine->instance_destroy(s->another);
 	for (uint32_t i = 0; s->engine->instance_destroy && i < s->a.instances; i++)
 		s->engine->instance_destroy(s->instances[i]);
 	if (s->engine->unload)
@@ -263,7 +268,8 @@ static void add_outputs(struct session *s, const struct job *j, size_t group, yy
 	}
 }
 
-static void add_run(struct session *s, const struct job *jobs, size_t group, yyjson_mut_val *runs)
+static void add_run(struct session *s, const struct job *jobs, uint32_t n, size_t group,
+		    yyjson_mut_val *runs)
 {
 	struct report *r = s->host.report;
 	yyjson_mut_doc *doc = report_document(r);
@@ -271,7 +277,7 @@ static void add_run(struct session *s, const struct job *jobs, size_t group, yyj
 	const struct job *failed = NULL;
 	int same = 1;
 
-	for (uint32_t i = 0; i < s->a.instances; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		failed = jobs[i].result && !failed ? &jobs[i] : failed;
 		same &= !jobs[i].differs && jobs[i].hash == jobs[0].hash;
 	}
@@ -308,28 +314,56 @@ static void job_end(struct job *j)
 	free(j->ns);
 }
 
+/* What may come while others run: other threads, an instance more, which runs, and one less. */
+static void change(struct session *s, const struct job *like, size_t step)
+{
+	struct sconce_error error;
+	struct job job;
+
+	if (step % 4 < 2) {
+		s->engine->set_threads(s->model, step % 4 ? 1 : 2);
+		return;
+	}
+	if (step % 4 == 3) {
+		s->engine->instance_destroy(s->another);
+		s->another = NULL;
+		return;
+	}
+	if (s->engine->instance_create(s->model, s->a.instances, &s->another, &error))
+		give_up(s, "instance", error.text);
+	job_begin(s, &job, s->another);
+	job.inputs = like->inputs;
+	job.n_inputs = like->n_inputs;
+	job_run(&job);
+	job_end(&job);
+}
+
 static void group_run(struct session *s, size_t group, yyjson_mut_val *runs)
 {
 	const struct group *g = &s->a.groups[group];
+	int alone = s->a.restless && group % 2;
+	uint32_t n = alone ? 1 : s->a.instances;
 	struct sconce_tensor *inputs = calloc_or_end(g->n, sizeof(*inputs));
-	struct job *jobs = calloc_or_end(s->a.instances, sizeof(*jobs));
+	struct job *jobs = calloc_or_end(n, sizeof(*jobs));
 
 	for (size_t i = 0; i < g->n; i++)
 		if (tensor_read(g->inputs[i], &inputs[i]))
 			exit(2);
-	for (uint32_t i = 0; i < s->a.instances; i++) {
-		job_begin(s, &jobs[i], s->instances[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		job_begin(s, &jobs[i], alone && s->another ? s->another : s->instances[i]);
 		jobs[i].inputs = inputs;
 		jobs[i].n_inputs = g->n;
 	}
-	for (uint32_t i = 0; i < s->a.instances; i++)
+	for (uint32_t i = 0; i < n; i++)
 		pthread_create(&jobs[i].thread, NULL, job_run, &jobs[i]);
-	for (uint32_t i = 0; i < s->a.instances; i++)
+	if (s->a.restless && group % (size_t)s->a.restless == 0)
+		change(s, jobs, group / (size_t)s->a.restless);
+	for (uint32_t i = 0; i < n; i++)
 		job_join(&jobs[i]);
 	for (size_t i = 0; i < g->n; i++)
 		guarded_free(inputs[i].data, inputs[i].bytes);
-	add_run(s, jobs, group, runs);
-	for (uint32_t i = 0; i < s->a.instances; i++)
+	add_run(s, jobs, n, group, runs);
+	for (uint32_t i = 0; i < n; i++)
 		job_end(&jobs[i]);
 	free(jobs);
 	free(inputs);
@@ -354,6 +388,8 @@ static void groups_run(struct session *s)
 	for (size_t i = 0; i < s->a.n_groups; i++) {
 		if (s->a.retune && i + 1 == s->a.n_groups)
 			retune(s);
+		if (s->a.await && i + 1 == s->a.n_groups)
+			report_await_log(r, (size_t)s->a.await - 1, RETUNE_SECONDS);
 		group_run(s, i, runs);
 	}
 	if (SCONCE_HAS(s->engine, memory) && s->engine->memory)
@@ -380,6 +416,8 @@ int main(int argc, char **argv)
 	if (s.a.model) {
 		model_load(&s);
 		report_process(s.host.report, "loaded");
+		if (s.a.touch && utimensat(AT_FDCWD, s.a.model, NULL, 0))
+			exit(2);
 		groups_run(&s);
 		report_process(s.host.report, "after");
 		model_unload(&s);

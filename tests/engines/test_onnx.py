@@ -228,7 +228,8 @@ def test_a_run_that_is_cancelled(onnx, tmp_path):
 def test_another_number_of_threads(onnx, tmp_path):
     path = squares(tmp_path / "long.onnx", 3)
     eye = np.eye(512, dtype="f4")
-    result = onnx.call(path, [eye], [eye], [eye], retune=2, instances=2, repeat=5)
+    result = onnx.call(path, [eye], [eye], [eye], retune=2, instances=2,
+                       repeat=5, config={"threads_alone": 1})
     assert all((result.outputs(i)[0] == eye).all() for i in range(3))
     assert result.log == [[1, "all runs together use 3 threads from now on"]]
 

@@ -258,7 +258,8 @@ def test_settings_of_openvino_itself(openvino, linear):
 
 
 def test_another_number_of_threads(openvino, linear):
-    result = openvino.call(linear, [ROWS], [ROWS], [ROWS], retune=2, instances=2, repeat=20)
+    result = openvino.call(linear, [ROWS], [ROWS], [ROWS], retune=2, instances=2,
+                           repeat=20, config={"threads_alone": 1})
     assert all((result.outputs(i)[0] == PRODUCT).all() for i in range(3))
     assert result.log == [[1, "2 runs at a time use 2 threads each from now on"]]
 
@@ -269,16 +270,101 @@ def test_nobody_asks_about_batches(openvino, linear):
     assert openvino.call(linear, batch=1, config={"batches": True}).signature["batches"]
 
 
-def test_a_run_that_is_cancelled(openvino, tmp_path):
+def squares(path, size, times):
+    """`x` multiplied with itself, `times` times."""
     ir = models.Ir()
-    x = ir.input([512, 512], name="x")
-    layer = x
-    for _ in range(200):
+    x = layer = ir.input([size, size], name="x")
+    for _ in range(times):
         layer = ir.layer("MatMul", [layer, x], transpose_a="false", transpose_b="false")
     ir.output(layer)
-    path = ir.write(tmp_path / "long.xml")
+    return ir.write(path)
+
+
+def test_a_run_that_is_cancelled(openvino, tmp_path):
+    path = squares(tmp_path / "long.xml", 512, 200)
     run, = openvino.call(path, [np.eye(512, dtype="f4")], cancel=True).runs
     assert "error" in run and not run["bad_input"]
+
+
+# ---- runs that are alone ----
+
+SEVERAL = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
+WIDE = [1, "a run that is alone uses 2 threads from now on"]
+
+
+@SEVERAL
+@pytest.mark.parametrize("options, wanted", [
+    ({"instances": 2}, True), ({"instances": 2, "threads": 2}, False), ({"instances": 1}, False),
+    ({"instances": 2, "config": {"threads_alone": 1}}, False),
+    ({"instances": 2, "config": {"threads_alone": 2}}, True),
+    ({"instances": 2, "config": {"properties": {"INFERENCE_NUM_THREADS": 1}}}, False),
+    ({"instances": 2, "config": {"properties": {"NUM_STREAMS": 2}}}, False),
+    ({"instances": 2, "config": {"properties": {"PERFORMANCE_HINT": "LATENCY"}}}, True)])
+def test_a_run_that_is_alone(openvino, linear, options, wanted):
+    """What it runs has the threads of both, once that has been seen to be of use."""
+    runs = [[ROWS]] * 60
+    result = openvino.call(linear, *runs, **options)
+    assert all((result.outputs(i)[0] == PRODUCT).all() for i in range(len(runs)))
+    assert result.log == [WIDE] * wanted
+
+
+@pytest.mark.parametrize("value", [0, -1, "all", 1.5])
+def test_threads_alone_that_are_wrong(openvino, linear, value):
+    with pytest.raises(EngineError, match="threads_alone: is no number from 1"):
+        openvino.call(linear, config={"threads_alone": value})
+
+
+def near(result, wanted, **tolerance):
+    """Runs with the threads of all may add in another order, so they are not the same bits."""
+    for run in result.runs:
+        output, = map(result.array, run["outputs"])
+        np.testing.assert_allclose(output, wanted, **tolerance)
+
+
+@SEVERAL
+def test_what_runs_alone_compute(openvino, tmp_path):
+    path = squares(tmp_path / "net.xml", 64, 3)
+    values = np.random.default_rng(6).standard_normal((64, 64)).astype("f4") / 8
+    runs = [[values]] * 64
+    wanted, = openvino.run(path, values)
+    # The last group has what is compiled for such runs: the first of the two to begin is alone.
+    result = openvino.call(path, *runs, instances=2, **{"await": 1})
+    assert result.log == [WIDE]
+    near(result, wanted, rtol=1e-5, atol=1e-5)
+
+
+@SEVERAL
+def test_a_file_that_has_changed_is_not_compiled_again(openvino, linear):
+    result = openvino.call(linear, *[[ROWS]] * 60, instances=2, touch=True)
+    assert all((result.outputs(i)[0] == PRODUCT).all() for i in range(60))
+    assert result.log == [[1, "a run that is alone has no more threads: its file has changed "
+                              "since"]]
+    result = openvino.call(linear, [ROWS], [ROWS], retune=2, touch=True)
+    assert result.log == [[1, "stays compiled for 1 runs at a time and 1 threads: its file has "
+                              "changed since"]]
+
+
+@SEVERAL
+@pytest.mark.parametrize("instances", [1, 2])
+def test_runs_alone_and_side_by_side_while_threads_and_instances_change(openvino, tmp_path,
+                                                                        instances):
+    path = squares(tmp_path / "short.xml", 256, 3)
+    values = np.random.default_rng(7).standard_normal((256, 256)).astype("f4") / 16
+    runs = [[values]] * 64
+    wanted = values @ values @ values @ values
+    result = openvino.call(path, *runs, instances=instances, repeat=10, restless=16)
+    near(result, wanted, rtol=1e-3, atol=1e-4)
+    assert WIDE in result.log and all(level == 1 for level, _ in result.log)
+
+
+@SEVERAL
+def test_runs_that_are_cancelled_while_threads_and_instances_change(openvino, tmp_path):
+    path = squares(tmp_path / "long.xml", 256, 30)
+    eye = np.eye(256, dtype="f4")
+    result = openvino.call(path, *[[eye]] * 64, instances=2, repeat=3, restless=16, cancel=True)
+    for i, run in enumerate(result.runs):
+        assert not run["bad_input"] if "error" in run else (result.outputs(i)[0] == eye).all()
+    assert all(level == 1 for level, _ in result.log)
 
 
 # ---- files that are wrong ----
