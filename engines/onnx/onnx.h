@@ -100,6 +100,9 @@ int onnx_providers(struct onnx_model *m, ort_session_options *options, struct sc
 
 /* Threads of a session that gives `each` of the instances so many. */
 unsigned onnx_pool(unsigned instances, unsigned each);
+/* There are so many instances more: a session for runs alone goes where it has another number of
+ * threads than it should. */
+void onnx_count(struct onnx_model *m, int more);
 /* From now on. Any thread; returns at once. */
 void onnx_tune(struct onnx_model *m, unsigned each);
 /* One step to the sessions that there should be, of the model's tuner. */

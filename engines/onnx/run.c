@@ -17,9 +17,7 @@ void onnx_instance_destroy(void *instance)
 
 	if (i->options)
 		i->model->engine->api->release_run_options(i->options);
-	pthread_mutex_lock(&i->model->lock);
-	i->model->instances--;
-	pthread_mutex_unlock(&i->model->lock);
+	onnx_count(i->model, -1);
 	pthread_mutex_destroy(&i->lock);
 	free(i->input_names);
 	free(i->output_names);
@@ -63,9 +61,7 @@ int onnx_instance_create(void *model, uint32_t index, void **ret, struct sconce_
 		return kit_no_memory(e);
 	i->model = m;
 	pthread_mutex_init(&i->lock, NULL);
-	pthread_mutex_lock(&m->lock);
-	m->instances++;
-	pthread_mutex_unlock(&m->lock);
+	onnx_count(m, 1);
 	r = instance_fill(i, e);
 	if (r)
 		onnx_instance_destroy(i);

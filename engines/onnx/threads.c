@@ -79,7 +79,27 @@ bool onnx_tune_step(void *model)
 
 	if (m->current->threads != m->wanted)
 		return replace(m, &m->current, m->wanted);
-	return wide_is_due(m) && replace(m, &m->wide, threads_alone(m));
+	if (!wide_is_due(m))
+		return false;
+	if (!threads_alone(m))
+		kit_alone_forget(&m->alone);
+	return replace(m, &m->wide, threads_alone(m));
+}
+
+void onnx_count(struct onnx_model *m, int more)
+{
+	struct onnx_session *old = NULL;
+
+	pthread_mutex_lock(&m->lock);
+	m->instances += (unsigned)more;
+	if (m->wide && m->wide->threads != threads_alone(m)) {
+		old = m->wide;
+		m->wide = NULL;
+		kit_alone_forget(&m->alone);
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (old)
+		onnx_session_put(m, old);
 }
 
 void onnx_tune(struct onnx_model *m, unsigned each)

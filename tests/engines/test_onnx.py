@@ -250,6 +250,19 @@ def test_a_run_that_is_alone(onnx, tmp_path):
         onnx.call(path, *runs, config={"threads_alone": 0})
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
+@pytest.mark.parametrize("instances", [1, 2])
+def test_runs_alone_and_side_by_side_while_threads_and_instances_change(onnx, tmp_path, instances):
+    path = squares(tmp_path / "net.onnx", 1)
+    values = np.random.default_rng(7).standard_normal((512, 512)).astype("f4") / 16
+    runs = [[values]] * 64
+    result = onnx.call(path, *runs, instances=instances, repeat=4, restless=16)
+    for run in result.runs:
+        output, = map(result.array, run["outputs"])
+        np.testing.assert_allclose(output, values @ values, rtol=1e-3, atol=1e-4)
+    assert [1, "a run that is alone uses 2 threads from now on"] in result.log
+
+
 def test_the_runtime_speaks_through_the_log(onnx, tmp_path):
     """It warns of what no node uses; nothing of it goes to standard error."""
     unused = helper.make_tensor("unused", FLOAT, [1], [1.0])
