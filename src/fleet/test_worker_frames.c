@@ -521,6 +521,32 @@ static void test_what_was_answered_before_the_socket_broke_counts(void **state)
 	queue_remove(&rig.queue, &b);
 }
 
+/* It guesses what it is about to be given, and the frame with that cannot be sent. */
+static void test_what_is_answered_before_it_was_sent_ends_nothing_else(void **state)
+{
+	struct part elsewhere = { .span = { .segment = 77, .length = 1 } };
+	struct request a = rig_asked(1, NULL), b = rig_asked(2, &elsewhere);
+	uint64_t wake_ns;
+
+	(void)state;
+	rig_loads();
+	rig.w->model.batch_size = 1;
+	rig_puts(&(struct frame_reply){ .status = 200,
+					.flags = FRAME_REPLY_FINAL,
+					.id = 1,
+					.body = SLICE("true") },
+		 0);
+	queue_push(&rig.queue, &a);
+	queue_push(&rig.queue, &b);
+	worker_run(rig.w, 2, clock_now_ns(), &wake_ns);
+	assert_true(rig.kills > 0);
+	worker_check(rig.w);
+	rig_ends(SIGKILL);
+	assert_int_equal(rig.replies, 1);
+	assert_int_equal(rig.queue.n, 1);
+	queue_remove(&rig.queue, &b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -544,6 +570,7 @@ int main(void)
 		WORKER_TEST(test_a_metric_without_a_finite_value_is_dropped_alone),
 		WORKER_TEST(test_batches_of_instances_are_timed),
 		WORKER_TEST(test_what_was_answered_before_the_socket_broke_counts),
+		WORKER_TEST(test_what_is_answered_before_it_was_sent_ends_nothing_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,7 +244,8 @@ static bool worker_goes_on(const struct worker *w, const struct frame_writer *fw
 	return fw->n < FRAME_SOFT && (!w->async || worker_async_batches(w));
 }
 
-/* It has ended, most likely: what it said before that is no liar's, and is heard. */
+/* It has ended, most likely: what it said before that is no liar's, and is heard. Once all of the
+ * frame's batches are flights like others, for what it says may be about them. */
 static void worker_cannot_be_told(struct worker *w, const char *why)
 {
 	channel_drain(&w->channel);
@@ -256,6 +257,7 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 	static char packet[FRAME_MAX];
 	struct frame_writer fw;
 	unsigned sent = 0, done = 0;
+	const char *why = NULL;
 
 	assert(worker_has_credit(w));
 	worker_check(w);
@@ -269,20 +271,22 @@ unsigned worker_run(struct worker *w, unsigned batches, uint64_t now_ns, uint64_
 			break;
 		if (worker_send_batch_segments(w, &b.requests) < 0) {
 			worker_return_batch(w, &b);
-			worker_cannot_be_told(w, "memory could not be handed to it");
+			why = "memory could not be handed to it";
 			break;
 		}
 		worker_put_batch(w, &fw, &b, done, now_ns);
 		sent += n;
 		done++;
 	}
-	if (!done)
-		return 0;
 	assert(!w->async || w->n_flights <= w->credits);
-	container_of(list_last(&w->flights), struct flight, link)->last_of_frame = true;
-	w->n_frames++;
-	if (channel_send(&w->channel, frame_end(&fw), NULL, 0) < 0)
-		worker_cannot_be_told(w, "its socket is broken");
+	if (done) {
+		container_of(list_last(&w->flights), struct flight, link)->last_of_frame = true;
+		w->n_frames++;
+	}
+	if (done && !why && channel_send(&w->channel, frame_end(&fw), NULL, 0) < 0)
+		why = "its socket is broken";
+	if (why)
+		worker_cannot_be_told(w, why);
 	return sent;
 }
 
