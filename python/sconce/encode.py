@@ -34,7 +34,7 @@ def encode(value):
     if isinstance(value, str):
         # Bytes of a request's header that are not UTF-8 go out as they came in; other lone
         # surrogates cannot be sent.
-        return value.encode("utf-8", "surrogateescape")
+        return b"".join((value.encode("utf-8", "surrogateescape"),))
     data = _tensor_bytes(value)
     if data is not None:
         return data

@@ -107,6 +107,23 @@ def handle(data, context):
     assert [r.body for r in f.replies(2)] == [b"x" * n, b"y" * n]
 
 
+def test_text_of_a_class_that_encodes_itself(front):
+    f = front("""
+class Bytes(bytes):
+    def __len__(self):
+        return 3
+
+class Text(str):
+    def encode(self, *_):
+        return Bytes(str.encode(self))
+
+def handle(data, context):
+    return [Text(row["body"].decode()) for row in data or ()]
+""")
+    f.run([b"some text", b"other text"])
+    assert [r.body for r in f.replies(2)] == [b"some text", b"other text"]
+
+
 def test_whatever_is_raised_is_answered(front, handler):
     f = front(handler)
     for what, (status, _, message) in RAISED.items():
