@@ -11,13 +11,14 @@
 #define LENGTHS 16 /* of codes, in bits */
 #define LOOK 10    /* bits that are looked up: a code, and mostly what follows it */
 #define SKIP 12    /* the same where coefficients are only left out, several at a time */
+#define MOST 27    /* bits that are used at once: SKIP, and a value that begins there */
 #define BLOCK 64
 
 enum { RST0 = 0xd0, EOI = 0xd9 };
 
-/* What the next bits are. COEFFICIENT: whole, with its value. SIZE: the code of one whose value
- * follows, in so many bits. LONG: a code of more bits than were looked up. WRONG: libjpeg ends the
- * block there, too, but it is in no picture of this kind. */
+/* What the next bits are. COEFFICIENT: whole, with its value. SIZE: the code of one whose value is
+ * in the last of its bits, so many. LONG: a code of more bits than were looked up. WRONG: libjpeg
+ * ends the block there, too, but it is in no picture of this kind. */
 enum { LONG, COEFFICIENT, SIZE, ZEROS, END, WRONG };
 
 struct symbol {
@@ -35,7 +36,7 @@ struct codes {
 
 /* What may be left out at once, of the bits that begin a block's rest. */
 struct leap {
-	uint8_t bits; /* 0: nothing whole */
+	uint8_t bits; /* 0: nothing known */
 	uint8_t n : 7, end : 1;
 };
 
@@ -68,17 +69,20 @@ static const uint8_t natural[BLOCK] = {
 
 /* ---- tables ---- */
 
-/* A number of `size` bits: those that begin with 0 are negative (F.2.2.1). */
+/* A number of `size` bits: those that begin with 0 are negative (F.2.2.1). Without a jump, of which
+ * no processor could foresee where it goes. */
 static int extend(int bits, int size)
 {
-	return bits < 1 << (size - 1) ? bits - (1 << size) + 1 : bits;
+	int negative = -(bits < 1 << size >> 1);
+
+	return bits + (negative & (1 - (1 << size)));
 }
 
 /* What `bits`, LOOK of them, are if they begin with a code of `length` for `value`. */
 static struct symbol symbol(unsigned bits, int length, uint8_t value)
 {
 	int size = value & 15, rest = LOOK - length - size;
-	struct symbol s = { .bits = (uint8_t)length, .run = value >> 4, .what = SIZE };
+	struct symbol s = { .bits = (uint8_t)(length + size), .run = value >> 4, .what = SIZE };
 
 	if (!size) {
 		s.what = s.run == 15 ? ZEROS : s.run ? WRONG : END;
@@ -86,7 +90,6 @@ static struct symbol symbol(unsigned bits, int length, uint8_t value)
 		s.value = (int16_t)size;
 	} else {
 		s.what = COEFFICIENT;
-		s.bits = (uint8_t)(length + size);
 		s.value = (int16_t)extend((int)(bits >> rest) & ((1 << size) - 1), size);
 	}
 	return s;
@@ -118,7 +121,13 @@ static void make_codes(struct codes *c, const JHUFF_TBL *from)
 	c->last[LENGTHS + 1] = INT32_MAX;
 }
 
-/* As many as are whole. */
+/* Of a symbol that is left out no more than the code has to be known. */
+static int known_bits(struct symbol s)
+{
+	return s.what == SIZE ? s.bits - s.value : s.bits;
+}
+
+/* As many as are known. */
 static struct leap leap(const struct codes *c, unsigned bits)
 {
 	struct leap l = { 0 };
@@ -127,9 +136,8 @@ static struct leap leap(const struct codes *c, unsigned bits)
 		struct symbol s = c->look[(bits << l.bits & ((1 << SKIP) - 1)) >> (SKIP - LOOK)];
 		unsigned n = s.what == ZEROS ? 16 : s.run + 1U;
 
-		bool known = s.what == COEFFICIENT || s.what == ZEROS || s.what == END;
-
-		if (!known || l.bits + s.bits > SKIP || l.n + n >= BLOCK)
+		if (s.what == LONG || s.what == WRONG || l.bits + known_bits(s) > SKIP ||
+		    l.n + n >= BLOCK)
 			return l;
 		l.bits = (uint8_t)(l.bits + s.bits);
 		l.end = s.what == END;
@@ -225,6 +233,12 @@ static int long_code(struct bits *b, const struct codes *c)
 	return c->values[(code + c->offset[length]) & 255];
 }
 
+/* Of SIZE, whose bits come next. */
+static inline int value_of(const struct bits *b, struct symbol s)
+{
+	return extend((int)look(b, s.bits) & ((1 << s.value) - 1), s.value);
+}
+
 /* ---- blocks ---- */
 
 /* The difference to the block before. */
@@ -233,7 +247,7 @@ static inline bool read_dc(struct bits *b, const struct codes *c, int *ret)
 	struct symbol s;
 	int size;
 
-	need(b, LOOK);
+	need(b, MOST);
 	s = c->look[look(b, LOOK)];
 	if (s.what == LONG) {
 		size = long_code(b, c);
@@ -242,8 +256,8 @@ static inline bool read_dc(struct bits *b, const struct codes *c, int *ret)
 		*ret = number(b, size & 15);
 		return true;
 	}
+	*ret = s.what == SIZE ? value_of(b, s) : s.value;
 	use(b, s.bits);
-	*ret = s.what == COEFFICIENT ? s.value : s.what == SIZE ? number(b, s.value) : 0;
 	return true;
 }
 
@@ -254,18 +268,11 @@ static inline void put(JCOEF *to, int k, int keep, int value)
 		to[natural[k]] = (JCOEF)value;
 }
 
-/* One that is not looked up in one go, from place `k` on: the next place, or -1. */
-static int read_long(struct bits *b, const struct codes *c, struct symbol s, int k, int keep,
-		     JCOEF *to)
+/* One that is not looked up, from place `k` on: the next place, or -1. */
+static int read_long(struct bits *b, const struct codes *c, int k, int keep, JCOEF *to)
 {
-	int value = s.run << 4 | s.value;
+	int value = long_code(b, c);
 
-	if (s.what == WRONG)
-		return -1;
-	if (s.what == SIZE)
-		use(b, s.bits);
-	else
-		value = long_code(b, c);
 	if (value == 0)
 		return BLOCK;
 	if (value < 0 || !(value & 15))
@@ -284,7 +291,7 @@ static inline bool read_ac(struct bits *b, const struct codes *c, const struct l
 	while (k < BLOCK) {
 		struct symbol s;
 
-		need(b, SKIP);
+		need(b, MOST);
 		if (k > keep) {
 			struct leap l = leaps[look(b, SKIP)];
 
@@ -301,6 +308,10 @@ static inline bool read_ac(struct bits *b, const struct codes *c, const struct l
 			use(b, s.bits);
 			k += s.run;
 			put(to, k++, keep, s.value);
+		} else if (s.what == SIZE) {
+			k += s.run;
+			put(to, k++, keep, value_of(b, s));
+			use(b, s.bits);
 		} else if (s.what == END) {
 			use(b, s.bits);
 			return true;
@@ -308,7 +319,7 @@ static inline bool read_ac(struct bits *b, const struct codes *c, const struct l
 			use(b, s.bits);
 			k += 16;
 		} else {
-			k = read_long(b, c, s, k, keep, to);
+			k = s.what == LONG ? read_long(b, c, k, keep, to) : -1;
 			if (k < 0)
 				return false;
 		}
