@@ -152,6 +152,9 @@ def test_without_pillow(tmp_path):
 
 def test_it_ends_in_silence_with_a_worker_that_goes_while_it_is_greeted(monkeypatch):
     class Gone:
+        def settimeout(self, _):
+            pass
+
         def sendall(self, _):
             raise BrokenPipeError
 
