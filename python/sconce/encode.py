@@ -9,9 +9,26 @@ class Unsupported(TypeError):
     """A value that cannot be sent."""
 
 
+def _is_whole(tensor):
+    """Is it all that there is in the memory where it lies? Not known is no."""
+    try:
+        size = 1
+        for stride, length in sorted(zip(tensor.stride(), tensor.shape)):
+            if length != 1 and stride:      # along a stride of 0 it is the same again
+                if stride != size:
+                    return False
+                size *= length
+        return size * tensor.element_size() == tensor.untyped_storage().nbytes()
+    except (RuntimeError, NotImplementedError, AttributeError):
+        return False
+
+
 def _tensor_bytes(value):
     """torch.save bytes for a tensor, None for anything else. Never imports torch, of which there
-    may be a part only: a thread of the handler's may be at it."""
+    may be a part only: a thread of the handler's may be at it.
+
+    torch.save writes all that a tensor is a part of. Of a row of a batch that is what the others
+    are answered, so parts are copied."""
     torch = sys.modules.get("torch")
     kind = getattr(torch, "Tensor", None)
     if kind is None or not isinstance(value, kind):
@@ -19,7 +36,7 @@ def _tensor_bytes(value):
     import io
 
     out = io.BytesIO()
-    torch.save(value, out)
+    torch.save(value if _is_whole(value) else value.clone(), out)
     return out.getvalue()
 
 
