@@ -169,8 +169,9 @@ def read_headers(block):
 
 def header_text(text, what):
     """Text of a reply's head as bytes; ValueError if HTTP does not allow it. Bytes of a request's
-    header that are not UTF-8 (see read_headers) come out as they came in."""
-    data = text.encode("utf-8", "surrogateescape")
+    header that are not UTF-8 (see read_headers) come out as they came in. What a class of text
+    makes of itself is not believed."""
+    data = str.encode(text, "utf-8", "surrogateescape")
     if len(data) > 65535:
         raise ValueError("%.64r has %d bytes" % (what, len(data)))
     if len(data.translate(None, _CONTROLS)) != len(data):
@@ -182,7 +183,7 @@ def write_headers(pairs):
     """A header block from (name, value) pairs of str; ValueError if HTTP does not allow them."""
     block = []
     for name, value in pairs:
-        n = name.encode("utf-8", "surrogateescape")
+        n = str.encode(name, "utf-8", "surrogateescape")
         if not n or len(n) > 65535 or n.translate(None, _TOKEN):
             raise ValueError("%.64r is no name of a header" % name)
         v = header_text(value, name)

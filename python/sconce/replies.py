@@ -82,7 +82,7 @@ class Replies:
     def fail(self, request, status, message):
         """An error reply: the front writes the document around the message."""
         try:
-            body = str(message).encode("utf-8", "replace")
+            body = str.encode(str(message), "utf-8", "replace")
         except Exception:
             body = b""
         if len(body) > wire.INLINE_MAX:

@@ -124,6 +124,37 @@ def handle(data, context):
     assert [r.body for r in f.replies(2)] == [b"some text", b"other text"]
 
 
+def test_text_of_a_class_that_encodes_itself_beside_a_body(front):
+    f = front("""
+from ts.utils.util import PredictionException
+class Bytes(bytes):
+    def __len__(self):
+        return 3
+    def translate(self, *_):
+        return self
+
+class Text(str):
+    def __str__(self):
+        return self
+    def encode(self, *_):
+        return Bytes(b"of its own\\r\\n")
+
+def handle(data, context):
+    if data is None:
+        return None
+    if data[0]["body"] == b"raise":
+        raise PredictionException(Text("message"), 400)
+    context.set_response_status(200, Text("phrase"), 0)
+    context.set_response_content_type(0, Text("content/type"))
+    context.set_response_header(0, Text("X-Name"), Text("value"))
+    return ["body"] * len(data)
+""")
+    f.run([b"", b"raise", b""])
+    replies = f.replies(3)
+    assert [r.body for r in replies] == [b"body", b"message", b"body"]
+    assert (replies[0].content_type, replies[0].headers) == ("content/type", {"X-Name": "value"})
+
+
 def test_whatever_is_raised_is_answered(front, handler):
     f = front(handler)
     for what, (status, _, message) in RAISED.items():
