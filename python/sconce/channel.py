@@ -159,5 +159,11 @@ class Channel:
     def finish(self):
         """There is nothing more to do."""
 
+    def leave(self):
+        """In a process that was forked off, where the thread that had the lock or received is
+        not."""
+        self._lock, self._receiving, self._turn = allocate_lock(), False, None
+        self.close()
+
     def close(self):
         self._socket.close()

@@ -24,6 +24,7 @@ def connect(channel):
 def disconnect():
     global connected, _channel
     connected, _channel = False, None
+    _pending.clear()
 
 
 def emit(name, value, unit, metric_type, dimensions, request_ids=""):

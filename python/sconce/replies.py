@@ -243,6 +243,12 @@ class Replies:
                 stream.waiting.clear()
                 stream.size = 0
 
+    def leave(self):
+        """In a process that was forked off: a thread that had the lock is not there, and what is
+        collected is the worker's to send."""
+        self._lock = RLock()
+        self._entries = []
+
     def waiting(self):
         """Is there anything that is still to be sent?"""
         with self._lock:

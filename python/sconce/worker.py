@@ -146,8 +146,10 @@ def _leave(channel, memory):
     """In a process that a handler has forked: it is not the worker, whatever it returns to or
     raises, and only the worker answers."""
     metrics.disconnect()
-    channel.close()
+    channel.leave()
     memory.leave()
+    if serving.session:
+        serving.session.replies.leave()
     aserving = sys.modules.get("sconce.aserving")
     if aserving:
         aserving.leave()

@@ -344,6 +344,39 @@ def handle(data, context):
         assert [(r.id, r.body) for r in f.read_replies(data, count)] == [(i, b"worker")]
 
 
+@pytest.mark.parametrize("run", ["def", "async def"])
+@pytest.mark.parametrize("lock", ["replies._lock", "channel._lock"])
+def test_what_a_handler_forks_ends_whatever_its_threads_are_at(front, run, lock):
+    """A thread that streams has a lock now and then, and is not there to give it back."""
+    f = front("""
+import contextlib, os, sys, threading
+from sconce import serving
+held, over = threading.Event(), threading.Event()
+def hold():
+    with serving.session.%s:
+        held.set()
+        over.wait()
+%s handle(data, context):
+    if data is None:
+        return None
+    context.metrics.add_counter("n", 1)
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(OSError):
+            context.is_cancelled(0)
+        sys.exit(5)
+    status = os.waitpid(child, 0)[1]
+    over.set()
+    thread.join()
+    return [str(os.waitstatus_to_exitcode(status))]
+""" % (lock, run))
+    f.run([b""])
+    assert f.replies(1)[0].body == b"5"
+
+
 def test_what_a_handler_forks_writes_into_no_answer(front, tmp_path):
     """It may come to its end when the memory of its request is somebody else's."""
     gate, ended = tmp_path / "gate", tmp_path / "ended"
