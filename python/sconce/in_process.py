@@ -219,8 +219,12 @@ class Model:
                                         self.context)
         self._anew = lambda: self._connect(load, entry)
         fail = self._session.replies.raised
-        self._session.replies.raised = lambda requests, error: (self._raised.append(error),
-                                                                fail(requests, error))
+
+        def raised(requests, error):
+            self._raised.append((error, error.__traceback__))    # of which the worker keeps less
+            fail(requests, error)
+
+        self._session.replies.raised = raised
 
     def _disconnect(self):
         """Whoever waits at the other end hears of it; a loop of coroutines still waits at ours."""
@@ -270,9 +274,9 @@ class Model:
         front.thread.join(_PATIENCE_S)
         if front.failed:
             raise front.failed
-        for error in self._raised:
+        for error, trace in self._raised:
             if not any(c.__name__ == "PredictionException" for c in type(error).__mro__):
-                raise error
+                raise error.with_traceback(trace)
         return [front.replies[i + 1] for i in range(len(rows))]
 
     @staticmethod

@@ -14,6 +14,7 @@ from importlib.machinery import PathFinder
 _OWN = (os.path.dirname(os.path.abspath(__file__)) + os.sep, "<frozen importlib",
         os.path.join(os.path.dirname(os.__file__), "importlib", ""))
 _CAUSE_MAX = 400
+_FRAMES_MAX = 30
 
 model = ""            # its name
 folder = ""           # where its files are
@@ -90,6 +91,35 @@ def traceback_of(error):
         left += [e for e in (one.__cause__, one.__context__) if e is not None]
         left += getattr(one, "exceptions", None) or []
     return "".join(whole.format())
+
+
+def _forget_frames(error):
+    frames = []
+    frame = error.__traceback__
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.tb_next
+    if len(frames) > _FRAMES_MAX:
+        kept = frames[-(_FRAMES_MAX // 2)]
+        for one in reversed(frames[:_FRAMES_MAX // 2]):
+            kept = type(one)(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+        error.__traceback__ = kept
+
+
+def forget(error):
+    """Of one that has been told of. What is raised again and again, by a Future say, has the frames
+    of each time, and with them the requests of each: the first and the last ones are kept."""
+    known = {}
+    left = [error]
+    try:
+        while left:
+            one = left.pop()
+            if one is not None and id(one) not in known:
+                known[id(one)] = one
+                _forget_frames(one)
+                left += [one.__cause__, one.__context__]
+    except Exception:     # its class has attributes of its own
+        pass
 
 
 def _place(error, folder):

@@ -300,6 +300,7 @@ class Replies:
         else:
             named = "The handler failed for" if logs.request_ids else ""
             logs.complain("The handler failed" if logs.records else named, error, requests)
+        logs.forget(error)
         self.fail_all(requests, status, message)
 
 

@@ -166,6 +166,45 @@ def test_whatever_is_raised_is_answered(front, handler):
     assert f.replies(1)[0].body == b"fine"
 
 
+@pytest.mark.parametrize("run", ["def", "async def"])
+@pytest.mark.parametrize("again", ["raise ONE", "FUTURE.result()",
+                                   "try: FUTURE.result()\n"
+                                   "    except ValueError as e: raise KeyError() from e",
+                                   "try: FUTURE.result()\n"
+                                   "    except ValueError: raise ONE"])
+def test_what_is_raised_again_and_again_keeps_not_all_requests(front, tmp_path, run, again):
+    f = front("""
+import sys, traceback
+sys.stderr = open(%r, "w", 1)
+from concurrent.futures import Future
+from ts.utils.util import PredictionException
+ONE, FUTURE = PredictionException("one", 409), Future()
+def fails():
+    raise ValueError("of long ago")
+try:
+    fails()
+except ValueError as e:
+    FUTURE.set_exception(e)
+%s handle(data, context):
+    if data is None:
+        return None
+    if data[0]["body"] == b"count":
+        return [max(len(list(traceback.walk_tb(e.__traceback__))) for e in
+                    (ONE, FUTURE.exception()))]
+    %s
+""" % (str(tmp_path / "told"), run, again))
+    for _ in range(100):
+        f.run([b""])
+        assert f.replies(1)[0].error
+    f.run([b"count"])
+    assert int(f.replies(1)[0].body) <= 40
+    f.close()
+    told = (tmp_path / "told").read_text()
+    assert len(told) < 100 * 10_000
+    if again == "FUTURE.result()":
+        assert told.count("in fails") == 100     # each time it says where that was
+
+
 def test_what_a_request_brought_goes_back_as_it_came(front):
     f = front("""
 def handle(data, context):
