@@ -295,6 +295,13 @@ def test_pictures_of_pillow():
         Held.of("RGB", (2, 1), b"12345")
 
 
+@pytest.mark.parametrize("size", [(2000, 1000), (-2, -1), (0, 1), (1, 0)])
+def test_pixels_are_as_many_as_there_are(size):
+    claimed = type("Claimed", (bytes,), {"__len__": lambda _: 3 * size[0] * size[1]})
+    with pytest.raises(image.ImageError, match="6 bytes are no picture of"):
+        Held.of("RGB", size, claimed(b"123456"))
+
+
 # ---- what comes out ----
 
 def test_kinds_of_tensors():

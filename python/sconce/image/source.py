@@ -66,11 +66,11 @@ class Held:
             raise ImageError("pictures of mode %s cannot be taken over" % mode)
         number = library.MODES.index(mode)
         row = size[0] * (2 if mode == "I;16" else library.BANDS[number])
-        if len(data) != row * size[1] or not row or not size[1]:
-            raise ImageError("%d bytes are no picture of %d × %d in mode %s"
-                             % (len(data), size[0], size[1], mode))
         image = ctypes.c_void_p()
-        with _lent(data) as (address, _):
+        with _lent(data) as (address, n):    # whatever its class says of its length
+            if n != row * size[1] or row < 1 or size[1] < 1:
+                raise ImageError("%d bytes are no picture of %d × %d in mode %s"
+                                 % (n, size[0], size[1], mode))
             library.call("hold", number, size[0], size[1], address, ctypes.byref(image))
         return cls(image)
 
