@@ -49,6 +49,13 @@ def test_of_a_part_of_a_tensor_the_rest_is_not_sent(torch, part):
     assert torch.equal(got.to_dense(), value.to_dense())
 
 
+def test_rows_of_different_lengths(torch):
+    rows = [torch.arange(6.0).reshape(2, 3), torch.arange(9.0).reshape(3, 3)]
+    nested = torch.nested.nested_tensor(rows, layout=torch.jagged)
+    got = torch.load(io.BytesIO(encode(nested)), weights_only=False)
+    assert all(map(torch.equal, got.unbind(), rows))
+
+
 def test_a_whole_tensor_is_not_copied(torch, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "clone", None)
     x = torch.arange(12.0).reshape(3, 4)
