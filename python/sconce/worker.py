@@ -32,10 +32,12 @@ def _prefer_to_die():
         pass
 
 
-def _line_buffered():
+def _prepare_output():
+    """What a handler prints of a request may be no text: JSON has ways to write half a character.
+    Printing that is no reason for its batch to fail."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.reconfigure(line_buffering=True)
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
         except (AttributeError, ValueError):
             pass
 
@@ -158,7 +160,7 @@ def _leave(channel, memory):
 def run(fd, rank=None):
     """The whole life of a worker; returns its exit code."""
     _prefer_to_die()
-    _line_buffered()
+    _prepare_output()
     logs.configure()
     channel, memory = _open(fd, rank)
     metrics.connect(channel)

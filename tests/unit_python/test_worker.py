@@ -488,3 +488,16 @@ def test_json_output_is_indented_by_two(front):
     f = front("def handle(data, context):\n  return data and [{'a': [1]}]\n")
     f.run([b""])
     assert f.replies(1)[0].body.decode() == json.dumps({"a": [1]}, indent=2)
+
+
+def test_half_a_character_can_be_printed(front):
+    f = front("""
+def handle(data, context):
+    for row in data or ():
+        print("got", row["body"]["text"])
+    return ["fine"] * len(data or ())
+""")
+    f.run([b'{"text": "a"}', b'{"text": "\\ud800"}', b'{"text": "b"}'], media="application/json",
+          batch_size=3)
+    assert [r.body for r in f.replies(3)] == [b"fine"] * 3
+    assert f.close()[0].splitlines() == ["got a", "got \\ud800", "got b"]
