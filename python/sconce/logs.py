@@ -106,6 +106,12 @@ def _forget_frames(error):
         error.__traceback__ = kept
 
 
+def _members(error):
+    """Of a group of exceptions, as a TaskGroup raises."""
+    members = getattr(error, "exceptions", None)
+    return [e for e in members if isinstance(e, BaseException)] if type(members) is tuple else ()
+
+
 def forget(error):
     """Of one that has been told of. What is raised again and again, by a Future say, has the frames
     of each time, and with them the requests of each: the first and the last ones are kept."""
@@ -117,7 +123,7 @@ def forget(error):
             if one is not None and id(one) not in known:
                 known[id(one)] = one
                 _forget_frames(one)
-                left += [one.__cause__, one.__context__]
+                left += [one.__cause__, one.__context__, *_members(one)]
     except Exception:     # its class has attributes of its own
         pass
 

@@ -195,6 +195,7 @@ def _follow(session, requests, step):
         raise
     except BaseException as e:
         logs.complain("", e)
+        logs.forget(e)
     for r in chosen:
         r.parts = ()
         r.headers = b""

@@ -68,6 +68,7 @@ class Session:
             self.context.sequence_over(ident)
         except Exception as e:
             logs.complain("The handler failed at the end of sequence %s" % ident, e)
+            logs.forget(e)
 
     def _flow(self, got):
         """What decides whether replies are sent, whichever thread hears of it."""

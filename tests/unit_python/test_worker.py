@@ -501,3 +501,33 @@ def handle(data, context):
           batch_size=3)
     assert [r.body for r in f.replies(3)] == [b"fine"] * 3
     assert f.close()[0].splitlines() == ["got a", "got \\ud800", "got b"]
+
+
+def test_what_groups_raise_again_and_again_keeps_not_all_requests(front):
+    f = front("""
+import os, sys, traceback
+sys.stderr = open(os.devnull, "w")
+try:
+    ExceptionGroup
+except NameError:
+    class ExceptionGroup(Exception):
+        def __init__(self, message, exceptions):
+            self.exceptions = tuple(exceptions)
+ONE = ValueError("one")
+def handle(data, context):
+    if data is None:
+        return None
+    if data[0]["body"] == b"count":
+        return [len(list(traceback.walk_tb(ONE.__traceback__)))]
+    raised = []
+    try:
+        raise ONE
+    except ValueError as e:
+        raised.append(e)
+    raise ExceptionGroup("all", [ExceptionGroup("some", raised)])
+""")
+    for _ in range(100):
+        f.run([b""])
+        assert f.replies(1)[0].error
+    f.run([b"count"])
+    assert int(f.replies(1)[0].body) <= 40
