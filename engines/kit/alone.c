@@ -49,23 +49,38 @@ unsigned kit_alone_threads(const struct kit_alone *a, unsigned instances)
 	return threads > 1 ? threads : 0;
 }
 
-bool kit_alone_begin(struct kit_alone *a, uint64_t *ret_ns)
+bool kit_alone_begin(struct kit_alone *a, struct kit_run *ret)
 {
 	bool alone;
 
-	*ret_ns = kit_now_ns();
+	ret->began_ns = kit_now_ns();
+	ret->thread_ns = kit_thread_ns();
 	/* Nobody runs, and nobody has just run: instances that take turns between runs are not
 	 * alone. */
-	alone = !a->running && *ret_ns - a->ended_ns >= a->took_ns / ALONE_PART;
+	alone = !a->running && ret->began_ns - a->ended_ns >= a->took_ns / ALONE_PART;
 	a->running++;
+	a->undisturbed = alone;
+	a->wide = false;
 	return alone;
 }
 
-void kit_alone_end(struct kit_alone *a, uint64_t began_ns)
+bool kit_alone_wide(struct kit_alone *a)
 {
+	a->wide = kit_choice_wide(&a->choice);
+	return a->wide;
+}
+
+void kit_alone_end(struct kit_alone *a, const struct kit_run *run, bool good)
+{
+	uint64_t computed = kit_thread_ns() - run->thread_ns, waited = 0;
+
 	a->running--;
 	a->ended_ns = kit_now_ns();
-	a->took_ns = a->ended_ns - began_ns;
+	a->took_ns = a->ended_ns - run->began_ns;
+	if (a->computes && a->took_ns > computed)
+		waited = a->took_ns - computed;
+	if (a->undisturbed && good)
+		kit_choice_took(&a->choice, a->wide, a->took_ns, waited);
 }
 
 bool kit_alone_missed(struct kit_alone *a)
@@ -81,4 +96,5 @@ bool kit_alone_pays(const struct kit_alone *a)
 void kit_alone_forget(struct kit_alone *a)
 {
 	a->runs = 0;
+	a->choice = (struct kit_choice){ 0 };
 }

@@ -88,14 +88,31 @@ enum { BATCHES_NO, BATCHES_YES, BATCHES_MAYBE };
 int kit_batches(const struct settings *settings, const struct sconce_signature *s,
 		struct sconce_error *e);
 
+/* ---- choice.c ---- */
+
+/* Which way of running is the faster one now: `wide`, with threads beside it, or not. */
+struct kit_choice {
+	uint64_t wide_ns, narrow_ns; /* about; 0: not known */
+	unsigned crowded;            /* such a part of 256 of wide runs waited for a processor */
+	unsigned tries, since;       /* of the wide one at first; runs since both were compared */
+};
+
+/* Is the next run to be a wide one? */
+bool kit_choice_wide(struct kit_choice *c);
+/* So long a run took, with nothing of the same model beside it, and waited for a processor. */
+void kit_choice_took(struct kit_choice *c, bool wide, uint64_t ns, uint64_t waited_ns);
+
 /* ---- alone.c ---- */
 
 /* Whether runs have a model to themselves. Calls are made under the model's lock, but for init. */
 struct kit_alone {
+	bool computes; /* the thread that asks for a run, itself, until the run's end */
 	unsigned most; /* threads of a run that has; less than 2: it has no more than others */
 	unsigned runs; /* that have missed them, until that pays */
 	unsigned running;
 	uint64_t ended_ns, took_ns; /* of the last run */
+	bool undisturbed, wide;     /* the run that began alone is so still; has its threads */
+	struct kit_choice choice;
 };
 
 /* Reads the setting threads_alone. `has_own`: what computes elsewhere, or has threads of its own,
@@ -104,9 +121,17 @@ int kit_alone_init(struct kit_alone *a, const struct settings *settings, bool ha
 		   struct sconce_error *e);
 /* Threads of a run that has the model to itself, where each of the instances has one; 0: that. */
 unsigned kit_alone_threads(const struct kit_alone *a, unsigned instances);
-/* A run begins. *ret_ns goes to its end. True: it has the model to itself. */
-bool kit_alone_begin(struct kit_alone *a, uint64_t *ret_ns);
-void kit_alone_end(struct kit_alone *a, uint64_t began_ns);
+/* When a run began, of both clocks. */
+struct kit_run {
+	uint64_t began_ns, thread_ns;
+};
+
+/* A run begins. *ret goes to its end, on the same thread. True: it has the model to itself. */
+bool kit_alone_begin(struct kit_alone *a, struct kit_run *ret);
+/* It has, and there are more threads for it: is it to use them? */
+bool kit_alone_wide(struct kit_alone *a);
+/* `good`: it has done what it was to do. */
+void kit_alone_end(struct kit_alone *a, const struct kit_run *run, bool good);
 /* Such a run has no more threads than others, and would gain. True, once: so have many. */
 bool kit_alone_missed(struct kit_alone *a);
 /* Has that been so? */
@@ -156,5 +181,7 @@ void kit_hash(uint64_t *hash, const void *p, size_t n);
 /* A clock that only goes on. */
 uint64_t kit_now_ns(void);
 int64_t kit_now_ms(void);
+/* The processor time of this thread. */
+uint64_t kit_thread_ns(void);
 /* Memory of this process that is in no file. */
 uint64_t kit_own_bytes(void);

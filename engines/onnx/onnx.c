@@ -135,9 +135,10 @@ static int onnx_load_into(struct onnx_model *m, const struct sconce_model_option
 		return r;
 	r = kit_alone_init(&m->alone, &m->settings,
 			   onnx_gpu(m) >= 0 || yyjson_obj_get(m->settings.root, "providers"), e);
+	m->alone.computes = true;
 	m->wanted = onnx_pool(wanted->instances, wanted->threads);
 	if (!r)
-		r = onnx_session_open(m, m->wanted, &m->current, e);
+		r = onnx_session_open(m, m->wanted, false, &m->current, e);
 	after = kit_own_bytes();
 	m->loaded_bytes = after > before ? after - before : 0;
 	return r ? r : onnx_describe(m, e);

@@ -31,7 +31,9 @@ struct onnx {
 struct onnx_session {
 	ort_session *session;
 	unsigned threads;
-	unsigned users; /* the model, and runs; under the model's lock */
+	unsigned users;              /* the model, and runs; under the model's lock */
+	struct onnx_helper *helpers; /* of runs alone; NULL: its threads are the runtime's affair */
+	int apart;                   /* the processor that helpers leave to the run */
 };
 
 /* What the model says of an input or output beyond its specification. */
@@ -83,12 +85,20 @@ int ort_open(struct onnx *o, const char *path, struct sconce_error *e);
 
 /* ---- session.c ---- */
 
-/* Of the model's path, device and settings. */
-int onnx_session_open(struct onnx_model *m, unsigned threads, struct onnx_session **ret,
+/* Of the model's path, device and settings. `alone`: one run at a time will use it. */
+int onnx_session_open(struct onnx_model *m, unsigned threads, bool alone, struct onnx_session **ret,
 		      struct sconce_error *e);
 /* The session of all runs, until it is put back. Any thread. */
 struct onnx_session *onnx_session_get(struct onnx_model *m);
 void onnx_session_put(struct onnx_model *m, struct onnx_session *s);
+
+/* ---- helpers.c ---- */
+
+/* Tells the options of a session for runs alone how its threads are made, and how they wait. */
+int onnx_helpers_set(struct onnx_model *m, ort_session_options *options, struct onnx_session *s,
+		     struct sconce_error *e);
+/* A run begins on this thread: they go elsewhere. Called under the model's lock. */
+void onnx_helpers_make_way(struct onnx_session *s);
 
 /* ---- provider.c ---- */
 
@@ -107,9 +117,10 @@ void onnx_count(struct onnx_model *m, int more);
 void onnx_tune(struct onnx_model *m, unsigned each);
 /* One step to the sessions that there should be, of the model's tuner. */
 bool onnx_tune_step(void *model);
-/* The session to run with, until its end; *ret_ns goes to it. Any thread. */
-struct onnx_session *onnx_run_begin(struct onnx_model *m, uint64_t *ret_ns);
-void onnx_run_end(struct onnx_model *m, struct onnx_session *s, uint64_t began_ns);
+/* The session to run with, until its end; *ret goes to it, on the same thread. Any thread. */
+struct onnx_session *onnx_run_begin(struct onnx_model *m, struct kit_run *ret);
+void onnx_run_end(struct onnx_model *m, struct onnx_session *s, const struct kit_run *run,
+		  bool good);
 
 /* ---- signature.c ---- */
 

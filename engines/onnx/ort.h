@@ -30,6 +30,9 @@ typedef struct ort_memory ort_memory;
 typedef struct ort_pairs ort_pairs;
 typedef void ort_log_function(void *arg, int level, const char *category, const char *id,
 			      const char *place, const char *message);
+/* Begins a thread that does work(of); what it returns goes to the join. NULL: there is none. */
+typedef const void *ort_thread_begin(void *arg, void (*work)(void *of), void *of);
+typedef void ort_thread_join(const void *thread);
 
 struct ort_api {
 	ort_status *(*create_status)(int code, const char *message);
@@ -116,7 +119,11 @@ struct ort_api {
 	ort_status *(*create_allocator)(const ort_session *s, const ort_memory *m,
 					ort_allocator **ret);
 	void (*release_allocator)(ort_allocator *a);
-	const void *unused133[71];
+	const void *unused133[63];
+	ort_status *(*set_thread_begin)(ort_session_options *o, ort_thread_begin *begin);
+	ort_status *(*set_thread_arg)(ort_session_options *o, void *arg);
+	ort_status *(*set_thread_join)(ort_session_options *o, ort_thread_join *join);
+	const void *unused199[5];
 	ort_status *(*append_cuda)(ort_session_options *o, const ort_cuda_options *cuda);
 	ort_status *(*create_cuda_options)(ort_cuda_options **ret);
 	ort_status *(*update_cuda_options)(ort_cuda_options *o, const char *const *keys,
@@ -198,6 +205,9 @@ ORT_AT(126, release_providers);
 ORT_AT(130, add_config);
 ORT_AT(131, create_allocator);
 ORT_AT(132, release_allocator);
+ORT_AT(196, set_thread_begin);
+ORT_AT(197, set_thread_arg);
+ORT_AT(198, set_thread_join);
 ORT_AT(204, append_cuda);
 ORT_AT(205, create_cuda_options);
 ORT_AT(206, update_cuda_options);

@@ -174,15 +174,15 @@ static int run_session(struct onnx_instance *i, size_t n_inputs, size_t n_output
 		       struct sconce_error *e)
 {
 	const struct onnx *o = i->model->engine;
-	uint64_t began_ns;
-	struct onnx_session *s = onnx_run_begin(i->model, &began_ns);
+	struct kit_run run;
+	struct onnx_session *s = onnx_run_begin(i->model, &run);
 	int r = onnx_check(o,
 			   o->api->run(s->session, i->options, i->input_names,
 				       (const ort_value *const *)i->inputs, n_inputs,
 				       i->output_names, n_outputs, i->outputs),
 			   e);
 
-	onnx_run_end(i->model, s, began_ns);
+	onnx_run_end(i->model, s, &run, r == 0);
 	return r;
 }
 

@@ -50,7 +50,8 @@ static int set_memory(struct onnx_model *m, ort_session_options *options, struct
 }
 
 /* What the runtime knows by its own names goes to it as it is. */
-static int set_entries(struct onnx_model *m, ort_session_options *options, struct sconce_error *e)
+static int set_entries(struct onnx_model *m, ort_session_options *options, bool alone,
+		       struct sconce_error *e)
 {
 	static const char spinning[] = "session.intra_op.allow_spinning";
 	yyjson_val *entries = yyjson_obj_get(m->settings.root, "session"), *key, *value;
@@ -61,8 +62,8 @@ static int set_entries(struct onnx_model *m, ort_session_options *options, struc
 
 	if (entries && !yyjson_is_obj(entries))
 		return kit_fail(e, -1, "engine: session: is no mapping of entries");
-	/* Threads that spin take the processors of others. */
-	if (!yyjson_obj_get(entries, spinning))
+	/* Threads that spin take the processors of others; where there are none, see helpers.c. */
+	if (!alone && !yyjson_obj_get(entries, spinning))
 		r = onnx_check(m->engine, a->add_config(options, spinning, "0"), e);
 	yyjson_obj_foreach(entries, i, n, key, value)
 	{
@@ -76,11 +77,11 @@ static int set_entries(struct onnx_model *m, ort_session_options *options, struc
 	return r;
 }
 
-static int set_options(struct onnx_model *m, ort_session_options *options, unsigned threads,
-		       struct sconce_error *e)
+static int set_options(struct onnx_model *m, ort_session_options *options, struct onnx_session *s,
+		       bool alone, struct sconce_error *e)
 {
 	const struct ort_api *a = m->engine->api;
-	int r = onnx_check(m->engine, a->set_intra_threads(options, (int)threads), e);
+	int r = onnx_check(m->engine, a->set_intra_threads(options, (int)s->threads), e);
 
 	if (!r)
 		r = onnx_check(m->engine, a->set_inter_threads(options, 1), e);
@@ -89,13 +90,15 @@ static int set_options(struct onnx_model *m, ort_session_options *options, unsig
 	if (!r)
 		r = set_memory(m, options, e);
 	if (!r)
-		r = set_entries(m, options, e);
+		r = set_entries(m, options, alone, e);
+	if (!r && alone)
+		r = onnx_helpers_set(m, options, s, e);
 	if (!r)
 		r = onnx_providers(m, options, e);
 	return r;
 }
 
-int onnx_session_open(struct onnx_model *m, unsigned threads, struct onnx_session **ret,
+int onnx_session_open(struct onnx_model *m, unsigned threads, bool alone, struct onnx_session **ret,
 		      struct sconce_error *e)
 {
 	struct onnx_session *s = calloc(1, sizeof(*s));
@@ -107,9 +110,10 @@ int onnx_session_open(struct onnx_model *m, unsigned threads, struct onnx_sessio
 		return kit_no_memory(e);
 	s->threads = threads;
 	s->users = 1;
+	s->apart = -1;
 	r = onnx_check(o, o->api->create_session_options(&options), e);
 	if (!r)
-		r = set_options(m, options, threads, e);
+		r = set_options(m, options, s, alone, e);
 	if (!r)
 		r = onnx_check(o, o->api->create_session(o->env, m->path, options, &s->session), e);
 	if (options)

@@ -16,15 +16,15 @@ unsigned onnx_pool(unsigned instances, unsigned each)
 	return instances ? instances * (each - 1) + 1 : each;
 }
 
-static int open_another(struct onnx_model *m, unsigned threads, struct onnx_session **ret,
-			struct sconce_error *e)
+static int open_another(struct onnx_model *m, unsigned threads, bool alone,
+			struct onnx_session **ret, struct sconce_error *e)
 {
 	if (m->loaded_bytes > TWICE_BYTES_MAX)
 		return kit_fail(e, -1,
 				"the model is too large to be loaded a second time beside itself");
 	if (!kit_file_is_the_same(&m->file, m->path))
 		return kit_fail(e, -1, "its file has changed since");
-	return onnx_session_open(m, threads, ret, e);
+	return onnx_session_open(m, threads, alone, ret, e);
 }
 
 /* Another session into that place, with so many threads; none with 0. The lock is held, but not
@@ -41,7 +41,7 @@ static bool replace(struct onnx_model *m, struct onnx_session **place, unsigned 
 
 	pthread_mutex_unlock(&m->lock);
 	if (threads)
-		r = open_another(m, threads, &next, &e);
+		r = open_another(m, threads, place == &m->wide, &next, &e);
 	if (r)
 		kit_log(host, 1, "keeps its %u threads: %.900s", before, e.text);
 	else if (threads)
@@ -113,7 +113,7 @@ void onnx_tune(struct onnx_model *m, unsigned each)
 
 /* ---- runs ---- */
 
-struct onnx_session *onnx_run_begin(struct onnx_model *m, uint64_t *ret_ns)
+struct onnx_session *onnx_run_begin(struct onnx_model *m, struct kit_run *ret)
 {
 	struct onnx_session *s;
 	unsigned threads;
@@ -121,21 +121,24 @@ struct onnx_session *onnx_run_begin(struct onnx_model *m, uint64_t *ret_ns)
 	pthread_mutex_lock(&m->lock);
 	s = m->current;
 	threads = threads_alone(m);
-	if (kit_alone_begin(&m->alone, ret_ns) && threads) {
+	if (kit_alone_begin(&m->alone, ret) && threads) {
 		if (m->wide && m->wide->threads == threads)
-			s = m->wide;
+			s = kit_alone_wide(&m->alone) ? m->wide : s;
 		else if (kit_alone_missed(&m->alone))
 			kit_tuner_begin(&m->tuner); /* once: what cannot be is not tried again */
 	}
 	s->users++;
+	if (s->helpers)
+		onnx_helpers_make_way(s);
 	pthread_mutex_unlock(&m->lock);
 	return s;
 }
 
-void onnx_run_end(struct onnx_model *m, struct onnx_session *s, uint64_t began_ns)
+void onnx_run_end(struct onnx_model *m, struct onnx_session *s, const struct kit_run *run,
+		  bool good)
 {
 	pthread_mutex_lock(&m->lock);
-	kit_alone_end(&m->alone, began_ns);
+	kit_alone_end(&m->alone, run, good);
 	pthread_mutex_unlock(&m->lock);
 	onnx_session_put(m, s);
 }

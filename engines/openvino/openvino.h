@@ -63,7 +63,7 @@ struct openvino_instance {
 	/* Under the model's lock, the next three: cancel() and tuning come from other threads. */
 	struct openvino_seat narrow, wide;
 	ov_request *running; /* of a seat; NULL: none. Who runs reads it without */
-	uint64_t began_ns;
+	struct kit_run run;
 };
 
 /* ---- find.c ---- */
@@ -117,7 +117,7 @@ void openvino_tune(struct openvino_model *m);
  * it should. With the lock. */
 void openvino_fit(struct openvino_model *m);
 /* A run begins; its end is kit_alone_end(). True: with what runs alone have. With the lock. */
-bool openvino_run_begin(struct openvino_model *m, uint64_t *ret_ns);
+bool openvino_run_begin(struct openvino_model *m, struct kit_run *ret);
 /* Compiles what runs alone have. A step of the model's tuner. */
 bool openvino_widen(void *model);
 

@@ -388,7 +388,7 @@ static int begin(struct openvino_instance *i, struct sconce_error *e)
 
 	pthread_mutex_lock(&m->lock);
 	r = join(m, &i->narrow, m->current, e);
-	if (!r && openvino_run_begin(m, &i->began_ns) && !join(m, &i->wide, m->wide, &ignored))
+	if (!r && openvino_run_begin(m, &i->run) && !join(m, &i->wide, m->wide, &ignored))
 		i->running = i->wide.request;
 	else if (!r)
 		i->running = i->narrow.request;
@@ -396,10 +396,10 @@ static int begin(struct openvino_instance *i, struct sconce_error *e)
 	return r;
 }
 
-static void end(struct openvino_instance *i)
+static void end(struct openvino_instance *i, bool good)
 {
 	pthread_mutex_lock(&i->model->lock);
-	kit_alone_end(&i->model->alone, i->began_ns);
+	kit_alone_end(&i->model->alone, &i->run, good);
 	i->running = NULL;
 	/* It may have been compiled again meanwhile: the old one is not needed any more. */
 	openvino_instance_leave(i);
@@ -423,7 +423,7 @@ int openvino_run(void *instance, const struct sconce_tensor *inputs, size_t n_in
 	r = begin(i, e);
 	if (!r) {
 		r = run_tensors(i, inputs, outputs, copies, e);
-		end(i);
+		end(i, r == 0);
 	}
 	for (size_t k = 0; k < n_inputs; k++)
 		free(copies[k]);

@@ -88,13 +88,13 @@ void openvino_fit(struct openvino_model *m)
 	openvino_put(m, old);
 }
 
-bool openvino_run_begin(struct openvino_model *m, uint64_t *ret_ns)
+bool openvino_run_begin(struct openvino_model *m, struct kit_run *ret)
 {
-	bool gains = kit_alone_begin(&m->alone, ret_ns) && threads_alone(m);
+	bool gains = kit_alone_begin(&m->alone, ret) && threads_alone(m);
 
 	if (gains && !m->wide && kit_alone_missed(&m->alone))
 		kit_tuner_begin(&m->tuner); /* once: what cannot be is not tried again */
-	return gains && m->wide;
+	return gains && m->wide && kit_alone_wide(&m->alone);
 }
 
 static struct openvino_compiled *compile_wide(struct openvino_model *m, unsigned threads)
