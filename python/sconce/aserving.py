@@ -7,6 +7,7 @@ ids, headers and statuses. CANCEL cancels the task when nobody waits for any of 
 
 import asyncio
 import copy
+import select
 import warnings
 from _thread import get_ident
 from time import monotonic_ns
@@ -54,9 +55,13 @@ class AsyncLoop:
         self.done = asyncio.Event()
         # What a thread of the handler takes in, while it waits, makes the socket readable no more.
         channel.on_aside = lambda: loop.call_soon_threadsafe(self._readable)
-        loop.add_reader(channel.fileno(), self._readable)
-        await self.done.wait()
-        loop.remove_reader(channel.fileno())
+        # Some loops make what they look at non-blocking, uvloop say: not the socket, at which
+        # threads wait.
+        with select.epoll() as ready:
+            ready.register(channel.fileno(), select.EPOLLIN)
+            loop.add_reader(ready.fileno(), self._readable)
+            await self.done.wait()
+            loop.remove_reader(ready.fileno())
         channel.on_aside = None
 
     def send_intermediate(self, values, ids):

@@ -338,6 +338,28 @@ def test_a_client_that_does_not_read_is_waited_for(front, how, run, size):
     assert [r.body for r in replies] == [bytes([i % 256]) * size for i in range(n)]
 
 
+NON_BLOCKING = """
+import asyncio, os
+class Loop(asyncio.SelectorEventLoop):
+    def add_reader(self, fd, *rest):
+        os.set_blocking(fd, False)
+        return super().add_reader(fd, *rest)
+class Policy(asyncio.DefaultEventLoopPolicy):
+    _loop_factory = Loop
+asyncio.set_event_loop_policy(Policy())
+"""
+
+
+def test_an_event_loop_that_makes_what_it_looks_at_non_blocking(front):
+    """As uvloop does; threads of the handler wait as ever."""
+    f = front(NON_BLOCKING + SLOW % IN_THREAD)
+    f.run([b"3 100000"], uuids=True)
+    replies = []
+    taken(f, replies, 300000)
+    replies += f.replies(1)
+    assert [r.body for r in replies] == [bytes([i]) * 100000 for i in range(3)] + [b"end"]
+
+
 @pytest.mark.parametrize("how,run", [("def", "pieces(context, n, size)"), IN_LOOP, IN_THREAD])
 def test_a_client_that_leaves_is_not_waited_for(front, how, run):
     f = front(SLOW % (how, run))
